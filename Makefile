@@ -1,0 +1,33 @@
+# `make demo` runs the default config and prints its leaderboard; `make test` and `make lint` check the code.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test lint bench docs
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Unchoke needs Python 3.11 or newer, found " + sys.version.split()[0] + ": call make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/snakemake --cores all --resources gpu=1
+	@$(BIN)/python scripts/print_leaderboard.py --database results/digits/experiments.db
+
+test: setup
+	$(BIN)/python -m pytest -n auto
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+bench: setup
+	$(BIN)/python benchmarks/run_all.py
+
+docs: setup  # after a change of the config model: schema, defaults and table
+	$(BIN)/python scripts/write_config_docs.py

@@ -1,0 +1,10 @@
+"""The one exception that users are meant to read."""
+
+
+class UnchokeError(Exception):
+    """What went wrong, what was found and expected, where, and what to do about it."""
+
+    def __init__(self, problem: str, *, found: str = "", expected: str = "", where: str = "", do: str = "") -> None:
+        details = {"found": found, "expected": expected, "where": where, "do": do}
+        lines = [f"  {name + ':':<10}{text}" for name, text in details.items() if text]
+        super().__init__("\n".join([problem, *lines]))

@@ -1,0 +1,99 @@
+"""Files that are whole or not there: written beside their place, synced, renamed."""
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+from unchoke.errors import UnchokeError
+
+_DISK_ERRORS = {
+    errno.ENOSPC: "The disk is full.",
+    errno.EDQUOT: "The disk quota is used up.",
+    errno.EFBIG: "The file would pass the limit on file sizes.",
+    errno.EROFS: "The folder is on a read-only file system.",
+    errno.EACCES: "The folder cannot be written to.",
+    errno.EPERM: "The folder cannot be written to.",
+}
+
+
+def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Put `data` at `path`, so that no reader and no crash ever sees a part of it.
+
+    sync: wait until the bytes are on the disk; False only for what is cheap to make again.
+    Raises UnchokeError, with the old file untouched, when the disk refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, data, sync)
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def _replace(path: Path, data: bytes, sync: bool) -> None:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with draft.open("xb") as file:
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    if sync:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def disk_error(error: OSError, path: Path) -> UnchokeError | OSError:
+    """The error as users should read it; what is not about the disk comes back as it is."""
+    problem = _DISK_ERRORS.get(error.errno or 0)
+    if problem is None:
+        return error
+    return UnchokeError(
+        problem,
+        found=f"{error.strerror} ({_free_mb(path)} MB free)",
+        where=str(path),
+        do="make room or change the permissions, then run the same command again: all finished work is kept",
+    )
+
+
+def _free_mb(path: Path) -> int:
+    existing = next(folder for folder in [path, *path.absolute().parents] if folder.exists())
+    return shutil.disk_usage(existing).free // 2**20
+
+
+def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
+    """Write `data` only where it differs from what is there, so that times stay; True when it was written."""
+    if path.exists() and path.read_bytes() == data:
+        return False
+    write_atomic(path, data, sync=sync)
+    return True
+
+
+def json_bytes(value: Any) -> bytes:
+    """Readable JSON with sorted keys and a newline at its end: the same content gives the same bytes."""
+    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False) + "\n").encode()
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; UnchokeError names the file where it is not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UnchokeError(
+            "A JSON file cannot be read.", found=str(error), where=str(path), do="delete it and run snakemake again"
+        ) from error

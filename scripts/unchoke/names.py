@@ -1,0 +1,16 @@
+"""The nearest right name for a wrong one."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The `count` names of `known` that look most like `name`, best first; empty where none does."""
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``did you mean 'pool'?``, or the list of what is known where nothing is near."""
+    known = list(known)
+    near = nearest(name, known, count=1)
+    return f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}"

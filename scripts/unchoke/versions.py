@@ -1,0 +1,14 @@
+"""One number a stage, raised when the bytes that the stage writes change.
+
+Snakemake does not see edits to the code behind a ``shell:`` line, so every rule carries its number as a
+param; a golden test per stage fails when the output moves and the number does not.
+"""
+
+DIGITS = 1
+MANIFEST = 1
+WEIGHTS = 1
+EXTRACT = 1
+SEAL = 1
+QUARANTINE = 1
+HEADS = 1
+DATABASE = 1

@@ -1,0 +1,38 @@
+"""What every section of the config shares: closed to unknown keys, and it names the nearest right one."""
+
+from importlib.resources import files
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from unchoke.names import suggestion
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # what may be part of a path and of a Snakemake wildcard
+
+
+class Section(BaseModel):
+    """A closed, read-only section; the docstring under a field is its description."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_unknown_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for key in value:
+                if key not in cls.model_fields:
+                    raise ValueError(f"unknown key '{key}': {suggestion(str(key), cls.model_fields)}")
+        return value
+
+
+def listed_in(folder: str) -> list[str]:
+    """Names that may be chosen from a folder of the library: its modules, without importing them."""
+    modules = [entry.name for entry in files(f"unchoke.{folder}").iterdir()]
+    return sorted(name.removesuffix(".py") for name in modules if name.endswith(".py") and name != "__init__.py")
+
+
+def one_of(names: list[str], name: str) -> str:
+    """`name` if it is one of `names`; ValueError with the nearest one otherwise."""
+    if name not in names:
+        raise ValueError(f"unknown name '{name}': {suggestion(name, names)}")
+    return name

@@ -1,0 +1,19 @@
+"""How image files become pixels."""
+
+from pydantic import Field
+
+from unchoke.config.base import Section
+
+
+class Decoding(Section):
+    """How image files become pixels."""
+
+    threads: int = Field(8, ge=1)
+    """CPU threads of one chunk job, for decoding and for an encoder on the CPU; never more than `--cores`."""
+
+    max_pixels: int = Field(178_956_970, ge=1)
+    """Pixels (width × height) above which a file is refused unread, against decompression bombs."""
+
+    jpeg_draft: bool = False
+    """Let the JPEG decoder scale a picture down by 2, 4 or 8 while it stays at least twice as large as needed: several
+    times faster on photographs, at slightly different pixels."""

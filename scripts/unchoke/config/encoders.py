@@ -1,0 +1,57 @@
+"""The frozen encoders."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from unchoke.config.base import Section, listed_in, one_of
+from unchoke.hashing import sha256_bytes
+
+POOLS = listed_in("pools")
+Pool = Annotated[
+    str, AfterValidator(lambda pool: one_of(POOLS, pool)), WithJsonSchema({"type": "string", "enum": POOLS})
+]
+
+PRECISIONS = ["float16", "bfloat16", "float32"]
+
+
+class Encoder(Section):
+    """One frozen timm encoder."""
+
+    model: str = Field(min_length=1)
+    """A model of timm, with its weights' tag if it has several, such as `vit_small_patch14_dinov2.lvd142m`."""
+
+    weights: str = Field("pretrained", min_length=1)
+    """`pretrained`: timm's, from the hub. `untrained`: drawn from `seed`. Anything else is the path of a safetensors
+    file, or of a PyTorch file that holds tensors alone."""
+
+    seed: int = Field(0, ge=0)
+    """Seed of untrained weights."""
+
+    image_size: int | None = Field(None, ge=8)
+    """Height and width of what the encoder sees, px; null: the size that its weights were made for."""
+
+    pools: list[Pool] = Field(["avg"], min_length=1)
+    """Poolings to store, each an array of its own: `avg`, `max` (over the map of features), `cls` (class token), `head`
+    (timm's own pooling, with what the model does behind it)."""
+
+    micro_batch: int = Field(32, ge=1)
+    """Images that pass the encoder at once; the last batch is padded to it."""
+
+    precision: Annotated[str, AfterValidator(lambda name: one_of(PRECISIONS, name))] = Field(
+        "float16", json_schema_extra={"enum": list(PRECISIONS)}
+    )
+    """Arithmetic of the encoder on CUDA (autocast): float16, bfloat16 or float32. The CPU and mps compute in float32.
+    Features are stored as float16."""
+
+
+def weights_name(model: str, weights: str, seed: int) -> str:
+    """Stem of the file that holds an encoder's weights: encoders with the same weights share it."""
+    if weights == "pretrained":
+        origin = "pretrained"
+    elif weights == "untrained":
+        origin = f"untrained-{seed}"
+    else:
+        origin = f"file-{sha256_bytes(weights.encode())[:8]}"
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", f"{model}.{origin}")

@@ -1,0 +1,17 @@
+"""The device that encoders run on."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from unchoke.config.base import Section
+
+
+class Gpu(Section):
+    """The device that encoders run on."""
+
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """`auto`: cuda where there is one, else mps, else cpu."""
+
+    vram_mb: int = Field(4096, ge=256)
+    """Memory of the graphics card that a run may use, MiB."""

@@ -1,0 +1,168 @@
+"""Stage: the manifest, one row an image, which only grows."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from unchoke import tables, versions
+from unchoke.chunks import chunk_bounds, chunk_count
+from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes, read_json, write_if_changed
+from unchoke.sources import Listing, list_images
+from unchoke.splits import SPLITS, draw_splits
+
+VANISHED = "vanished"
+NO_LABEL = "no label"
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """See ``dataset.split`` in config/README.md."""
+
+    seed: int
+    val: float
+    test: float
+
+
+def build_manifest(
+    kind: str, path: Path, group: str | None, split: SplitSettings, chunk_size: int, manifest: Path, rows: Path
+) -> dict[str, object]:
+    """Bring `manifest`, its JSON record beside it and the folder `rows` up to date with the source; return the record.
+
+    An image keeps its id, and its split while the split settings stay; a new one takes the next id; one that is gone
+    is marked ``vanished``. Files whose content stays are not touched. Raises UnchokeError, before anything is
+    written, where labels, groups and splits do not hold together.
+    """
+    record_path = manifest.with_suffix(".json")
+    listing = list_images(kind, path, group)
+    settings = {**asdict(split), "group": group, "given": given_splits(listing), "version": versions.MANIFEST}
+    old = tables.read_table(manifest, tables.MANIFEST_COLUMNS) if manifest.exists() else None
+    keep_splits = old is not None and record_path.exists() and read_json(record_path)["split_settings"] == settings
+    frame = grow_manifest(old, listing, split, keep_splits)
+    check_manifest(frame, path)
+    n_chunks = write_rows(frame, chunk_size, rows)
+    write_if_changed(manifest, tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
+    record = {
+        "kind": kind,
+        "images": len(frame),
+        "chunk_size": chunk_size,
+        "chunks": n_chunks,
+        "split_settings": settings,
+        "excluded": frame.loc[frame["excluded"] != "", "excluded"].value_counts().to_dict(),
+        "left_out_files": dict(sorted(listing.left_out.items())),
+        "images_by_split": in_use(frame)["split"].value_counts().reindex(list(SPLITS), fill_value=0).to_dict(),
+    }
+    write_if_changed(record_path, json_bytes(record))
+    return record
+
+
+def in_use(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a manifest that heads may use."""
+    return frame[frame["excluded"] == ""]
+
+
+def given_splits(listing: Listing) -> list[str]:
+    """The splits that the source itself names."""
+    return sorted({image.split for image in listing.images} - {""})
+
+
+def grow_manifest(old: pd.DataFrame | None, listing: Listing, split: SplitSettings, keep_splits: bool) -> pd.DataFrame:
+    """The manifest after `listing`: rows of `old` in their order, new images behind them in the order of their paths.
+
+    old: the manifest so far, or None. keep_splits: whether drawn splits of `old` still hold.
+    """
+    found = pd.DataFrame(sorted(listing.images), columns=list(listing.images[0]._fields), dtype=object)
+    known = pd.Series([], dtype=object) if old is None else old["path"]
+    paths = pd.concat([known, found.loc[~found["path"].isin(known), "path"]])
+    frame = found.set_index("path").reindex(pd.Index(paths, dtype=object, name="path")).reset_index()
+    gone = frame["size_bytes"].isna()
+    if old is not None:
+        frame.loc[gone, list(found.columns)] = old.loc[gone[: len(old)].to_numpy(), list(found.columns)].to_numpy()
+    frame.insert(0, "image_id", range(len(frame)))
+    frame["excluded"] = ""
+    frame.loc[frame["label"] == "", "excluded"] = NO_LABEL
+    frame.loc[gone, "excluded"] = VANISHED
+    frame["split"] = _splits(frame, old if keep_splits else None, given_splits(listing), split)
+    return frame.astype({"size_bytes": "int64", "mtime_ns": "int64"})
+
+
+def _splits(frame: pd.DataFrame, old: pd.DataFrame | None, given: list[str], settings: SplitSettings) -> list[str]:
+    """Given splits as they are; the others drawn from the rows that have none, or from train where all have one."""
+    split = frame["split"].copy()
+    shares = {"val": 0.0 if "val" in given else settings.val, "test": 0.0 if "test" in given else settings.test}
+    if any(shares.values()):
+        split[split == "train"] = ""
+    if old is not None:
+        undrawn = split.iloc[: len(old)] == ""
+        split.iloc[: len(old)] = split.iloc[: len(old)].where(~undrawn, old["split"].to_numpy())
+    labelled = (frame["excluded"] != NO_LABEL).to_numpy()
+    rows = frame[labelled]
+    check_groups(rows["group"], split[labelled])
+    drawn = draw_splits(rows["label"].tolist(), rows["group"].tolist(), split[labelled].tolist(), shares, settings.seed)
+    split[labelled] = drawn
+    return [str(name) for name in split]
+
+
+def check_groups(group: pd.Series, split: pd.Series) -> None:
+    """UnchokeError where a group stands in two splits."""
+    named = pd.DataFrame({"group": group, "split": split})[(group != "") & (split != "")]
+    splits = named.groupby("group")["split"].unique()
+    if len(torn := splits[splits.str.len() > 1]):
+        raise UnchokeError(
+            "A group stands in two splits.",
+            found=f"{torn.index[0]!r} in {' and '.join(sorted(torn.iloc[0]))}"
+            + (f", and {len(torn) - 1} more groups" if len(torn) > 1 else ""),
+            expected="all images of one group (patient, slide) in one split, or test figures are too good",
+            do="correct the splits, or leave them empty to have them drawn by whole groups",
+        )
+
+
+def check_manifest(frame: pd.DataFrame, where: Path) -> None:
+    """UnchokeError where no honest head can be trained: one class, an empty split, a class that train lacks."""
+    rows = in_use(frame)
+    classes = sorted(rows["label"].unique())
+    if len(classes) < 2:
+        raise UnchokeError(
+            "There are too few classes.",
+            found=f"{len(classes)} ({', '.join(map(repr, classes)) or 'no image has a label'})",
+            expected="at least 2",
+            where=str(where),
+            do="one folder a class below dataset.path, or a column `label` with two values",
+        )
+    seen = set(rows.loc[rows["split"] == "train", "label"])
+    for split in ("val", "test"):
+        labels = rows.loc[rows["split"] == split, "label"]
+        if unseen := sorted(set(labels) - seen):
+            raise UnchokeError(
+                f"The {split} split has a class that train lacks.",
+                found=", ".join(map(repr, unseen[:5])),
+                expected="every class in train",
+                where=str(where),
+                do="move some of its images to train, or delete the class",
+            )
+        if labels.empty:
+            raise UnchokeError(
+                f"The {split} split is empty.",
+                found=f"{len(rows)} images, none of them in {split}",
+                expected="train to fit, val to choose, test to report",
+                where=str(where),
+                do=f"give it images, or raise dataset.split.{split}; with few groups a split may get none",
+            )
+
+
+def write_rows(frame: pd.DataFrame, chunk_size: int, folder: Path) -> int:
+    """Write ``<folder>/<chunk>.csv`` for every chunk, touching only what changed; return the number of chunks.
+
+    They hold what features depend on. A row that has vanished keeps its line: its feature needs no new run.
+    """
+    columns = list(tables.ROW_COLUMNS)
+    rows = list(zip(*(frame[name].tolist() for name in columns), strict=True))
+    n_chunks = chunk_count(len(rows), chunk_size)
+    for chunk in range(n_chunks):
+        start, stop = chunk_bounds(chunk, len(rows), chunk_size)
+        write_if_changed(folder / f"{chunk}.csv", tables.table_bytes(columns, rows[start:stop]), sync=False)
+    for file in folder.glob("*.csv"):
+        if not file.stem.isdigit() or int(file.stem) >= n_chunks:
+            file.unlink()
+    return n_chunks

@@ -1,0 +1,56 @@
+"""A CSV with the columns path and label, and if there are any split and group."""
+
+import csv
+from pathlib import Path
+
+from unchoke.errors import UnchokeError
+from unchoke.names import nearest
+from unchoke.sources import ImageFile, Listing, refuse_duplicates, split_name
+
+
+def list_images(path: Path, group: str | None = None) -> Listing:
+    """One image a row; paths are relative to the CSV's folder. A file that is not there has size_bytes -1.
+
+    group: the column that holds the group; null: the column `group` if there is one.
+    """
+    rows = _rows(path, [group] if group else [])
+    root = path.parent
+    refuse_duplicates([row["path"] for row in rows], path, first_line=2)
+    images = []
+    for number, row in enumerate(rows, 2):
+        split = split_name(row.get("split") or "", f"{path}, row {number}")
+        size, mtime = _size_and_time(root / row["path"])
+        images.append(ImageFile(row["path"], row["label"] or "", split, row.get(group or "group") or "", size, mtime))
+    return Listing(root, images)
+
+
+def _rows(path: Path, more_columns: list[str]) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows, columns = list(reader), reader.fieldnames or []
+    except (OSError, csv.Error) as error:
+        raise UnchokeError(
+            "The CSV of images cannot be read.", found=str(error), where=str(path.absolute()), do="check dataset.path"
+        ) from None
+    for column in ["path", "label", *more_columns]:
+        if column not in columns:
+            near = nearest(column, columns, count=1)
+            raise UnchokeError(
+                f"The CSV has no column '{column}'.",
+                found=f"columns {', '.join(columns) or 'none'}",
+                expected="path, label and, if you have them, split and group, with commas between",
+                where=str(path),
+                do=f"rename '{near[0]}' to '{column}'" if near else f"add the column '{column}'",
+            )
+    if empty := [number for number, row in enumerate(rows, 2) if not row["path"]]:
+        raise UnchokeError("A row names no image.", found=f"an empty path in row {empty[0]}", where=str(path))
+    return rows
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return -1, 0
+    return stat.st_size, stat.st_mtime_ns

@@ -1,0 +1,80 @@
+"""The demo: scikit-learn's 1,797 handwritten digits as PNG files, with a few flaws planted among them."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unchoke import versions
+from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes, write_atomic
+from unchoke.hashing import sha256_json
+from unchoke.sources import Listing, folder
+
+RECORD = "digits.json"
+DUPLICATED = (0, 100, 1000)  # digits that stand in their class twice
+MTIME_NS = 946_684_800_000_000_000  # 2000-01-01, so that writing them anew changes nothing downstream
+
+
+def list_images(path: Path, group: str | None = None) -> Listing:
+    """The digits by class, as ``write_digits`` left them."""
+    return folder.list_images(path, group)
+
+
+def prerequisites(path: Path) -> list[Path]:
+    """The record that ``write_digits`` writes last."""
+    return [path / RECORD]
+
+
+def recipe_digest() -> str:
+    """Stands for the listing, which the recipe settles before there are any files."""
+    return sha256_json({"digits": versions.DIGITS})
+
+
+def write_digits(path: Path) -> None:
+    """Write the digits to ``<path>/<class>/<number>.png``, 8 × 8 px, with planted flaws, and a record of them.
+
+    Planted: three exact duplicates, one blank image, one file cut short, one that is no image. Everything is the
+    same each time, the files' times too. UnchokeError where `path` holds other things.
+    """
+    images = digit_files()
+    strangers = sorted({file.name for file in path.glob("*")} - {RECORD} - {str(digit) for digit in range(10)})
+    if strangers:
+        raise UnchokeError(
+            "The folder for the demo's digits holds other things.",
+            found=", ".join(strangers[:5]),
+            expected="no folder, an empty one, or the digits",
+            where=str(path),
+            do="choose another dataset.path, or dataset.kind: folder for images of your own",
+        )
+    for name, data in images.items():
+        write_atomic(path / name, data, sync=False)
+        os.utime(path / name, ns=(MTIME_NS, MTIME_NS))
+    planted = sorted(name for name in images if not Path(name).stem.isdigit())
+    write_atomic(path / RECORD, json_bytes({"images": len(images), "planted": planted, "version": versions.DIGITS}))
+
+
+def digit_files() -> dict[str, bytes]:
+    """Name and content of every file of the demo."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    grey_NHW = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    names = [f"{label}/{number:04d}.png" for number, label in enumerate(digits.target)]
+    files = {name: _png(grey_HW) for name, grey_HW in zip(names, grey_NHW, strict=True)}
+    for number in DUPLICATED:
+        files[names[number].replace(".png", "-copy.png")] = files[names[number]]
+    files["8/blank.png"] = _png(np.zeros((8, 8), np.uint8))
+    files["3/cut-short.png"] = files[names[3]][:60]
+    files["7/no-image.png"] = b"This is text that somebody saved as a picture.\n"
+    return files
+
+
+def _png(grey_HW: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(grey_HW).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,83 @@
+"""A folder of images by class, or by split and class."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from unchoke.errors import UnchokeError
+from unchoke.sources import SPLIT_NAMES, ImageFile, Listing
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
+
+
+def list_images(path: Path, group: str | None = None) -> Listing:
+    """Every image below `path`; its class is the first folder, or the second where the first ones are splits.
+
+    The first folders are splits when each is named as one (train, val, valid, validation, test …) and train is there.
+    group: a regular expression searched in the path below `path`; its first group, or its whole match.
+    """
+    if not path.is_dir():
+        raise UnchokeError(
+            "The folder of images is missing.",
+            found="a file" if path.exists() else "nothing",
+            expected="a folder with one folder a class",
+            where=str(path.absolute()),
+            do="correct dataset.path in the config; it is relative to the folder that snakemake runs in",
+        )
+    pattern = _group_pattern(group)
+    tops = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
+    by_split = "train" in map(SPLIT_NAMES.get, tops) and all(top in SPLIT_NAMES for top in tops)
+    images, left_out = [], Counter[str]()
+    for name, entry in _files_below(path):
+        if not name.lower().endswith(IMAGE_ENDINGS):
+            left_out[Path(name).suffix.lower() or "no ending"] += 1
+            continue
+        folders = name.split("/")[:-1]
+        split = SPLIT_NAMES[folders.pop(0)] if by_split and folders else ""
+        stat = entry.stat()
+        images.append(
+            ImageFile(name, folders[0] if folders else "", split, pattern(name), stat.st_size, stat.st_mtime_ns)
+        )
+    return Listing(path, images, left_out)
+
+
+def _files_below(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Path below `root` and entry of every visible file; links to folders are followed, each folder once."""
+    waiting, seen = [("", root)], {os.path.realpath(root)}
+    while waiting:
+        prefix, folder = waiting.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if not entry.is_dir():
+                    yield prefix + entry.name, entry
+                elif (real := os.path.realpath(entry.path)) not in seen:
+                    seen.add(real)
+                    waiting.append((f"{prefix}{entry.name}/", Path(entry.path)))
+
+
+def _group_pattern(group: str | None):  # type: ignore[no-untyped-def]
+    """From the path of an image to its group."""
+    if group is None:
+        return lambda name: ""
+    try:
+        pattern = re.compile(group)
+    except re.error as error:
+        raise UnchokeError(
+            "dataset.split.group is not a regular expression.", found=f"{group!r}: {error}", do="correct it"
+        ) from None
+
+    def group_of(name: str) -> str:
+        if (match := pattern.search(name)) is None:
+            raise UnchokeError(
+                "An image has no group.",
+                found=f"{name!r}, where {group!r} does not match",
+                expected="a match in every path",
+                do="widen dataset.split.group, or set it to null",
+            )
+        return match[1] if pattern.groups else match[0]
+
+    return group_of

@@ -1,0 +1,60 @@
+"""The tables on disk: manifest, rows of a chunk, quarantine. UTF-8 CSV; file names that are not UTF-8 survive."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from unchoke.errors import UnchokeError
+
+MANIFEST_COLUMNS = {
+    "image_id": int,
+    "path": str,
+    "label": str,
+    "split": str,
+    "group": str,
+    "size_bytes": int,
+    "mtime_ns": int,
+    "excluded": str,  # why no head may use the row; empty where it may
+}
+ROW_COLUMNS = {name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "size_bytes", "mtime_ns")}
+QUARANTINE_COLUMNS = {"image_id": int, "path": str, "label": str, "split": str, "reason": str}
+
+
+def table_bytes(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """CSV text of `rows`: a header, commas, quotes where a field needs them."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def frame_bytes(frame: pd.DataFrame, columns: dict[str, type]) -> bytes:
+    """CSV text of the `columns` of `frame`."""
+    return table_bytes(columns, zip(*(frame[name].tolist() for name in columns), strict=True))
+
+
+def read_table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
+    """A table with just these columns, text as str objects and numbers as int64; UnchokeError where it is not one."""
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            header, *rows = csv.reader(file, strict=True)
+    except (OSError, csv.Error, ValueError) as error:
+        raise UnchokeError("A table cannot be read.", found=str(error), where=str(path)) from error
+    if header != list(columns):
+        raise UnchokeError(
+            "A table has other columns.",
+            found=", ".join(header),
+            expected=", ".join(columns),
+            where=str(path),
+            do="delete it and run snakemake again",
+        )
+    values = zip(*rows, strict=True) if rows else [()] * len(columns)
+    series = {}
+    for (name, kind), texts in zip(columns.items(), values, strict=True):
+        series[name] = pd.Series(list(map(kind, texts)), dtype="int64" if kind is int else object)
+    return pd.DataFrame(series)

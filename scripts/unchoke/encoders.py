@@ -1,0 +1,108 @@
+"""Frozen encoders: from uint8 pictures to pooled float16 features."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import load
+from timm import create_model
+from timm.data.transforms_factory import create_transform
+
+from unchoke.errors import UnchokeError
+from unchoke.files import read_json
+from unchoke.hashing import sha256_bytes
+from unchoke.pools import FeatureMap, feature_map, find_pool
+
+PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A frozen encoder on its device. Made by ``load_encoder``."""
+
+    model: torch.nn.Module
+    device: torch.device
+    precision: torch.dtype
+    image_size: int
+    """Height and width of what it sees, px."""
+    card: Mapping[str, Any]
+    """What the weights are; see ``weights.fetch_weights``."""
+    pools: Mapping[str, Callable[[FeatureMap], torch.Tensor]]
+
+    def preprocess(self) -> Callable[[Image.Image], torch.Tensor]:
+        """timm's evaluation transform up to its normalisation: an RGB picture to uint8 (3, H, W)."""
+        config = self.card["data_config"]
+        transform: Callable[[Image.Image], torch.Tensor] = create_transform(
+            input_size=(3, self.image_size, self.image_size),
+            interpolation=config["interpolation"],
+            crop_pct=config["crop_pct"],
+            crop_mode=config["crop_mode"],
+            normalize=False,
+        )
+        return transform
+
+    @property
+    def resized_px(self) -> int:
+        """Shorter side of a picture before the crop, px."""
+        return int(self.image_size / self.card["data_config"]["crop_pct"])
+
+    @torch.inference_mode()
+    def encode(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]:
+        """Features of a batch: uint8 (B, 3, H, W) on the CPU to float32 (B, D) for each pool."""
+        x = images_B3HW.to(self.device, non_blocking=True).float().div_(255)
+        x = x.sub_(self._channel("mean")).div_(self._channel("std")).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, self.precision, enabled=self.device.type == "cuda"):
+            features = feature_map(self.model, self.model.forward_features(x))  # type: ignore[operator]
+            pooled = {name: pool(features) for name, pool in self.pools.items()}
+        return {name: values.float().cpu().numpy() for name, values in pooled.items()}
+
+    def _channel(self, key: str) -> torch.Tensor:
+        return torch.tensor(self.card["data_config"][key], device=self.device).view(1, 3, 1, 1)
+
+
+def load_encoder(
+    weights: Path, card: Path, image_size: int | None, pools: list[str], device: torch.device, precision: str
+) -> Encoder:
+    """The encoder of a weights file and its card, ready on `device`.
+
+    image_size: height and width it shall see, px; None: as its weights were made for.
+    Raises UnchokeError where the file is not what its card says, or the model cannot have the size or a pool.
+    """
+    facts, data = read_json(card), weights.read_bytes()
+    if (found := sha256_bytes(data)) != facts["sha256"]:
+        raise UnchokeError(
+            "The weights are not those that their card describes.",
+            found=f"sha256 {found}",
+            expected=f"sha256 {facts['sha256']}",
+            where=str(weights),
+            do="delete both and run snakemake again",
+        )
+    model = create_model(facts["model"], pretrained=False, num_classes=0)
+    model.load_state_dict(load(data))
+    size = image_size or facts["data_config"]["input_size"][-1]
+    _resize(model, size)
+    # The same features on every run, also on a card whose library would try several algorithms and keep the fastest.
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
+    model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+    found_pools = {name: find_pool(name, model) for name in pools}
+    return Encoder(model, device, PRECISIONS[precision], size, facts, found_pools)
+
+
+def _resize(model: Any, size: int) -> None:
+    """Let a model of fixed size see `size` px; convolutional ones see any."""
+    own = model.pretrained_cfg.get("input_size", (3, size, size))[-1]
+    if size != own and hasattr(model, "set_input_size"):
+        try:
+            model.set_input_size(img_size=(size, size))
+        except (AssertionError, ValueError, RuntimeError) as error:
+            raise UnchokeError(
+                "The encoder cannot see this image size.",
+                found=f"image_size {size}: {error}",
+                expected=f"{own}, or a size that its patches divide",
+                do="correct encoders.*.image_size",
+            ) from None

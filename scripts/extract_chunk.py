@@ -1,0 +1,39 @@
+"""Turn the images of one chunk into features: one file a pool, and one that says which images could be read."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke import tables
+from unchoke.commands import argument_parser, or_none, run, true_or_false
+from unchoke.devices import add_device_flags, device_of
+from unchoke.encoders import load_encoder
+from unchoke.extract import Extraction, extract_chunk, save_chunk
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--rows", type=Path, required=True, help="CSV with the rows of the chunk")
+    parser.add_argument("--root", type=Path, required=True, help="folder that the rows' paths are below")
+    parser.add_argument("--weights", type=Path, required=True, help="safetensors file of the encoder")
+    parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")
+    parser.add_argument("--image-size", type=or_none(int), help="height and width of what the encoder sees, px")
+    parser.add_argument("--precision", default="float16", help="arithmetic on CUDA")
+    parser.add_argument("--pools", nargs="+", required=True, help="poolings to store")
+    parser.add_argument("--micro-batch", type=int, default=32, help="images that pass the encoder at once")
+    parser.add_argument("--max-pixels", type=int, default=Extraction.max_pixels, help="largest picture to decode")
+    parser.add_argument("--jpeg-draft", type=true_or_false, default=False, help="let the JPEG decoder scale down")
+    parser.add_argument("--chunk-size", type=int, required=True, help="images per chunk")
+    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
+    parser.add_argument("--store", type=Path, required=True, help="Zarr store to put the chunk into")
+    add_device_flags(parser)
+    args = parser.parse_args(argv)
+    encoder = load_encoder(args.weights, args.card, args.image_size, args.pools, device_of(args), args.precision)
+    settings = Extraction(args.chunk_size, args.micro_batch, args.max_pixels, args.jpeg_draft)
+    rows = tables.read_table(args.rows, tables.ROW_COLUMNS)
+    features = extract_chunk(rows, args.root, encoder, settings, args.threads)
+    save_chunk(args.store, args.chunk, args.rows, features, encoder, settings)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

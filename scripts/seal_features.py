@@ -1,0 +1,22 @@
+"""Check that every chunk of a feature store is there and whole, and make it a store that can be opened."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run
+from unchoke.seal import seal_features
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--store", type=Path, required=True, help="Zarr store to seal")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest of its images")
+    parser.add_argument("--rows", type=Path, required=True, help="folder with the rows of each chunk")
+    args = parser.parse_args(argv)
+    seal = seal_features(args.store, args.manifest, args.rows)
+    print(f"{args.store}: {seal['images']:,} images, {len(seal['invalid'])} unreadable, pools {seal['widths']}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,53 @@
+"""Stage: the seal, which makes finished chunks one store, and the check that a sealed store is still whole."""
+
+from pathlib import Path
+from typing import Any
+
+from unchoke import stores, tables, versions
+from unchoke.chunks import chunk_count
+from unchoke.hashing import sha256_bytes
+
+
+def seal_features(store: Path, manifest: Path, rows: Path) -> dict[str, Any]:
+    """Seal a store whose chunks are all there; return the seal.
+
+    Raises UnchokeError with the chunk and the command that rebuilds it where one is missing, damaged, made from other
+    rows than the manifest's, or made with other settings than the first.
+    """
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    first = stores.read_record(store, 0)
+    settings, n_chunks = first["settings"], chunk_count(len(frame), first["settings"]["chunk_size"])
+    records = [stores.read_record(store, chunk) for chunk in range(n_chunks)]
+    for chunk, record in enumerate(records):
+        _refuse_other_origin(store, chunk, record, settings, sha256_bytes((rows / f"{chunk}.csv").read_bytes()))
+    return stores.seal(
+        store,
+        n_images=len(frame),
+        shapes=first["shapes"],
+        facts={"version": versions.SEAL, "settings": settings},
+        origins={
+            "rows_sha256": [record["rows_sha256"] for record in records],
+            "invalid": [entry for record in records for entry in record["invalid"]],
+        },
+    )
+
+
+def _refuse_other_origin(
+    store: Path, chunk: int, record: dict[str, Any], settings: dict[str, Any], rows_sha256: str
+) -> None:
+    path = stores.record_file(store, chunk)
+    if other := [key for key in settings if record["settings"].get(key) != settings[key]]:
+        found = ", ".join(f"{key} {record['settings'].get(key)}" for key in other)
+        expected = ", ".join(f"{key} {settings[key]}" for key in other)
+        raise stores.damaged(store, chunk, path, found, f"{expected}, as chunk 0 has it")
+    if record["rows_sha256"] != rows_sha256:
+        raise stores.damaged(store, chunk, path, "made from other rows than the manifest's")
+
+
+def verify_features(paths: list[Path]) -> dict[Path, int]:
+    """Compare sealed stores with their seals; return how many chunk files each has.
+
+    Raises UnchokeError with the first chunk that is missing or changed and the command that rebuilds it.
+    """
+    sealed = {path: stores.open_complete(path).seal["sha256"] for path in paths}
+    return {path: sum(map(len, digests.values())) for path, digests in sealed.items()}

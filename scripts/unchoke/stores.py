@@ -1,0 +1,178 @@
+"""The one owner of the feature store: chunks written one by one, a seal that makes them a Zarr array.
+
+    <store>/<pool>/c/<chunk>/0      float16 (chunk_size, D), the last chunk padded with zeros
+    <store>/valid/c/<chunk>         bool (chunk_size,), false where an image could not be read, and in the padding
+    <store>/…/zarr.json             written by the seal, the root's last
+    <store>.chunks/<chunk>.json     what a chunk was made from, digests of its files, images that could not be read
+    <store>.sealed.json             the same for the whole store; its bytes depend on data and settings alone
+
+`<store>` ends in ``.zarr``; the files beside it carry its name without that ending.
+"""
+
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from unchoke.chunks import chunk_count
+from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes, read_json, write_atomic
+from unchoke.hashing import sha256_bytes
+from unchoke.zarr_files import METADATA, MemoryGroup, create_array, encode_chunk, write_metadata_last
+
+VALID = "valid"
+
+
+def chunk_file(store: Path, array: str, chunk: int) -> Path:
+    """Where the bytes of a chunk of `array` (a pool, or ``valid``) lie."""
+    folder = store / array / "c" / str(chunk)
+    return folder if array == VALID else folder / "0"
+
+
+def record_file(store: Path, chunk: int) -> Path:
+    """Where the record of a chunk lies."""
+    return store.with_suffix(".chunks") / f"{chunk}.json"
+
+
+def seal_file(store: Path) -> Path:
+    """Where the seal of a store lies."""
+    return store.with_suffix(".sealed.json")
+
+
+def write_chunk(store: Path, chunk: int, arrays: dict[str, NDArray[Any]], record: dict[str, Any]) -> None:
+    """Write one chunk of every array, whole ones of chunk_size rows each, and last its record with their digests."""
+    digests = {}
+    for name, values in arrays.items():
+        data = encode_chunk(values)
+        write_atomic(chunk_file(store, name, chunk), data)
+        digests[name] = sha256_bytes(data)
+    shapes = {name: list(values.shape) for name, values in arrays.items()}
+    record = {**record, "chunk": chunk, "shapes": shapes, "sha256": digests}
+    write_atomic(record_file(store, chunk), json_bytes(record))
+
+
+def seal(
+    store: Path, n_images: int, shapes: dict[str, list[int]], facts: dict[str, Any], origins: dict[str, Any]
+) -> dict[str, Any]:
+    """Make a store of finished chunks one that can be opened; return the seal.
+
+    shapes: shape of one chunk of every array. facts: what the arrays' metadata and the seal shall say.
+    origins: what the seal alone shall say.
+    Every chunk must be there and have the digest of its record; UnchokeError names the first that does not.
+    Files of other chunkings, and drafts of killed jobs, are removed. The root's metadata is written last.
+    """
+    (store / METADATA).unlink(missing_ok=True)
+    chunk_size = shapes[VALID][0]
+    n_chunks = chunk_count(n_images, chunk_size)
+    digests: dict[str, list[str]] = {name: [] for name in shapes}
+    for chunk in range(n_chunks):
+        record = read_record(store, chunk)
+        if record["shapes"] != shapes:
+            raise damaged(store, chunk, record_file(store, chunk), f"shapes {record['shapes']}", f"shapes {shapes}")
+        for name in shapes:
+            digests[name].append(_checked_digest(store, name, chunk, record["sha256"][name]))
+    _remove_strangers(store, set(shapes), n_chunks)
+    group = MemoryGroup(facts)
+    for name, shape in shapes.items():
+        dtype = np.dtype(bool if name == VALID else np.float16)
+        create_array(group.root, name, (n_images, *shape[1:]), tuple(shape), dtype)
+    write_metadata_last(group.contents(), store)
+    widths = {name: shape[1] for name, shape in shapes.items() if name != VALID}
+    record = {**facts, **origins, "images": n_images, "chunk_size": chunk_size, "widths": widths, "sha256": digests}
+    write_atomic(seal_file(store), json_bytes(record))
+    return record
+
+
+def read_record(store: Path, chunk: int) -> dict[str, Any]:
+    """The record of a chunk; UnchokeError with the command that makes it where there is none."""
+    path = record_file(store, chunk)
+    if not path.exists():
+        raise damaged(store, chunk, path, "no record of the chunk")
+    return read_json(path)  # type: ignore[no-any-return]
+
+
+def _checked_digest(store: Path, name: str, chunk: int, expected: str | None) -> str:
+    path = chunk_file(store, name, chunk)
+    if not path.is_file():
+        raise damaged(store, chunk, path, "no file")
+    if (found := sha256_bytes(path.read_bytes())) != expected:
+        raise damaged(store, chunk, path, f"sha256 {found}", f"sha256 {expected}, as it was written")
+    return found
+
+
+def damaged(store: Path, chunk: int, path: Path, found: str, expected: str = "") -> UnchokeError:
+    """The error that names a chunk which cannot be trusted, and the command that rebuilds it."""
+    return UnchokeError(
+        f"Chunk {chunk} of {store.stem} is missing or changed.",
+        found=found,
+        expected=expected,
+        where=str(path),
+        do=f"rebuild it and what depends on it, with your --configfile: "
+        f"snakemake --cores all --forcerun {chunk_file(store, VALID, chunk)}",
+    )
+
+
+def _remove_strangers(store: Path, arrays: set[str], n_chunks: int) -> None:
+    """Delete what no chunk of this store is: other pools, chunks beyond the last, drafts of killed jobs."""
+    for entry in store.iterdir():
+        if entry.is_dir() and entry.name not in arrays:
+            shutil.rmtree(entry)
+    for name in arrays:
+        for entry in (store / name / "c").iterdir():
+            if entry.name.isdigit() and int(entry.name) < n_chunks:
+                continue
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    for record in store.with_suffix(".chunks").iterdir():
+        if not (record.stem.isdigit() and int(record.stem) < n_chunks):
+            record.unlink()
+    for draft in store.rglob(".*.tmp"):
+        draft.unlink()
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """A sealed store that has been found complete. Made by ``open_complete``."""
+
+    path: Path
+    seal: dict[str, Any]
+
+    @cached_property
+    def group(self) -> zarr.Group:
+        """The arrays as Zarr sees them."""
+        return zarr.open_group(self.path, mode="r")
+
+    def features(self, pool: str) -> NDArray[np.float16]:
+        """All features of a pool, float16 (N, D), in the order of the image ids."""
+        if pool not in self.seal["widths"]:
+            raise UnchokeError(
+                f"The store has no pool '{pool}'.", found=", ".join(self.seal["widths"]), where=str(self.path)
+            )
+        return np.asarray(self.group[pool][:])  # type: ignore[index]
+
+    def valid(self) -> NDArray[np.bool_]:
+        """bool (N,): whether the image of the row could be read."""
+        return np.asarray(self.group[VALID][:])  # type: ignore[index]
+
+
+def open_complete(store: Path) -> FeatureStore:
+    """Open a sealed store after comparing every chunk with its seal.
+
+    Zarr itself would put zeros in the place of a missing chunk. Raises UnchokeError with the missing or changed
+    chunk and the command that rebuilds it.
+    """
+    if not (store / METADATA).exists() or not seal_file(store).exists():
+        raise UnchokeError(
+            "The features are not sealed: some chunks are still to be made.",
+            where=str(store),
+            do=f"finish them: snakemake --cores all {store / METADATA}",
+        )
+    record = read_json(seal_file(store))
+    for name, digests in record["sha256"].items():
+        for chunk, expected in enumerate(digests):
+            _checked_digest(store, name, chunk, expected)
+    return FeatureStore(store, record)

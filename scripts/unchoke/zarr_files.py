@@ -1,0 +1,69 @@
+"""Zarr's own bytes, encoded in memory by zarr-python and put in their place whole and in the right order."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.buffer import Buffer
+from zarr.codecs import ZstdCodec
+from zarr.storage import MemoryStore
+
+from unchoke.files import write_atomic
+
+METADATA = "zarr.json"
+
+
+class MemoryGroup:
+    """A Zarr group in memory, to be written out as its bytes."""
+
+    def __init__(self, facts: dict[str, Any] | None = None) -> None:
+        """facts: plain data for the attribute ``unchoke``."""
+        self._memory: dict[str, Buffer] = {}
+        self.root = zarr.create_group(MemoryStore(self._memory), attributes={"unchoke": facts or {}})
+
+    def contents(self) -> dict[str, bytes]:
+        """Every key of the group and its bytes."""
+        return {key: buffer.to_bytes() for key, buffer in self._memory.items()}
+
+
+def encode_chunk(values: NDArray[Any]) -> bytes:
+    """The bytes of a chunk as Zarr writes it; they do not depend on the length of the whole array."""
+    group = MemoryGroup()
+    create_array(group.root, "one", values.shape, values.shape, values.dtype)[...] = values
+    return group.contents()["one/c" + "/0" * values.ndim]
+
+
+def create_array(
+    group: zarr.Group, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: np.dtype
+) -> zarr.Array:
+    """An array as all of ours are: Zstandard with a checksum, and chunks of zeros written like any other."""
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        dtype=dtype,
+        compressors=ZstdCodec(level=1, checksum=True),
+        fill_value=0,
+        dimension_names=("image", "feature")[: len(shape)],
+        config={"write_empty_chunks": True},
+    )
+
+
+def place_group(contents: dict[str, bytes], folder: Path) -> None:
+    """Put a whole Zarr group (keys and bytes, as a memory store holds them) in the place of the one in `folder`.
+
+    The root's metadata is removed first and written last: at no moment can a mixture be opened.
+    """
+    (folder / METADATA).unlink(missing_ok=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    write_metadata_last(contents, folder)
+
+
+def write_metadata_last(contents: dict[str, bytes], folder: Path) -> None:
+    """Data before metadata, what lies deep before what lies above it."""
+    for key in sorted(contents, key=lambda key: (key.endswith(METADATA), -key.count("/"), key)):
+        write_atomic(folder / key, contents[key])

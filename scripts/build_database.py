@@ -1,0 +1,23 @@
+"""Write experiments.db anew from the results of all heads, and print its leaderboard."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run
+from unchoke.database import build_database
+from unchoke.leaderboard import leaderboard_text
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="the dataset's folder of results")
+    parser.add_argument("--database", type=Path, required=True, help="SQLite file to write")
+    args = parser.parse_args(argv)
+    for group in build_database(args.results, args.database):
+        print(f"left out: {group}, whose features are no more")
+    print(leaderboard_text(args.database))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,22 @@
+"""List the images that no head may use, each with its reason."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run
+from unchoke.quarantine import list_quarantine
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest of the images")
+    parser.add_argument("--seals", type=Path, nargs="+", required=True, help="seals of the feature stores")
+    parser.add_argument("--quarantine", type=Path, required=True, help="CSV to write")
+    args = parser.parse_args(argv)
+    listed = list_quarantine(args.manifest, args.seals, args.quarantine)
+    print(f"{len(listed)} images in quarantine: {args.quarantine}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

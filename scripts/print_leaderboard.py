@@ -1,0 +1,18 @@
+"""Print the leaderboard of an experiments.db, best first."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run
+from unchoke.leaderboard import leaderboard_text
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--database", type=Path, required=True, help="experiments.db of a dataset")
+    print(leaderboard_text(parser.parse_args(argv).database))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,47 @@
+"""Stage: images that no head may use, each with its reason, and the stop where they are too many."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from unchoke import tables
+from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes, read_json, write_atomic
+from unchoke.manifest import VANISHED
+
+
+def list_quarantine(manifest: Path, seals: list[Path], quarantine: Path) -> pd.DataFrame:
+    """Write and return the table of images that are marked in the manifest, or that some encoder could not read."""
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    unread = {entry["image_id"]: entry["reason"] for seal in seals for entry in read_json(seal)["invalid"]}
+    frame["reason"] = frame["excluded"].where(frame["excluded"] != "", frame["image_id"].map(unread)).fillna("")
+    listed = frame[frame["reason"] != ""]
+    write_atomic(quarantine, tables.frame_bytes(listed, tables.QUARANTINE_COLUMNS))
+    return listed
+
+
+def check_quarantine(manifest: Path, quarantine: Path, max_bad_share: float, summary: Path) -> dict[str, Any]:
+    """Write and return how many images are quarantined, by reason; vanished ones do not count.
+
+    Raises UnchokeError where their share of the images that are there is above `max_bad_share`.
+    """
+    listed = tables.read_table(quarantine, tables.QUARANTINE_COLUMNS)
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    present = int((frame["excluded"] != VANISHED).sum())
+    bad = listed[listed["reason"] != VANISHED]
+    share = len(bad) / max(present, 1)
+    counts = bad["reason"].value_counts().sort_index().to_dict()
+    if share > max_bad_share:
+        worst = sorted(counts.items(), key=lambda item: -item[1])[:5]
+        reasons = ", ".join(f"{count} × {reason}" for reason, count in worst)
+        raise UnchokeError(
+            "Too many images cannot be used.",
+            found=f"{len(bad)} of {present} ({share:.1%}); {reasons}",
+            expected=f"at most {max_bad_share:.1%} (dataset.max_bad_share)",
+            where=str(quarantine),
+            do="mend the files listed there and run again, or raise dataset.max_bad_share",
+        )
+    result = {"images": present, "quarantined": len(bad), "share": share, "max_share": max_bad_share, "reasons": counts}
+    write_atomic(summary, json_bytes(result))
+    return result

@@ -1,0 +1,42 @@
+# in:   the images of dataset.path
+# out:  <results>/manifest.csv, <results>/manifest.json, <results>/rows/<chunk>.csv
+
+
+rule write_digits:
+    output:
+        record=f"{config['dataset']['path']}/digits.json",
+    log:
+        "<logs>/write_digits.log",
+    conda:
+        "../../environment.yml"
+    params:
+        version=versions.DIGITS,
+        folder=subpath(output.record, parent=True),
+    shell:
+        "python scripts/write_digits.py --path {params.folder:q} > {log:q} 2>&1"
+
+
+checkpoint build_manifest:
+    input:
+        sources.prerequisites(
+            config["dataset"]["kind"], Path(config["dataset"]["path"])
+        ),
+    output:
+        manifest=update("<results>/manifest.csv"),
+        record=update("<results>/manifest.json"),
+    log:
+        "<logs>/build_manifest.log",
+    conda:
+        "../../environment.yml"
+    params:
+        **source_settings(),
+        path=source_path,
+        version=versions.MANIFEST,
+        chunk_size=config["chunk_size"],
+        folder=subpath(output.manifest, parent=True),
+    shell:
+        "python scripts/build_manifest.py"
+        " --kind {params.kind:q} --path {params.path:q} --group {params.group:q}"
+        " --seed {params.seed} --val {params.val} --test {params.test}"
+        " --chunk-size {params.chunk_size}"
+        " --manifest {output.manifest:q} --rows {params.folder:q}/rows > {log:q} 2>&1"

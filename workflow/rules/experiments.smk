@@ -1,0 +1,20 @@
+# in:   the results of all heads
+# out:  <results>/experiments.db, and the leaderboard on the terminal
+
+
+rule build_database:
+    input:
+        head_groups,
+        manifest="<results>/manifest.csv",
+    output:
+        "<results>/experiments.db",
+    log:
+        "<logs>/build_database.log",
+    conda:
+        "../../environment.yml"
+    params:
+        version=versions.DATABASE,
+        results=subpath(input.manifest, parent=True),
+    shell:
+        "python scripts/build_database.py --results {params.results:q}"
+        " --database {output:q} 2>&1 | tee {log:q}"

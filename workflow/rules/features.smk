@@ -1,0 +1,83 @@
+# in:   <results>/rows/<chunk>.csv, the images, an encoder's weights
+# out:  <results>/features/<encoder>.zarr/<pool>/c/<chunk>/0, its zarr.json, <encoder>.sealed.json
+
+
+for pools in POOLS:
+
+    rule:
+        name:
+            f"extract_chunk_{'_'.join(pools)}"
+        input:
+            unpack(encoder_weights),
+            rows=chunk_rows,
+        output:
+            *[
+                f"<results>/features/{{encoder}}.zarr/{pool}/c/{{chunk}}/0"
+                for pool in pools
+            ],
+            valid="<results>/features/{encoder}.zarr/valid/c/{chunk}",
+            record="<results>/features/{encoder}.chunks/{chunk}.json",
+        log:
+            "<logs>/extract_chunk/{encoder}/{chunk}.log",
+        wildcard_constraints:
+            encoder=encoders_with(pools),
+        conda:
+            "../../environment.yml"
+        threads: config["decoding"]["threads"]
+        resources:
+            gpu=1,
+        params:
+            version=versions.EXTRACT,
+            root=image_root,
+            store=subpath(output.valid, ancestor=3),
+            pools=pools,
+            image_size=lookup("encoders/{encoder}/image_size", within=config),
+            micro_batch=lookup("encoders/{encoder}/micro_batch", within=config),
+            precision=lookup("encoders/{encoder}/precision", within=config),
+            device=config["gpu"]["device"],
+            chunk_size=config["chunk_size"],
+            max_pixels=config["decoding"]["max_pixels"],
+            jpeg_draft=config["decoding"]["jpeg_draft"],
+        shell:
+            "python scripts/extract_chunk.py --rows {input.rows:q} --root {params.root:q}"
+            " --weights {input.weights:q} --card {input.card:q} --pools {params.pools}"
+            " --image-size {params.image_size} --micro-batch {params.micro_batch}"
+            " --precision {params.precision} --device {params.device} --threads {threads}"
+            " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
+            " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
+            " --store {params.store:q} > {log:q} 2>&1"
+
+
+rule seal_features:
+    input:
+        encoder_chunks,
+        manifest="<results>/manifest.csv",
+    output:
+        metadata="<results>/features/{encoder}.zarr/zarr.json",
+        seal="<results>/features/{encoder}.sealed.json",
+    log:
+        "<logs>/seal_features/{encoder}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        version=versions.SEAL,
+        store=subpath(output.metadata, parent=True),
+        folder=subpath(input.manifest, parent=True),
+    shell:
+        "python scripts/seal_features.py --store {params.store:q}"
+        " --manifest {input.manifest:q} --rows {params.folder:q}/rows > {log:q} 2>&1"
+
+
+rule verify:
+    input:
+        expand(
+            "<results>/features/{encoder}.zarr/zarr.json", encoder=config["encoders"]
+        ),
+    log:
+        "<logs>/verify.log",
+    conda:
+        "../../environment.yml"
+    params:
+        stores=sealed_stores,
+    shell:
+        "python scripts/verify_features.py --stores {params.stores:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,32 @@
+# in:   the sealed features of an encoder, <results>/manifest.csv
+# out:  <results>/heads/<encoder>.zarr/<head>, checkpoints/<encoder>/<head>.safetensors, runs/<encoder>/<head>.json
+
+
+rule train_head:
+    input:
+        metadata="<results>/features/{encoder}.zarr/zarr.json",
+        seal="<results>/features/{encoder}.sealed.json",
+        manifest="<results>/manifest.csv",
+        quarantine="<results>/quarantine.json",
+    output:
+        metadata="<results>/heads/{encoder}.zarr/{head}/zarr.json",
+        checkpoint="<results>/checkpoints/{encoder}/{head}.safetensors",
+        run="<results>/runs/{encoder}/{head}.json",
+    log:
+        "<logs>/train_head/{encoder}/{head}.log",
+    conda:
+        "../../environment.yml"
+    threads: config["decoding"]["threads"]
+    resources:
+        gpu=1,
+    params:
+        version=versions.HEADS,
+        settings=head_settings,
+        device=config["gpu"]["device"],
+        store=subpath(input.metadata, parent=True),
+        group=subpath(output.metadata, parent=True),
+    shell:
+        "python scripts/train_head.py --store {params.store:q} --manifest {input.manifest:q}"
+        " --settings {params.settings:q} --device {params.device} --threads {threads}"
+        " --group {params.group:q} --checkpoint {output.checkpoint:q}"
+        " --run {output.run:q} > {log:q} 2>&1"

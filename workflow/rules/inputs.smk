@@ -1,0 +1,116 @@
+# What rules depend on where the config or the manifest says it, and the config's values that need a word of code.
+
+WEIGHTS = {
+    weights_name(e["model"], e["weights"], e["seed"]): e
+    for e in config["encoders"].values()
+}
+
+# One rule for each set of pools, since a rule cannot have a number of outputs that differs from job to job.
+POOLS = {tuple(sorted(encoder["pools"])) for encoder in config["encoders"].values()}
+
+
+def source_settings():
+    """Leaves of the config that the manifest depends on, and the digest of what the source holds now."""
+    dataset, split = config["dataset"], config["dataset"]["split"]
+    digest = sources.listing_digest(
+        dataset["kind"], Path(dataset["path"]), split["group"]
+    )
+    return {"kind": dataset["kind"], **split, "listing": digest}
+
+
+def source_path(wildcards):
+    """The folder or file of the images."""
+    return config["dataset"]["path"]
+
+
+def manifest_record():
+    """What the manifest's record says; asking for it makes Snakemake wait for the manifest."""
+    return json.loads(Path(checkpoints.build_manifest.get().output.record).read_text())
+
+
+def chunk_rows(wildcards):
+    """The rows file of a chunk, which the checkpoint writes without declaring it."""
+    record = checkpoints.build_manifest.get().output.record
+    return f"{Path(record).parent}/rows/{wildcards.chunk}.csv"
+
+
+def encoder_chunks(wildcards):
+    """Every chunk file of an encoder: one a pool, one that says which images are valid, one record."""
+    chunks = range(manifest_record()["chunks"])
+    store = f"<results>/features/{wildcards.encoder}"
+    pools = config["encoders"][wildcards.encoder]["pools"]
+    return (
+        [f"{store}.zarr/{pool}/c/{chunk}/0" for pool in pools for chunk in chunks]
+        + [f"{store}.zarr/valid/c/{chunk}" for chunk in chunks]
+        + [f"{store}.chunks/{chunk}.json" for chunk in chunks]
+    )
+
+
+def all_chunks(wildcards):
+    """Every chunk of every encoder: asked for by name, so that one deleted by hand is made again."""
+    encoders = [
+        type(wildcards)(fromdict={"encoder": name}) for name in config["encoders"]
+    ]
+    return [file for encoder in encoders for file in encoder_chunks(encoder)]
+
+
+def weights_stem(wildcards):
+    """The weights of an encoder, without an ending."""
+    encoder = config["encoders"][wildcards.encoder]
+    return "<resources>/weights/" + weights_name(
+        encoder["model"], encoder["weights"], encoder["seed"]
+    )
+
+
+def encoder_weights(wildcards):
+    """The weights of an encoder and the card that says what they are."""
+    return {
+        "weights": f"{weights_stem(wildcards)}.safetensors",
+        "card": f"{weights_stem(wildcards)}.json",
+    }
+
+
+def local_weights(wildcards):
+    """The file that weights are taken from, where the config names one."""
+    origin = WEIGHTS[wildcards.weights]["weights"]
+    return [] if origin in ("pretrained", "untrained") else [origin]
+
+
+def head_groups(wildcards):
+    """The metadata of every head on every encoder that it is tried on."""
+    return [
+        f"<results>/heads/{encoder}.zarr/{head}/zarr.json"
+        for head, settings in config["heads"].items()
+        for encoder in settings["encoders"] or config["encoders"]
+    ]
+
+
+def head_settings(wildcards):
+    """A head's section of the config as one JSON flag, less what does not touch its result."""
+    settings = {
+        key: value
+        for key, value in config["heads"][wildcards.head].items()
+        if key != "encoders"
+    }
+    return json.dumps(settings, sort_keys=True)
+
+
+def encoders_with(pools):
+    """Pattern of the encoders that store just these pools."""
+    names = [
+        name
+        for name, encoder in config["encoders"].items()
+        if tuple(sorted(encoder["pools"])) == pools
+    ]
+    return "|".join(map(re.escape, names))
+
+
+def image_root(wildcards):
+    """The folder that the manifest's paths are below."""
+    path = Path(config["dataset"]["path"])
+    return str(path.parent if config["dataset"]["kind"] == "csv" else path)
+
+
+def sealed_stores(wildcards, input):
+    """The stores whose metadata is asked for."""
+    return [str(Path(metadata).parent) for metadata in input]

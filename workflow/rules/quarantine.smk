@@ -1,0 +1,40 @@
+# in:   <results>/manifest.csv, the seals of all encoders
+# out:  <results>/quarantine.csv, and quarantine.json where few enough images are in it
+
+
+rule list_quarantine:
+    input:
+        manifest="<results>/manifest.csv",
+        seals=expand(
+            "<results>/features/{encoder}.sealed.json", encoder=config["encoders"]
+        ),
+    output:
+        "<results>/quarantine.csv",
+    log:
+        "<logs>/list_quarantine.log",
+    conda:
+        "../../environment.yml"
+    params:
+        version=versions.QUARANTINE,
+    shell:
+        "python scripts/list_quarantine.py --manifest {input.manifest:q}"
+        " --seals {input.seals:q} --quarantine {output:q} > {log:q} 2>&1"
+
+
+rule check_quarantine:
+    input:
+        manifest="<results>/manifest.csv",
+        quarantine="<results>/quarantine.csv",
+    output:
+        "<results>/quarantine.json",
+    log:
+        "<logs>/check_quarantine.log",
+    conda:
+        "../../environment.yml"
+    params:
+        version=versions.QUARANTINE,
+        max_bad_share=config["dataset"]["max_bad_share"],
+    shell:
+        "python scripts/check_quarantine.py --manifest {input.manifest:q}"
+        " --quarantine {input.quarantine:q} --max-bad-share {params.max_bad_share}"
+        " --summary {output:q} > {log:q} 2>&1"

@@ -1,0 +1,27 @@
+# in:   the hub, or the file that the config names, or a seed
+# out:  <resources>/weights/<model>.<origin>.safetensors and the .json that says what they are
+
+
+localrules:
+    fetch_weights,
+
+
+rule fetch_weights:
+    input:
+        local_weights,
+    output:
+        weights="<resources>/weights/{weights}.safetensors",
+        card="<resources>/weights/{weights}.json",
+    log:
+        "<logs>/fetch_weights/{weights}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        version=versions.WEIGHTS,
+        model=lambda wildcards: WEIGHTS[wildcards.weights]["model"],
+        origin=lambda wildcards: WEIGHTS[wildcards.weights]["weights"],
+        seed=lambda wildcards: WEIGHTS[wildcards.weights]["seed"],
+    shell:
+        "python scripts/fetch_weights.py"
+        " --model {params.model:q} --weights {params.origin:q} --seed {params.seed}"
+        " --output {output.weights:q} --card {output.card:q} > {log:q} 2>&1"

@@ -9,8 +9,9 @@ from unchoke import tables, versions
 from unchoke.chunks import chunk_bounds, chunk_count
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, read_json, write_if_changed
+from unchoke.names import SPLITS
 from unchoke.sources import Listing, list_images
-from unchoke.splits import SPLITS, draw_splits
+from unchoke.splits import draw_splits
 
 VANISHED = "vanished"
 NO_LABEL = "no label"

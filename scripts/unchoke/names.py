@@ -1,7 +1,9 @@
-"""The nearest right name for a wrong one."""
+"""Names that many modules share, and the nearest right one for a wrong one."""
 
 import difflib
 from collections.abc import Iterable
+
+SPLITS = ("train", "val", "test")
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-SPLITS = ("train", "val", "test")
+from unchoke.names import SPLITS
 
 
 def draw_splits(

@@ -26,8 +26,8 @@ class Section(BaseModel):
 
 
 def listed_in(folder: str) -> list[str]:
-    """Names that may be chosen from a folder of the library: its modules, without importing them."""
-    modules = [entry.name for entry in files(f"unchoke.{folder}").iterdir()]
+    """Names that may be chosen from a folder of the library: its modules, none of which is imported."""
+    modules = [entry.name for entry in files("unchoke").joinpath(folder).iterdir()]
     return sorted(name.removesuffix(".py") for name in modules if name.endswith(".py") and name != "__init__.py")
 
 

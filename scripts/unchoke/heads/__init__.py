@@ -24,8 +24,8 @@ from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.manifest import in_use
+from unchoke.names import SPLITS
 from unchoke.provenance import environment
-from unchoke.splits import SPLITS
 from unchoke.stores import FeatureStore
 from unchoke.zarr_files import MemoryGroup, place_group
 

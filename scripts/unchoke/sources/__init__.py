@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
-from unchoke.names import suggestion
-from unchoke.splits import SPLITS
+from unchoke.names import SPLITS, suggestion
 
 SPLIT_NAMES = {name: name for name in SPLITS} | {
     "training": "train",

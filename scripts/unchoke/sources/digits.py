@@ -3,9 +3,7 @@
 import io
 import os
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from unchoke import versions
 from unchoke.errors import UnchokeError
@@ -58,6 +56,7 @@ def write_digits(path: Path) -> None:
 
 def digit_files() -> dict[str, bytes]:
     """Name and content of every file of the demo."""
+    import numpy as np
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -72,7 +71,7 @@ def digit_files() -> dict[str, bytes]:
     return files
 
 
-def _png(grey_HW: NDArray[np.uint8]) -> bytes:
+def _png(grey_HW: Any) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -96,13 +96,18 @@ def load_encoder(
 def _resize(model: Any, size: int) -> None:
     """Let a model of fixed size see `size` px; convolutional ones see any."""
     own = model.pretrained_cfg.get("input_size", (3, size, size))[-1]
-    if size != own and hasattr(model, "set_input_size"):
-        try:
-            model.set_input_size(img_size=(size, size))
-        except (AssertionError, ValueError, RuntimeError) as error:
-            raise UnchokeError(
-                "The encoder cannot see this image size.",
-                found=f"image_size {size}: {error}",
-                expected=f"{own}, or a size that its patches divide",
-                do="correct encoders.*.image_size",
-            ) from None
+    if size == own or not hasattr(model, "set_input_size"):
+        return
+    patch_px = getattr(getattr(model, "patch_embed", None), "patch_size", (1, 1))[0]
+    problem = f"its patches have {patch_px} px" if size % patch_px else ""
+    try:
+        model.set_input_size(img_size=(size, size))
+    except (AssertionError, ValueError, RuntimeError) as error:
+        problem = str(error)
+    if problem:
+        raise UnchokeError(
+            "The encoder cannot see this image size.",
+            found=f"image_size {size}: {problem}",
+            expected=f"{own}, or a size that its patches divide",
+            do="correct encoders.*.image_size",
+        ) from None

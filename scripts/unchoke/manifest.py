@@ -131,10 +131,9 @@ def check_manifest(frame: pd.DataFrame, where: Path) -> None:
             where=str(where),
             do="one folder a class below dataset.path, or a column `label` with two values",
         )
-    seen = set(rows.loc[rows["split"] == "train", "label"])
+    labels = {split: set(rows.loc[rows["split"] == split, "label"]) for split in SPLITS}
     for split in ("val", "test"):
-        labels = rows.loc[rows["split"] == split, "label"]
-        if unseen := sorted(set(labels) - seen):
+        if unseen := sorted(labels[split] - labels["train"]):
             raise UnchokeError(
                 f"The {split} split has a class that train lacks.",
                 found=", ".join(map(repr, unseen[:5])),
@@ -142,7 +141,8 @@ def check_manifest(frame: pd.DataFrame, where: Path) -> None:
                 where=str(where),
                 do="move some of its images to train, or delete the class",
             )
-        if labels.empty:
+    for split in ("val", "test"):
+        if not labels[split]:
             raise UnchokeError(
                 f"The {split} split is empty.",
                 found=f"{len(rows)} images, none of them in {split}",

@@ -13,7 +13,7 @@ rule write_digits:
         version=versions.DIGITS,
         folder=subpath(output.record, parent=True),
     shell:
-        "python scripts/write_digits.py --path {params.folder:q} > {log:q} 2>&1"
+        "python scripts/write_digits.py --path {params.folder:q} 2>&1 | tee {log:q}"
 
 
 checkpoint build_manifest:
@@ -39,4 +39,4 @@ checkpoint build_manifest:
         " --kind {params.kind:q} --path {params.path:q} --group {params.group:q}"
         " --seed {params.seed} --val {params.val} --test {params.test}"
         " --chunk-size {params.chunk_size}"
-        " --manifest {output.manifest:q} --rows {params.folder:q}/rows > {log:q} 2>&1"
+        " --manifest {output.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"

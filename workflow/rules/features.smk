@@ -45,7 +45,7 @@ for pools in POOLS:
             " --precision {params.precision} --device {params.device} --threads {threads}"
             " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
             " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
-            " --store {params.store:q} > {log:q} 2>&1"
+            " --store {params.store:q} 2>&1 | tee {log:q}"
 
 
 rule seal_features:
@@ -65,7 +65,7 @@ rule seal_features:
         folder=subpath(input.manifest, parent=True),
     shell:
         "python scripts/seal_features.py --store {params.store:q}"
-        " --manifest {input.manifest:q} --rows {params.folder:q}/rows > {log:q} 2>&1"
+        " --manifest {input.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"
 
 
 rule verify:

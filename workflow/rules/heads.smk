@@ -29,4 +29,4 @@ rule train_head:
         "python scripts/train_head.py --store {params.store:q} --manifest {input.manifest:q}"
         " --settings {params.settings:q} --device {params.device} --threads {threads}"
         " --group {params.group:q} --checkpoint {output.checkpoint:q}"
-        " --run {output.run:q} > {log:q} 2>&1"
+        " --run {output.run:q} 2>&1 | tee {log:q}"

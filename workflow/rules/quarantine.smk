@@ -18,7 +18,7 @@ rule list_quarantine:
         version=versions.QUARANTINE,
     shell:
         "python scripts/list_quarantine.py --manifest {input.manifest:q}"
-        " --seals {input.seals:q} --quarantine {output:q} > {log:q} 2>&1"
+        " --seals {input.seals:q} --quarantine {output:q} 2>&1 | tee {log:q}"
 
 
 rule check_quarantine:
@@ -37,4 +37,4 @@ rule check_quarantine:
     shell:
         "python scripts/check_quarantine.py --manifest {input.manifest:q}"
         " --quarantine {input.quarantine:q} --max-bad-share {params.max_bad_share}"
-        " --summary {output:q} > {log:q} 2>&1"
+        " --summary {output:q} 2>&1 | tee {log:q}"

@@ -24,4 +24,4 @@ rule fetch_weights:
     shell:
         "python scripts/fetch_weights.py"
         " --model {params.model:q} --weights {params.origin:q} --seed {params.seed}"
-        " --output {output.weights:q} --card {output.card:q} > {log:q} 2>&1"
+        " --output {output.weights:q} --card {output.card:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,34 @@
+"""Run every benchmark in turn, each in a process of its own; the status is 1 where one failed or missed its limit.
+
+The figures go to benchmarks/out/<name>.json as well, which git ignores.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from common import benchmark_parser
+
+HERE = Path(__file__).resolve().parent
+BENCHMARKS = ("manifest_rate", "extract_rate", "logistic_speed")
+
+
+def run_benchmark(name: str, data: Path) -> bool:
+    """Whether the benchmark ended well; what it prints goes straight through."""
+    print(f"\n== {name}", flush=True)
+    flags = ["--data", str(data), "--json", str(HERE / "out" / f"{name}.json")]
+    return subprocess.run([sys.executable, str(HERE / f"{name}.py"), *flags], check=False).returncode == 0
+
+
+def main() -> int:
+    args = benchmark_parser(__doc__).parse_args()
+    failed = [name for name in BENCHMARKS if not run_benchmark(name, args.data)]
+    print(
+        f"\n{len(BENCHMARKS) - len(failed)} of {len(BENCHMARKS)} benchmarks held"
+        + "".join(f", not {n}" for n in failed)
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Files are whole or not there."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes, read_json, write_atomic, write_if_changed
+
+OUTGROW_THE_LIMIT = """
+import resource, sys
+from pathlib import Path
+from unchoke.files import write_atomic
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+write_atomic(Path(sys.argv[1]), bytes(5000))
+"""
+
+
+def fail_with(number):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_file_is_put_in_its_place_and_nothing_beside_it(tmp_path, sync):
+    path = tmp_path / "new" / "folder" / "file.bin"
+    write_atomic(path, b"first", sync=sync)
+    write_atomic(path, b"second", sync=sync)
+    assert path.read_bytes() == b"second"
+    assert os.listdir(path.parent) == ["file.bin"]
+
+
+def test_a_write_that_the_system_cuts_short_leaves_the_old_file_alone(tmp_path):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+    result = subprocess.run([sys.executable, "-c", OUTGROW_THE_LIMIT, path], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "UnchokeError" in result.stderr
+    assert str(path) in result.stderr
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_leaves_the_old_file_alone_and_is_named(tmp_path, monkeypatch, number):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", fail_with(number))
+    with pytest.raises(UnchokeError, match=r"(?i)disk") as caught:
+        write_atomic(path, b"new")
+    assert str(path) in str(caught.value)
+    assert os.strerror(number) in str(caught.value)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+def test_an_interruption_leaves_no_draft(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "file.bin", b"new")
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_error_that_is_not_about_the_disk_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", fail_with(errno.EIO))
+    with pytest.raises(OSError) as caught:
+        write_atomic(tmp_path / "file.bin", b"new")
+    assert caught.value.errno == errno.EIO
+
+
+def test_the_same_content_keeps_the_time_of_its_file(tmp_path):
+    path = tmp_path / "file.bin"
+    assert write_if_changed(path, b"content")
+    os.utime(path, ns=(1, 1))
+    assert not write_if_changed(path, b"content")
+    assert path.stat().st_mtime_ns == 1
+    assert write_if_changed(path, b"other")
+    assert path.read_bytes() == b"other"
+    assert path.stat().st_mtime_ns > 1
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.booleans())))
+def test_json_says_the_same_in_the_same_bytes(value):
+    data = json_bytes(value)
+    assert json.loads(data) == value
+    assert data == json_bytes(dict(reversed(value.items())))
+    assert data.endswith(b"\n")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
+def test_a_file_that_is_not_json_is_named(tmp_path, content):
+    (tmp_path / "record.json").write_bytes(content)
+    with pytest.raises(UnchokeError, match=r"record\.json"):
+        read_json(tmp_path / "record.json")

@@ -1,0 +1,145 @@
+"""The whole workflow by real runs of Snakemake: what a user does, and what it must not do again."""
+
+import csv
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+import zarr
+from conftest import Clone, jobs
+from PIL import Image
+from safetensors.torch import load_file
+
+from unchoke.sources.digits import digit_files
+
+pytestmark = pytest.mark.xdist_group("run")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_command_runs_everything(finished: tuple[Clone, str]) -> None:
+    clone, output = finished
+    assert jobs(output, "extract_chunk") == 3  # 47 images in chunks of 16
+    assert "logistic" in output and "its figures are a floor" in output
+    connection = sqlite3.connect(clone.results / "experiments.db")
+    board = connection.execute("SELECT head, test_accuracy FROM leaderboard").fetchall()
+    assert {head for head, _ in board} == {"logistic", "neighbours"}
+    assert [accuracy for _, accuracy in board] == sorted((accuracy for _, accuracy in board), reverse=True)
+    assert not connection.execute("PRAGMA foreign_key_check").fetchall()
+
+
+def test_features_are_what_timm_computes(finished: tuple[Clone, str]) -> None:
+    clone, _ = finished
+    model = timm.create_model("test_resnet", pretrained=False, num_classes=0).eval()
+    model.load_state_dict(load_file(clone.folder / "resources/weights/test_resnet.untrained-0.safetensors"))
+    config = {**timm.data.resolve_model_data_config(model), "input_size": (3, 32, 32)}
+    transform = timm.data.create_transform(**config)
+    store = zarr.open_group(clone.results / "features/tiny.zarr", mode="r")
+    for row in rows_of(clone.results / "manifest.csv"):
+        place = int(row["image_id"])
+        if not store["valid"][place]:
+            assert row["path"] == "0/broken.png"
+            continue
+        image = Image.open(clone.folder / "images" / row["path"]).convert("RGB")
+        with torch.inference_mode():
+            expected = model.forward_features(transform(image)[None])
+        np.testing.assert_allclose(store["avg"][place], expected.mean((2, 3))[0], rtol=2e-3, atol=1e-4)
+        np.testing.assert_allclose(store["max"][place], expected.amax((2, 3))[0], rtol=2e-3, atol=1e-4)
+
+
+def test_test_accuracy_follows_from_the_stored_logits(finished: tuple[Clone, str]) -> None:
+    clone, _ = finished
+    manifest = {row["image_id"]: row for row in rows_of(clone.results / "manifest.csv")}
+    group = zarr.open_group(clone.results / "heads/tiny.zarr/logistic", mode="r")
+    classes = group.attrs["unchoke"]["classes"]
+    ids = group["test_image_id"][:]
+    assert {manifest[str(i)]["split"] for i in ids} == {"test"}
+    predicted = [classes[place] for place in group["test_logits"][:].argmax(1)]
+    right = np.mean([manifest[str(i)]["label"] == label for i, label in zip(ids, predicted, strict=True)])
+    assert group.attrs["unchoke"]["metrics"]["test"]["accuracy"] == pytest.approx(right)
+
+
+def test_broken_images_are_quarantined_with_their_reason(finished: tuple[Clone, str]) -> None:
+    rows = rows_of(finished[0].results / "quarantine.csv")
+    assert [row["path"] for row in rows] == ["0/broken.png"]
+    assert "truncated" in rows[0]["reason"]
+
+
+def test_nothing_is_done_twice(rerun: Clone) -> None:
+    assert "Nothing to be done" in rerun.snakemake("--cores", "2")
+
+
+def test_a_deleted_chunk_is_rebuilt_alone_and_its_bytes_return(rerun: Clone) -> None:
+    chunk = rerun.results / "features/tiny.zarr/avg/c/1/0"
+    before = chunk.read_bytes()
+    others = rerun.times("features/tiny.zarr/*/c/[02]/0")
+    chunk.unlink()
+    output = rerun.snakemake("--cores", "2")
+    assert jobs(output, "extract_chunk") == 1
+    assert chunk.read_bytes() == before
+    assert rerun.times("features/tiny.zarr/*/c/[02]/0") == others
+
+
+def test_verify_names_a_damaged_chunk_and_the_command_that_mends_it(rerun: Clone) -> None:
+    assert "all 9 chunk files are as they were sealed" in rerun.snakemake("verify")
+    chunk = rerun.results / "features/tiny.zarr/max/c/2/0"
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    output = rerun.snakemake("verify", ok=False)
+    assert "Chunk 2 of tiny is missing or changed" in output
+    mend = next(line for line in output.splitlines() if "--forcerun" in line).split("--forcerun ")[1]
+    output = rerun.snakemake("--cores", "2", "--forcerun", mend)
+    assert jobs(output, "extract_chunk") == 1
+    assert chunk.read_bytes() == whole
+    rerun.snakemake("verify")
+
+
+def test_new_images_cost_their_own_chunks_only(rerun: Clone) -> None:
+    before = rerun.times("features/tiny.zarr/*/c/[01]/0")
+    old = rows_of(rerun.results / "manifest.csv")
+    more = [sorted(name for name in digit_files() if name.startswith(digit))[30] for digit in ("0/", "1/")]
+    rerun.add_images(more)
+    output = rerun.snakemake("--cores", "2")
+    assert jobs(output, "extract_chunk") == 2  # 47 + 2 images: the third chunk fills up, a fourth begins
+    assert rerun.times("features/tiny.zarr/*/c/[01]/0") == before
+    new = rows_of(rerun.results / "manifest.csv")
+    assert new[: len(old)] == old
+    assert [row["path"] for row in new[len(old) :]] == more
+    store = zarr.open_group(rerun.results / "features/tiny.zarr", mode="r")
+    assert store["avg"].shape[0] == len(new) == 49
+
+
+def test_a_changed_head_alone_is_trained_again(rerun: Clone) -> None:
+    rerun.configure(heads={"logistic": {"kind": "logistic", "c": [0.01, 1.0]}, "neighbours": {"kind": "knn", "k": [5]}})
+    output = rerun.snakemake("--cores", "2")
+    assert (jobs(output, "train_head"), jobs(output, "extract_chunk")) == (1, 0)
+
+
+def test_a_changed_image_size_starts_the_store_afresh(rerun: Clone) -> None:
+    rerun.configure(
+        chunk_size=32,
+        encoders={"tiny": {"model": "test_resnet", "weights": "untrained", "image_size": 40, "pools": ["avg", "max"]}},
+    )
+    output = rerun.snakemake("--cores", "2")
+    assert jobs(output, "extract_chunk") == 2
+    assert sorted(path.name for path in (rerun.results / "features/tiny.zarr/avg/c").iterdir()) == ["0", "1"]
+
+
+def test_a_single_chunk_is_a_target(clone: Clone) -> None:
+    target = "results/few/features/tiny.zarr/avg/c/2/0"
+    output = clone.snakemake("--cores", "1", target)
+    assert jobs(output, "extract_chunk") == 1
+    assert (clone.folder / target).exists()
+    assert not (clone.results / "features/tiny.zarr/zarr.json").exists()
+
+
+def test_a_dry_run_touches_nothing(clone: Clone) -> None:
+    before = sorted(path.name for path in clone.folder.iterdir())
+    assert "build_manifest" in clone.snakemake("-n")
+    assert [name for name in sorted(path.name for path in clone.folder.iterdir()) if name != ".snakemake"] == before

@@ -30,7 +30,9 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, data, sync)
     except OSError as error:
-        raise disk_error(error, path) from error
+        if (readable := disk_error(error, path)) is error:
+            raise
+        raise readable from error
 
 
 def _replace(path: Path, data: bytes, sync: bool) -> None:

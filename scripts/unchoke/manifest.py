@@ -89,19 +89,23 @@ def grow_manifest(old: pd.DataFrame | None, listing: Listing, split: SplitSettin
 
 
 def _splits(frame: pd.DataFrame, old: pd.DataFrame | None, given: list[str], settings: SplitSettings) -> list[str]:
-    """Given splits as they are; the others drawn from the rows that have none, or from train where all have one."""
-    split = frame["split"].copy()
+    """Given splits as they are; the others drawn from the rows that have none, or from train where all have one.
+
+    old: the manifest whose drawn splits are kept; None: all are drawn anew. Rows that no head uses have no say.
+    """
     shares = {"val": 0.0 if "val" in given else settings.val, "test": 0.0 if "test" in given else settings.test}
+    split = frame["split"].copy()
+    split[frame["excluded"] == VANISHED] = ""
     if any(shares.values()):
         split[split == "train"] = ""
     if old is not None:
-        undrawn = split.iloc[: len(old)] == ""
-        split.iloc[: len(old)] = split.iloc[: len(old)].where(~undrawn, old["split"].to_numpy())
-    labelled = (frame["excluded"] != NO_LABEL).to_numpy()
-    rows = frame[labelled]
-    check_groups(rows["group"], split[labelled])
-    drawn = draw_splits(rows["label"].tolist(), rows["group"].tolist(), split[labelled].tolist(), shares, settings.seed)
-    split[labelled] = drawn
+        so_far = split.iloc[: len(old)]
+        split.iloc[: len(old)] = so_far.where(so_far != "", old["split"].to_numpy())
+    used = (frame["excluded"] == "").to_numpy()
+    rows = frame[used]
+    check_groups(rows["group"], split[used])
+    drawn = draw_splits(rows["label"].tolist(), rows["group"].tolist(), split[used].tolist(), shares, settings.seed)
+    split[used] = drawn
     return [str(name) for name in split]
 
 

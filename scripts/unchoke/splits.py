@@ -22,7 +22,8 @@ def draw_splits(
     shares: fraction of each class for ``val`` and ``test`` (0 to 1); train takes the rest.
     seed: the same rows, shares and seed give the same splits; rows that have a split keep it, whatever is added.
 
-    Rows of one group always share a split. With as many as three rows, a class has one in every split that has a share.
+    Rows of one group always share a split. Without groups, a class of three rows or more has one in train and one in
+    every split that has a share.
     """
     rows = pd.DataFrame({"label": list(labels), "group": list(groups), "split": list(splits)}, dtype=object)
     if (rows["group"] == "").all():
@@ -33,24 +34,22 @@ def draw_splits(
     return _draw_by_group(rows, shares, seed)
 
 
-def _targets(counts: pd.Series, shares: dict[str, float]) -> pd.DataFrame:
-    """Rows wanted in each split (columns) of each class (index), given the rows of each class in all."""
-    targets = pd.DataFrame(index=counts.index)
-    for split in ("val", "test"):
-        wanted = (counts * shares[split]).round().astype(int)
-        targets[split] = np.where((wanted == 0) & (counts >= 3) & (shares[split] > 0), 1, wanted)
-    targets.insert(0, "train", counts - targets["val"] - targets["test"])
-    return targets
+def _targets(n_rows: int, shares: dict[str, float]) -> dict[str, int]:
+    """Rows of a class of `n_rows` wanted in each split; train is never left without one."""
+    wanted = {split: max(round(n_rows * share), int(share > 0 and n_rows >= 3)) for split, share in shares.items()}
+    while sum(wanted.values()) > max(n_rows - 1, 0):
+        wanted[max(wanted, key=lambda split: wanted[split])] -= 1
+    return {"train": n_rows - sum(wanted.values()), **wanted}
 
 
 def _draw_by_class(rows: pd.DataFrame, shares: dict[str, float], seed: int) -> list[str]:
     drawn = rows["split"].to_numpy(dtype=object, copy=True)
-    targets = _targets(rows["label"].value_counts(sort=False), shares).to_dict("index")
     for label, members in rows.groupby("label", sort=True).indices.items():
         rng = np.random.default_rng([seed, zlib.crc32(str(label).encode("utf-8", "surrogateescape"))])
         free = rng.permutation(members[drawn[members] == ""])
+        targets = _targets(len(members), shares)
         for split in ("val", "test"):
-            missing = max(0, targets[label][split] - int((drawn[members] == split).sum()))
+            missing = max(0, targets[split] - int((drawn[members] == split).sum()))
             drawn[free[:missing]], free = split, free[missing:]
         drawn[free] = "train"
     return list(drawn)
@@ -61,7 +60,7 @@ def _draw_by_group(rows: pd.DataFrame, shares: dict[str, float], seed: int) -> l
     rows_UC = pd.crosstab(rows["unit"], rows["label"])
     split_U = rows.groupby("unit")["split"].first().reindex(rows_UC.index)
     total_C = rows_UC.sum().to_numpy()
-    targets_SC = _targets(rows_UC.sum(), shares)[list(SPLITS)].to_numpy().T
+    targets_SC = np.array([[_targets(int(total), shares)[split] for total in total_C] for split in SPLITS])
     have_SC = np.stack([rows_UC[split_U == split].sum().to_numpy() for split in SPLITS])
     free_UC = rows_UC[split_U == ""]
     free_UC = free_UC.iloc[np.random.default_rng(seed).permutation(len(free_UC))]

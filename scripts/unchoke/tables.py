@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -26,11 +26,19 @@ QUARANTINE_COLUMNS = {"image_id": int, "path": str, "label": str, "split": str, 
 
 def table_bytes(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """CSV text of `rows`: a header, commas, quotes where a field needs them."""
+    rows = list(rows)
+    text = _csv_text(columns, rows, csv.QUOTE_MINIMAL)
+    if "\r" in text:  # which Python 3.11 leaves unquoted, and then reads as the end of a line
+        text = _csv_text(columns, rows, csv.QUOTE_NONNUMERIC)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _csv_text(columns: Iterable[str], rows: Iterable[Sequence[Any]], quoting: Literal[0, 2]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=quoting)
     writer.writerow(columns)
     writer.writerows(rows)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return text.getvalue()
 
 
 def frame_bytes(frame: pd.DataFrame, columns: dict[str, type]) -> bytes:
@@ -43,18 +51,21 @@ def read_table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
     try:
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             header, *rows = csv.reader(file, strict=True)
+        values = list(zip(*rows, strict=True)) if rows else [()] * len(header)
+        if header == list(columns):
+            return pd.DataFrame(
+                {
+                    name: pd.Series(list(map(kind, texts)), dtype="int64" if kind is int else object)
+                    for (name, kind), texts in zip(columns.items(), values, strict=True)
+                }
+            )
+        found = f"columns {', '.join(header)}"
     except (OSError, csv.Error, ValueError) as error:
-        raise UnchokeError("A table cannot be read.", found=str(error), where=str(path)) from error
-    if header != list(columns):
-        raise UnchokeError(
-            "A table has other columns.",
-            found=", ".join(header),
-            expected=", ".join(columns),
-            where=str(path),
-            do="delete it and run snakemake again",
-        )
-    values = zip(*rows, strict=True) if rows else [()] * len(columns)
-    series = {}
-    for (name, kind), texts in zip(columns.items(), values, strict=True):
-        series[name] = pd.Series(list(map(kind, texts)), dtype="int64" if kind is int else object)
-    return pd.DataFrame(series)
+        found = str(error)
+    raise UnchokeError(
+        "A table cannot be read.",
+        found=found,
+        expected=f"columns {', '.join(columns)}, and a cell for each in every row",
+        where=str(path),
+        do="delete it and run snakemake again",
+    )

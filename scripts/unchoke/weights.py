@@ -13,7 +13,7 @@ from timm.data.config import resolve_model_data_config
 
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic
-from unchoke.hashing import sha256_bytes
+from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.names import suggestion
 
 _DATA_CONFIG_KEYS = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
@@ -36,7 +36,8 @@ def fetch_weights(model_name: str, weights: str, seed: int, weights_path: Path, 
     else:
         model, source = _from_file(model_name, Path(weights)), f"file {Path(weights).name}"
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    data = save(state, metadata={"model": model_name, "source": source})
+    # One key of metadata: safetensors writes several in an order that changes from run to run.
+    data = save(state, metadata={"unchoke": canonical_json({"model": model_name, "source": source})})
     config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     card = {
         "model": model_name,

@@ -157,7 +157,6 @@ def test_a_group_is_in_one_split_also_when_it_grows(build):
     assert frame.groupby("group")["split"].nunique().eq(1).all()
 
 
-@pytest.mark.xfail(strict=True, raises=UnchokeError, reason="a row that vanished holds its old split against new ones")
 def test_an_image_that_vanished_does_not_stand_against_new_splits(build):
     images = [{**image, "group": f"g{number // 2}"} for number, image in enumerate(PETS)]
     drawn = by_path(build(images), "split")
@@ -165,6 +164,13 @@ def test_an_image_that_vanished_does_not_stand_against_new_splits(build):
     moved = [{**image, "split": order[(order.index(drawn[image["path"]]) + 1) % 3]} for image in images]
     frame = build(moved[1:])
     assert by_path(frame, "split").items() >= {image["path"]: image["split"] for image in moved[1:]}.items()
+
+
+def test_another_seed_draws_every_split_from_the_images_that_are_there(build):
+    frame = build(PETS)
+    gone = set(frame.loc[frame["split"] == "test", "path"])
+    redrawn = in_use(build([image for image in PETS if image["path"] not in gone], seed=1))
+    assert Counter(redrawn["split"])["test"] == pytest.approx(0.2 * len(redrawn), abs=2)
 
 
 # --- rows files

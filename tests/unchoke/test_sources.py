@@ -100,7 +100,6 @@ def test_links_are_followed_and_loops_end(tmp_path, place):
     assert set(facts(list_images("folder", tmp_path / "data"))) == {"cat/1.png", "dog/2.png", "dog/3.png"}
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="the size of a link that leads nowhere is asked for unguarded")
 @pytest.mark.parametrize("target", ["nowhere.png", "2.png"])
 def test_a_link_that_leads_nowhere_has_no_size_as_in_a_csv(tmp_path, place, target):
     place(tmp_path, "cat/1.png")
@@ -220,7 +219,6 @@ def test_a_row_without_a_path_is_named_and_an_empty_line_is_none(tmp_path, row):
         assert list(facts(list_images("csv", table))) == ["a.png", "b.png"]
 
 
-@pytest.mark.xfail(strict=True, reason="cells behind the last column are dropped without a word")
 def test_a_row_with_more_cells_than_columns_is_refused(tmp_path):
     (tmp_path / "images.csv").write_text("path,label\nred, green.png,cat\n")
     with pytest.raises(UnchokeError, match="row 2"):
@@ -357,12 +355,11 @@ def test_the_digest_of_the_digits_is_there_before_they_are(digits, tmp_path):
 
 def test_the_digits_are_not_written_among_other_things(tmp_path, place):
     place(tmp_path, "holiday.jpg", "10/a.png")
-    with pytest.raises(UnchokeError, match=r"10, holiday\.jpg"):
+    with pytest.raises(UnchokeError, match=r"10/a\.png, holiday\.jpg"):
         write_digits(tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["10", "holiday.jpg"]
 
 
-@pytest.mark.xfail(strict=True, reason="only the names of the first folders are looked at")
 def test_the_digits_are_not_written_among_images_of_the_same_classes(tmp_path, place):
     with pytest.raises(UnchokeError, match="other things"):
         write_digits(place(tmp_path, "7/mine.png"))

@@ -36,10 +36,7 @@ def test_a_table_comes_back_as_it_was(rows):
     assert table.dtypes.to_dict() == {"image_id": "int64", "path": object, "reason": object}
 
 
-lone = pytest.mark.xfail(strict=True, reason="csv.writer leaves a lone carriage return without quotes")
-
-
-@pytest.mark.parametrize("text", ["a\r\nb", pytest.param("\r", marks=lone), pytest.param("Icon\r", marks=lone)])
+@pytest.mark.parametrize("text", ["a\r\nb", "\r", "Icon\r"])
 def test_a_carriage_return_comes_back_as_it_was(text):
     assert read_back(table_bytes(COLUMNS, [[0, text, ""]]))["path"].tolist() == [text]
 
@@ -72,7 +69,7 @@ def test_the_rows_of_a_chunk_and_the_quarantine_carry_the_id_and_path_of_the_man
 def test_other_columns_are_refused_with_found_and_expected(tmp_path, header):
     path = tmp_path / "table.csv"
     path.write_bytes(header + b"\n")
-    with pytest.raises(UnchokeError, match="other columns") as caught:
+    with pytest.raises(UnchokeError, match="cannot be read") as caught:
         read_table(path, COLUMNS)
     for part in (header.decode().replace(",", ", "), "image_id, path, reason", str(path)):
         assert part in str(caught.value)
@@ -88,7 +85,6 @@ def test_what_is_no_table_is_named(tmp_path, content):
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="cells are counted and turned into numbers unguarded")
 @pytest.mark.parametrize("line", [b"0,a", b"0,a,,b", b"zero,a,", b""])
 def test_a_line_that_does_not_fit_is_named(tmp_path, line):
     path = tmp_path / "table.csv"

@@ -27,7 +27,7 @@ def classifier_model() -> torch.nn.Module:
 def test_untrained_weights_are_those_of_their_seed(tmp_path: Path) -> None:
     state = torch.get_rng_state()
     one = fetch(tmp_path, "untrained", seed=3)
-    assert fetch(tmp_path, "untrained", seed=3) == one
+    assert all(fetch(tmp_path, "untrained", seed=3) == one for _ in range(5))  # to the byte: the card has the digest
     assert fetch(tmp_path, "untrained", seed=4)["sha256"] != one["sha256"]
     assert torch.equal(torch.get_rng_state(), state)
     assert one["trained"] is False and one["source"] == "untrained, seed 3"

@@ -5,6 +5,7 @@ digest of the listing each time it is read.
 """
 
 import importlib
+import os
 import posixpath
 from collections import Counter
 from dataclasses import dataclass, field
@@ -105,3 +106,12 @@ def split_name(text: str, where: str) -> str:
             do=suggestion(name, SPLITS),
         )
     return SPLIT_NAMES.get(name, "")
+
+
+def size_and_time(file: Path | os.DirEntry[str]) -> tuple[int, int]:
+    """Size in bytes and time of change in ns; -1 and 0 where there is no such file, as behind a broken link."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return -1, 0
+    return stat.st_size, stat.st_mtime_ns

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from unchoke.errors import UnchokeError
 from unchoke.names import nearest
-from unchoke.sources import ImageFile, Listing, refuse_duplicates, split_name
+from unchoke.sources import ImageFile, Listing, refuse_duplicates, size_and_time, split_name
 
 
 def list_images(path: Path, group: str | None = None) -> Listing:
@@ -19,7 +19,7 @@ def list_images(path: Path, group: str | None = None) -> Listing:
     images = []
     for number, row in enumerate(rows, 2):
         split = split_name(row.get("split") or "", f"{path}, row {number}")
-        size, mtime = _size_and_time(root / row["path"])
+        size, mtime = size_and_time(root / row["path"])
         images.append(ImageFile(row["path"], row["label"] or "", split, row.get(group or "group") or "", size, mtime))
     return Listing(root, images)
 
@@ -43,14 +43,13 @@ def _rows(path: Path, more_columns: list[str]) -> list[dict[str, str]]:
                 where=str(path),
                 do=f"rename '{near[0]}' to '{column}'" if near else f"add the column '{column}'",
             )
+    if wide := [number for number, row in enumerate(rows, 2) if None in row]:
+        raise UnchokeError(
+            "A row has more cells than there are columns.",
+            found=f"row {wide[0]}: {', '.join(str(cell) for cell in rows[wide[0] - 2].values())}",
+            where=str(path),
+            do='put a path or label that has a comma in quotes: "red, green.png",cat',
+        )
     if empty := [number for number, row in enumerate(rows, 2) if not row["path"]]:
         raise UnchokeError("A row names no image.", found=f"an empty path in row {empty[0]}", where=str(path))
     return rows
-
-
-def _size_and_time(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return -1, 0
-    return stat.st_size, stat.st_mtime_ns

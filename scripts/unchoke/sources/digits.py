@@ -34,11 +34,12 @@ def recipe_digest() -> str:
 def write_digits(path: Path) -> None:
     """Write the digits to ``<path>/<class>/<number>.png``, 8 × 8 px, with planted flaws, and a record of them.
 
-    Planted: three exact duplicates, one blank image, one file cut short, one that is no image. Everything is the
-    same each time, the files' times too. UnchokeError where `path` holds other things.
+    Planted: three exact duplicates, one blank image, one file cut short, one that is no image. The images are
+    the same each time, their times too. UnchokeError where `path` holds other things.
     """
     images = digit_files()
-    strangers = sorted({file.name for file in path.glob("*")} - {RECORD} - {str(digit) for digit in range(10)})
+    present = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()}
+    strangers = sorted(name for name in present - {RECORD, *images} if not Path(name).name.startswith("."))
     if strangers:
         raise UnchokeError(
             "The folder for the demo's digits holds other things.",

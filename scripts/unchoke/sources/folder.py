@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unchoke.errors import UnchokeError
-from unchoke.sources import SPLIT_NAMES, ImageFile, Listing
+from unchoke.sources import SPLIT_NAMES, ImageFile, Listing, size_and_time
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 
@@ -28,18 +28,17 @@ def list_images(path: Path, group: str | None = None) -> Listing:
         )
     pattern = _group_pattern(group)
     tops = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
-    by_split = "train" in map(SPLIT_NAMES.get, tops) and all(top in SPLIT_NAMES for top in tops)
+    splits = [SPLIT_NAMES.get(top.lower()) for top in tops]
+    by_split = "train" in splits and None not in splits
     images, left_out = [], Counter[str]()
     for name, entry in _files_below(path):
         if not name.lower().endswith(IMAGE_ENDINGS):
             left_out[Path(name).suffix.lower() or "no ending"] += 1
             continue
         folders = name.split("/")[:-1]
-        split = SPLIT_NAMES[folders.pop(0)] if by_split and folders else ""
-        stat = entry.stat()
-        images.append(
-            ImageFile(name, folders[0] if folders else "", split, pattern(name), stat.st_size, stat.st_mtime_ns)
-        )
+        split = SPLIT_NAMES[folders.pop(0).lower()] if by_split and folders else ""
+        size, mtime = size_and_time(entry)
+        images.append(ImageFile(name, folders[0] if folders else "", split, pattern(name), size, mtime))
     return Listing(path, images, left_out)
 
 
@@ -49,14 +48,21 @@ def _files_below(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     while waiting:
         prefix, folder = waiting.pop()
         with os.scandir(folder) as entries:
-            for entry in entries:
+            for entry in sorted(entries, key=lambda entry: entry.name, reverse=True):
                 if entry.name.startswith("."):
                     continue
-                if not entry.is_dir():
+                if not _is_folder(entry):
                     yield prefix + entry.name, entry
                 elif (real := os.path.realpath(entry.path)) not in seen:
                     seen.add(real)
                     waiting.append((f"{prefix}{entry.name}/", Path(entry.path)))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _group_pattern(group: str | None):  # type: ignore[no-untyped-def]

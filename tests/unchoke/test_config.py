@@ -1,0 +1,266 @@
+"""The config: closed, described, and the one origin of its schema, its defaults and its table."""
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import jsonschema
+import pytest
+import yaml
+
+from unchoke.config import Config, docs, load_config
+from unchoke.config.base import Section, listed_in
+from unchoke.config.dataset import KINDS
+from unchoke.config.encoders import POOLS, weights_name
+from unchoke.config.heads import Head
+from unchoke.errors import UnchokeError
+
+REPOSITORY = Path(__file__).parents[2]
+DEFAULTS = Config().model_dump()
+EXAMPLES = sorted((REPOSITORY / "config" / "examples").glob("*.yaml"))
+
+
+def subclasses(model):
+    return [inner for child in model.__subclasses__() for inner in [child, *subclasses(child)]]
+
+
+def sections(value, path=()):
+    """The path of every section of a config, without the maps whose keys are names."""
+    if isinstance(value, Section):
+        yield path
+        value = dict(value)
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from sections(inner, (*path, name))
+
+
+def section_at(config, path):
+    for name in path:
+        config = config[name]
+    return config
+
+
+def changed(path, value):
+    """The default config with the value at `path` set, or taken out where it is None."""
+    config = json.loads(json.dumps(DEFAULTS))
+    *way, last = path.split(".")
+    if value is None:
+        del section_at(config, way)[last]
+    else:
+        section_at(config, way)[last] = value
+    return config
+
+
+def error_of(config):
+    with pytest.raises(UnchokeError, match="The config does not hold") as caught:
+        load_config(config)
+    return str(caught.value)
+
+
+KEYS = [(path, key) for path in sections(Config()) for key in section_at(DEFAULTS, path)]
+
+
+# --- what is written from the model
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [(docs.SCHEMA, docs.config_schema), (docs.DEFAULTS, docs.config_defaults), (docs.TABLE, docs.config_table)],
+)
+def test_files_written_from_the_model_are_up_to_date(name, expected):
+    assert (REPOSITORY / name).read_text() == expected(), f"{name} is stale: run `make docs`"
+
+
+def test_every_key_of_every_section_is_described():
+    assert not [
+        f"{model.__name__}.{name}"
+        for model in subclasses(Section)
+        for name, field in model.model_fields.items()
+        if not (field.description or "").strip()
+    ]
+
+
+def test_every_key_stands_in_the_table():
+    table = (REPOSITORY / docs.TABLE).read_text()
+    places = {("encoders", "b0"): ("encoders", "NAME")} | {
+        ("heads", name): ("heads", "NAME") for name in DEFAULTS["heads"]
+    }
+    keys = {".".join([*places.get(path, path), key]) for path, key in KEYS}
+    assert not [key for key in keys if f"| `{key}` |" not in table]
+
+
+def test_the_schema_takes_the_defaults_and_refuses_unknown_keys():
+    schema = json.loads((REPOSITORY / docs.SCHEMA).read_text())
+    jsonschema.validate(DEFAULTS, schema)
+    for path in map(".".join, sections(Config())):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(changed(f"{path}.nonsense".lstrip("."), 1), schema)
+
+
+def test_the_default_file_is_what_an_empty_config_gives():
+    assert load_config(yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())) == load_config({})
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_hold(path):
+    example = yaml.safe_load(path.read_text())
+    assert load_config(example)["dataset"]["name"] == example["dataset"]["name"]
+
+
+# --- defaults
+
+
+def test_keys_that_a_section_leaves_out_are_filled_in():
+    config = load_config(
+        {
+            "dataset": {"name": "pets", "kind": "folder", "path": "images", "split": {"seed": 7}},
+            "encoders": {"s": {"model": "vit_small_patch14_dinov2"}},
+            "heads": {"knn": {"kind": "knn"}},
+        }
+    )
+    assert config["dataset"]["split"] == {**DEFAULTS["dataset"]["split"], "seed": 7}
+    assert config["encoders"]["s"]["pools"] == ["avg"]
+    assert config["heads"]["knn"] == {
+        "kind": "knn",
+        "pool": "avg",
+        "encoders": None,
+        "k": [10, 20, 100, 200],
+        "temperature": 0.07,
+    }
+    assert config["chunk_size"] == DEFAULTS["chunk_size"]
+
+
+def test_a_loaded_config_is_plain_data_and_loads_to_itself():
+    assert json.loads(json.dumps(load_config({}))) == load_config(load_config({})) == load_config({})
+
+
+def test_a_run_may_stop_at_the_features():
+    assert load_config({"heads": {}})["heads"] == {}
+
+
+# --- wrong keys
+
+
+@pytest.mark.parametrize(("path", "key"), KEYS, ids=lambda part: part if isinstance(part, str) else ".".join(part))
+def test_a_misspelt_key_is_named_with_its_place_and_the_nearest(path, key):
+    wrong = key + key[-1]
+    message = error_of(changed(".".join([*path, wrong]), 1))
+    assert f"unknown key '{wrong}': did you mean '{key}'?" in message
+    assert ".".join(path) in message
+
+
+def test_a_key_of_another_kind_of_head_is_unknown():
+    assert "heads.logistic: unknown key 'temperature'" in error_of(changed("heads.logistic.temperature", 0.1))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["dataset.name", "dataset.kind", "dataset.path", "encoders.b0.model", "heads.logistic.kind"],
+)
+def test_a_missing_key_is_named_with_its_place(path):
+    place, _, key = path.rpartition(".")
+    assert f"{place}: the key '{key}' is missing" in error_of(changed(path, None))
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    config = changed("dataset.kind", "foldr")
+    config["gpu"]["devise"] = "cpu"
+    assert all(part in error_of(config) for part in ("'folder'", "'device'"))
+
+
+# --- wrong values
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "nearest"),
+    [
+        ("dataset.kind", "foldre", "folder"),
+        ("heads.logistic.kind", "logistics", "logistic"),
+        ("encoders.b0.pools", ["avgg"], "avg"),
+        ("heads.logistic.pool", "maxx", "max"),
+        ("encoders.b0.precision", "float61", "float16"),
+        ("heads.logistic.encoders", ["b00"], "b0"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(path, value, nearest):
+    message = error_of(changed(path, value))
+    assert f"did you mean '{nearest}'?" in message
+    assert path.removesuffix(".kind") in message
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [("dataset.kind", KINDS), ("encoders.b0.pools", POOLS), ("gpu.device", ["auto", "cuda", "mps", "cpu"])],
+)
+def test_a_name_like_none_is_answered_with_all_of_them(path, known):
+    message = error_of(changed(path, ["xyz"] if path.endswith("pools") else "xyz"))
+    assert path in message
+    assert all(name in message for name in known)
+
+
+def test_a_head_that_reads_a_pool_its_encoder_lacks_is_told_where_to_add_it():
+    message = error_of(changed("heads.neighbours.pool", "max"))
+    assert "heads.neighbours reads pool 'max', but encoders.b0.pools has only ['avg']" in message
+
+
+def test_a_head_may_read_a_pool_that_the_encoders_it_names_have():
+    config = changed("encoders.s", {"model": "vit_small_patch14_dinov2", "pools": ["cls"]})
+    config["heads"] = {"tokens": {"kind": "knn", "pool": "cls", "encoders": ["s"]}}
+    assert load_config(config)["heads"]["tokens"]["encoders"] == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("chunk_size", 0),
+        ("chunk_size", "many"),
+        ("encoders", {}),
+        ("encoders.b0.pools", []),
+        ("encoders.b0.micro_batch", 0),
+        ("encoders.b0.image_size", 7),
+        ("dataset.max_bad_share", 1.1),
+        ("dataset.path", ""),
+        ("heads.neighbours.k", [0]),
+        ("heads.neighbours.temperature", 0),
+        ("heads.logistic.c", [-1.0]),
+        ("decoding", "fast"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_place_and_what_was_found(path, value):
+    message = error_of(changed(path, value))
+    assert path in message
+    assert repr(value[0] if isinstance(value, list) and value else value) in message
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a b", "a\n"])
+def test_names_that_cannot_be_part_of_a_path_are_refused(name):
+    for config in (changed("dataset.name", name), {"encoders": {name: DEFAULTS["encoders"]["b0"]}}):
+        assert "pattern" in error_of(config)
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused():
+    config = changed("dataset.split", {"val": 0.5, "test": 0.5})
+    assert "dataset.split: val 0.5 and test 0.5 leave nothing to train on" in error_of(config)
+
+
+# --- names that stand for modules
+
+
+def test_every_kind_of_head_has_a_module_and_every_module_a_kind():
+    kinds = [get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(Head)[0])]
+    assert sorted(kinds) == listed_in("heads")
+
+
+@pytest.mark.parametrize(("folder", "names"), [("sources", KINDS), ("pools", POOLS)])
+def test_every_module_of_a_folder_may_be_chosen(folder, names):
+    modules = (REPOSITORY / "scripts" / "unchoke" / folder).glob("[!_]*.py")
+    assert names == sorted(module.stem for module in modules)
+
+
+def test_encoders_share_a_file_of_weights_where_their_weights_are_the_same_and_nowhere_else():
+    settings = [("a", "pretrained"), ("b", "pretrained"), ("a", "untrained"), ("a", "x/w.pt"), ("a", "y/w.pt")]
+    names = [weights_name(model, weights, seed=0) for model, weights in settings]
+    assert len(set(names)) == len(names)
+    assert weights_name("a", "pretrained", 0) == weights_name("a", "pretrained", 1)
+    assert weights_name("a", "untrained", 0) != weights_name("a", "untrained", 1)
+    assert "/" not in weights_name("hf-hub:timm/a", "x/w.pt", 0)

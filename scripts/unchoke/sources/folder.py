@@ -31,31 +31,38 @@ def list_images(path: Path, group: str | None = None) -> Listing:
     splits = [SPLIT_NAMES.get(top.lower()) for top in tops]
     by_split = "train" in splits and None not in splits
     images, left_out = [], Counter[str]()
-    for name, entry in _files_below(path):
-        if not name.lower().endswith(IMAGE_ENDINGS):
-            left_out[Path(name).suffix.lower() or "no ending"] += 1
-            continue
-        folders = name.split("/")[:-1]
-        split = SPLIT_NAMES[folders.pop(0).lower()] if by_split and folders else ""
-        size, mtime = size_and_time(entry)
-        images.append(ImageFile(name, folders[0] if folders else "", split, pattern(name), size, mtime))
+    for folder, files in _folders_below(path):
+        parts = folder.split("/")[:-1]
+        split = SPLIT_NAMES[parts.pop(0).lower()] if by_split and parts else ""
+        label = parts[0] if parts else ""
+        for file in files:
+            name = file.name
+            if name.lower().endswith(IMAGE_ENDINGS):
+                images.append(ImageFile(folder + name, label, split, pattern(folder + name), *size_and_time(file)))
+            else:
+                left_out[Path(name).suffix.lower() or "no ending"] += 1
     return Listing(path, images, left_out)
 
 
-def _files_below(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Path below `root` and entry of every visible file; links to folders are followed, each folder once."""
-    waiting, seen = [("", root)], {os.path.realpath(root)}
+def _folders_below(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """Path below `root`, with a slash behind it, and visible files of every folder.
+
+    Links to folders are followed; a folder with several names is listed under the first of them.
+    """
+    waiting, seen = [("", os.fspath(root))], {os.path.realpath(root)}
     while waiting:
         prefix, folder = waiting.pop()
+        files: list[os.DirEntry[str]] = []
+        folders: list[os.DirEntry[str]] = []
         with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name, reverse=True):
-                if entry.name.startswith("."):
-                    continue
-                if not _is_folder(entry):
-                    yield prefix + entry.name, entry
-                elif (real := os.path.realpath(entry.path)) not in seen:
-                    seen.add(real)
-                    waiting.append((f"{prefix}{entry.name}/", Path(entry.path)))
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    (folders if _is_folder(entry) else files).append(entry)
+        yield prefix, files
+        for entry in sorted(folders, key=lambda entry: entry.name):
+            if (real := os.path.realpath(entry.path)) not in seen:
+                seen.add(real)
+                waiting.append((f"{prefix}{entry.name}/", entry.path))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

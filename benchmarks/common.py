@@ -1,29 +1,21 @@
-"""What the benchmarks share: flags, sides timed in turn, a table with its limits, and one extraction in this process."""
+"""What every benchmark shares: flags, sides timed in turn, and a table with its limits and the machine."""
 
 import argparse
-import json
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
+from unchoke.files import json_bytes, write_atomic
 
-from unchoke import tables
-from unchoke.encoders import Encoder, load_encoder
-from unchoke.extract import Extraction, extract_chunk, save_chunk
-from unchoke.files import json_bytes, read_json, write_atomic
-from unchoke.manifest import SplitSettings, build_manifest
-from unchoke.seal import seal_features
-from unchoke.weights import fetch_weights
-
-PHOTOGRAPHS = Path(__file__).resolve().parents[1] / "../shared/data/signs"
-CHUNK_SIZE = 64
+PHOTOGRAPHS = Path(__file__).resolve().parents[2] / "shared/data/signs"  # beside the repository
 CORES = os.cpu_count() or 1
+TIMING_HEADER = ["median s", "least s", "most s", "processor s"]
 
 
 def benchmark_parser(doc: str | None) -> argparse.ArgumentParser:
@@ -47,15 +39,35 @@ def skip_without(data: Path) -> None:
         raise SystemExit(0)
 
 
-def time_in_turn(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each side, measured A B A B …, so that what else the machine does falls on all of them."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
+class Timing(NamedTuple):
+    """What one run of a side cost. Far more wall than processor time per core says that the machine was busy."""
+
+    wall_s: float
+    processor_s: float
+    """Of this process and of its children that have ended."""
+
+
+def time_in_turn(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[Timing]]:
+    """Each side measured A B A B …, so that what else the machine does falls on all of them."""
+    times: dict[str, list[Timing]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
-            started = time.perf_counter()
+            wall, processor = time.perf_counter(), sum(os.times()[:4])
             side()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(times) for name, times in seconds.items()}
+            times[name].append(Timing(time.perf_counter() - wall, sum(os.times()[:4]) - processor))
+    return times
+
+
+def median_wall(times: Sequence[Timing]) -> float:
+    """Seconds."""
+    return statistics.median(timing.wall_s for timing in times)
+
+
+def timing_cells(times: Sequence[Timing]) -> list[str]:
+    """The cells under ``TIMING_HEADER``."""
+    walls = [timing.wall_s for timing in times]
+    processor = statistics.median(timing.processor_s for timing in times)
+    return [f"{seconds:.2f}" for seconds in (median_wall(times), min(walls), max(walls), processor)]
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,7 @@ def report(args: argparse.Namespace, table: Sequence[Sequence[str]], limits: Seq
     print(f"machine: {machine()}")
     if args.json:
         record = {"figures": figures, "limits": [asdict(limit) for limit in limits], "machine": machine()}
-        write_atomic(args.json, json_bytes(json.loads(json.dumps(record))))
+        write_atomic(args.json, json_bytes(record))
     return 0 if all(limit.held for limit in limits) else 1
 
 
@@ -88,47 +100,4 @@ def machine() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     processor = names[0] if names else platform.processor() or platform.machine()
-    return f"{processor}, {CORES} cores, Python {platform.python_version()}, torch {torch.__version__}"
-
-
-@dataclass(frozen=True)
-class Photographs:
-    """A folder of photographs, ready to be extracted."""
-
-    root: Path
-    manifest: Path
-    rows: Path
-    weights: Path
-    card: dict[str, Any]
-    encoder: Encoder
-
-    @property
-    def paths(self) -> list[Path]:
-        """Every photograph, in the order of the manifest."""
-        return [self.root / path for path in tables.read_table(self.manifest, tables.MANIFEST_COLUMNS)["path"]]
-
-
-def prepare(data: Path, folder: Path, model: str, image_size: int) -> Photographs:
-    """Manifest, untrained weights and encoder on the CPU; torch computes on every core."""
-    torch.set_num_threads(CORES)
-    manifest, rows, weights, card = (folder / name for name in ("manifest.csv", "rows", "w.safetensors", "w.json"))
-    build_manifest("folder", data, None, SplitSettings(0, 0.15, 0.15), CHUNK_SIZE, manifest, rows)
-    fetch_weights(model, "untrained", 0, weights, card)
-    encoder = load_encoder(weights, card, image_size, ["avg"], torch.device("cpu"), "float32")
-    return Photographs(data, manifest, rows, weights, read_json(card), encoder)
-
-
-def extract_chunks(photographs: Photographs, store: Path, micro_batch: int, n_chunks: int) -> None:
-    """The first `n_chunks` chunks, as the command extract_chunk makes them."""
-    settings = Extraction(CHUNK_SIZE, micro_batch)
-    for chunk in range(n_chunks):
-        rows_file = photographs.rows / f"{chunk}.csv"
-        rows = tables.read_table(rows_file, tables.ROW_COLUMNS)
-        features = extract_chunk(rows, photographs.root, photographs.encoder, settings, CORES)
-        save_chunk(store, chunk, rows_file, features, photographs.encoder, settings)
-
-
-def extract_store(photographs: Photographs, store: Path, micro_batch: int = 32) -> None:
-    """Every chunk, and the seal."""
-    extract_chunks(photographs, store, micro_batch, len(list(photographs.rows.iterdir())))
-    seal_features(store, photographs.manifest, photographs.rows)
+    return f"{processor}, {CORES} cores, Python {platform.python_version()}, torch {version('torch')}"

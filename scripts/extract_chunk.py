@@ -4,11 +4,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke import tables
 from unchoke.commands import argument_parser, or_none, run, true_or_false
 from unchoke.devices import add_device_flags, device_of
-from unchoke.encoders import load_encoder
+from unchoke.encoders import keep_encoder
 from unchoke.extract import Extraction, extract_chunk, save_chunk
+from unchoke.files import read_json
+from unchoke.tables import ROW_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -20,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--image-size", type=or_none(int), help="height and width of what the encoder sees, px")
     parser.add_argument("--precision", default="float16", help="arithmetic on CUDA")
     parser.add_argument("--pools", nargs="+", required=True, help="poolings to store")
-    parser.add_argument("--micro-batch", type=int, default=32, help="images that pass the encoder at once")
+    parser.add_argument("--plan", type=Path, required=True, help="JSON file with the micro-batch")
     parser.add_argument("--max-pixels", type=int, default=Extraction.max_pixels, help="largest picture to decode")
     parser.add_argument("--jpeg-draft", type=true_or_false, default=False, help="let the JPEG decoder scale down")
     parser.add_argument("--chunk-size", type=int, required=True, help="images per chunk")
@@ -28,9 +29,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--store", type=Path, required=True, help="Zarr store to put the chunk into")
     add_device_flags(parser)
     args = parser.parse_args(argv)
-    encoder = load_encoder(args.weights, args.card, args.image_size, args.pools, device_of(args), args.precision)
-    settings = Extraction(args.chunk_size, args.micro_batch, args.max_pixels, args.jpeg_draft)
-    rows = tables.read_table(args.rows, tables.ROW_COLUMNS)
+    source = (args.weights, args.card, args.image_size, args.pools)
+    encoder = keep_encoder(*source, device_of(args), args.precision, args.vram_mb)
+    settings = Extraction(args.chunk_size, read_json(args.plan)["micro_batch"], args.max_pixels, args.jpeg_draft)
+    rows = read_table(args.rows, ROW_COLUMNS)
     features = extract_chunk(rows, args.root, encoder, settings, args.threads)
     save_chunk(args.store, args.chunk, args.rows, features, encoder, settings)
 

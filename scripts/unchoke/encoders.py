@@ -1,5 +1,6 @@
 """Frozen encoders: from uint8 pictures to pooled float16 features."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +52,24 @@ class Encoder:
         """Shorter side of a picture before the crop, px."""
         return int(self.image_size / self.card["data_config"]["crop_pct"])
 
-    @torch.inference_mode()
     def encode(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]:
-        """Features of a batch: uint8 (B, 3, H, W) on the CPU to float32 (B, D) for each pool."""
+        """Features of a batch: uint8 (B, 3, H, W) on the CPU to float32 (B, D) for each pool.
+
+        Where memory runs out all the same, the batch is done in halves: nothing in it depends on its neighbours.
+        """
+        try:
+            return self.encode_once(images_B3HW)
+        except torch.OutOfMemoryError:
+            if len(images_B3HW) == 1:
+                raise
+        # Outside the except block: its traceback would keep the tensors of the failed attempt alive.
+        torch.cuda.empty_cache()
+        halves = [self.encode(half) for half in images_B3HW.tensor_split(2)]
+        return {name: np.concatenate([half[name] for half in halves]) for name in self.pools}
+
+    @torch.inference_mode()
+    def encode_once(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]:
+        """As ``encode``, in one go; torch.OutOfMemoryError where that does not fit."""
         x = images_B3HW.to(self.device, non_blocking=True).float().div_(255)
         x = x.sub_(self._channel("mean")).div_(self._channel("std")).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, self.precision, enabled=self.device.type == "cuda"):
@@ -63,6 +79,36 @@ class Encoder:
 
     def _channel(self, key: str) -> torch.Tensor:
         return torch.tensor(self.card["data_config"][key], device=self.device).view(1, 3, 1, 1)
+
+
+_loaded: OrderedDict[tuple[object, ...], Encoder] = OrderedDict()
+
+
+def keep_encoder(
+    weights: Path,
+    card: Path,
+    image_size: int | None,
+    pools: list[str],
+    device: torch.device,
+    precision: str,
+    budget_mb: float,
+) -> Encoder:
+    """As ``load_encoder``, but loaded once a process: commands that a warm worker runs find it where they left it.
+
+    Those used least recently go when the weights of all take more than a quarter of `budget_mb`.
+    """
+    key = (weights.resolve(), weights.stat().st_mtime_ns, card.read_bytes(), image_size, *pools, device, precision)
+    if key not in _loaded:
+        _loaded[key] = load_encoder(weights, card, image_size, pools, device, precision)
+    _loaded.move_to_end(key)
+    while len(_loaded) > 1 and sum(map(weights_mb, _loaded.values())) > budget_mb / 4:
+        _loaded.popitem(last=False)
+    return _loaded[key]
+
+
+def weights_mb(encoder: Encoder) -> float:
+    """What an encoder's weights take in memory, MB of 2**20 bytes."""
+    return float(sum(tensor.nbytes for tensor in encoder.model.state_dict().values())) / 2**20
 
 
 def load_encoder(

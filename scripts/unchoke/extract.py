@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from unchoke import stores, versions
 from unchoke.encoders import Encoder
 from unchoke.hashing import sha256_bytes
 from unchoke.images import UnreadableImageError, decode_image, read_image_file
+from unchoke.memory import meters_of
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,12 @@ class Chunk:
     """Each pool's float16 (chunk_size, D), and ``valid``, bool (chunk_size,)."""
     invalid: dict[int, str]
     """Image id of what could not be read, with the reason."""
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float]
     """Time of each stage: read and decode summed over threads, encode and total by the clock."""
+    threads: int
+    """How many read and decoded."""
+    peak_mb: dict[str, float]
+    """Most memory taken, MB: ``host`` resident, and ``card`` on a graphics card, CUDA's context included."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,9 @@ def extract_chunk(rows: pd.DataFrame, root: Path, encoder: Encoder, settings: Ex
     """
     chunk_size, micro_batch = settings.chunk_size, settings.micro_batch
     started = time.perf_counter()
+    meters = meters_of(encoder.device)
+    for meter in meters.values():
+        meter.reset_peak()
     seconds = dict.fromkeys(("read", "decode", "encode", "total"), 0.0)
     valid = np.zeros(chunk_size, bool)
     invalid: dict[int, str] = {}
@@ -85,7 +93,8 @@ def extract_chunk(rows: pd.DataFrame, root: Path, encoder: Encoder, settings: Ex
     for values in arrays.values():
         values[~valid] = 0
     seconds["total"] = time.perf_counter() - started
-    return Chunk({**arrays, stores.VALID: valid}, invalid, {name: round(s, 6) for name, s in seconds.items()})
+    peaks = {name: meter.peak_mb() for name, meter in meters.items()}
+    return Chunk({**arrays, stores.VALID: valid}, invalid, seconds, threads, peaks)
 
 
 def _read_picture(
@@ -136,7 +145,10 @@ def save_chunk(
         "rows_sha256": sha256_bytes(rows_file.read_bytes()),
         "settings": chunk_settings(encoder, settings),
         "invalid": [{"image_id": image_id, "reason": reason} for image_id, reason in features.invalid.items()],
+        "images": int(features.arrays[stores.VALID].sum()),
         "seconds": features.seconds,
+        "threads": features.threads,
+        "peak_mb": features.peak_mb,
     }
     stores.write_chunk(store, chunk, features.arrays, record)
 

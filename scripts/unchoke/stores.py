@@ -10,6 +10,7 @@
 """
 
 import shutil
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,12 +48,14 @@ def seal_file(store: Path) -> Path:
 def write_chunk(store: Path, chunk: int, arrays: dict[str, NDArray[Any]], record: dict[str, Any]) -> None:
     """Write one chunk of every array, whole ones of chunk_size rows each, and last its record with their digests."""
     digests = {}
+    started = time.perf_counter()
     for name, values in arrays.items():
         data = encode_chunk(values)
         write_atomic(chunk_file(store, name, chunk), data)
         digests[name] = sha256_bytes(data)
+    seconds = {**record.get("seconds", {}), "write": time.perf_counter() - started}
     shapes = {name: list(values.shape) for name, values in arrays.items()}
-    record = {**record, "chunk": chunk, "shapes": shapes, "sha256": digests}
+    record = {**record, "seconds": seconds, "chunk": chunk, "shapes": shapes, "sha256": digests}
     write_atomic(record_file(store, chunk), json_bytes(record))
 
 

@@ -7,8 +7,10 @@ param; a golden test per stage fails when the output moves and the number does n
 DIGITS = 1
 MANIFEST = 1
 WEIGHTS = 1
+PLAN = 1
 EXTRACT = 1
 SEAL = 1
+RATES = 1
 QUARANTINE = 1
 HEADS = 1
 DATABASE = 1

@@ -13,12 +13,12 @@ LIBRARY = SCRIPTS / "unchoke"
 # From the ground up; a module imports from its own layer and those below.
 LAYERS = [
     {"names", "errors", "versions"},
-    {"chunks", "splits", "metrics", "hashing"},
+    {"chunks", "splits", "metrics", "hashing", "limits"},
     {
         *("sources", "tables", "files", "images", "stores", "zarr_files"),
-        *("encoders", "pools", "devices", "provenance", "commands"),
+        *("encoders", "pools", "devices", "provenance", "commands", "lease", "memory", "worker"),
     },
-    {"manifest", "extract", "seal", "quarantine", "heads", "database", "leaderboard", "weights"},
+    {"manifest", "weights", "plan", "extract", "seal", "rates", "quarantine", "heads", "database", "leaderboard"},
 ]
 GROUND, PURE = LAYERS[:2]
 BESIDE = {"config"}  # read by commands alone, and built on what is pure

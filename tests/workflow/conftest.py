@@ -25,6 +25,7 @@ CONFIG = {
         "neighbours": {"kind": "knn", "pool": "max", "k": [1, 3]},
     },
 }
+ENVIRONMENT = {**os.environ, "UNCHOKE_WARM_IDLE_S": "20"}
 FLAWED = ("0/broken.png", "1/quote' and \"space\nand line.png", "1/größe-图.png")
 
 
@@ -98,8 +99,12 @@ def store_digests(clone: Clone) -> dict[str, str]:
 def make_clone(folder: Path) -> Clone:
     """24 digits of each of two classes, one broken file, and names that shells trip over."""
     folder.mkdir(parents=True)
-    for name in ("workflow", "scripts", "config", "environment.yml"):
+    for name in ("workflow", "config", "environment.yml"):
         (folder / name).symlink_to(REPOSITORY / name)
+    # A copy of the commands, so that the clone has a warm worker of its own.
+    shutil.copytree(
+        REPOSITORY / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+    )
     clone = Clone(folder)
     clone.configure()
     names = sorted(digit_files())

@@ -10,6 +10,7 @@ for pools in POOLS:
         input:
             unpack(encoder_weights),
             rows=chunk_rows,
+            plan="<results>/plans/{encoder}.json",
         output:
             *[
                 f"<results>/features/{{encoder}}.zarr/{pool}/c/{{chunk}}/0"
@@ -32,17 +33,17 @@ for pools in POOLS:
             store=subpath(output.valid, ancestor=3),
             pools=pools,
             image_size=lookup("encoders/{encoder}/image_size", within=config),
-            micro_batch=lookup("encoders/{encoder}/micro_batch", within=config),
             precision=lookup("encoders/{encoder}/precision", within=config),
             device=config["gpu"]["device"],
+            vram_mb=config["gpu"]["vram_mb"],
             chunk_size=config["chunk_size"],
             max_pixels=config["decoding"]["max_pixels"],
             jpeg_draft=config["decoding"]["jpeg_draft"],
         shell:
-            "python scripts/extract_chunk.py --rows {input.rows:q} --root {params.root:q}"
+            "scripts/warm extract_chunk --rows {input.rows:q} --root {params.root:q}"
             " --weights {input.weights:q} --card {input.card:q} --pools {params.pools}"
-            " --image-size {params.image_size} --micro-batch {params.micro_batch}"
-            " --precision {params.precision} --device {params.device} --threads {threads}"
+            " --image-size {params.image_size} --plan {input.plan:q}"
+            " --precision {params.precision} --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
             " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
             " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
             " --store {params.store:q} 2>&1 | tee {log:q}"
@@ -70,7 +71,7 @@ rule seal_features:
 
 rule verify:
     input:
-        expand(
+        metadata=expand(
             "<results>/features/{encoder}.zarr/zarr.json", encoder=config["encoders"]
         ),
     log:

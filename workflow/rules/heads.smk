@@ -23,10 +23,12 @@ rule train_head:
         version=versions.HEADS,
         settings=head_settings,
         device=config["gpu"]["device"],
+        vram_mb=config["gpu"]["vram_mb"],
         store=subpath(input.metadata, parent=True),
         group=subpath(output.metadata, parent=True),
     shell:
-        "python scripts/train_head.py --store {params.store:q} --manifest {input.manifest:q}"
-        " --settings {params.settings:q} --device {params.device} --threads {threads}"
+        "scripts/warm train_head --store {params.store:q} --manifest {input.manifest:q}"
+        " --settings {params.settings:q} --device {params.device}"
+        " --vram-mb {params.vram_mb} --threads {threads}"
         " --group {params.group:q} --checkpoint {output.checkpoint:q}"
         " --run {output.run:q} 2>&1 | tee {log:q}"

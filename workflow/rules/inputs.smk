@@ -36,14 +36,17 @@ def chunk_rows(wildcards):
 
 def encoder_chunks(wildcards):
     """Every chunk file of an encoder: one a pool, one that says which images are valid, one record."""
-    chunks = range(manifest_record()["chunks"])
     store = f"<results>/features/{wildcards.encoder}"
-    pools = config["encoders"][wildcards.encoder]["pools"]
-    return (
-        [f"{store}.zarr/{pool}/c/{chunk}/0" for pool in pools for chunk in chunks]
-        + [f"{store}.zarr/valid/c/{chunk}" for chunk in chunks]
-        + [f"{store}.chunks/{chunk}.json" for chunk in chunks]
-    )
+    files = [
+        f"{store}.zarr/{pool}/c/{{}}/0"
+        for pool in config["encoders"][wildcards.encoder]["pools"]
+    ]
+    files += [f"{store}.zarr/valid/c/{{}}", f"{store}.chunks/{{}}.json"]
+    return [
+        file.format(chunk)
+        for file in files
+        for chunk in range(manifest_record()["chunks"])
+    ]
 
 
 def all_chunks(wildcards):
@@ -54,19 +57,13 @@ def all_chunks(wildcards):
     return [file for encoder in encoders for file in encoder_chunks(encoder)]
 
 
-def weights_stem(wildcards):
-    """The weights of an encoder, without an ending."""
-    encoder = config["encoders"][wildcards.encoder]
-    return "<resources>/weights/" + weights_name(
-        encoder["model"], encoder["weights"], encoder["seed"]
-    )
-
-
 def encoder_weights(wildcards):
     """The weights of an encoder and the card that says what they are."""
+    encoder = config["encoders"][wildcards.encoder]
+    stem = weights_name(encoder["model"], encoder["weights"], encoder["seed"])
     return {
-        "weights": f"{weights_stem(wildcards)}.safetensors",
-        "card": f"{weights_stem(wildcards)}.json",
+        "weights": f"<resources>/weights/{stem}.safetensors",
+        "card": f"<resources>/weights/{stem}.json",
     }
 
 
@@ -113,4 +110,4 @@ def image_root(wildcards):
 
 def sealed_stores(wildcards, input):
     """The stores whose metadata is asked for."""
-    return [str(Path(metadata).parent) for metadata in input]
+    return [str(Path(metadata).parent) for metadata in input.metadata]

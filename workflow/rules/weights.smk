@@ -22,6 +22,6 @@ rule fetch_weights:
         origin=lambda wildcards: WEIGHTS[wildcards.weights]["weights"],
         seed=lambda wildcards: WEIGHTS[wildcards.weights]["seed"],
     shell:
-        "python scripts/fetch_weights.py"
+        "scripts/warm fetch_weights"
         " --model {params.model:q} --weights {params.origin:q} --seed {params.seed}"
         " --output {output.weights:q} --card {output.card:q} 2>&1 | tee {log:q}"

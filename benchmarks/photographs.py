@@ -1,0 +1,61 @@
+"""A folder of photographs, brought to a sealed store of features in this process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import CORES
+
+from unchoke import tables
+from unchoke.encoders import Encoder, load_encoder
+from unchoke.extract import Extraction, extract_chunk, save_chunk
+from unchoke.files import read_json
+from unchoke.manifest import SplitSettings, build_manifest
+from unchoke.seal import seal_features
+from unchoke.weights import fetch_weights
+
+CHUNK_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """A folder of photographs, ready to be extracted."""
+
+    root: Path
+    manifest: Path
+    rows: Path
+    weights: Path
+    card: dict[str, Any]
+    encoder: Encoder
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every photograph, in the order of the manifest."""
+        return [self.root / path for path in tables.read_table(self.manifest, tables.MANIFEST_COLUMNS)["path"]]
+
+
+def prepare(data: Path, folder: Path, model: str, image_size: int) -> Photographs:
+    """Manifest, untrained weights and encoder on the CPU; torch computes on every core."""
+    torch.set_num_threads(CORES)
+    manifest, rows, weights, card = (folder / name for name in ("manifest.csv", "rows", "w.safetensors", "w.json"))
+    build_manifest("folder", data, None, SplitSettings(0, 0.15, 0.15), CHUNK_SIZE, manifest, rows)
+    fetch_weights(model, "untrained", 0, weights, card)
+    encoder = load_encoder(weights, card, image_size, ["avg"], torch.device("cpu"), "float32")
+    return Photographs(data, manifest, rows, weights, read_json(card), encoder)
+
+
+def extract_chunks(photographs: Photographs, store: Path, micro_batch: int, n_chunks: int) -> None:
+    """The first `n_chunks` chunks, as the command extract_chunk makes them."""
+    settings = Extraction(CHUNK_SIZE, micro_batch)
+    for chunk in range(n_chunks):
+        rows_file = photographs.rows / f"{chunk}.csv"
+        rows = tables.read_table(rows_file, tables.ROW_COLUMNS)
+        features = extract_chunk(rows, photographs.root, photographs.encoder, settings, CORES)
+        save_chunk(store, chunk, rows_file, features, photographs.encoder, settings)
+
+
+def extract_store(photographs: Photographs, store: Path, micro_batch: int = 32) -> None:
+    """Every chunk, and the seal."""
+    extract_chunks(photographs, store, micro_batch, len(list(photographs.rows.iterdir())))
+    seal_features(store, photographs.manifest, photographs.rows)

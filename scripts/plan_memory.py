@@ -1,0 +1,36 @@
+"""Measure how many images an encoder may see at once within the memory budget."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, or_none, run
+from unchoke.devices import add_device_flags, device_of
+from unchoke.encoders import keep_encoder
+from unchoke.files import json_bytes, write_atomic
+from unchoke.memory import meter_of
+from unchoke.plan import plan_memory
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--weights", type=Path, required=True, help="safetensors file of the encoder")
+    parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")
+    parser.add_argument("--image-size", type=or_none(int), help="height and width of what the encoder sees, px")
+    parser.add_argument("--precision", default="float16", help="arithmetic on CUDA")
+    parser.add_argument("--pools", nargs="+", required=True, help="poolings to store")
+    parser.add_argument("--micro-batch", type=int, default=32, help="images at once, at most")
+    parser.add_argument("--plan", type=Path, required=True, help="JSON file to write the micro-batch to")
+    parser.add_argument("--peaks", type=Path, required=True, help="JSON file to write what was measured to")
+    add_device_flags(parser)
+    args = parser.parse_args(argv)
+    device, source = device_of(args), (args.weights, args.card, args.image_size, args.pools)
+    encoder = keep_encoder(*source, device, args.precision, args.vram_mb)
+    plan = plan_memory(encoder, meter_of(device), args.vram_mb, args.micro_batch)
+    write_atomic(args.peaks, json_bytes(plan))
+    write_atomic(args.plan, json_bytes({"micro_batch": plan["micro_batch"]}))
+    print(f"{plan['model']}: {plan['micro_batch']} images at once, peak {plan['peak_mb']:.0f} MB on {plan['device']}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

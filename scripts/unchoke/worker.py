@@ -1,0 +1,254 @@
+"""The warm worker: one process that keeps torch and loaded encoders between commands. ``scripts/warm`` starts it.
+
+It runs ``scripts/<command>.py``'s ``main(argv)``, one request at a time, and knows nothing of features or heads. A
+thread answers the socket, the main thread runs the commands. A client passes its own stdout and stderr, so a command
+prints where it would have printed; when the client goes away the worker ends at once, and the command with it.
+
+It also ends when it has been idle for UNCHOKE_WARM_IDLE_S (300 s), when it is told to, when somebody else asks for the
+graphics card and it is idle, and when a file of the code has changed.
+"""
+
+import contextlib
+import fcntl
+import importlib
+import os
+import queue
+import selectors
+import socket
+import struct
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from unchoke.commands import run
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+YIELD_AFTER_S = 1.0  # jobs of one run follow each other sooner than that
+MESSAGE_TIMEOUT_S = 5.0  # within which a client that has connected must have said what it wants
+
+
+@dataclass(eq=False)
+class Request:
+    """A command that a client waits for."""
+
+    connection: socket.socket
+    outputs: list[int]
+    """The client's stdout and stderr."""
+    command: str
+    folder: str
+    pid: str
+    arguments: list[str]
+    dropped: bool = False
+    """Whether the client has gone before its turn came."""
+
+    def __str__(self) -> str:
+        return f"{self.command} for pid {self.pid} in {self.folder}"
+
+
+class Worker:
+    """What the two threads share: the requests, the one at hand, and whether to go on."""
+
+    def __init__(self, listener: socket.socket, path: Path, idle_s: float) -> None:
+        self.listener, self.path, self.idle_s = listener, path, idle_s
+        self.inode, self.code = path.stat().st_ino, code_state()
+        self.requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self.current: Request | None = None
+        self.since = time.monotonic()
+        self.stopping = False
+        self.log = os.dup(2)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(listener, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        """Run one request after the other until there is a reason to end."""
+        threading.Thread(target=self._answer, daemon=True).start()
+        while (request := self._next()) is not None:
+            status = run_command(request)
+            self.current, self.since = None, time.monotonic()  # before the client hears of it and hangs up
+            with contextlib.suppress(OSError):
+                request.connection.sendall(f"{status}\n".encode())
+            if cuda_is_broken():
+                self._log("ends: CUDA is broken")
+                break
+            if self.stopping:
+                break
+        self._free_path()
+
+    def _next(self) -> Request | None:
+        """The next request, which is then taken on; None when it is time to end."""
+        while True:
+            try:
+                request = self.requests.get(timeout=self.idle_s)
+            except queue.Empty:
+                self._log(f"ends: idle for {self.idle_s:g} s")
+                return None
+            if request is None:
+                return None
+            if code_state() != self.code:
+                self._log("ends: its code has changed")
+                return None  # the client has not been told that it is taken, and asks the next worker
+            if not request.dropped:
+                self.current, self.since = request, time.monotonic()
+                with contextlib.suppress(OSError):
+                    request.connection.sendall(b"taken\n")
+                return request
+
+    def _free_path(self) -> None:
+        """Free the socket's path, if it is still ours, under the lock under which clients start workers."""
+        with Path(f"{self.path}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if self.path.stat().st_ino == self.inode:
+                    self.path.unlink()
+            self.listener.close()
+
+    def _answer(self) -> None:
+        """The other thread: take messages in, and notice clients that go away."""
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.listener:
+                    connection, _ = self.listener.accept()
+                    try:
+                        self._take_in(connection)
+                    except (OSError, ValueError, struct.error) as error:
+                        self._log(f"refused: {error}")
+                        connection.close()
+                else:
+                    self._hang_up(key.data)
+
+    def _take_in(self, connection: socket.socket) -> None:
+        connection.settimeout(MESSAGE_TIMEOUT_S)
+        refuse_other_user(connection)
+        outputs, fields = read_message(connection)
+        connection.settimeout(None)
+        if not outputs:
+            connection.sendall(self._control(fields[0]).encode())
+            connection.close()
+            return
+        command, folder, pid, *arguments = fields
+        if not is_command(command):
+            raise ValueError(f"'{command}' is no command of {SCRIPTS}")
+        request = Request(connection, outputs, command, folder, pid, arguments)
+        self.selector.register(connection, selectors.EVENT_READ, request)
+        self.requests.put(request)
+
+    def _hang_up(self, request: Request) -> None:
+        """A client has closed its end: its command is done, or is not wanted any more."""
+        self.selector.unregister(request.connection)
+        request.dropped = True
+        if request is self.current:
+            self._log(f"ends: the client of {request} has gone")
+            os._exit(1)
+        request.connection.close()
+
+    def _control(self, word: str) -> str:
+        current, seconds = self.current, time.monotonic() - self.since
+        state = f"pid {os.getpid()}, {memory_text()}, "
+        state += f"runs {current} since {seconds:.0f} s" if current else f"idle since {seconds:.0f} s"
+        if word == "stop" or (word == "yield" and current is None and seconds > YIELD_AFTER_S):
+            self._log(f"ends: asked to {word}")
+            self.stopping = True
+            self.requests.put(None)
+            return f"ends: {state}\n"
+        return f"{state}\n"
+
+    def _log(self, text: str) -> None:
+        os.write(self.log, f"{time.strftime('%F %T')} worker {os.getpid()} {text}\n".encode())
+
+
+def read_message(connection: socket.socket) -> tuple[list[int], list[str]]:
+    """The file descriptors and the fields of a message: its length in four bytes, then the fields with NUL between."""
+    start, outputs, _, _ = socket.recv_fds(connection, 4, 2)
+    left = struct.unpack("!I", start)[0]
+    parts = []
+    while left:
+        part = connection.recv(left)
+        if not part:
+            raise ValueError("a message was cut short")
+        parts.append(part)
+        left -= len(part)
+    return outputs, os.fsdecode(b"".join(parts)).split("\0")
+
+
+def is_command(name: str) -> bool:
+    """Whether ``scripts/<name>.py`` is a command; nothing outside that folder is."""
+    return name.isidentifier() and (SCRIPTS / f"{name}.py").is_file()
+
+
+def run_command(request: Request) -> int:
+    """Exit status of a command that prints to the client and works in its folder."""
+    kept = [os.dup(1), os.dup(2)]
+    try:
+        _print_to(request.outputs)
+        os.chdir(request.folder)
+        sys.argv = [str(SCRIPTS / f"{request.command}.py"), *request.arguments]
+        return run(importlib.import_module(request.command).main, request.arguments)
+    except SystemExit as end:  # argparse
+        return end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        os.chdir(SCRIPTS)
+        _print_to(kept)
+
+
+def _print_to(outputs: list[int]) -> None:
+    """Let stdout and stderr be `outputs`, which are closed: who reads them shall see their end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for standard, output in zip((1, 2), outputs, strict=True):
+        os.dup2(output, standard)
+        os.close(output)
+
+
+def code_state() -> dict[str, tuple[int, int]]:
+    """Time and size of every file of the code."""
+    files = {str(file): file.stat() for file in SCRIPTS.rglob("*.py")}
+    return {name: (state.st_mtime_ns, state.st_size) for name, state in files.items()}
+
+
+def cuda_is_broken() -> bool:
+    """Whether an error has left CUDA in a state that only a new process mends."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
+
+
+def memory_text() -> str:
+    """Resident memory of this process, and its memory on the graphics card."""
+    resident_mb = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return f"{resident_mb} MB"
+    return f"{resident_mb} MB, {torch.cuda.memory_reserved() // 2**20} MB on the card"
+
+
+def refuse_other_user(connection: socket.socket) -> None:
+    """PermissionError where the other end belongs to another user."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    if (uid := struct.unpack("3i", credentials)[1]) != os.getuid():
+        raise PermissionError(f"a client of user {uid}")
+
+
+def main() -> None:
+    """``python -m unchoke.worker <listening descriptor> <path of the socket>``"""
+    listener, path = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
+    listener.set_inheritable(False)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    os.environ["UNCHOKE_WORKER"] = str(path)
+    Worker(listener, path, float(os.environ.get("UNCHOKE_WARM_IDLE_S", "300"))).serve()
+    sys.stdout.flush()
+    os._exit(0)  # torch needs seconds to take itself apart, and the card is wanted
+
+
+if __name__ == "__main__":
+    main()

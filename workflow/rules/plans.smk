@@ -1,0 +1,31 @@
+# in:   an encoder's weights, the memory budget
+# out:  <results>/plans/<encoder>.json: how many images it sees at once; .peaks.json: what was measured
+
+
+rule plan_memory:
+    input:
+        unpack(encoder_weights),
+    output:
+        plan="<results>/plans/{encoder}.json",
+        peaks="<results>/plans/{encoder}.peaks.json",
+    log:
+        "<logs>/plan_memory/{encoder}.log",
+    conda:
+        "../../environment.yml"
+    threads: config["decoding"]["threads"]
+    resources:
+        gpu=1,
+    params:
+        version=versions.PLAN,
+        pools=lookup("encoders/{encoder}/pools", within=config),
+        image_size=lookup("encoders/{encoder}/image_size", within=config),
+        micro_batch=lookup("encoders/{encoder}/micro_batch", within=config),
+        precision=lookup("encoders/{encoder}/precision", within=config),
+        device=config["gpu"]["device"],
+        vram_mb=config["gpu"]["vram_mb"],
+    shell:
+        "scripts/warm plan_memory --weights {input.weights:q} --card {input.card:q}"
+        " --pools {params.pools} --image-size {params.image_size}"
+        " --micro-batch {params.micro_batch} --precision {params.precision}"
+        " --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
+        " --plan {output.plan:q} --peaks {output.peaks:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,24 @@
+# in:   the records of all chunks
+# out:  <results>/rates.csv: seconds, rates and peaks by stage, with the bottleneck
+
+
+rule summarise_rates:
+    input:
+        metadata=expand(
+            "<results>/features/{encoder}.zarr/zarr.json", encoder=config["encoders"]
+        ),
+        seals=expand(
+            "<results>/features/{encoder}.sealed.json", encoder=config["encoders"]
+        ),
+    output:
+        "<results>/rates.csv",
+    log:
+        "<logs>/summarise_rates.log",
+    conda:
+        "../../environment.yml"
+    params:
+        version=versions.RATES,
+        stores=sealed_stores,
+    shell:
+        "python scripts/summarise_rates.py --stores {params.stores:q}"
+        " --table {output:q} 2>&1 | tee {log:q}"

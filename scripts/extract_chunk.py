@@ -32,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     source = (args.weights, args.card, args.image_size, args.pools)
     encoder = keep_encoder(*source, device_of(args), args.precision, args.vram_mb)
     settings = Extraction(args.chunk_size, read_json(args.plan)["micro_batch"], args.max_pixels, args.jpeg_draft)
-    rows = read_table(args.rows, ROW_COLUMNS)
-    features = extract_chunk(rows, args.root, encoder, settings, args.threads)
+    features = extract_chunk(read_table(args.rows, ROW_COLUMNS), args.root, encoder, settings, args.threads)
     save_chunk(args.store, args.chunk, args.rows, features, encoder, settings)
 
 

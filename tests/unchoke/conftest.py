@@ -1,10 +1,13 @@
 """What several test modules share."""
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from warm_house import House, build_house
 
 hypothesis.settings.register_profile("unchoke", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("unchoke")
@@ -21,3 +24,12 @@ def place() -> Callable[..., Path]:
         return folder
 
     return place_files
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A folder of commands with a client and workers of its own."""
+    house = build_house(tmp_path)
+    yield house
+    if worker := house.worker():
+        os.kill(worker, signal.SIGKILL)

@@ -13,10 +13,10 @@ LIBRARY = SCRIPTS / "unchoke"
 # From the ground up; a module imports from its own layer and those below.
 LAYERS = [
     {"names", "errors", "versions"},
-    {"chunks", "splits", "metrics", "hashing", "limits"},
+    {"chunks", "splits", "metrics", "hashing"},
     {
         *("sources", "tables", "files", "images", "stores", "zarr_files"),
-        *("encoders", "pools", "devices", "provenance", "commands", "lease", "memory", "worker"),
+        *("encoders", "pools", "devices", "provenance", "commands", "lease", "limits", "memory", "worker"),
     },
     {"manifest", "weights", "plan", "extract", "seal", "rates", "quarantine", "heads", "database", "leaderboard"},
 ]

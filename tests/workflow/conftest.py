@@ -44,7 +44,9 @@ class Clone:
 
     def snakemake(self, *arguments: str, ok: bool = True) -> str:
         """Output of snakemake with these arguments, after it has ended as expected."""
-        done = subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, text=True)
+        done = subprocess.run(
+            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, env=ENVIRONMENT
+        )
         output = done.stdout + done.stderr
         assert (done.returncode == 0) == ok, output
         return output

@@ -1,0 +1,167 @@
+"""The warm worker and its client, by real processes over commands made for the test."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from warm_house import House, alive, wait_until
+
+
+def test_a_command_prints_where_its_client_prints_and_works_in_its_folder(house: House) -> None:
+    status, out, err = house.warm("say", "a b", "ü\nc", "")
+    assert (status, err) == (0, "aside\n")
+    assert out.startswith(f"a b ü\nc  {house.folder} ")
+
+
+def test_the_worker_stays_warm_between_commands(house: House) -> None:
+    assert [house.warm("count")[1] for _ in range(3)] == ["1\n", "2\n", "3\n"]
+
+
+def test_cold_gives_the_same_in_a_process_of_its_own(house: House) -> None:
+    warm, cold = house.warm("say", "x"), house.warm("say", "x", UNCHOKE_WARM="0")
+    assert cold[0] == warm[0] == 0
+    assert cold[1].split()[:2] == warm[1].split()[:2]
+    assert cold[1].split()[2] != warm[1].split()[2]  # the process
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"), [("fail", 1, "ValueError: on purpose"), ("refuse", 1, "ask better")]
+)
+def test_a_command_that_raises_leaves_the_worker_usable(house: House, command: str, status: int, said: str) -> None:
+    house.warm("count")
+    assert (house.warm(command)[0], said in house.warm(command)[2]) == (status, True)
+    assert house.warm("count")[1] == "2\n"
+
+
+def test_wrong_arguments_end_with_the_commands_own_status(house: House) -> None:
+    assert house.warm("parse", "--nope")[0] == 2
+
+
+@pytest.mark.parametrize("name", ["nope", "../say", "unchoke", "scripts/say", ".", "say.py", "unchoke.worker"])
+def test_only_commands_of_the_folder_are_run(house: House, name: str) -> None:
+    status, _, err = house.warm(name)
+    assert status == 2 and "there is no command" in err
+
+
+def test_a_request_by_hand_for_something_else_is_refused(house: House) -> None:
+    import struct
+
+    house.warm("count")
+    path = next(file for file in (house.folder / f"unchoke-{os.getuid()}").iterdir() if file.is_socket())
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        message = b"\0".join([b"../../../etc/passwd", b"/", b"1"])
+        socket.send_fds(connection, [struct.pack("!I", len(message))], [1, 2])
+        connection.sendall(message)
+        assert connection.recv(10) == b""
+    assert house.warm("count")[1] == "2\n"
+
+
+def test_the_socket_lies_where_only_its_owner_can_reach_it(house: House) -> None:
+    house.warm("count")
+    folder = house.folder / f"unchoke-{os.getuid()}"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o755)
+    assert "must be a folder that only you can read" in house.warm("count")[2]
+    folder.chmod(0o700)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_another_user_is_refused(house: House) -> None:
+    house.warm("count")
+    folder = house.folder / f"unchoke-{os.getuid()}"
+    path = next(file for file in folder.iterdir() if file.is_socket())
+    path.chmod(0o777)
+    closed = [part for part in (folder, house.folder, *house.folder.parents) if not part.stat().st_mode & 0o001]
+    for part in closed:  # let the other user come as far as the socket itself
+        part.chmod(part.stat().st_mode | 0o777)
+    code = (
+        "import os, socket, sys; os.setuid(65534); c = socket.socket(socket.AF_UNIX); c.connect(sys.argv[1]);"
+        "c.sendall(b'\\0\\0\\0\\6status'); print(c.recv(99))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    for part in closed:
+        part.chmod(part.stat().st_mode & 0o700)
+    assert done.stdout == "b''\n" or "ConnectionResetError" in done.stderr or "BrokenPipeError" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_end_of_the_client_is_the_end_of_command_and_worker(house: House, number: int) -> None:
+    begun, done = house.folder / "begun", house.folder / "done"
+    client = house.start("last", str(begun), str(done))
+    wait_until(begun.exists)
+    worker = house.worker()
+    client.send_signal(number)
+    client.wait()
+    wait_until(lambda: not alive(worker))
+    assert not done.exists()
+    assert house.warm("count")[1] == "1\n"  # a fresh worker
+
+
+def test_the_end_of_the_worker_is_told_and_the_next_client_starts_afresh(house: House) -> None:
+    status, _, err = house.warm("vanish")
+    assert status == 1 and "the worker ended before the command did" in err
+    assert house.warm("count")[:2] == (0, "1\n")
+
+
+def test_a_killed_worker_is_replaced(house: House) -> None:
+    house.warm("count")
+    os.kill(house.worker(), signal.SIGKILL)
+    assert house.warm("count")[:2] == (0, "1\n")
+
+
+def test_clients_at_once_share_one_worker_that_serves_them_in_turn(house: House) -> None:
+    clients = [house.start("count") for _ in range(8)]
+    assert sorted(client.communicate(timeout=60)[0] for client in clients) == [f"{n}\n" for n in range(1, 9)]
+
+
+def test_changed_code_is_run_by_a_new_worker(house: House) -> None:
+    house.warm("count")
+    (house.folder / "scripts" / "count.py").write_text("def main(argv):\n    print('new')\n")
+    assert house.warm("count")[1] == "new\n"
+
+
+def test_stop_ends_an_idle_worker_and_frees_its_path(house: House) -> None:
+    house.warm("count")
+    worker = house.worker()
+    assert "ends" in house.warm("--stop")[1]
+    wait_until(lambda: not alive(worker))
+    assert house.warm("--status")[1] == "no worker\n"
+    assert house.warm("--stop")[1] == "no worker\n"
+
+
+def test_status_says_what_runs_and_for_whom(house: House) -> None:
+    begun = house.folder / "begun"
+    client = house.start("last", str(begun), "never")
+    wait_until(begun.exists)
+    out = house.warm("--status")[1]
+    assert f"runs last for pid {client.pid} in {house.folder}" in out and " MB" in out
+    client.kill()
+
+
+def test_an_idle_worker_ends(house: House) -> None:
+    house.warm("count", UNCHOKE_WARM_IDLE_S="0.3")
+    wait_until(lambda: house.warm("--status")[1] == "no worker\n")
+
+
+def test_the_worker_keeps_nothing_of_the_job_that_started_it(house: House) -> None:
+    process = house.start("count")
+    out, _ = process.communicate(timeout=60)  # ends only when nobody holds the pipe any more
+    worker = house.worker()
+    assert out == "1\n"
+    assert os.getsid(worker) == worker != os.getsid(0)
+    targets = {file.name: str(file.readlink()) for file in Path(f"/proc/{worker}/fd").iterdir()}
+    assert not [target for target in targets.values() if target.startswith("pipe:")]
+    assert targets["0"] == "/dev/null"
+
+
+def test_a_slurm_job_has_a_worker_of_its_own(house: House) -> None:
+    house.warm("count")
+    assert house.warm("count", SLURM_JOB_ID="7")[1] == "1\n"
+    assert house.warm("count")[1] == "2\n"
+    house.warm("--stop", SLURM_JOB_ID="7")

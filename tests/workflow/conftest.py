@@ -34,10 +34,11 @@ class Clone:
     """A folder in which the workflow runs as in a fresh clone."""
 
     folder: Path
+    name: str = "few"
 
     @property
     def results(self) -> Path:
-        return self.folder / "results" / "few"
+        return self.folder / "results" / self.name
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", *arguments, "--quiet", "host", "--configfile", "my.yaml"]
@@ -98,7 +99,7 @@ def store_digests(clone: Clone) -> dict[str, str]:
     return {str(file.relative_to(clone.folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def make_clone(folder: Path) -> Clone:
+def make_clone(folder: Path, **sections: object) -> Clone:
     """24 digits of each of two classes, one broken file, and names that shells trip over."""
     folder.mkdir(parents=True)
     for name in ("workflow", "config", "environment.yml"):
@@ -108,7 +109,7 @@ def make_clone(folder: Path) -> Clone:
         REPOSITORY / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
     )
     clone = Clone(folder)
-    clone.configure()
+    clone.configure(**sections)
     names = sorted(digit_files())
     clone.add_images([name for digit in "01" for name in [n for n in names if n.startswith(f"{digit}/")][:22]])
     broken, quoted, foreign = FLAWED

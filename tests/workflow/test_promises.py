@@ -4,46 +4,99 @@ import os
 import random
 import signal
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Clone, make_clone, store_digests
+from conftest import ENVIRONMENT, Clone, make_clone, store_digests
+
+ROUNDS = 10  # `make bench` runs a hundred
+FEW = {"chunk_size": 4}  # twelve chunks: a long time in which to be killed
 
 
-def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    """Until `path` is there; the process that shall make it must not have ended before."""
-    while not path.exists():
-        try:
-            process.wait(0.02)
-        except subprocess.TimeoutExpired:
-            continue
-        raise AssertionError(f"snakemake ended before {path.name} was there")
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    clone = make_clone(tmp_path_factory.mktemp("undisturbed") / "clone", **FEW)
+    clone.snakemake("--cores", "2")
+    return clone
 
 
-@pytest.mark.xdist_group("run")
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_killed_run_ends_in_the_same_bytes(finished: tuple[Clone, str], tmp_path: Path, seed: int) -> None:
-    clone = make_clone(tmp_path / "killed")
-    process = subprocess.Popen(
-        clone.command("--cores", "2"),
+def start(clone: Clone, *arguments: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        clone.command("--cores", "2", *arguments),
         cwd=clone.folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        env=ENVIRONMENT,
     )
-    wait_for(clone.results / "manifest.json", process)
-    try:
-        process.wait(random.Random(seed).uniform(0, 9))
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+
+
+def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Until `path` is there; the process that shall make it must not have ended before."""
+    while not path.exists():
+        assert process.poll() is None, f"snakemake ended before {path.name} was there"
+        time.sleep(0.01)
+
+
+def processes(clone: Clone, text: str) -> Iterator[int]:
+    """Processes of a clone whose command line holds `text`."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command, place = (folder / "cmdline").read_bytes(), (folder / "cwd").readlink()
+        except OSError:
+            continue
+        if text.encode() in command and place.is_relative_to(clone.folder):
+            yield int(folder.name)
+
+
+def kill(clone: Clone, victim: str, run: "subprocess.Popen[bytes]") -> None:
+    """SIGKILL to Snakemake and all its jobs, to the worker, or to a client."""
+    if victim == "snakemake":
+        os.killpg(run.pid, signal.SIGKILL)
+    else:
+        for pid in processes(clone, {"worker": "unchoke.worker", "client": "scripts/warm"}[victim]):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_a_run_that_was_killed_ends_in_the_same_bytes(undisturbed: Clone, tmp_path: Path, seed: int) -> None:
+    victim = ("worker", "client", "snakemake")[seed % 3]
+    clone = make_clone(tmp_path / "killed", **FEW)
+    run = start(clone)
+    wait_for(clone.results / "plans/tiny.json", run)
+    time.sleep(random.Random(seed).uniform(0, 1.5))
+    kill(clone, victim, run)
+    run.wait(120)
     clone.snakemake("--unlock")
     clone.snakemake("--cores", "2")
+    assert store_digests(clone) == store_digests(undisturbed)
+
+
+@pytest.mark.parametrize(("cores", "warm"), [("1", "1"), ("8", "1"), ("2", "0")])
+def test_cores_and_warmth_do_not_move_a_byte(
+    finished: tuple[Clone, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: str, warm: str
+) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "UNCHOKE_WARM", warm)
+    clone = make_clone(tmp_path / "another run")
+    clone.snakemake("--cores", cores)
     assert store_digests(clone) == store_digests(finished[0])
 
 
-@pytest.mark.xdist_group("run")
-def test_one_core_gives_the_same_bytes(finished: tuple[Clone, str], tmp_path: Path) -> None:
-    clone = make_clone(tmp_path / "one core")
-    clone.snakemake("--cores", "1")
-    assert store_digests(clone) == store_digests(finished[0])
+def test_two_runs_at_once_on_two_datasets_both_end_well(finished: tuple[Clone, str], rerun: Clone) -> None:
+    """They share one worker, which serves them in turn."""
+    text = (rerun.folder / "my.yaml").read_text()
+    names = ("left", "right")
+    for name in names:
+        (rerun.folder / f"{name}.yaml").write_text(text.replace("name: few", f"name: {name}"))
+    command = rerun.command("--cores", "1")[:-1]
+    runs = [
+        subprocess.Popen([*command, f"{name}.yaml"], cwd=rerun.folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+        for name in names
+    ]
+    assert [run.wait(300) for run in runs] == [0, 0]
+    expected = {path.split("/", 2)[2]: digest for path, digest in store_digests(finished[0]).items()}
+    for name in names:
+        other = Clone(rerun.folder, name)
+        assert {path.split("/", 2)[2]: digest for path, digest in store_digests(other).items()} == expected

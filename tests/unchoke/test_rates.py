@@ -1,0 +1,25 @@
+"""The table of rates: seconds by stage summed over chunks, and the stage that took longest."""
+
+from pathlib import Path
+
+from unchoke import stores
+from unchoke.files import json_bytes, write_atomic
+from unchoke.rates import summarise_rates
+
+
+def add_chunk(store: Path, chunk: int, images: int, host_mb: float, **seconds: float) -> None:
+    record = {"images": images, "threads": 4, "seconds": seconds, "peak_mb": {"host": host_mb}}
+    write_atomic(stores.record_file(store, chunk), json_bytes(record))
+
+
+def test_threads_share_reading_and_decoding_and_the_slowest_stage_is_named(tmp_path: Path) -> None:
+    store = tmp_path / "tiny.zarr"
+    write_atomic(stores.seal_file(store), json_bytes({"rows_sha256": ["a", "b"]}))
+    add_chunk(store, 0, 64, 900.5, read=0.4, decode=8.0, encode=1.0, write=0.1)
+    add_chunk(store, 1, 36, 800.0, read=0.4, decode=8.0, encode=1.0, write=0.1)
+    rows = {row[1]: row for row in summarise_rates([store], tmp_path / "rates.csv")}
+    assert rows["decode"][2:6] == (4.0, 25.0, round(4.0 / 6.4, 3), True)
+    assert rows["read"][2:4] == (0.2, 500.0)
+    assert [stage for stage, row in rows.items() if row[5]] == ["decode"]
+    assert {row[6:] for row in rows.values()} == {(900, 0)}
+    assert (tmp_path / "rates.csv").read_text().count("\n") == 5

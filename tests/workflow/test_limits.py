@@ -1,0 +1,62 @@
+"""The default profile and the limits: a bare run is safe, whatever the command line leaves out."""
+
+import subprocess
+import sys
+
+from conftest import ENVIRONMENT, Clone, jobs
+
+COUNT_PASSES = """
+import sys
+from snakemake.cli import main
+from snakemake.scheduling.job_scheduler import JobScheduler
+create, passes = JobScheduler.__init__, []
+def counted(self, *arguments, **more):
+    create(self, *arguments, **more)
+    acquire = self._open_jobs.acquire
+    self._open_jobs.acquire = lambda *a, **k: (passes.append(1), acquire(*a, **k))[1]
+JobScheduler.__init__ = counted
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    print("status", end.code, "passes", len(passes))
+"""
+
+
+def test_a_bare_run_has_one_card_and_the_budget(clone: Clone) -> None:
+    output = clone.snakemake("results/few/manifest.csv")
+    assert 'gpu=Resource("gpu", 1)' in output
+    assert 'vram_mb=Resource("vram_mb", 4096)' in output
+    assert "mem_mb=" in output
+
+
+def test_a_limit_of_the_command_line_does_not_erase_the_others(clone: Clone) -> None:
+    output = clone.snakemake("results/few/manifest.csv", "--resources", "mem_mb=9000")
+    assert 'gpu=Resource("gpu", 1)' in output and 'mem_mb=Resource("mem_mb", 9000)' in output
+
+
+def test_no_card_is_refused_before_any_job(clone: Clone) -> None:
+    assert "gpu=0 would let all GPU jobs run side by side" in clone.snakemake("--resources", "gpu=0", ok=False)
+    assert not (clone.folder / "results").exists()
+
+
+def test_a_need_that_cannot_fit_is_refused_before_any_job(clone: Clone) -> None:
+    output = clone.snakemake("--resources", "vram_mb=2048", ok=False)
+    assert "extract_chunk" in output and "4096 MB" in output and "2048 MB" in output
+    assert not (clone.folder / "results").exists()
+
+
+def test_the_scheduler_passes_a_few_times_a_job_and_no_more(clone: Clone) -> None:
+    """Snakemake's limit on jobs a second would make it thousands; see the design."""
+    clone.configure(chunk_size=1, heads={})
+    command = [sys.executable, "-c", COUNT_PASSES, *clone.command("--cores", "2")[3:]]
+    done = subprocess.run(command, cwd=clone.folder, capture_output=True, text=True, env=ENVIRONMENT)
+    output = done.stdout + done.stderr
+    assert "status 0 passes" in done.stdout, output
+    passes = done.stdout.rsplit(" ", 1)[1]
+    assert jobs(output, "extract_chunk") == 47
+    assert int(passes) < 5 * 47
+
+
+def test_the_worker_ends_with_the_run(finished: tuple[Clone, str]) -> None:
+    warm = subprocess.run(["scripts/warm", "--status"], cwd=finished[0].folder, capture_output=True, text=True)
+    assert warm.stdout == "no worker\n"

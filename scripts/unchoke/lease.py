@@ -41,6 +41,18 @@ def take_lease(card: str) -> None:
     _held[card] = handle
 
 
+def holder_of(card: str) -> str:
+    """Who holds the lease of `card` now; empty where nobody does."""
+    path = lock_folder() / f"{card}.lock"
+    if not path.exists():
+        return ""
+    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return "" if _try_lock(handle) else _holder(handle).splitlines()[0]
+    finally:
+        os.close(handle)
+
+
 def _open_lock(path: Path) -> int:
     """The lock file, which every user of the machine may lock but which nobody can replace."""
     with contextlib.suppress(FileExistsError):

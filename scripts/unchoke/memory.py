@@ -131,6 +131,14 @@ def card_handle() -> Any:
     return pynvml.nvmlDeviceGetHandleByUUID(card_uuid())
 
 
+def free_card_mb() -> tuple[float, float]:
+    """Free and total memory of that card, MB, beside all processes."""
+    import pynvml
+
+    memory = pynvml.nvmlDeviceGetMemoryInfo(card_handle())
+    return float(memory.free) / MB, float(memory.total) / MB
+
+
 def process_mb(handle: Any) -> float:
     """Memory that NVML sees this process take on a card.
 

@@ -9,6 +9,8 @@ rule write_digits:
         "<logs>/write_digits.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
     params:
         version=versions.DIGITS,
         folder=subpath(output.record, parent=True),
@@ -28,6 +30,8 @@ checkpoint build_manifest:
         "<logs>/build_manifest.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
     params:
         **source_settings(),
         path=source_path,

@@ -12,6 +12,8 @@ rule build_database:
         "<logs>/build_database.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
     params:
         version=versions.DATABASE,
         results=subpath(input.manifest, parent=True),

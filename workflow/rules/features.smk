@@ -27,6 +27,8 @@ for pools in POOLS:
         threads: config["decoding"]["threads"]
         resources:
             gpu=1,
+            mem_mb=planned_mem_mb,
+            vram_mb=planned_vram_mb,
         params:
             version=versions.EXTRACT,
             root=image_root,
@@ -60,6 +62,8 @@ rule seal_features:
         "<logs>/seal_features/{encoder}.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
     params:
         version=versions.SEAL,
         store=subpath(output.metadata, parent=True),
@@ -78,6 +82,8 @@ rule verify:
         "<logs>/verify.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
     params:
         stores=sealed_stores,
     shell:

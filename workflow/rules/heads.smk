@@ -19,6 +19,8 @@ rule train_head:
     threads: config["decoding"]["threads"]
     resources:
         gpu=1,
+        mem_mb=head_mem_mb,
+        vram_mb=config["gpu"]["vram_mb"],
     params:
         version=versions.HEADS,
         settings=head_settings,

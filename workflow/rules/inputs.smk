@@ -111,3 +111,42 @@ def image_root(wildcards):
 def sealed_stores(wildcards, input):
     """The stores whose metadata is asked for."""
     return [str(Path(metadata).parent) for metadata in input.metadata]
+
+
+def whole_config(wildcards):
+    """The config as one JSON flag."""
+    return json.dumps(config, sort_keys=True)
+
+
+def weights_files(wildcards):
+    """The weights file of every encoder as one JSON flag."""
+    stems = {
+        name: weights_name(e["model"], e["weights"], e["seed"])
+        for name, e in config["encoders"].items()
+    }
+    return json.dumps(
+        {name: f"resources/weights/{stem}.safetensors" for name, stem in stems.items()}
+    )
+
+
+def measured(wildcards, input):
+    """What the memory plan of an encoder has measured; not there until it has been made."""
+    return json.loads(Path(input.plan).with_suffix(".peaks.json").read_text())
+
+
+def planned_mem_mb(wildcards, input):
+    """Memory of the machine for one chunk, MB: what planning took, and as much again for decoded pictures."""
+    return round(2 * measured(wildcards, input)["host_mb"])
+
+
+def planned_vram_mb(wildcards, input):
+    """Memory of the card for one chunk, MB."""
+    plan = measured(wildcards, input)
+    return round(plan["peak_mb"]) if plan["device"] == "cuda" else 0
+
+
+def head_mem_mb(wildcards, input):
+    """Memory of the machine for one head, MB: all features thrice as float32, and torch."""
+    seal = json.loads(Path(input.seal).read_text())
+    width = seal["widths"][config["heads"][wildcards.head]["pool"]]
+    return 2000 + 3 * 4 * seal["images"] * width // 2**20

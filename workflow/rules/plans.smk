@@ -15,6 +15,8 @@ rule plan_memory:
     threads: config["decoding"]["threads"]
     resources:
         gpu=1,
+        mem_mb=3000,
+        vram_mb=config["gpu"]["vram_mb"],
     params:
         version=versions.PLAN,
         pools=lookup("encoders/{encoder}/pools", within=config),

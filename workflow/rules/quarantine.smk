@@ -14,6 +14,8 @@ rule list_quarantine:
         "<logs>/list_quarantine.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
     params:
         version=versions.QUARANTINE,
     shell:
@@ -31,6 +33,8 @@ rule check_quarantine:
         "<logs>/check_quarantine.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
     params:
         version=versions.QUARANTINE,
         max_bad_share=config["dataset"]["max_bad_share"],

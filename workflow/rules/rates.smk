@@ -16,6 +16,8 @@ rule summarise_rates:
         "<logs>/summarise_rates.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
     params:
         version=versions.RATES,
         stores=sealed_stores,

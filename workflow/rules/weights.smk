@@ -16,6 +16,8 @@ rule fetch_weights:
         "<logs>/fetch_weights/{weights}.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=3000,
     params:
         version=versions.WEIGHTS,
         model=lambda wildcards: WEIGHTS[wildcards.weights]["model"],

@@ -18,7 +18,19 @@ LAYERS = [
         *("sources", "tables", "files", "images", "stores", "zarr_files"),
         *("encoders", "pools", "devices", "provenance", "commands", "lease", "limits", "memory", "worker"),
     },
-    {"manifest", "weights", "plan", "extract", "seal", "rates", "doctor", "quarantine", "heads", "database", "leaderboard"},
+    {
+        "manifest",
+        "weights",
+        "plan",
+        "extract",
+        "seal",
+        "rates",
+        "doctor",
+        "quarantine",
+        "heads",
+        "database",
+        "leaderboard",
+    },
 ]
 GROUND, PURE = LAYERS[:2]
 BESIDE = {"config"}  # read by commands alone, and built on what is pure

@@ -1,0 +1,46 @@
+"""The doctor's page: what stands in the way is marked, and the run is refused."""
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from unchoke.config import load_config
+from unchoke.doctor import Finding, examine, page
+
+
+@pytest.fixture
+def config(tmp_path: Path, place) -> dict:  # type: ignore[no-untyped-def]
+    place(tmp_path / "images", *(f"{label}/{number}.png" for label in "ab" for number in range(35)))
+    return load_config(
+        {
+            "dataset": {"name": "few", "kind": "folder", "path": str(tmp_path / "images")},
+            "encoders": {"tiny": {"model": "test_resnet", "weights": "untrained", "image_size": 32}},
+            "gpu": {"device": "cpu"},
+        }
+    )
+
+
+def by_subject(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in findings}
+
+
+def test_a_machine_that_can_is_told_so(config: dict, tmp_path: Path) -> None:
+    findings = examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
+    found = by_subject(findings)
+    assert found["images"].text == "70 in 2 chunks of 64"
+    assert "to be drawn from seed 0" in found["weights"].text
+    assert "images/s on cpu" in found["time"].text
+    assert page(findings).endswith("This machine can run this config.")
+
+
+def test_what_stands_in_the_way_is_marked(config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
+    config["encoders"]["tiny"]["weights"] = str(tmp_path / "nowhere.safetensors")
+    findings = examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
+    assert [finding.subject for finding in findings if not finding.fine] == ["disk", "weights"]
+    text = page(findings)
+    assert "! disk" in text and "nowhere.safetensors is missing" in text
+    assert text.endswith("2 of these must be mended first.")

@@ -17,7 +17,7 @@ demo: setup
 	@$(BIN)/python scripts/print_leaderboard.py --database results/digits/experiments.db
 
 test: setup
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: setup
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from conftest import ENVIRONMENT, Clone, jobs
 
 COUNT_PASSES = """
@@ -57,6 +58,7 @@ def test_the_scheduler_passes_a_few_times_a_job_and_no_more(clone: Clone) -> Non
     assert int(passes) < 5 * 47
 
 
+@pytest.mark.xdist_group("run")
 def test_the_worker_ends_with_the_run(finished: tuple[Clone, str]) -> None:
     warm = subprocess.run(["scripts/warm", "--status"], cwd=finished[0].folder, capture_output=True, text=True)
     assert warm.stdout == "no worker\n"

@@ -60,6 +60,7 @@ def kill(clone: Clone, victim: str, run: "subprocess.Popen[bytes]") -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.xdist_group("killed")
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_a_run_that_was_killed_ends_in_the_same_bytes(undisturbed: Clone, tmp_path: Path, seed: int) -> None:
     victim = ("worker", "client", "snakemake")[seed % 3]
@@ -74,6 +75,7 @@ def test_a_run_that_was_killed_ends_in_the_same_bytes(undisturbed: Clone, tmp_pa
     assert store_digests(clone) == store_digests(undisturbed)
 
 
+@pytest.mark.xdist_group("run")
 @pytest.mark.parametrize(("cores", "warm"), [("1", "1"), ("8", "1"), ("2", "0")])
 def test_cores_and_warmth_do_not_move_a_byte(
     finished: tuple[Clone, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: str, warm: str
@@ -84,6 +86,7 @@ def test_cores_and_warmth_do_not_move_a_byte(
     assert store_digests(clone) == store_digests(finished[0])
 
 
+@pytest.mark.xdist_group("run")
 def test_two_runs_at_once_on_two_datasets_both_end_well(finished: tuple[Clone, str], rerun: Clone) -> None:
     """They share one worker, which serves them in turn."""
     text = (rerun.folder / "my.yaml").read_text()

@@ -33,13 +33,12 @@ class Config(Section):
     """How image files become pixels."""
 
     encoders: dict[Name, Encoder] = Field(
-        {"b0": Encoder(model="efficientnet_b0", weights="untrained", image_size=64, pools=["avg", "max"])}, min_length=1
+        {"b0": Encoder(model="efficientnet_b0", weights="untrained", image_size=64)}, min_length=1
     )
     """The frozen encoders, by the names that results carry."""
 
     heads: dict[Name, Head] = {
         "logistic": Logistic(kind="logistic"),
-        "logistic_max": Logistic(kind="logistic", pool="max"),
         "neighbours": Knn(kind="knn", k=[10, 20, 100]),
     }
     """The heads to try on every encoder, by the names that results carry; {} stops at the features."""

@@ -13,6 +13,7 @@ import fcntl
 import importlib
 import os
 import queue
+import resource
 import selectors
 import socket
 import struct
@@ -224,8 +225,8 @@ def cuda_is_broken() -> bool:
 
 
 def memory_text() -> str:
-    """Resident memory of this process, and its memory on the graphics card."""
-    resident_mb = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
+    """Most resident memory of this process, and its memory on the graphics card."""
+    resident_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "linux" else 2**20)
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return f"{resident_mb} MB"
@@ -233,7 +234,9 @@ def memory_text() -> str:
 
 
 def refuse_other_user(connection: socket.socket) -> None:
-    """PermissionError where the other end belongs to another user."""
+    """PermissionError where the other end belongs to another user; on macOS the folder alone keeps others out."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     if (uid := struct.unpack("3i", credentials)[1]) != os.getuid():
         raise PermissionError(f"a client of user {uid}")

@@ -6,7 +6,9 @@ WEIGHTS = {
 }
 
 # One rule for each set of pools, since a rule cannot have a number of outputs that differs from job to job.
-POOLS = {tuple(sorted(encoder["pools"])) for encoder in config["encoders"].values()}
+POOLS = sorted(
+    {tuple(sorted(encoder["pools"])) for encoder in config["encoders"].values()}
+)
 
 
 def source_settings():
@@ -34,27 +36,24 @@ def chunk_rows(wildcards):
     return f"{Path(record).parent}/rows/{wildcards.chunk}.csv"
 
 
-def encoder_chunks(wildcards):
+def chunk_files(encoder):
     """Every chunk file of an encoder: one a pool, one that says which images are valid, one record."""
-    store = f"<results>/features/{wildcards.encoder}"
+    store, chunks = f"<results>/features/{encoder}", manifest_record()["chunks"]
     files = [
-        f"{store}.zarr/{pool}/c/{{}}/0"
-        for pool in config["encoders"][wildcards.encoder]["pools"]
+        f"{store}.zarr/{pool}/c/{{}}/0" for pool in config["encoders"][encoder]["pools"]
     ]
     files += [f"{store}.zarr/valid/c/{{}}", f"{store}.chunks/{{}}.json"]
-    return [
-        file.format(chunk)
-        for file in files
-        for chunk in range(manifest_record()["chunks"])
-    ]
+    return [file.format(chunk) for file in files for chunk in range(chunks)]
+
+
+def encoder_chunks(wildcards):
+    """Every chunk file of the encoder at hand."""
+    return chunk_files(wildcards.encoder)
 
 
 def all_chunks(wildcards):
     """Every chunk of every encoder: asked for by name, so that one deleted by hand is made again."""
-    encoders = [
-        type(wildcards)(fromdict={"encoder": name}) for name in config["encoders"]
-    ]
-    return [file for encoder in encoders for file in encoder_chunks(encoder)]
+    return [file for encoder in config["encoders"] for file in chunk_files(encoder)]
 
 
 def encoder_weights(wildcards):

@@ -18,5 +18,5 @@ rule build_database:
         version=versions.DATABASE,
         results=subpath(input.manifest, parent=True),
     shell:
-        "python scripts/build_database.py --results {params.results:q}"
+        "scripts/warm build_database --results {params.results:q}"
         " --database {output:q} 2>&1 | tee {log:q}"

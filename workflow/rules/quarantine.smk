@@ -19,7 +19,7 @@ rule list_quarantine:
     params:
         version=versions.QUARANTINE,
     shell:
-        "python scripts/list_quarantine.py --manifest {input.manifest:q}"
+        "scripts/warm list_quarantine --manifest {input.manifest:q}"
         " --seals {input.seals:q} --quarantine {output:q} 2>&1 | tee {log:q}"
 
 
@@ -39,6 +39,6 @@ rule check_quarantine:
         version=versions.QUARANTINE,
         max_bad_share=config["dataset"]["max_bad_share"],
     shell:
-        "python scripts/check_quarantine.py --manifest {input.manifest:q}"
+        "scripts/warm check_quarantine --manifest {input.manifest:q}"
         " --quarantine {input.quarantine:q} --max-bad-share {params.max_bad_share}"
         " --summary {output:q} 2>&1 | tee {log:q}"

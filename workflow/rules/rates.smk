@@ -22,5 +22,5 @@ rule summarise_rates:
         version=versions.RATES,
         stores=sealed_stores,
     shell:
-        "python scripts/summarise_rates.py --stores {params.stores:q}"
+        "scripts/warm summarise_rates --stores {params.stores:q}"
         " --table {output:q} 2>&1 | tee {log:q}"

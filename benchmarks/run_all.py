@@ -1,6 +1,6 @@
 """Run every benchmark in turn, each in a process of its own; the status is 1 where one failed or missed its limit.
 
-The figures go to benchmarks/out/<name>.json as well, which git ignores.
+Those that take longest come last. The figures go to benchmarks/out/<name>.json as well, which git ignores.
 """
 
 import subprocess
@@ -10,7 +10,14 @@ from pathlib import Path
 from common import benchmark_parser
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("manifest_rate", "extract_rate", "logistic_speed")
+BENCHMARKS = (
+    "manifest_rate",
+    "extract_rate",
+    "logistic_speed",
+    "orchestration",
+    "workflow_overhead",
+    "crash_rounds",
+)
 
 
 def run_benchmark(name: str, data: Path) -> bool:

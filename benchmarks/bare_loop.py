@@ -1,0 +1,38 @@
+"""The peer of workflow_overhead.py: one Python process that extracts every chunk in a plain loop, and seals.
+
+It starts, imports, loads the encoder and computes with every core, as the workflow's warm worker does; nothing takes it
+up where it was killed.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from common import CORES
+
+from unchoke import tables
+from unchoke.devices import lease_device
+from unchoke.encoders import load_encoder
+from unchoke.extract import Extraction, extract_chunk, save_chunk
+from unchoke.seal import seal_features
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("data", "manifest", "rows", "weights", "card", "store"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    for name in ("image-size", "chunk-size", "micro-batch"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    args = parser.parse_args()
+    torch.set_num_threads(CORES)
+    encoder = load_encoder(args.weights, args.card, args.image_size, ["avg"], lease_device(), "float16")
+    settings = Extraction(args.chunk_size, args.micro_batch)
+    for chunk in range(len(list(args.rows.iterdir()))):
+        rows_file = args.rows / f"{chunk}.csv"
+        features = extract_chunk(tables.read_table(rows_file, tables.ROW_COLUMNS), args.data, encoder, settings, CORES)
+        save_chunk(args.store, chunk, rows_file, features, encoder, settings)
+    seal_features(args.store, args.manifest, args.rows)
+
+
+if __name__ == "__main__":
+    main()

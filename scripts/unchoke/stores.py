@@ -110,13 +110,14 @@ def _checked_digest(store: Path, name: str, chunk: int, expected: str | None) ->
 
 def damaged(store: Path, chunk: int, path: Path, found: str, expected: str = "") -> UnchokeError:
     """The error that names a chunk which cannot be trusted, and the command that rebuilds it."""
+    pool = min((entry.name for entry in store.iterdir() if entry.is_dir() and entry.name != VALID), default="avg")
     return UnchokeError(
         f"Chunk {chunk} of {store.stem} is missing or changed.",
         found=found,
         expected=expected,
         where=str(path),
         do=f"rebuild it and what depends on it, with your --configfile: "
-        f"snakemake --cores all --forcerun {chunk_file(store, VALID, chunk)}",
+        f"snakemake --cores all --forcerun {chunk_file(store, pool, chunk)}",
     )
 
 

@@ -12,12 +12,10 @@ for pools in POOLS:
             rows=chunk_rows,
             plan="<results>/plans/{encoder}.json",
         output:
-            *[
+            [
                 f"<results>/features/{{encoder}}.zarr/{pool}/c/{{chunk}}/0"
                 for pool in pools
             ],
-            valid="<results>/features/{encoder}.zarr/valid/c/{chunk}",
-            record="<results>/features/{encoder}.chunks/{chunk}.json",
         log:
             "<logs>/extract_chunk/{encoder}/{chunk}.log",
         wildcard_constraints:
@@ -32,7 +30,7 @@ for pools in POOLS:
         params:
             version=versions.EXTRACT,
             root=image_root,
-            store=subpath(output.valid, ancestor=3),
+            store=subpath(output[0], ancestor=4),
             pools=pools,
             image_size=lookup("encoders/{encoder}/image_size", within=config),
             precision=lookup("encoders/{encoder}/precision", within=config),

@@ -37,13 +37,15 @@ def chunk_rows(wildcards):
 
 
 def chunk_files(encoder):
-    """Every chunk file of an encoder: one a pool, one that says which images are valid, one record."""
-    store, chunks = f"<results>/features/{encoder}", manifest_record()["chunks"]
-    files = [
-        f"{store}.zarr/{pool}/c/{{}}/0" for pool in config["encoders"][encoder]["pools"]
+    """Every chunk of every pool of an encoder. Validity and record, which the same job writes, the seal looks for."""
+    pools, chunks = config["encoders"][encoder]["pools"], range(
+        manifest_record()["chunks"]
+    )
+    return [
+        f"<results>/features/{encoder}.zarr/{pool}/c/{chunk}/0"
+        for pool in pools
+        for chunk in chunks
     ]
-    files += [f"{store}.zarr/valid/c/{{}}", f"{store}.chunks/{{}}.json"]
-    return [file.format(chunk) for file in files for chunk in range(chunks)]
 
 
 def encoder_chunks(wildcards):

@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import gc
 import os
 import resource
 import sys
@@ -54,8 +53,6 @@ class Card:
         torch.cuda.set_per_process_memory_fraction(min(1.0, allocator_mb / self.total_mb()), self.device)
 
     def reset_peak(self) -> None:
-        gc.collect()
-        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(self.device)
 
     def peak_mb(self) -> float:
@@ -75,7 +72,6 @@ class Host:
         """A host's allocator takes no limit; the plan alone keeps the budget."""
 
     def reset_peak(self) -> None:
-        gc.collect()
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 

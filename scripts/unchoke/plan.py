@@ -1,5 +1,6 @@
 """Stage: the memory plan, the largest micro-batch of an encoder that keeps the budget."""
 
+import gc
 from typing import Any
 
 import torch
@@ -52,6 +53,9 @@ def candidates(largest: int) -> list[int]:
 def peak_mb(encoder: Encoder, meter: Meter, micro_batch: int) -> float | None:
     """Peak of two batches, the second as all later ones; None where memory ran out."""
     images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
     meter.reset_peak()
     try:
         encoder.encode_once(images)

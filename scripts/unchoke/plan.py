@@ -54,7 +54,7 @@ def peak_mb(encoder: Encoder, meter: Meter, micro_batch: int) -> float | None:
     """Peak of two batches, the second as all later ones; None where memory ran out."""
     images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
     gc.collect()
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
     meter.reset_peak()
     try:

@@ -193,7 +193,7 @@ def compare_with_cold(bench: Bench, subject: Subject) -> ColdAndWarm:
         name = bench.configure(subject)
         results = f"results/{name}"
         bench.clone.snakemake(name, f"{results}/manifest.csv", f"{results}/plans/encoder.json", *EVERYTHING)
-        chunks = [f"{results}/features/encoder.zarr/valid/c/{chunk}" for chunk in range(COLD_CHUNKS)]
+        chunks = [f"{results}/features/encoder.zarr/avg/c/{chunk}/0" for chunk in range(COLD_CHUNKS)]
         run = partial(bench.clone.snakemake, name, *chunks, *EVERYTHING, **environment)
         times |= time_in_turn({side: run, f"{side}, nothing to do": run}, 1)
     chunk_s = (median_wall(times["cold"]) - median_wall(times["cold, nothing to do"])) / COLD_CHUNKS

@@ -162,6 +162,12 @@ def test_the_worker_keeps_nothing_of_the_job_that_started_it(house: House) -> No
 
 def test_a_slurm_job_has_a_worker_of_its_own(house: House) -> None:
     house.warm("count")
-    assert house.warm("count", SLURM_JOB_ID="7")[1] == "1\n"
-    assert house.warm("count")[1] == "2\n"
+    assert house.warm("count", SLURM_JOB_ID="7") == (0, "1\n", "")
+    assert house.warm("count") == (0, "2\n", "")
     house.warm("--stop", SLURM_JOB_ID="7")
+
+
+def test_a_folder_too_deep_for_a_socket_is_named(house: House) -> None:
+    deep = house.folder / ("deep" * 25)
+    status, out, err = house.warm("count", XDG_RUNTIME_DIR=str(deep))
+    assert (status, out) == (1, "") and "too long for a socket" in err and "XDG_RUNTIME_DIR" in err

@@ -16,7 +16,7 @@ LAYERS = [
     {"chunks", "splits", "metrics", "hashing"},
     {
         *("sources", "tables", "files", "images", "stores", "zarr_files"),
-        *("encoders", "pools", "devices", "provenance", "commands", "lease", "limits", "memory", "worker"),
+        *("encoders", "pools", "devices", "provenance", "commands", "lease", "limits", "memory", "worker", "client"),
     },
     {
         "manifest",

@@ -2,24 +2,22 @@
 # out:  <results>/features/<encoder>.zarr/<pool>/c/<chunk>/0, its zarr.json, <encoder>.sealed.json
 
 
-for pools in POOLS:
+for name, encoder in config["encoders"].items():
 
     rule:
         name:
-            f"extract_chunk_{'_'.join(pools)}"
+            f"extract_chunk_{name}"
         input:
-            unpack(encoder_weights),
+            **encoder_weights(name),
             rows=chunk_rows,
-            plan="<results>/plans/{encoder}.json",
+            plan=f"<results>/plans/{name}.json",
         output:
             [
-                f"<results>/features/{{encoder}}.zarr/{pool}/c/{{chunk}}/0"
-                for pool in pools
+                f"<results>/features/{name}.zarr/{pool}/c/{{chunk}}/0"
+                for pool in encoder["pools"]
             ],
         log:
-            "<logs>/extract_chunk/{encoder}/{chunk}.log",
-        wildcard_constraints:
-            encoder=encoders_with(pools),
+            f"<logs>/extract_chunk/{name}/{{chunk}}.log",
         conda:
             "../../environment.yml"
         threads: config["decoding"]["threads"]
@@ -31,9 +29,9 @@ for pools in POOLS:
             version=versions.EXTRACT,
             root=image_root,
             store=subpath(output[0], ancestor=4),
-            pools=pools,
-            image_size=lookup("encoders/{encoder}/image_size", within=config),
-            precision=lookup("encoders/{encoder}/precision", within=config),
+            pools=encoder["pools"],
+            image_size=encoder["image_size"],
+            precision=encoder["precision"],
             device=config["gpu"]["device"],
             vram_mb=config["gpu"]["vram_mb"],
             chunk_size=config["chunk_size"],

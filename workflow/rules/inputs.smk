@@ -5,11 +5,6 @@ WEIGHTS = {
     for e in config["encoders"].values()
 }
 
-# One rule for each set of pools, since a rule cannot have a number of outputs that differs from job to job.
-POOLS = sorted(
-    {tuple(sorted(encoder["pools"])) for encoder in config["encoders"].values()}
-)
-
 
 def source_settings():
     """Leaves of the config that the manifest depends on, and the digest of what the source holds now."""
@@ -25,15 +20,20 @@ def source_path(wildcards):
     return config["dataset"]["path"]
 
 
+@functools.cache  # Snakemake would look the same answer up for every chunk
+def manifest_folder():
+    """Where the manifest is; asking makes Snakemake wait for it."""
+    return Path(checkpoints.build_manifest.get().output.record).parent
+
+
 def manifest_record():
-    """What the manifest's record says; asking for it makes Snakemake wait for the manifest."""
-    return json.loads(Path(checkpoints.build_manifest.get().output.record).read_text())
+    """What the manifest's record says."""
+    return json.loads((manifest_folder() / "manifest.json").read_text())
 
 
 def chunk_rows(wildcards):
     """The rows file of a chunk, which the checkpoint writes without declaring it."""
-    record = checkpoints.build_manifest.get().output.record
-    return f"{Path(record).parent}/rows/{wildcards.chunk}.csv"
+    return f"{manifest_folder()}/rows/{wildcards.chunk}.csv"
 
 
 def chunk_files(encoder):
@@ -58,9 +58,9 @@ def all_chunks(wildcards):
     return [file for encoder in config["encoders"] for file in chunk_files(encoder)]
 
 
-def encoder_weights(wildcards):
+def encoder_weights(name):
     """The weights of an encoder and the card that says what they are."""
-    encoder = config["encoders"][wildcards.encoder]
+    encoder = config["encoders"][name]
     stem = weights_name(encoder["model"], encoder["weights"], encoder["seed"])
     return {
         "weights": f"<resources>/weights/{stem}.safetensors",
@@ -91,16 +91,6 @@ def head_settings(wildcards):
         if key != "encoders"
     }
     return json.dumps(settings, sort_keys=True)
-
-
-def encoders_with(pools):
-    """Pattern of the encoders that store just these pools."""
-    names = [
-        name
-        for name, encoder in config["encoders"].items()
-        if tuple(sorted(encoder["pools"])) == pools
-    ]
-    return "|".join(map(re.escape, names))
 
 
 def image_root(wildcards):

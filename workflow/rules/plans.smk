@@ -4,7 +4,7 @@
 
 rule plan_memory:
     input:
-        unpack(encoder_weights),
+        unpack(lambda wildcards: encoder_weights(wildcards.encoder)),
     output:
         plan="<results>/plans/{encoder}.json",
         peaks="<results>/plans/{encoder}.peaks.json",

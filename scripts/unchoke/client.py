@@ -1,6 +1,6 @@
 """Run one of our commands in the warm worker: ``scripts/warm COMMAND ARGUMENT…``, ``--status``, or ``--stop``.
 
-The client needs the standard library alone and ends with the command's own status. It starts the worker where there is
+``--load COMMAND`` has the worker read a command's code while other things happen, and does not wait. The client needs the standard library alone and ends with the command's own status. It starts the worker where there is
 none. Ctrl-C or SIGTERM end the command with its worker. UNCHOKE_WARM=0 runs the command in a process of its own.
 """
 
@@ -32,11 +32,15 @@ def answer(arguments: list[str]) -> int:
         return 0 if arguments else 2
     if arguments[0] in ("--status", "--stop"):
         return control(arguments[0][2:])
+    load = arguments[0] == "--load"
+    arguments = arguments[load:] or [""]
     command, file = arguments[0], os.path.join(SCRIPTS, arguments[0] + ".py")
     if not command.isidentifier() or not os.path.isfile(file):
         known = sorted(name[:-3] for name in os.listdir(SCRIPTS) if name.endswith(".py"))
         print(f"error: there is no command '{command}'\n  known: {', '.join(known)}", file=sys.stderr)
         return 2
+    if load:
+        return load_code(command)
     if os.environ.get("UNCHOKE_WARM") == "0":
         os.execv(sys.executable, [sys.executable, file, *arguments[1:]])
     return work([command, os.getcwd(), str(os.getpid()), *arguments[1:]])
@@ -59,6 +63,13 @@ def work(fields: list[str]) -> int:
         connection.close()
     print(f"error: no worker took the command on; its log: {log_path()}", file=sys.stderr)
     return 1
+
+
+def load_code(command: str) -> int:
+    """Start the worker, where there is to be one, and let it read a command's code."""
+    if os.environ.get("UNCHOKE_WARM") != "0":
+        send(connect(), ["load", command], outputs=[])
+    return 0
 
 
 def send(connection: _socket.socket, fields: list[str], outputs: list[int]) -> None:

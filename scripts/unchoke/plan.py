@@ -53,8 +53,8 @@ def candidates(largest: int) -> list[int]:
 def peak_mb(encoder: Encoder, meter: Meter, micro_batch: int) -> float | None:
     """Peak of two batches, the second as all later ones; None where memory ran out."""
     images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
-    gc.collect()
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()
         torch.cuda.empty_cache()
     meter.reset_peak()
     try:

@@ -171,3 +171,27 @@ def test_a_folder_too_deep_for_a_socket_is_named(house: House) -> None:
     deep = house.folder / ("deep" * 25)
     status, out, err = house.warm("count", XDG_RUNTIME_DIR=str(deep))
     assert (status, out) == (1, "") and "too long for a socket" in err and "XDG_RUNTIME_DIR" in err
+
+
+def test_code_can_be_read_ahead(house: House) -> None:
+    (house.folder / "scripts" / "slow.py").write_text(
+        "from pathlib import Path\nimport os\nPath(os.environ['READ']).write_text(str(os.getpid()))\n"
+        "def main(argv):\n    print(os.getpid())"
+    )
+    read = house.folder / "read"
+    assert house.warm("--load", "slow", READ=str(read)) == (0, "", "")
+    wait_until(lambda: read.exists() and read.read_text())
+    assert house.warm("slow")[1].strip() == read.read_text()
+
+
+def test_reading_ahead_reports_nothing_and_the_call_does(house: House) -> None:
+    (house.folder / "scripts" / "broken.py").write_text("import nothing_of_this_name")
+    assert house.warm("--load", "broken") == (0, "", "")
+    status, _, err = house.warm("broken")
+    assert status == 1 and "nothing_of_this_name" in err
+    assert house.warm("count")[1] == "1\n"
+
+
+def test_cold_runs_load_nothing(house: House) -> None:
+    assert house.warm("--load", "count", UNCHOKE_WARM="0") == (0, "", "")
+    assert house.warm("--status")[1] == "no worker\n"

@@ -24,6 +24,9 @@ onstart:
     if is_local():
         workflow.scheduler.job_rate_limiter = None
         workflow.scheduler.resources["_job_count"] = sys.maxsize
+        # The worker reads torch while the first jobs, which do without it, run.
+        if any("gpu" in job.rule.resources for job in workflow.dag.needrun_jobs()):
+            shell("scripts/warm --load extract_chunk")
 
 
 onsuccess:

@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--image-size", type=or_none(int), help="height and width of what the encoder sees, px")
     parser.add_argument("--precision", default="float16", help="arithmetic on CUDA")
     parser.add_argument("--pools", nargs="+", required=True, help="poolings to store")
+    parser.add_argument("--view", default=Extraction.view, help="view of every image to encode")
     parser.add_argument("--plan", type=Path, required=True, help="JSON file with the micro-batch")
     parser.add_argument("--max-pixels", type=int, default=Extraction.max_pixels, help="largest picture to decode")
     parser.add_argument("--jpeg-draft", type=true_or_false, default=False, help="let the JPEG decoder scale down")
@@ -31,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     source = (args.weights, args.card, args.image_size, args.pools)
     encoder = keep_encoder(*source, device_of(args), args.precision, args.vram_mb)
-    settings = Extraction(args.chunk_size, read_json(args.plan)["micro_batch"], args.max_pixels, args.jpeg_draft)
+    micro_batch = read_json(args.plan)["micro_batch"]
+    settings = Extraction(args.chunk_size, micro_batch, args.max_pixels, args.jpeg_draft, args.view)
     features = extract_chunk(read_table(args.rows, ROW_COLUMNS), args.root, encoder, settings, args.threads)
     save_chunk(args.store, args.chunk, args.rows, features, encoder, settings)
 

@@ -1,6 +1,8 @@
 """Run one of our commands in the warm worker: ``scripts/warm COMMAND ARGUMENT…``, ``--status``, or ``--stop``.
 
-``--load COMMAND`` has the worker read a command's code while other things happen, and does not wait. The client needs the standard library alone and ends with the command's own status. It starts the worker where there is
+``--load COMMAND`` has the worker read a command's code while other things happen, and does not wait.
+
+The client needs the standard library alone and ends with the command's own status. It starts the worker where there is
 none. Ctrl-C or SIGTERM end the command with its worker. UNCHOKE_WARM=0 runs the command in a process of its own.
 """
 

@@ -3,94 +3,29 @@
 import secrets
 import sqlite3
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
+from numpy.typing import NDArray
 
-from unchoke import stores
+from unchoke import metrics, stores, tables
 from unchoke.errors import UnchokeError
+from unchoke.evaluation import DEFAULT, Bootstrap, compare
 from unchoke.files import disk_error, read_json
 from unchoke.hashing import canonical_json, sha256_bytes
+from unchoke.names import store_name
 
-SCHEMA = """
-CREATE TABLE environments (
-  environment_id INTEGER PRIMARY KEY,
-  facts TEXT NOT NULL UNIQUE  -- JSON: releases, platform, processors, device, commit
-);
-CREATE TABLE encoders (
-  encoder_id INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
-  model TEXT NOT NULL,
-  trained INTEGER NOT NULL CHECK (trained IN (0, 1)),
-  weights_sha256 TEXT NOT NULL,
-  image_size_px INTEGER NOT NULL,
-  images INTEGER NOT NULL,
-  unreadable INTEGER NOT NULL,
-  settings TEXT NOT NULL  -- JSON
-);
-CREATE TABLE heads (
-  head_id INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
-  kind TEXT NOT NULL,
-  pool TEXT NOT NULL,
-  settings TEXT NOT NULL  -- JSON
-);
-CREATE TABLE runs (
-  run_id INTEGER PRIMARY KEY,
-  encoder_id INTEGER NOT NULL REFERENCES encoders,
-  head_id INTEGER NOT NULL REFERENCES heads,
-  environment_id INTEGER NOT NULL REFERENCES environments,
-  chosen TEXT NOT NULL,  -- JSON: the setting that was best on val
-  train_images INTEGER NOT NULL,
-  val_images INTEGER NOT NULL,
-  test_images INTEGER NOT NULL,
-  seconds REAL NOT NULL,
-  UNIQUE (encoder_id, head_id)
-);
-CREATE TABLE metrics (
-  run_id INTEGER NOT NULL REFERENCES runs,
-  split TEXT NOT NULL CHECK (split IN ('val', 'test')),
-  name TEXT NOT NULL,
-  value REAL NOT NULL,
-  PRIMARY KEY (run_id, split, name)
-);
-CREATE TABLE artefacts (
-  artefact_id INTEGER PRIMARY KEY,
-  run_id INTEGER NOT NULL REFERENCES runs,
-  kind TEXT NOT NULL,
-  path TEXT NOT NULL UNIQUE,
-  sha256 TEXT NOT NULL
-);
-CREATE VIEW leaderboard AS
-SELECT
-  encoders.name AS encoder,
-  heads.name AS head,
-  heads.kind AS kind,
-  heads.pool AS pool,
-  CASE encoders.trained WHEN 1 THEN 'trained' ELSE 'untrained' END AS weights,
-  runs.chosen AS chosen,
-  val.value AS val_accuracy,
-  test.value AS test_accuracy,
-  balanced.value AS test_balanced_accuracy,
-  runs.test_images AS test_images,
-  runs.seconds AS seconds
-FROM runs
-JOIN encoders USING (encoder_id)
-JOIN heads USING (head_id)
-JOIN metrics AS val ON val.run_id = runs.run_id AND val.split = 'val' AND val.name = 'accuracy'
-JOIN metrics AS test ON test.run_id = runs.run_id AND test.split = 'test' AND test.name = 'accuracy'
-JOIN metrics AS balanced
-  ON balanced.run_id = runs.run_id AND balanced.split = 'test' AND balanced.name = 'balanced_accuracy'
-ORDER BY test.value DESC, encoders.name, heads.name;
-"""
+SCHEMA = Path(__file__).with_suffix(".sql")
 
 
-def build_database(results: Path, database: Path) -> list[Path]:
+def build_database(results: Path, database: Path, bootstrap: Bootstrap = DEFAULT) -> list[Path]:
     """Write `database` anew from all groups of heads below `results`; return the groups that were left out.
 
-    results: the dataset's folder, with heads, checkpoints, runs and seals. A group is left out where the features that
-    it was trained on are no more. The new database takes the place of the old one when it is whole.
+    results: the dataset's folder, with manifest, heads, checkpoints, runs and seals. A group is left out where the
+    features that it was trained on are no more. The new database takes the place of the old one when it is whole.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
     draft = database.with_name(f".{database.name}.{secrets.token_hex(4)}.tmp")
@@ -99,11 +34,12 @@ def build_database(results: Path, database: Path) -> list[Path]:
     try:
         with closing(sqlite3.connect(draft)) as connection:
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.executescript(SCHEMA)
+            connection.executescript(SCHEMA.read_text())
             with connection:
                 for group in groups:
                     if group not in stale:
                         _insert_run(connection, results, group)
+                _insert_comparisons(connection, [group for group in groups if group not in stale], results, bootstrap)
         draft.replace(database)
     except sqlite3.OperationalError as error:
         raise UnchokeError(
@@ -120,13 +56,15 @@ def _facts(group: Path) -> dict[str, Any]:
     return zarr.open_group(group, mode="r").attrs["unchoke"]  # type: ignore[return-value]
 
 
-def _seal(results: Path, group: Path) -> Path:
-    return stores.seal_file(results / "features" / group.parent.name)
+def _seal(results: Path, encoder: str, view: str = "identity") -> Path:
+    return stores.seal_file(results / "features" / f"{store_name(encoder, view)}.zarr")
 
 
 def _features_remain(results: Path, group: Path) -> bool:
-    seal = _seal(results, group)
-    return seal.exists() and _facts(group)["features_sha256"] == sha256_bytes(seal.read_bytes())
+    seals = {
+        _seal(results, group.parent.stem, view): sha256 for view, sha256 in _facts(group)["features_sha256"].items()
+    }
+    return all(seal.exists() and sha256_bytes(seal.read_bytes()) == sha256 for seal, sha256 in seals.items())
 
 
 def _insert_run(connection: sqlite3.Connection, results: Path, group: Path) -> None:
@@ -135,22 +73,84 @@ def _insert_run(connection: sqlite3.Connection, results: Path, group: Path) -> N
     run_id = _insert(
         connection,
         "runs",
-        encoder_id=_encoder_id(connection, encoder, facts["encoder"], read_json(_seal(results, group))),
+        encoder_id=_encoder_id(connection, encoder, facts["encoder"], _any_seal(results, encoder, facts)),
         head_id=_head_id(connection, head, facts["settings"]),
         environment_id=_find_or_insert(connection, "environments", facts=canonical_json(run["environment"])),
         chosen=canonical_json(facts["chosen"]),
+        replicates=facts["replicates"],
         seconds=run["seconds"],
         **{f"{split}_images": count for split, count in facts["images"].items()},
     )
     for split, figures in facts["metrics"].items():
-        for name, value in figures.items():
-            _insert(connection, "metrics", run_id=run_id, split=split, name=name, value=value)
+        for name, figure in figures.items():
+            _insert(connection, "metrics", run_id=run_id, split=split, name=name, **figure)
+    _insert_trials(connection, run_id, facts["history"])
+    _insert_classes(connection, run_id, group, facts["classes"])
     for kind, path in {
         "results": group / "zarr.json",
         "checkpoint": results / "checkpoints" / encoder / f"{head}.safetensors",
     }.items():
         sha256 = sha256_bytes(path.read_bytes())
         _insert(connection, "artefacts", run_id=run_id, kind=kind, path=path.as_posix(), sha256=sha256)
+
+
+def _any_seal(results: Path, encoder: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """The seal of one of the views that a head has read."""
+    return read_json(_seal(results, encoder, min(facts["features_sha256"])))  # type: ignore[no-any-return]
+
+
+def _insert_trials(connection: sqlite3.Connection, run_id: int, history: dict[str, list[Any]]) -> None:
+    for trial, values in enumerate(zip(*history.values(), strict=True)):
+        tried = dict(zip(history, values, strict=True))
+        score = tried.pop("val_score")
+        _insert(connection, "trials", run_id=run_id, trial=trial, settings=canonical_json(tried), val_score=score)
+
+
+def _insert_classes(connection: sqlite3.Connection, run_id: int, group: Path, classes: list[str]) -> None:
+    """The table of classes on test: means over the replicates."""
+    arrays = zarr.open_group(group, mode="r")
+    label_N, predicted_RN = np.asarray(arrays["test_label"]), np.asarray(arrays["test_logits"]).argmax(-1)
+    each = [metrics.per_class(metrics.class_counts(label_N, row, len(classes))) for row in predicted_RN]
+    table = {name: np.mean([one[name] for one in each], 0) for name in each[0]}
+    for place, label in enumerate(classes):
+        shares = {name: float(table[name][place]) for name in ("precision", "recall", "f1")}
+        images = int(table["support"][place])
+        _insert(connection, "classes", run_id=run_id, **{"class": label}, test_images=images, **shares)
+
+
+def _insert_comparisons(
+    connection: sqlite3.Connection, groups: list[Path], results: Path, bootstrap: Bootstrap
+) -> None:
+    """Every run against the one of the best accuracy on val, image by image of test."""
+    if not groups:
+        return
+    query = """
+        SELECT encoders.name, heads.name, run_id FROM runs
+        JOIN encoders USING (encoder_id) JOIN heads USING (head_id) JOIN metrics USING (run_id)
+        WHERE split = 'val' AND metrics.name = 'accuracy' ORDER BY value DESC, encoders.name, heads.name
+    """
+    runs = {(encoder, head): run_id for encoder, head, run_id in connection.execute(query)}
+    right = {(group.parent.stem, group.name): _right_by_image(group) for group in groups}
+    group_of = _groups_of(results / "manifest.csv")
+    best = next(iter(runs))
+    for name, run_id in runs.items():
+        images = sorted(right[name].keys() & right[best].keys())
+        one, two = (np.stack([right[key][image] for image in images], 1) for key in (name, best))
+        names = np.array([group_of[image] for image in images], object)
+        found = asdict(compare(one, two, names, bootstrap))
+        _insert(connection, "comparisons", run_id=run_id, best_run_id=runs[best], **found)
+
+
+def _right_by_image(group: Path) -> dict[int, NDArray[np.bool_]]:
+    """Whether each replicate was right, (R,), by the image_id of test."""
+    arrays = zarr.open_group(group, mode="r")
+    right_RN = np.asarray(arrays["test_logits"]).argmax(-1) == np.asarray(arrays["test_label"])
+    return dict(zip(np.asarray(arrays["test_image_id"]).tolist(), right_RN.T, strict=True))
+
+
+def _groups_of(manifest: Path) -> dict[int, str]:
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    return dict(zip(frame["image_id"].tolist(), frame["group"].tolist(), strict=True))
 
 
 def _encoder_id(connection: sqlite3.Connection, name: str, settings: dict[str, Any], seal: dict[str, Any]) -> int:

@@ -18,6 +18,7 @@ from unchoke.encoders import Encoder
 from unchoke.hashing import sha256_bytes
 from unchoke.images import UnreadableImageError, decode_image, read_image_file
 from unchoke.memory import meters_of
+from unchoke.views import view_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Extraction:
     micro_batch: int
     max_pixels: int = 178_956_970
     jpeg_draft: bool = False
+    view: str = "identity"
 
 
 @dataclass
@@ -72,9 +74,9 @@ def extract_chunk(rows: pd.DataFrame, root: Path, encoder: Encoder, settings: Ex
     pooled: list[dict[str, NDArray[np.float32]]] = []
     ids = rows["image_id"].tolist()
     draft_px = 2 * encoder.resized_px if settings.jpeg_draft else None
-    read = partial(_read_picture, encoder.preprocess(), settings.max_pixels, draft_px)
+    read = partial(_read_picture, encoder.preprocess(), settings, draft_px)
     with ThreadPoolExecutor(threads) as pool:
-        pictures = pool.map(read, [root / path for path in rows["path"]])
+        pictures = pool.map(read, [root / path for path in rows["path"]], ids)
         for start, batch in _batches(pictures, micro_batch):
             images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
             for row, picture in enumerate(batch):
@@ -98,13 +100,14 @@ def extract_chunk(rows: pd.DataFrame, root: Path, encoder: Encoder, settings: Ex
 
 
 def _read_picture(
-    prepare: Callable[[Any], torch.Tensor], max_pixels: int, draft_px: int | None, path: Path
+    prepare: Callable[[Any], torch.Tensor], settings: Extraction, draft_px: int | None, path: Path, image_id: int
 ) -> _Picture:
     started = read = time.perf_counter()
     try:
         data = read_image_file(path)
         read = time.perf_counter()
-        pixels = prepare(decode_image(data, max_pixels=max_pixels, draft_px=draft_px))
+        image = decode_image(data, max_pixels=settings.max_pixels, draft_px=draft_px)
+        pixels = prepare(view_of(settings.view, image, image_id))
     except UnreadableImageError as error:
         return _Picture(None, str(error), read - started, time.perf_counter() - read)
     return _Picture(pixels, "", read - started, time.perf_counter() - read)

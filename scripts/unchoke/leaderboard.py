@@ -9,7 +9,10 @@ from typing import Any
 
 from unchoke.errors import UnchokeError
 
-PRINTED = ("encoder", "head", "pool", "weights", "chosen", "val_accuracy", "test_accuracy", "test_balanced_accuracy")
+HEADER = (
+    *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "balanced", "auroc"),
+    "against the best",
+)
 
 
 def leaderboard(database: Path) -> Iterator[dict[str, Any]]:
@@ -27,19 +30,43 @@ def leaderboard_text(database: Path) -> str:
     rows = list(leaderboard(database))
     if not rows:
         return "No head has been trained: the config names none."
-    table = [PRINTED, *([_cell(row[column]) for column in PRINTED] for row in rows)]
-    widths = [max(len(line[place]) for line in table) for place in range(len(PRINTED))]
+    table = [HEADER, *(_cells(row) for row in rows)]
+    widths = [max(len(line[place]) for line in table) for place in range(len(HEADER))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     lines.insert(1, "  ".join("-" * width for width in widths))
+    lines += [
+        "",
+        "val, test: accuracy. sd: over seeds or draws. against the best: test accuracy less that of the head with the best",
+        "accuracy on val, with a 95 % interval from the same images; where it holds 0, the two cannot be told apart.",
+    ]
     if any(row["weights"] == "untrained" for row in rows):
-        lines += ["", "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."]
+        lines += ["untrained: the encoder's weights are random, so its figures are a floor, not what it can do."]
     return "\n".join(lines)
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    text = str(value)
-    if text.startswith("{"):
-        return ", ".join(f"{name} {number:g}" for name, number in json.loads(text).items())
-    return text
+def _cells(row: dict[str, Any]) -> list[str]:
+    chosen = ", ".join(f"{name} {_number(value)}" for name, value in json.loads(row["chosen"]).items())
+    interval = f"{row['test_low']:.4f} to {row['test_high']:.4f}"
+    against = "is the best on val" if row["is_best"] else _difference(row)
+    figures = (row[name] for name in ("val_accuracy", "test_accuracy"))
+    rest = (row[name] for name in ("test_sd", "test_balanced_accuracy", "test_auroc"))
+    return [
+        *(row[name] for name in ("encoder", "head", "pool", "weights")),
+        chosen,
+        *map(_figure, figures),
+        interval,
+        *map(_figure, rest),
+        against,
+    ]
+
+
+def _difference(row: dict[str, Any]) -> str:
+    return f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to {row['difference_high']:+.4f})"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)

@@ -1,15 +1,117 @@
-"""Figures of merit of a classifier, from its predictions."""
+"""Figures of merit of a classifier, from its labels and its class probabilities.
+
+Counts are kept apart from the figures, because counts add up: those of a bootstrap resample are a weighted sum.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+CALIBRATION_BINS = 15
 
 
-def accuracy(label_N: NDArray[np.integer], predicted_N: NDArray[np.integer]) -> float:
-    """Share of rows whose prediction is their label, 0 to 1."""
-    return float(np.mean(label_N == predicted_N))
+@dataclass(frozen=True)
+class Counts:
+    """How often each class was right, was there, was predicted: three arrays (…, C), for any number of samples."""
+
+    right: NDArray[np.float64]
+    label: NDArray[np.float64]
+    predicted: NDArray[np.float64]
 
 
-def balanced_accuracy(label_N: NDArray[np.integer], predicted_N: NDArray[np.integer]) -> float:
-    """Mean over the classes that occur of the share of their rows that is recognised, 0 to 1."""
-    recalls = [float(np.mean(predicted_N[label_N == label] == label)) for label in np.unique(label_N)]
-    return float(np.mean(recalls))
+def class_counts(label_N: NDArray[np.integer], predicted_N: NDArray[np.integer], n_classes: int) -> Counts:
+    """Counts of one sample, each (C,)."""
+    right_N = label_N[label_N == predicted_N]
+    columns = (np.bincount(values, minlength=n_classes) for values in (right_N, label_N, predicted_N))
+    return Counts(*(column.astype(np.float64) for column in columns))
+
+
+def accuracy(counts: Counts) -> NDArray[np.float64]:
+    """Share of rows whose prediction is their label, 0 to 1; shape (…)."""
+    return np.asarray(counts.right.sum(-1) / counts.label.sum(-1))
+
+
+def balanced_accuracy(counts: Counts) -> NDArray[np.float64]:
+    """Mean over the classes that occur of the share of their rows that is recognised, 0 to 1; shape (…)."""
+    return _mean_where(counts.label > 0, counts.right, counts.label)
+
+
+def macro_f1(counts: Counts) -> NDArray[np.float64]:
+    """Mean over the classes that occur or are predicted of 2 right / (label + predicted), 0 to 1; shape (…)."""
+    either = counts.label + counts.predicted
+    return _mean_where(either > 0, 2 * counts.right, either)
+
+
+def _mean_where(
+    counted: NDArray[np.bool_], above: NDArray[np.float64], below: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return np.asarray(np.divide(above, below, out=np.zeros_like(above), where=counted).sum(-1) / counted.sum(-1))
+
+
+def per_class(counts: Counts) -> dict[str, NDArray[np.float64]]:
+    """Support, precision, recall and F1 of every class, each (C,); 0 where the class does not occur."""
+    either = counts.label + counts.predicted
+    return {
+        "support": counts.label,
+        "precision": np.divide(counts.right, counts.predicted, out=np.zeros_like(either), where=counts.predicted > 0),
+        "recall": np.divide(counts.right, counts.label, out=np.zeros_like(either), where=counts.label > 0),
+        "f1": np.divide(2 * counts.right, either, out=np.zeros_like(either), where=either > 0),
+    }
+
+
+def confusion_matrix(
+    label_N: NDArray[np.integer], predicted_N: NDArray[np.integer], n_classes: int
+) -> NDArray[np.int64]:
+    """int64 (C, C): how often the class of the row was taken for that of the column."""
+    cells_N = label_N.astype(np.int64) * n_classes + predicted_N
+    return np.asarray(np.bincount(cells_N, minlength=n_classes**2).reshape(n_classes, n_classes))
+
+
+def softmax(logits_NC: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Class probabilities, float64, along the last axis."""
+    powers = np.exp(logits_NC.astype(np.float64) - logits_NC.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True))
+
+
+def auroc(label_N: NDArray[np.integer], probability_NC: NDArray[np.floating]) -> tuple[float, NDArray[np.float64]]:
+    """Area under the ROC curve, macro over one class against the rest, and what each row adds to it to first order.
+
+    Equal scores count half (Mann and Whitney 1947). The second value, float64 (N,), sums to 0: with weights w the area
+    is about ``area + w @ term`` (DeLong et al. 1988, by midranks as Sun and Xu 2014). NaN where only one class occurs.
+    """
+    classes = np.unique(label_N)
+    if len(classes) < 2:
+        return float("nan"), np.full(len(label_N), np.nan)
+    areas, terms_KN = [], []
+    for place in classes[: 1 if len(classes) == 2 else None]:  # with two classes the two areas are one
+        positive_N, score_N = label_N == place, probability_NC[:, place]
+        rank_N, above_N = rankdata(score_N), np.empty(len(score_N))
+        for side_N in (positive_N, ~positive_N):
+            others = len(score_N) - side_N.sum()
+            above_N[side_N] = (rank_N[side_N] - rankdata(score_N[side_N])) / others
+        above_N[~positive_N] = 1 - above_N[~positive_N]  # share of the other side that a row is on the right side of
+        area = above_N[positive_N].mean()
+        areas.append(area)
+        terms_KN.append((above_N - area) / np.where(positive_N, positive_N.sum(), (~positive_N).sum()))
+    return float(np.mean(areas)), np.mean(terms_KN, 0)
+
+
+def calibration_bins(probability_NC: NDArray[np.floating]) -> NDArray[np.int64]:
+    """The bin, of 15 equally wide ones from 0 to 1, of each row's highest probability; int64 (N,)."""
+    highest_N = probability_NC.max(1)
+    return np.asarray(np.clip(np.ceil(highest_N * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1))
+
+
+def calibration_gaps(label_N: NDArray[np.integer], probability_NC: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Right (1 or 0) less the highest probability, of each row; float64 (N,)."""
+    return np.asarray((probability_NC.argmax(1) == label_N) - probability_NC.max(1), np.float64)
+
+
+def expected_calibration_error(gap_sums: NDArray[np.floating], rows: NDArray[np.floating] | int) -> NDArray[np.float64]:
+    """ECE of Guo et al. 2017 (arXiv:1706.04599), 0 to 1: sum over bins of |sum of gaps in the bin| / rows.
+
+    gap_sums: (…, 15), the sums of ``calibration_gaps`` by bin; rows: (…), how many there are.
+    """
+    return np.asarray(np.abs(gap_sums).sum(-1) / rows)

@@ -4,6 +4,13 @@ import difflib
 from collections.abc import Iterable
 
 SPLITS = ("train", "val", "test")
+TURNS = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "transverse")
+"""The eight flips and turns of a picture."""
+
+
+def store_name(encoder: str, view: str) -> str:
+    """Name of the store that holds a view: the encoder's own for ``identity``, else ``<encoder>@<view>``."""
+    return encoder if view == "identity" else f"{encoder}@{view}"
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

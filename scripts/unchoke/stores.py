@@ -11,6 +11,7 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -180,3 +181,18 @@ def open_complete(store: Path) -> FeatureStore:
         for chunk, expected in enumerate(digests):
             _checked_digest(store, name, chunk, expected)
     return FeatureStore(store, record)
+
+
+def open_views(paths: Sequence[Path]) -> dict[str, FeatureStore]:
+    """Sealed stores of one encoder by the view that each holds; UnchokeError where they are of several encoders."""
+    opened = [open_complete(path) for path in paths]
+    made_by = [{**store.seal["settings"], "view": None} for store in opened]
+    for store, settings in zip(opened, made_by, strict=True):
+        if settings != made_by[0]:
+            raise UnchokeError(
+                "The views are of different encoders or settings.",
+                found=str(store.path),
+                expected=f"the settings of {opened[0].path}",
+                do="give the stores of one encoder",
+            )
+    return {store.seal["settings"]["view"]: store for store in opened}

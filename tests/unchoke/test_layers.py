@@ -13,9 +13,9 @@ LIBRARY = SCRIPTS / "unchoke"
 # From the ground up; a module imports from its own layer and those below.
 LAYERS = [
     {"names", "errors", "versions"},
-    {"chunks", "splits", "metrics", "hashing"},
+    {"chunks", "splits", "metrics", "evaluation", "hashing"},
     {
-        *("sources", "tables", "files", "images", "stores", "zarr_files"),
+        *("sources", "tables", "files", "images", "views", "stores", "zarr_files"),
         *("encoders", "pools", "devices", "provenance", "commands", "lease", "limits", "memory", "worker", "client"),
     },
     {
@@ -28,6 +28,8 @@ LAYERS = [
         "doctor",
         "quarantine",
         "heads",
+        "members",
+        "checkpoints",
         "database",
         "leaderboard",
     },

@@ -6,22 +6,95 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn import metrics as sklearn_metrics
 
-from unchoke.metrics import accuracy, balanced_accuracy
+from unchoke import metrics
 
-pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60)
+CLASSES = 5
+pairs = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=60)
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn remarks on predicted classes that do not occur
+        yield
 
 
 @given(pairs)
-def test_metrics_are_those_of_scikit_learn(pairs):
+def test_figures_of_counts_are_those_of_scikit_learn(pairs):
     label_N, predicted_N = np.array(pairs).T
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scikit-learn remarks on predicted classes that do not occur
-        assert accuracy(label_N, predicted_N) == pytest.approx(accuracy_score(label_N, predicted_N))
-        assert balanced_accuracy(label_N, predicted_N) == pytest.approx(balanced_accuracy_score(label_N, predicted_N))
+    counts = metrics.class_counts(label_N, predicted_N, CLASSES)
+    assert metrics.accuracy(counts) == pytest.approx(sklearn_metrics.accuracy_score(label_N, predicted_N))
+    expected = sklearn_metrics.balanced_accuracy_score(label_N, predicted_N)
+    assert metrics.balanced_accuracy(counts) == pytest.approx(expected)
+    assert metrics.macro_f1(counts) == pytest.approx(sklearn_metrics.f1_score(label_N, predicted_N, average="macro"))
+
+
+@given(pairs)
+def test_the_table_of_classes_and_the_confusion_matrix_are_those_of_scikit_learn(pairs):
+    label_N, predicted_N = np.array(pairs).T
+    table = metrics.per_class(metrics.class_counts(label_N, predicted_N, CLASSES))
+    precision, recall, f1, support = sklearn_metrics.precision_recall_fscore_support(
+        label_N, predicted_N, labels=range(CLASSES), zero_division=0
+    )
+    for name, expected in {"precision": precision, "recall": recall, "f1": f1, "support": support}.items():
+        np.testing.assert_allclose(table[name], expected, err_msg=name)
+    expected = sklearn_metrics.confusion_matrix(label_N, predicted_N, labels=range(CLASSES))
+    np.testing.assert_array_equal(metrics.confusion_matrix(label_N, predicted_N, CLASSES), expected)
 
 
 def test_balanced_accuracy_gives_a_rare_class_the_weight_of_a_common_one():
-    label_N, predicted_N = np.array([0] * 9 + [1]), np.zeros(10, int)
-    assert (accuracy(label_N, predicted_N), balanced_accuracy(label_N, predicted_N)) == (0.9, 0.5)
+    counts = metrics.class_counts(np.array([0] * 9 + [1]), np.zeros(10, int), 2)
+    assert (metrics.accuracy(counts), metrics.balanced_accuracy(counts)) == (0.9, 0.5)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("steps", [4, 1000], ids=["many equal scores", "few equal scores"])
+def test_auroc_is_scikit_learns(classes: int, steps: int) -> None:
+    rng = np.random.default_rng(classes * steps)
+    label_N = np.r_[np.arange(classes), rng.integers(0, classes, 200)]
+    scores_NC = np.round(
+        metrics.softmax(rng.normal(size=(len(label_N), classes)) + 2 * np.eye(classes)[label_N]) * steps
+    )
+    probability_NC = (scores_NC + 1e-9) / (scores_NC + 1e-9).sum(1, keepdims=True)
+    area, terms_N = metrics.auroc(label_N, probability_NC)
+    scores = probability_NC[:, 1] if classes == 2 else probability_NC
+    assert area == pytest.approx(sklearn_metrics.roc_auc_score(label_N, scores, multi_class="ovr"))
+    assert terms_N.sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_terms_of_auroc_foretell_what_a_little_more_weight_does() -> None:
+    rng = np.random.default_rng(0)
+    label_N, score_N = rng.integers(0, 2, 80), rng.normal(size=80)
+    score_N += label_N
+    area, terms_N = metrics.auroc(label_N, np.stack([-score_N, score_N], 1))
+    for row in range(0, 80, 7):
+        weight_N = np.ones(80)
+        weight_N[row] += 1e-4
+        found = sklearn_metrics.roc_auc_score(label_N, score_N, sample_weight=weight_N)
+        assert (found - area) / 1e-4 == pytest.approx(terms_N[row], rel=1e-2, abs=1e-6)
+
+
+def test_auroc_of_one_class_is_not_known() -> None:
+    area, terms_N = metrics.auroc(np.zeros(4, int), np.full((4, 2), 0.5))
+    assert np.isnan(area) and np.isnan(terms_N).all()
+
+
+def test_calibration_error_by_hand() -> None:
+    # Three rows of confidence 0.9, two of them right, and one of 0.6 that is wrong: (|2 - 2.7| + |0 - 0.6|) / 4.
+    probability_NC = np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.6, 0.4]])
+    label_N = np.array([0, 1, 1, 1])
+    bins, gaps = metrics.calibration_bins(probability_NC), metrics.calibration_gaps(label_N, probability_NC)
+    sums = np.bincount(bins, gaps, minlength=metrics.CALIBRATION_BINS)
+    assert metrics.expected_calibration_error(sums, 4) == pytest.approx((0.7 + 0.6) / 4)
+
+
+@given(st.floats(0, 1, width=32))
+def test_every_confidence_has_a_bin_that_holds_it(confidence):
+    (place,) = metrics.calibration_bins(np.array([[confidence, 0.0]]))
+    assert place / 15 - 1e-6 <= confidence <= (place + 1) / 15 + 1e-6
+
+
+def test_softmax_of_large_logits_is_finite() -> None:
+    np.testing.assert_allclose(metrics.softmax(np.array([[1e4, 0.0], [-1e4, -1e4]])), [[1, 0], [0.5, 0.5]])

@@ -17,6 +17,9 @@ rule build_database:
     params:
         version=versions.DATABASE,
         results=subpath(input.manifest, parent=True),
+        resamples=config["evaluation"]["resamples"],
+        seed=config["evaluation"]["seed"],
     shell:
         "scripts/warm build_database --results {params.results:q}"
+        " --resamples {params.resamples} --seed {params.seed}"
         " --database {output:q} 2>&1 | tee {log:q}"

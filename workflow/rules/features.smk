@@ -2,22 +2,23 @@
 # out:  <results>/features/<encoder>.zarr/<pool>/c/<chunk>/0, its zarr.json, <encoder>.sealed.json
 
 
-for name, encoder in config["encoders"].items():
+for store, (name, view) in STORES.items():
+    encoder = config["encoders"][name]
 
     rule:
         name:
-            f"extract_chunk_{name}"
+            f"extract_chunk_{store}"
         input:
             **encoder_weights(name),
             rows=chunk_rows,
             plan=f"<results>/plans/{name}.json",
         output:
             [
-                f"<results>/features/{name}.zarr/{pool}/c/{{chunk}}/0"
+                f"<results>/features/{store}.zarr/{pool}/c/{{chunk}}/0"
                 for pool in encoder["pools"]
             ],
         log:
-            f"<logs>/extract_chunk/{name}/{{chunk}}.log",
+            f"<logs>/extract_chunk/{store}/{{chunk}}.log",
         conda:
             "../../environment.yml"
         threads: config["decoding"]["threads"]
@@ -29,6 +30,7 @@ for name, encoder in config["encoders"].items():
             version=versions.EXTRACT,
             root=image_root,
             store=subpath(output[0], ancestor=4),
+            view=view,
             pools=encoder["pools"],
             image_size=encoder["image_size"],
             precision=encoder["precision"],
@@ -40,7 +42,7 @@ for name, encoder in config["encoders"].items():
         shell:
             "scripts/warm extract_chunk --rows {input.rows:q} --root {params.root:q}"
             " --weights {input.weights:q} --card {input.card:q} --pools {params.pools}"
-            " --image-size {params.image_size} --plan {input.plan:q}"
+            " --image-size {params.image_size} --view {params.view} --plan {input.plan:q}"
             " --precision {params.precision} --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
             " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
             " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
@@ -49,13 +51,13 @@ for name, encoder in config["encoders"].items():
 
 rule seal_features:
     input:
-        encoder_chunks,
+        store_chunks,
         manifest="<results>/manifest.csv",
     output:
-        metadata="<results>/features/{encoder}.zarr/zarr.json",
-        seal="<results>/features/{encoder}.sealed.json",
+        metadata="<results>/features/{store}.zarr/zarr.json",
+        seal="<results>/features/{store}.sealed.json",
     log:
-        "<logs>/seal_features/{encoder}.log",
+        "<logs>/seal_features/{store}.log",
     conda:
         "../../environment.yml"
     resources:
@@ -72,7 +74,7 @@ rule seal_features:
 rule verify:
     input:
         metadata=expand(
-            "<results>/features/{encoder}.zarr/zarr.json", encoder=config["encoders"]
+            "<results>/features/{store}.zarr/zarr.json", store=STORES
         ),
     log:
         "<logs>/verify.log",

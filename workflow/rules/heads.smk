@@ -1,17 +1,16 @@
-# in:   the sealed features of an encoder, <results>/manifest.csv
+# in:   the sealed features of an encoder in all views that the head reads, <results>/manifest.csv
 # out:  <results>/heads/<encoder>.zarr/<head>, checkpoints/<encoder>/<head>.safetensors, runs/<encoder>/<head>.json
 
 
 rule train_head:
     input:
-        metadata="<results>/features/{encoder}.zarr/zarr.json",
-        seal="<results>/features/{encoder}.sealed.json",
+        unpack(head_stores),
         manifest="<results>/manifest.csv",
         quarantine="<results>/quarantine.json",
     output:
-        metadata="<results>/heads/{encoder}.zarr/{head}/zarr.json",
-        checkpoint="<results>/checkpoints/{encoder}/{head}.safetensors",
-        run="<results>/runs/{encoder}/{head}.json",
+        metadata=update("<results>/heads/{encoder}.zarr/{head}/zarr.json"),
+        checkpoint=update("<results>/checkpoints/{encoder}/{head}.safetensors"),
+        run=update("<results>/runs/{encoder}/{head}.json"),
     log:
         "<logs>/train_head/{encoder}/{head}.log",
     conda:
@@ -26,11 +25,14 @@ rule train_head:
         settings=head_settings,
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
-        store=subpath(input.metadata, parent=True),
+        stores=sealed_stores,
+        resamples=config["evaluation"]["resamples"],
+        seed=config["evaluation"]["seed"],
         group=subpath(output.metadata, parent=True),
     shell:
-        "scripts/warm train_head --store {params.store:q} --manifest {input.manifest:q}"
-        " --settings {params.settings:q} --device {params.device}"
+        "scripts/warm train_head --stores {params.stores:q} --manifest {input.manifest:q}"
+        " --settings {params.settings:q} --resamples {params.resamples} --seed {params.seed}"
+        " --device {params.device}"
         " --vram-mb {params.vram_mb} --threads {threads}"
         " --group {params.group:q} --checkpoint {output.checkpoint:q}"
         " --run {output.run:q} 2>&1 | tee {log:q}"

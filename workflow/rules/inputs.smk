@@ -5,6 +5,17 @@ WEIGHTS = {
     for e in config["encoders"].values()
 }
 
+# A view of an encoder is a store of its own: what is in it, by its name.
+STORES = {
+    store_name(name, view): (name, view)
+    for name, encoder in config["encoders"].items()
+    for view in encoder["views"]
+}
+
+
+wildcard_constraints:
+    store="|".join(map(re.escape, STORES)),
+
 
 def source_settings():
     """Leaves of the config that the manifest depends on, and the digest of what the source holds now."""
@@ -36,26 +47,25 @@ def chunk_rows(wildcards):
     return f"{manifest_folder()}/rows/{wildcards.chunk}.csv"
 
 
-def chunk_files(encoder):
-    """Every chunk of every pool of an encoder. Validity and record, which the same job writes, the seal looks for."""
-    pools, chunks = config["encoders"][encoder]["pools"], range(
-        manifest_record()["chunks"]
-    )
+def chunk_files(store):
+    """Every chunk of every pool of a store. Validity and record, which the same job writes, the seal looks for."""
+    pools = config["encoders"][STORES[store][0]]["pools"]
+    chunks = range(manifest_record()["chunks"])
     return [
-        f"<results>/features/{encoder}.zarr/{pool}/c/{chunk}/0"
+        f"<results>/features/{store}.zarr/{pool}/c/{chunk}/0"
         for pool in pools
         for chunk in chunks
     ]
 
 
-def encoder_chunks(wildcards):
-    """Every chunk file of the encoder at hand."""
-    return chunk_files(wildcards.encoder)
+def store_chunks(wildcards):
+    """Every chunk file of the store at hand."""
+    return chunk_files(wildcards.store)
 
 
 def all_chunks(wildcards):
-    """Every chunk of every encoder: asked for by name, so that one deleted by hand is made again."""
-    return [file for encoder in config["encoders"] for file in chunk_files(encoder)]
+    """Every chunk of every store: asked for by name, so that one deleted by hand is made again."""
+    return [file for store in STORES for file in chunk_files(store)]
 
 
 def encoder_weights(name):
@@ -81,6 +91,17 @@ def head_groups(wildcards):
         for head, settings in config["heads"].items()
         for encoder in settings["encoders"] or config["encoders"]
     ]
+
+
+def head_stores(wildcards):
+    """Metadata and seals of the stores whose views a head reads."""
+    settings = config["heads"][wildcards.head]
+    views = sorted({*settings["train_views"], *settings["test_views"]})
+    names = [store_name(wildcards.encoder, view) for view in views]
+    return {
+        "metadata": [f"<results>/features/{name}.zarr/zarr.json" for name in names],
+        "seals": [f"<results>/features/{name}.sealed.json" for name in names],
+    }
 
 
 def head_settings(wildcards):
@@ -138,6 +159,8 @@ def planned_vram_mb(wildcards, input):
 
 def head_mem_mb(wildcards, input):
     """Memory of the machine for one head, MB: all features thrice as float32, and torch."""
-    seal = json.loads(Path(input.seal).read_text())
-    width = seal["widths"][config["heads"][wildcards.head]["pool"]]
-    return 2000 + 3 * 4 * seal["images"] * width // 2**20
+    settings = config["heads"][wildcards.head]
+    seal = json.loads(Path(input.seals[0]).read_text())
+    views = max(len(settings["train_views"]), len(settings["test_views"]))
+    values = seal["images"] * seal["widths"][settings["pool"]] * views
+    return 2000 + 3 * 4 * values // 2**20

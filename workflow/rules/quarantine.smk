@@ -6,7 +6,7 @@ rule list_quarantine:
     input:
         manifest="<results>/manifest.csv",
         seals=expand(
-            "<results>/features/{encoder}.sealed.json", encoder=config["encoders"]
+            "<results>/features/{store}.sealed.json", store=STORES
         ),
     output:
         "<results>/quarantine.csv",

@@ -5,10 +5,10 @@
 rule summarise_rates:
     input:
         metadata=expand(
-            "<results>/features/{encoder}.zarr/zarr.json", encoder=config["encoders"]
+            "<results>/features/{store}.zarr/zarr.json", store=STORES
         ),
         seals=expand(
-            "<results>/features/{encoder}.sealed.json", encoder=config["encoders"]
+            "<results>/features/{store}.sealed.json", store=STORES
         ),
     output:
         "<results>/rates.csv",

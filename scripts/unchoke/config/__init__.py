@@ -12,8 +12,9 @@ from unchoke.config.base import NAME, Section
 from unchoke.config.dataset import Dataset
 from unchoke.config.decoding import Decoding
 from unchoke.config.encoders import Encoder
+from unchoke.config.evaluation import Evaluation
 from unchoke.config.gpu import Gpu
-from unchoke.config.heads import Head, Knn, Logistic
+from unchoke.config.heads import Head, Knn, Linear, Logistic, Ridge
 from unchoke.errors import UnchokeError
 from unchoke.names import suggestion
 
@@ -39,9 +40,14 @@ class Config(Section):
 
     heads: dict[Name, Head] = {
         "logistic": Logistic(kind="logistic"),
+        "linear": Linear(kind="linear"),
+        "ridge": Ridge(kind="ridge"),
         "neighbours": Knn(kind="knn", k=[10, 20, 100]),
     }
     """The heads to try on every encoder, by the names that results carry; {} stops at the features."""
+
+    evaluation: Evaluation = Evaluation()
+    """How sure the figures are."""
 
     gpu: Gpu = Gpu()
     """The device that encoders run on."""
@@ -58,6 +64,11 @@ class Config(Section):
                     raise ValueError(
                         f"heads.{name} reads pool '{head.pool}', but encoders.{encoder}.pools has only {pools}: "
                         f"add it there, or name the encoders of this head in heads.{name}.encoders"
+                    )
+                views = self.encoders[encoder].views
+                for view in {*head.train_views, *head.test_views} - set(views):
+                    raise ValueError(
+                        f"heads.{name} reads view '{view}', but encoders.{encoder}.views has only {views}: add it there"
                     )
         return self
 

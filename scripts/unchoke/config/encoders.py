@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from unchoke.config.base import Section, listed_in, one_of
+from unchoke.config.views import View
 from unchoke.hashing import sha256_bytes
 
 POOLS = listed_in("pools")
@@ -35,6 +36,11 @@ class Encoder(Section):
     pools: list[Pool] = Field(["avg"], min_length=1)
     """Poolings to store, each an array of its own: `avg`, `max` (over the map of features), `cls` (class token), `head`
     (timm's own pooling, with what the model does behind it)."""
+
+    views: list[View] = Field(["identity"], min_length=1)
+    """Views of every image to store, each in chunks of its own: the eight flips and turns (`identity`, `hflip`,
+    `vflip`, `rot90`, `rot180`, `rot270`, `transpose`, `transverse`), `crop_0`, `crop_1`, … (random crops) and
+    `colour_0`, … (random brightness, contrast and saturation), drawn from their number and the image's id."""
 
     micro_batch: int = Field(32, ge=1)
     """Images that pass the encoder at once; the last batch is padded to it."""

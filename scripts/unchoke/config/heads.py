@@ -2,12 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from unchoke.config.base import Section
 from unchoke.config.encoders import Pool
+from unchoke.config.presets import expand_preset
+from unchoke.config.views import View
 
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+ClassWeights = Literal["none", "balanced"]
 
 
 class HeadSection(Section):
@@ -18,6 +22,21 @@ class HeadSection(Section):
 
     encoders: list[str] | None = Field(None, min_length=1)
     """The encoders that the head is tried on, by their names in this config; null: all."""
+
+    train_views: list[View] = Field(["identity"], min_length=1)
+    """Views of every image to train on; its encoders must store them."""
+
+    test_views: list[View] = Field(["identity"], min_length=1)
+    """Views of every image whose probabilities are averaged on val and test; its encoders must store them."""
+
+    choose_by: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    """The figure on val by which one of the settings tried is chosen."""
+
+    shots: int | None = Field(None, ge=1)
+    """Few-shot: training images of each class, drawn from train alone; null: all of them."""
+
+    draws: int = Field(1, ge=1)
+    """Few-shot: how many times they are drawn; figures are then means over the draws."""
 
 
 class Logistic(HeadSection):
@@ -32,11 +51,20 @@ class Logistic(HeadSection):
     standardize: bool = True
     """Bring every feature to mean 0 and deviation 1 on train first."""
 
+    class_weights: ClassWeights = "none"
+    """`balanced`: every class weighs the same in the loss, however many images it has."""
+
+    refit: bool = False
+    """Fit anew on train and val together with the C that was chosen."""
+
     max_iterations: int = Field(1000, ge=1)
     """L-BFGS iterations for one value of C, at most."""
 
     tolerance: float = Field(1e-4, gt=0)
     """L-BFGS stops when no entry of the gradient of the mean loss is larger."""
+
+    precision: Literal["float32", "float64"] = "float32"
+    """Arithmetic of the products; tolerances below 1e-6 need float64."""
 
 
 class Knn(HeadSection):
@@ -52,4 +80,100 @@ class Knn(HeadSection):
     """A neighbour of cosine s votes with weight exp(s / temperature)."""
 
 
-Head = Annotated[Logistic | Knn, Field(discriminator="kind")]
+class Centroid(HeadSection):
+    """Nearest class centroid, the distance chosen on validation."""
+
+    kind: Literal["centroid"]
+    """Nearest class centroid."""
+
+    distance: list[Literal["cosine", "euclidean"]] = Field(["cosine", "euclidean"], min_length=1)
+    """Distances to try."""
+
+    standardize: bool = True
+    """Bring every feature to mean 0 and deviation 1 on train first."""
+
+    temperature: float = Field(0.07, gt=0)
+    """Distances are divided by it before the softmax that gives probabilities."""
+
+
+class Ridge(HeadSection):
+    """Least squares on the classes' indicators in closed form, the penalty chosen on validation."""
+
+    kind: Literal["ridge"]
+    """Ridge regression on indicators of the classes."""
+
+    penalty: list[Positive] = Field([1e-2, 1e-1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5], min_length=1)
+    """Strengths of the L2 penalty to try, alpha in scikit-learn's Ridge."""
+
+    standardize: bool = True
+    """Bring every feature to mean 0 and deviation 1 on train first."""
+
+    class_weights: ClassWeights = "none"
+    """`balanced`: every class weighs the same in the loss, however many images it has."""
+
+
+class GradientSection(HeadSection):
+    """What heads that are trained by gradient steps have in common: one member for each rate, decay and seed."""
+
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    """SGD with momentum, or AdamW (decay apart from the gradient)."""
+
+    learning_rates: list[Positive] = Field([1e-4, 3e-4, 1e-3, 3e-3, 1e-2], min_length=1)
+    """Learning rates to try."""
+
+    weight_decays: list[NotNegative] = Field([0.0], min_length=1)
+    """Weight decays to try with every learning rate."""
+
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1, 2], min_length=1)
+    """Seeds of first weights and of the order of images; figures are means over them."""
+
+    epochs: int = Field(20, ge=1)
+    """Times that the training images are gone through."""
+
+    steps: int | None = Field(None, ge=1)
+    """Steps after which training ends, in place of `epochs`; null: epochs count."""
+
+    batch_size: int = Field(256, ge=1)
+    """Images a step."""
+
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate over time: to 0 along half a cosine, or constant."""
+
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Momentum of SGD; the first of AdamW's two decay rates."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target that is spread evenly over the classes."""
+
+    class_weights: ClassWeights = "none"
+    """`balanced`: every class weighs the same in the loss, however many images it has."""
+
+    keep: Literal["last", "best"] = "last"
+    """Weights of the last epoch, or of the epoch that was best on val."""
+
+    standardize: bool = True
+    """Bring every feature to mean 0 and deviation 1 on train first."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the products (autocast); bfloat16 helps where the processor or card multiplies it faster."""
+
+
+class Linear(GradientSection):
+    """One linear layer; all learning rates, weight decays and seeds trained at once as one batched product."""
+
+    kind: Literal["linear"]
+    """Linear probe by gradient steps."""
+
+
+class Mlp(GradientSection):
+    """One hidden layer with ReLU; all learning rates, weight decays and seeds trained at once."""
+
+    kind: Literal["mlp"]
+    """Small perceptron by gradient steps."""
+
+    hidden: int = Field(256, ge=1)
+    """Units of the hidden layer."""
+
+
+Kind = Annotated[Logistic | Knn | Centroid | Ridge | Linear | Mlp, Field(discriminator="kind")]
+Head = Annotated[Kind, BeforeValidator(expand_preset)]

@@ -1,15 +1,16 @@
 """Stage: heads on cached features. One module a kind, each with
 
-    fit(train, val, n_classes, settings, device) -> Fitted
+    fit(train, val, n_classes, settings, device, drafts) -> Fitted
     predict(tensors, settings, x_ND, device) -> logits_NC
 
-where `predict` needs nothing but what the checkpoint holds.
+where `predict` needs nothing but what the checkpoint holds, and `drafts` is a folder in which a long fit may keep what
+it has so far.
 """
 
 import importlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,38 +20,28 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from unchoke import metrics, stores, versions
-from unchoke.errors import UnchokeError
+from unchoke import stores, versions
+from unchoke.evaluation import DEFAULT, Bootstrap, Figure, evaluate
 from unchoke.files import json_bytes, write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
-from unchoke.manifest import in_use
-from unchoke.names import SPLITS
+from unchoke.heads.rows import Rows, average_views, draw_shots, split_rows
 from unchoke.provenance import environment
 from unchoke.stores import FeatureStore
 from unchoke.zarr_files import MemoryGroup, place_group
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of one split."""
-
-    x_ND: torch.Tensor
-    """Features, float32."""
-    y_N: torch.Tensor
-    """Places of the labels among the classes, int64."""
-    image_id_N: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
 class Fitted:
     """A head after its fit on train and its choice on val."""
 
-    tensors: dict[str, torch.Tensor]
-    """What the checkpoint holds."""
-    chosen: dict[str, float]
+    replicates: list[dict[str, torch.Tensor]]
+    """What the checkpoint holds: one head for each seed or few-shot draw."""
+    chosen: dict[str, Any]
     """The setting that was best on val."""
-    history: dict[str, list[float]]
+    history: dict[str, list[Any]]
     """One entry for each setting that was tried."""
+    curves: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Over time, for heads that are trained in epochs: (epochs, settings, seeds)."""
 
 
 @dataclass(frozen=True)
@@ -60,98 +51,129 @@ class TrainedHead:
     fitted: Fitted
     classes: list[str]
     rows: dict[str, Rows]
-    logits_NC: dict[str, NDArray[np.float32]]
-    """Of val and test."""
-    metrics: dict[str, dict[str, float]]
-    """Of val and test: accuracy, balanced_accuracy."""
+    logits_RNC: dict[str, NDArray[np.float32]]
+    """Of val and test; probabilities averaged over the views."""
+    figures: dict[str, dict[str, Figure]]
+    """Of val and test, by name of the figure."""
     seconds: float
     """From the first feature read to the last figure."""
 
 
 def train_head(
-    store: FeatureStore, manifest: pd.DataFrame, settings: dict[str, Any], device: torch.device
+    features: dict[str, FeatureStore],
+    manifest: pd.DataFrame,
+    settings: dict[str, Any],
+    device: torch.device,
+    *,
+    bootstrap: Bootstrap = DEFAULT,
+    drafts: Path | None = None,
 ) -> TrainedHead:
     """Fit one head on the train rows of its pool, choose on val, and report once on test.
 
-    settings: a head of the config. Rows that are excluded in the manifest or invalid in the store take no part.
+    features: the store of each view that the head reads. settings: a head of the config. drafts: folder for what an
+    interrupted fit has done so far. Rows that are excluded in the manifest or invalid in the store take no part.
     """
     started = time.perf_counter()
-    kind = importlib.import_module(f"unchoke.heads.{settings['kind']}")
-    classes, rows = split_rows(store, manifest, settings["pool"], device)
-    fitted = kind.fit(rows["train"], rows["val"], len(classes), settings, device)
-    logits = {
-        split: kind.predict(fitted.tensors, settings, rows[split].x_ND, device).cpu().numpy()
-        for split in ("val", "test")
+    kind = kind_of(settings)
+    classes, rows = split_rows(features, manifest, settings, device)
+    fitted = _fit_draws(kind, rows, classes, settings, device, drafts)
+    logits = {split: predict(fitted.replicates, settings, rows[split], device) for split in ("val", "test")}
+    figures = {
+        split: evaluate(rows[split].y_N.cpu().numpy(), logits[split], rows[split].group_N, bootstrap)
+        for split in logits
     }
-    figures = {split: _figures(rows[split].y_N.cpu().numpy(), logits[split]) for split in logits}
     return TrainedHead(fitted, classes, rows, logits, figures, time.perf_counter() - started)
 
 
-def split_rows(
-    store: FeatureStore, manifest: pd.DataFrame, pool: str, device: torch.device
-) -> tuple[list[str], dict[str, Rows]]:
-    """The classes in order, and the usable rows of each split; UnchokeError where a split has none."""
-    if len(manifest) != store.seal["images"]:
-        raise UnchokeError(
-            "Features and manifest are of different images.",
-            found=f"{store.seal['images']} rows of features, {len(manifest)} images",
-            where=str(store.path),
-            do=f"bring the features up to date: snakemake --cores all {store.path / 'zarr.json'}",
-        )
-    features_ND = store.features(pool)
-    usable = in_use(manifest[store.valid()])
-    classes = sorted(usable.loc[usable["split"] == "train", "label"].unique())
-    place = {label: index for index, label in enumerate(classes)}
-    rows = {}
-    for split in SPLITS:
-        part = usable[usable["split"] == split]
-        ids = part["image_id"].to_numpy(np.int64)
-        if not len(ids):
-            raise UnchokeError(f"No image of the {split} split could be read.", where=str(store.path))
-        if unseen := sorted(set(part["label"]) - set(classes)):
-            raise UnchokeError(
-                f"The {split} split has a class of which train has no readable image.", found=", ".join(unseen[:5])
-            )
-        x_ND = torch.from_numpy(features_ND[ids].astype(np.float32)).to(device)
-        rows[split] = Rows(x_ND, torch.tensor([place[label] for label in part["label"]], device=device), ids)
-    return classes, rows
+def kind_of(settings: dict[str, Any]) -> Any:
+    """The module of a head's kind."""
+    return importlib.import_module(f"unchoke.heads.{settings['kind']}")
 
 
-def _figures(label_N: NDArray[np.int64], logits_NC: NDArray[np.float32]) -> dict[str, float]:
-    predicted_N = logits_NC.argmax(1)
-    return {
-        "accuracy": metrics.accuracy(label_N, predicted_N),
-        "balanced_accuracy": metrics.balanced_accuracy(label_N, predicted_N),
-    }
+def _fit_draws(
+    kind: Any,
+    rows: dict[str, Rows],
+    classes: list[str],
+    settings: dict[str, Any],
+    device: torch.device,
+    drafts: Path | None,
+) -> Fitted:
+    """The fit on all of train, or on each few-shot draw from it."""
+    if settings["shots"] is None:
+        return kind.fit(rows["train"], rows["val"], len(classes), settings, device, drafts)  # type: ignore[no-any-return]
+    fits = []
+    for draw in range(settings["draws"]):
+        train = draw_shots(rows["train"], settings["shots"], draw, classes)
+        folder = drafts / str(draw) if drafts else None
+        fits.append(kind.fit(train, rows["val"], len(classes), settings, device, folder))
+    history: dict[str, list[Any]] = {"draw": []}
+    for draw, fit in enumerate(fits):
+        history["draw"] += [draw] * len(next(iter(fit.history.values())))
+        for name, values in fit.history.items():
+            history.setdefault(name, []).extend(values)
+    same = {name: value for name, value in fits[0].chosen.items() if all(fit.chosen[name] == value for fit in fits)}
+    chosen = {"shots": settings["shots"], **same}
+    return Fitted([replicate for fit in fits for replicate in fit.replicates], chosen, history)
 
 
-def save_head(head: TrainedHead, store: FeatureStore, settings: dict[str, Any], group: Path, checkpoint: Path) -> None:
+def predict(
+    replicates: list[dict[str, torch.Tensor]], settings: dict[str, Any], rows: Rows, device: torch.device
+) -> NDArray[np.float32]:
+    """Logits (R, N, C) of every replicate, the views of an image averaged."""
+    kind = kind_of(settings)
+    logits = [
+        average_views(kind.predict(tensors, settings, rows.x_ND, device), rows.views).cpu().numpy()
+        for tensors in replicates
+    ]
+    return np.stack(logits).astype(np.float32)
+
+
+def save_head(
+    head: TrainedHead, features: dict[str, FeatureStore], settings: dict[str, Any], group: Path, checkpoint: Path
+) -> None:
     """Write the checkpoint as safetensors, then the results as a Zarr group whose metadata comes last."""
-    features_sha256 = sha256_bytes(stores.seal_file(store.path).read_bytes())
+    first = next(iter(features.values()))
     facts = {
         "version": versions.HEADS,
         "settings": settings,
         "classes": head.classes,
-        "encoder": store.seal["settings"],
-        "features_sha256": features_sha256,
+        "encoder": {name: value for name, value in first.seal["settings"].items() if name != "view"},
+        "features_sha256": {
+            view: sha256_bytes(stores.seal_file(store.path).read_bytes()) for view, store in features.items()
+        },
     }
-    tensors = {name: tensor.contiguous().cpu() for name, tensor in head.fitted.tensors.items()}
+    tensors = {
+        f"{number}.{name}": tensor.cpu().contiguous().clone()  # seeds share means
+        for number, replicate in enumerate(head.fitted.replicates)
+        for name, tensor in replicate.items()
+    }
     data = save(tensors, metadata={"unchoke": canonical_json(facts)})
     write_atomic(checkpoint, data)
     facts |= {
         "chosen": head.fitted.chosen,
-        "metrics": head.metrics,
+        "history": {name: [_known(value) for value in values] for name, values in head.fitted.history.items()},
+        "metrics": {split: _plain(figures) for split, figures in head.figures.items()},
         "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()},
+        "replicates": len(head.fitted.replicates),
         "checkpoint_sha256": sha256_bytes(data),
     }
     results = MemoryGroup(json.loads(canonical_json(facts)))
-    for split, logits in head.logits_NC.items():
+    for split, logits in head.logits_RNC.items():
         results.root.create_array(f"{split}_logits", data=logits)
         results.root.create_array(f"{split}_label", data=head.rows[split].y_N.cpu().numpy())
         results.root.create_array(f"{split}_image_id", data=head.rows[split].image_id_N)
-    for name, values in head.fitted.history.items():
-        results.root.create_array(f"history/{name}", data=np.asarray(values, np.float64))
+    for name, curve in head.fitted.curves.items():
+        results.root.create_array(f"curves/{name}", data=curve)
     place_group(results.contents(), group)
+
+
+def _plain(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
+    """Figures as JSON has them: null for what is not known."""
+    return {name: {key: _known(value) for key, value in asdict(figure).items()} for name, figure in figures.items()}
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def save_run(path: Path, head: TrainedHead, device: torch.device) -> None:

@@ -3,34 +3,37 @@
 A neighbour of cosine similarity s votes for its class with weight exp(s / temperature).
 """
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from unchoke.errors import UnchokeError
-from unchoke.heads import Fitted, Rows
+from unchoke.heads import Fitted
+from unchoke.heads.rows import Rows, best, score
 
 _BLOCK = 1024  # queries compared at once
 
 
-def fit(train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device) -> Fitted:
+def fit(
+    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
+) -> Fitted:
     """Keep the training features; of the k with the best val accuracy the smallest is kept."""
     ks = sorted(settings["k"])
-    if ks[-1] > len(train.y_N):
+    if ks[-1] > len(train.x_ND):
         raise UnchokeError(
             "There are fewer training images than neighbours.",
-            found=f"{len(train.y_N)} training images",
+            found=f"{len(train.x_ND)} training images",
             expected=f"at least {ks[-1]}",
-            do=f"take what is above {len(train.y_N)} out of the head's list k",
+            do=f"take what is above {len(train.x_ND)} out of the head's list k",
         )
-    tensors = {"features": train.x_ND.half(), "labels": train.y_N, "n_classes": torch.tensor(n_classes)}
-    accuracies = []
+    tensors = {"features": train.x_ND.half(), "labels": train.labels(), "n_classes": torch.tensor(n_classes)}
+    scores = []
     for k in ks:
         logits_NC = predict({**tensors, "k": torch.tensor(k)}, settings, val.x_ND, device)
-        accuracies.append(float((logits_NC.argmax(1) == val.y_N).float().mean()))
-    k = ks[accuracies.index(max(accuracies))]
-    history = {"k": [float(k) for k in ks], "val_accuracy": accuracies}
-    return Fitted({**tensors, "k": torch.tensor(k)}, {"k": k}, history)
+        scores.append(float(score(logits_NC, val, settings["choose_by"])))
+    k = ks[best(scores, "knn")]
+    return Fitted([{**tensors, "k": torch.tensor(k)}], {"k": k}, {"k": ks, "val_score": scores})
 
 
 def predict(
@@ -40,7 +43,7 @@ def predict(
     known_ND = torch.nn.functional.normalize(tensors["features"].to(device).float(), dim=1)
     label_N, n_classes = tensors["labels"].to(device), int(tensors["n_classes"])
     blocks = []
-    for block_BD in torch.nn.functional.normalize(x_ND, dim=1).split(_BLOCK):  # type: ignore[no-untyped-call]
+    for block_BD in torch.nn.functional.normalize(x_ND.float(), dim=1).split(_BLOCK):  # type: ignore[no-untyped-call]
         cosine_BK, place_BK = (block_BD @ known_ND.T).topk(int(tensors["k"]), dim=1)
         weight_BK = torch.softmax(cosine_BK / settings["temperature"], 1)
         vote_BC = torch.zeros(len(block_BD), n_classes, device=device)

@@ -1,0 +1,104 @@
+"""Stage: heads read back from their checkpoints, evaluated anew or put to use."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from unchoke.errors import UnchokeError
+from unchoke.evaluation import DEFAULT, Bootstrap, Figure, evaluate
+from unchoke.heads import kind_of, predict
+from unchoke.heads.rows import split_rows
+from unchoke.stores import FeatureStore
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Head:
+    """A trained head as its checkpoint holds it."""
+
+    path: Path
+    settings: dict[str, Any]
+    """Its section of the config."""
+    classes: list[str]
+    encoder: dict[str, Any]
+    """All that the features it was trained on depend on beside the images."""
+    replicates: list[dict[str, torch.Tensor]]
+    """One for each seed or few-shot draw."""
+
+    def logits(self, x_ND: NDArray[np.floating] | torch.Tensor, device: torch.device = CPU) -> NDArray[np.float32]:
+        """Logits, float32 (R, N, C), of features of the head's pool: one for each of R replicates."""
+        kind, features_ND = kind_of(self.settings), torch.as_tensor(x_ND).to(device)
+        logits = (kind.predict(part, self.settings, features_ND, device) for part in self.replicates)
+        return np.stack([part.cpu().numpy() for part in logits])
+
+
+def read_checkpoint(path: Path) -> Head:
+    """The head of a checkpoint; UnchokeError where the file is not one of ours."""
+    try:
+        with safe_open(path, "pt") as file:
+            facts = json.loads((file.metadata() or {})["unchoke"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise UnchokeError(
+            "The file holds no head of Unchoke.",
+            found=str(error) or type(error).__name__,
+            where=str(path),
+            do="give a file of results/<dataset>/checkpoints/<encoder>/",
+        ) from None
+    replicates: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, rest = name.partition(".")
+        replicates.setdefault(int(number), {})[rest] = tensor
+    ordered = [replicates[number] for number in sorted(replicates)]
+    return Head(path, facts["settings"], facts["classes"], facts["encoder"], ordered)
+
+
+def evaluate_head(
+    head: Head,
+    features: dict[str, FeatureStore],
+    manifest: pd.DataFrame,
+    split: str,
+    device: torch.device,
+    bootstrap: Bootstrap = DEFAULT,
+) -> dict[str, Figure]:
+    """Figures of a saved head on cached features of the encoder that it was trained on.
+
+    Raises UnchokeError where the features are another encoder's, or the classes others than the head's.
+    """
+    for store in features.values():
+        refuse_other_encoder(head, store.seal["settings"], store.path)
+    classes, rows = split_rows(features, manifest, head.settings, device)
+    if classes != head.classes:
+        raise UnchokeError(
+            "The manifest has other classes than the head.",
+            found=", ".join(sorted(set(classes) ^ set(head.classes))[:5]),
+            expected=f"the {len(head.classes)} classes of {head.path}",
+            do="train the head anew: snakemake --cores all",
+        )
+    part = rows[split]
+    if split == "train" and head.settings["train_views"] != head.settings["test_views"]:
+        features_of = {**head.settings, "train_views": head.settings["test_views"]}
+        part = split_rows(features, manifest, features_of, device)[1][split]
+    logits_RNC = predict(head.replicates, head.settings, part, device)
+    return evaluate(part.y_N.cpu().numpy(), logits_RNC, part.group_N, bootstrap)
+
+
+def refuse_other_encoder(head: Head, settings: dict[str, Any], where: Path) -> None:
+    """UnchokeError where features made with `settings` are not what the head was trained on."""
+    for name, value in head.encoder.items():
+        if settings.get(name) != value:
+            raise UnchokeError(
+                "The head was trained on features of another encoder.",
+                found=f"{name} {settings.get(name)}",
+                expected=f"{name} {value}, as in {head.path}",
+                where=str(where),
+                do="give the features of the head's own encoder, or train the head on these",
+            )

@@ -1,0 +1,104 @@
+"""Protocols by name. A preset is ordinary settings of a head: ``{preset: knn, k: [5]}`` takes all of them but k.
+
+``python scripts/print_preset.py NAME`` prints one as YAML, to be put into a config and changed.
+"""
+
+from typing import Any
+
+from unchoke.names import suggestion
+
+
+def dinov2_linear() -> dict[str, Any]:
+    """Linear probe of DINOv2 (Oquab et al. 2023, arXiv:2304.07193; dinov2/eval/linear.py of its code).
+
+    SGD with momentum 0.9, no weight decay, cosine schedule, 13 learning rates at once on the same batches, the best on
+    val kept. Its 12,500 steps (10 epochs of 1,250) of 1,024 images (8 processes of 128) are kept, and so are its rates,
+    which it gives for 256 images a step and scales by batch / 256. The features are not standardised there. Its code
+    also tries one and four blocks, with and without the mean of the patches; here a pool is chosen by `pool`.
+    """
+    rates = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1]
+    return {
+        "kind": "linear",
+        "pool": "cls",
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "learning_rates": [rate * 4 for rate in rates],
+        "weight_decays": [0.0],
+        "seeds": [0],
+        "steps": 12_500,
+        "batch_size": 1024,
+        "schedule": "cosine",
+        "standardize": False,
+    }
+
+
+def dinov2_logistic() -> dict[str, Any]:
+    """Logistic regression of DINOv2 and DINOv3 (arXiv:2304.07193; dinov2/eval/log_regression.py of its code).
+
+    45 values of C, 10 ** linspace(-6, 5); L-BFGS in float64 to a tolerance of 1e-12 or 1,000 iterations; the best on
+    val is fitted anew on train and val. The features are not standardised there.
+    """
+    return {
+        "kind": "logistic",
+        "pool": "cls",
+        "c": [10 ** (-6 + 11 * step / 44) for step in range(45)],
+        "tolerance": 1e-12,
+        "max_iterations": 1000,
+        "precision": "float64",
+        "standardize": False,
+        "refit": True,
+    }
+
+
+def eva_linear() -> dict[str, Any]:
+    """Linear probe of kaiko-ai/eva's pathology leaderboard (Gatopoulos et al. 2024; its configs of offline probes).
+
+    AdamW at 3e-4, batches of 256, 12,500 steps with a cosine schedule, five runs of different seeds, each with the
+    weights that had the best balanced accuracy on val. eva also stops early when val has not improved for long.
+    """
+    return {
+        "kind": "linear",
+        "pool": "cls",
+        "optimizer": "adamw",
+        "learning_rates": [3e-4],
+        "weight_decays": [0.01],
+        "seeds": [0, 1, 2, 3, 4],
+        "steps": 12_500,
+        "batch_size": 256,
+        "schedule": "cosine",
+        "keep": "best",
+        "choose_by": "balanced_accuracy",
+        "standardize": False,
+    }
+
+
+def few_shot() -> dict[str, Any]:
+    """Few-shot probe: 16 images of each class, 10 draws, mean and deviation over the draws.
+
+    Draws come from train alone, and one value of C leaves val nothing to choose, so that no label but the drawn ones is
+    used (LAION-AI/CLIP_benchmark issue 125 tells of the leak where val is used to refit). The number of shots follows
+    Radford et al. 2021 (arXiv:2103.00020, 1 to 16), the repetition TRIDENT's Patho-Bench.
+    """
+    return {"kind": "logistic", "c": [1.0], "shots": 16, "draws": 10}
+
+
+def knn() -> dict[str, Any]:
+    """k-NN of DINO and DINOv2 (Caron et al. 2021, arXiv:2104.14294; Wu et al. 2018): cosine, temperature 0.07."""
+    return {"kind": "knn", "pool": "cls", "k": [10, 20, 100, 200], "temperature": 0.07}
+
+
+PRESETS = {preset.__name__: preset for preset in (dinov2_linear, dinov2_logistic, eva_linear, few_shot, knn)}
+
+
+def expand_preset(value: Any) -> Any:
+    """The settings of a head with its preset filled in; what the head gives itself comes first."""
+    if not isinstance(value, dict) or "preset" not in value:
+        return value
+    name = value["preset"]
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset '{name}': {suggestion(str(name), PRESETS)}")
+    given = {key: setting for key, setting in value.items() if key != "preset"}
+    settings = PRESETS[name]()
+    if given.get("kind", settings["kind"]) != settings["kind"]:
+        raise ValueError(f"preset '{name}' is of kind '{settings['kind']}', not '{given['kind']}'")
+    return {**settings, **given}

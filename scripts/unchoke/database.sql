@@ -1,0 +1,116 @@
+-- The tables of experiments.db.
+
+CREATE TABLE environments (
+  environment_id INTEGER PRIMARY KEY,
+  facts TEXT NOT NULL UNIQUE  -- JSON: releases, platform, processors, device, commit
+);
+CREATE TABLE encoders (
+  encoder_id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  model TEXT NOT NULL,
+  trained INTEGER NOT NULL CHECK (trained IN (0, 1)),
+  weights_sha256 TEXT NOT NULL,
+  image_size_px INTEGER NOT NULL,
+  images INTEGER NOT NULL,
+  unreadable INTEGER NOT NULL,
+  settings TEXT NOT NULL  -- JSON
+);
+CREATE TABLE heads (
+  head_id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL,
+  pool TEXT NOT NULL,
+  settings TEXT NOT NULL  -- JSON
+);
+CREATE TABLE runs (
+  run_id INTEGER PRIMARY KEY,
+  encoder_id INTEGER NOT NULL REFERENCES encoders,
+  head_id INTEGER NOT NULL REFERENCES heads,
+  environment_id INTEGER NOT NULL REFERENCES environments,
+  chosen TEXT NOT NULL,  -- JSON: the setting that was best on val
+  train_images INTEGER NOT NULL,
+  val_images INTEGER NOT NULL,
+  test_images INTEGER NOT NULL,
+  replicates INTEGER NOT NULL,  -- seeds, or few-shot draws; figures are means over them
+  seconds REAL NOT NULL,
+  UNIQUE (encoder_id, head_id)
+);
+CREATE TABLE metrics (
+  run_id INTEGER NOT NULL REFERENCES runs,
+  split TEXT NOT NULL CHECK (split IN ('val', 'test')),
+  name TEXT NOT NULL,  -- accuracy, balanced_accuracy, macro_f1, auroc, ece
+  value REAL,  -- NULL, here and below: cannot be known
+  low REAL,  -- 95 % interval
+  high REAL,
+  sd REAL,  -- over the replicates
+  PRIMARY KEY (run_id, split, name)
+);
+CREATE TABLE trials (
+  run_id INTEGER NOT NULL REFERENCES runs,
+  trial INTEGER NOT NULL,
+  settings TEXT NOT NULL,  -- JSON: what was tried
+  val_score REAL,  -- the figure by which the head was chosen
+  PRIMARY KEY (run_id, trial)
+);
+CREATE TABLE classes (
+  run_id INTEGER NOT NULL REFERENCES runs,
+  class TEXT NOT NULL,
+  test_images INTEGER NOT NULL,
+  precision REAL NOT NULL,
+  recall REAL NOT NULL,
+  f1 REAL NOT NULL,
+  PRIMARY KEY (run_id, class)
+);
+CREATE TABLE comparisons (
+  run_id INTEGER PRIMARY KEY REFERENCES runs,
+  best_run_id INTEGER NOT NULL REFERENCES runs,  -- the run of the best accuracy on val
+  images INTEGER NOT NULL,  -- of test, that both predicted
+  difference REAL NOT NULL,  -- test accuracy less that of the best
+  low REAL NOT NULL,  -- 95 % interval
+  high REAL NOT NULL,
+  p_value REAL NOT NULL  -- McNemar's exact test, two-sided
+);
+CREATE TABLE artefacts (
+  artefact_id INTEGER PRIMARY KEY,
+  run_id INTEGER NOT NULL REFERENCES runs,
+  kind TEXT NOT NULL,
+  path TEXT NOT NULL UNIQUE,
+  sha256 TEXT NOT NULL
+);
+CREATE VIEW leaderboard AS
+SELECT
+  encoders.name AS encoder,
+  heads.name AS head,
+  heads.kind AS kind,
+  heads.pool AS pool,
+  CASE encoders.trained WHEN 1 THEN 'trained' ELSE 'untrained' END AS weights,
+  runs.chosen AS chosen,
+  val.value AS val_accuracy,
+  test.value AS test_accuracy,
+  test.low AS test_low,
+  test.high AS test_high,
+  test.sd AS test_sd,
+  runs.replicates AS replicates,
+  balanced.value AS test_balanced_accuracy,
+  f1.value AS test_macro_f1,
+  auroc.value AS test_auroc,
+  ece.value AS test_ece,
+  comparisons.best_run_id = runs.run_id AS is_best,
+  comparisons.difference AS difference,
+  comparisons.low AS difference_low,
+  comparisons.high AS difference_high,
+  comparisons.p_value AS p_value,
+  runs.test_images AS test_images,
+  runs.seconds AS seconds
+FROM runs
+JOIN encoders USING (encoder_id)
+JOIN heads USING (head_id)
+JOIN comparisons USING (run_id)
+JOIN metrics AS val ON val.run_id = runs.run_id AND val.split = 'val' AND val.name = 'accuracy'
+JOIN metrics AS test ON test.run_id = runs.run_id AND test.split = 'test' AND test.name = 'accuracy'
+JOIN metrics AS balanced
+  ON balanced.run_id = runs.run_id AND balanced.split = 'test' AND balanced.name = 'balanced_accuracy'
+JOIN metrics AS f1 ON f1.run_id = runs.run_id AND f1.split = 'test' AND f1.name = 'macro_f1'
+JOIN metrics AS auroc ON auroc.run_id = runs.run_id AND auroc.split = 'test' AND auroc.name = 'auroc'
+JOIN metrics AS ece ON ece.run_id = runs.run_id AND ece.split = 'test' AND ece.name = 'ece'
+ORDER BY test.value DESC, encoders.name, heads.name;

@@ -1,0 +1,42 @@
+"""Linear probe by gradient steps: one layer, every member of the ablation in one batched product."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unchoke.heads import Fitted
+from unchoke.heads.rows import Rows
+from unchoke.members import Parameters, train_members
+
+_DEVIATION = 0.01  # of the first weights, as DINOv2's linear evaluation draws them
+
+
+def fit(
+    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
+) -> Fitted:
+    """Train all learning rates, weight decays and seeds; the best setting over the seeds is kept, with all seeds."""
+    return train_members(_first_parameters, logits_of, train, val, n_classes, settings, device, drafts)
+
+
+def predict(
+    tensors: dict[str, torch.Tensor], settings: dict[str, Any], x_ND: torch.Tensor, device: torch.device
+) -> torch.Tensor:
+    """Logits, float32 (N, C)."""
+    part = {name: tensor.to(device) for name, tensor in tensors.items()}
+    return ((x_ND.float() - part["mean"]) / part["scale"]) @ part["weight"] + part["bias"]
+
+
+def logits_of(parameters: Parameters, x_SBD: torch.Tensor) -> torch.Tensor:
+    """Logits (S, B, L, C) of S seeds, each with rows of its own, and L settings."""
+    weight_SDLC, bias_S1LC = parameters["weight"], parameters["bias"]
+    seeds, width, settings, classes = weight_SDLC.shape
+    product = torch.bmm(x_SBD, weight_SDLC.reshape(seeds, width, settings * classes))
+    return product.view(seeds, -1, settings, classes) + bias_S1LC
+
+
+def _first_parameters(
+    generator: torch.Generator, width: int, n_classes: int, settings: dict[str, Any]
+) -> dict[str, torch.Tensor]:
+    weight_DC = torch.empty(width, n_classes).normal_(0, _DEVIATION, generator=generator)
+    return {"weight": weight_DC, "bias": torch.zeros(1, n_classes)}

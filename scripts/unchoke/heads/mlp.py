@@ -1,0 +1,53 @@
+"""Small perceptron by gradient steps: one hidden layer with ReLU, every member of the ablation in batched products."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unchoke.heads import Fitted
+from unchoke.heads.rows import Rows
+from unchoke.members import Parameters, train_members
+
+
+def fit(
+    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
+) -> Fitted:
+    """Train all learning rates, weight decays and seeds; the best setting over the seeds is kept, with all seeds."""
+    return train_members(_first_parameters, logits_of, train, val, n_classes, settings, device, drafts)
+
+
+def predict(
+    tensors: dict[str, torch.Tensor], settings: dict[str, Any], x_ND: torch.Tensor, device: torch.device
+) -> torch.Tensor:
+    """Logits, float32 (N, C)."""
+    part = {name: tensor.to(device) for name, tensor in tensors.items()}
+    x_ND = (x_ND.float() - part["mean"]) / part["scale"]
+    hidden_NH = torch.relu(x_ND @ part["hidden_weight"] + part["hidden_bias"])
+    return hidden_NH @ part["weight"] + part["bias"]
+
+
+def logits_of(parameters: Parameters, x_SBD: torch.Tensor) -> torch.Tensor:
+    """Logits (S, B, L, C) of S seeds, each with rows of its own, and L settings."""
+    first_SDLH, second_SHLC = parameters["hidden_weight"], parameters["weight"]
+    seeds, width, settings, hidden = first_SDLH.shape
+    product = torch.bmm(x_SBD, first_SDLH.reshape(seeds, width, settings * hidden))
+    hidden_SBLH = torch.relu(product.view(seeds, -1, settings, hidden) + parameters["hidden_bias"])
+    return torch.einsum("sblh,shlc->sblc", hidden_SBLH, second_SHLC) + parameters["bias"]
+
+
+def _first_parameters(
+    generator: torch.Generator, width: int, n_classes: int, settings: dict[str, Any]
+) -> dict[str, torch.Tensor]:
+    """Weights and biases uniform within 1 / sqrt(inputs), as torch.nn.Linear draws them."""
+    hidden = settings["hidden"]
+
+    def uniform(inputs: int, *shape: int) -> torch.Tensor:
+        return torch.empty(shape).uniform_(-(inputs**-0.5), inputs**-0.5, generator=generator)
+
+    return {
+        "hidden_weight": uniform(width, width, hidden),
+        "hidden_bias": uniform(width, 1, hidden),
+        "weight": uniform(hidden, hidden, n_classes),
+        "bias": uniform(hidden, 1, n_classes),
+    }

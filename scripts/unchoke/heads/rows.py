@@ -1,0 +1,186 @@
+"""The rows of features that heads read, by split, and what all kinds of head do with them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from unchoke.errors import UnchokeError
+from unchoke.manifest import in_use
+from unchoke.names import SPLITS
+from unchoke.stores import FeatureStore
+
+_BLOCK = 4096  # rows that are converted at once
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one split."""
+
+    x_ND: torch.Tensor
+    """Features, float16; all images in a first view, then all in a second, …"""
+    y_N: torch.Tensor
+    """Places of the labels among the classes, int64; one for each image."""
+    image_id_N: NDArray[np.int64]
+    group_N: NDArray[np.object_]
+    """What each image belongs to; empty where to nothing."""
+    views: int = 1
+
+    def labels(self) -> torch.Tensor:
+        """The label of every row of `x_ND`."""
+        return self.y_N.repeat(self.views)
+
+
+def split_rows(
+    features: dict[str, FeatureStore], manifest: pd.DataFrame, settings: dict[str, Any], device: torch.device
+) -> tuple[list[str], dict[str, Rows]]:
+    """The classes in order, and the usable rows of each split; UnchokeError where a split has none.
+
+    features: the store of each view; settings: pool, train_views and test_views count.
+    """
+    valid_N = _valid(features, manifest)
+    usable = in_use(manifest[valid_N])
+    classes = sorted(usable.loc[usable["split"] == "train", "label"].unique())
+    place = {label: index for index, label in enumerate(classes)}
+    views = sorted({*settings["train_views"], *settings["test_views"]})
+    values = {view: features[view].features(settings["pool"]) for view in views}
+    rows = {}
+    for split in SPLITS:
+        part = usable[usable["split"] == split]
+        ids = part["image_id"].to_numpy(np.int64)
+        if not len(ids):
+            raise UnchokeError(f"No image of the {split} split could be read.", where=_where(features))
+        if unseen := sorted(set(part["label"]) - set(classes)):
+            raise UnchokeError(
+                f"The {split} split has a class of which train has no readable image.", found=", ".join(unseen[:5])
+            )
+        read = settings["train_views" if split == "train" else "test_views"]
+        x_ND = np.concatenate([values[view][ids] for view in read])
+        _refuse_not_finite(x_ND, ids, features)
+        labels = torch.tensor([place[label] for label in part["label"]], device=device)
+        rows[split] = Rows(torch.from_numpy(x_ND).to(device), labels, ids, part["group"].to_numpy(object), len(read))
+    _refuse_constant(rows["train"], features)
+    return classes, rows
+
+
+def _where(features: dict[str, FeatureStore]) -> str:
+    return str(next(iter(features.values())).path)
+
+
+def _valid(features: dict[str, FeatureStore], manifest: pd.DataFrame) -> NDArray[np.bool_]:
+    """Whether the image could be read in every view; UnchokeError where a store is of other images."""
+    for store in features.values():
+        if len(manifest) != store.seal["images"]:
+            raise UnchokeError(
+                "Features and manifest are of different images.",
+                found=f"{store.seal['images']} rows of features, {len(manifest)} images",
+                where=str(store.path),
+                do=f"bring the features up to date: snakemake --cores all {store.path / 'zarr.json'}",
+            )
+    return np.asarray(np.logical_and.reduce([store.valid() for store in features.values()]))
+
+
+def _refuse_not_finite(x_ND: NDArray[np.float16], ids: NDArray[np.int64], features: dict[str, FeatureStore]) -> None:
+    wrong = np.flatnonzero(~np.isfinite(x_ND).all(1))
+    if len(wrong):
+        images = sorted({int(ids[row % len(ids)]) for row in wrong})
+        raise UnchokeError(
+            "Some features are not finite.",
+            found=f"NaN or infinity in the rows of {len(images)} images, image_id {', '.join(map(str, images[:5]))}",
+            where=_where(features),
+            do="the store was not made by extract_chunk, which refuses such rows: delete it and run snakemake again",
+        )
+
+
+def _refuse_constant(train: Rows, features: dict[str, FeatureStore]) -> None:
+    if len(train.x_ND) > 1 and bool((train.x_ND == train.x_ND[0]).all()):
+        raise UnchokeError(
+            "All training images have the same features: no head can tell them apart.",
+            found=f"{len(train.x_ND)} equal rows",
+            where=_where(features),
+            do="look at the images, and at encoders.*.weights and image_size",
+        )
+
+
+def draw_shots(train: Rows, shots: int, draw: int, classes: Sequence[str]) -> Rows:
+    """`shots` images of every class, without repetition, in all their views; the same for the same `draw`."""
+    rng, y_N = np.random.default_rng([draw, shots]), train.y_N.cpu().numpy()
+    picked = []
+    for place, label in enumerate(classes):
+        own = np.flatnonzero(y_N == place)
+        if len(own) < shots:
+            raise UnchokeError(
+                "A class has fewer training images than shots.",
+                found=f"{len(own)} of '{label}'",
+                expected=f"at least {shots}",
+                do="lower the head's shots",
+            )
+        picked.append(rng.choice(own, shots, replace=False))
+    images = np.sort(np.concatenate(picked))
+    rows = np.concatenate([images + view * len(y_N) for view in range(train.views)])
+    return replace(
+        train,
+        x_ND=train.x_ND[torch.from_numpy(rows).to(train.x_ND.device)],
+        y_N=train.y_N[torch.from_numpy(images).to(train.y_N.device)],
+        image_id_N=train.image_id_N[images],
+        group_N=train.group_N[images],
+    )
+
+
+def moments(x_ND: torch.Tensor, standardize: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation of every feature, float32 (D,), summed in float64; 0 and 1 where not asked for.
+
+    A feature that is constant has deviation 1.
+    """
+    if not standardize:
+        return torch.zeros(x_ND.shape[1], device=x_ND.device), torch.ones(x_ND.shape[1], device=x_ND.device)
+    mean_D = torch.zeros(x_ND.shape[1], dtype=torch.float64, device=x_ND.device)
+    square_D = mean_D.clone()
+    for start in range(0, len(x_ND), _BLOCK):
+        mean_D += x_ND[start : start + _BLOCK].double().sum(0) / len(x_ND)
+    for start in range(0, len(x_ND), _BLOCK):
+        square_D += (x_ND[start : start + _BLOCK].double() - mean_D).square_().sum(0)
+    deviation_D = (square_D / len(x_ND)).sqrt()
+    return mean_D.float(), torch.where(deviation_D > 0, deviation_D, 1).float()
+
+
+def class_weights(y_N: torch.Tensor, n_classes: int, mode: str) -> torch.Tensor:
+    """Weight of every class in a loss, float32 (C,): 1, or rows / (classes × rows of the class) where balanced."""
+    if mode == "none":
+        return torch.ones(n_classes, device=y_N.device)
+    return len(y_N) / (n_classes * torch.bincount(y_N, minlength=n_classes).clamp_min(1).float())
+
+
+def average_views(logits: torch.Tensor, views: int) -> torch.Tensor:
+    """Logits (…, V·N, C) of all views to (…, N, C): logarithms of the mean probability where there are several."""
+    if views == 1:
+        return logits
+    *outer, rows, classes = logits.shape
+    apart = torch.log_softmax(logits, -1).reshape(*outer, views, rows // views, classes)
+    return torch.logsumexp(apart, -3) - float(np.log(views))
+
+
+def score(logits: torch.Tensor, rows: Rows, figure: str) -> torch.Tensor:
+    """Accuracy, or balanced accuracy, of logits (…, V·N, C): float64 (…); NaN where a logit is not finite."""
+    averaged = average_views(logits, rows.views)
+    right = (averaged.argmax(-1) == rows.y_N).double()
+    if figure == "accuracy":
+        share = right.mean(-1)
+    else:
+        counts_C = torch.bincount(rows.y_N)
+        weight_N = 1 / (counts_C[rows.y_N] * (counts_C > 0).sum())
+        share = (right * weight_N).sum(-1)
+    return torch.where(torch.isfinite(averaged).flatten(-2).all(-1), share, torch.nan)
+
+
+def best(scores: Sequence[float], what: str) -> int:
+    """Place of the highest score, the first of equals; UnchokeError where none is known."""
+    if not np.isfinite(scores).any():
+        raise UnchokeError(
+            f"No setting of the head {what} came to an end: all losses are infinite.", do="lower its learning_rates"
+        )
+    return int(np.nanargmax(scores))

@@ -1,0 +1,110 @@
+"""Intervals and comparisons against what statistics says they must be."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, norm
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+
+from unchoke.evaluation import METRICS, Bootstrap, compare, evaluate
+from unchoke.metrics import softmax
+
+
+def predictions(images: int, classes: int = 4, replicates: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (N,) and logits (R, N, C) of a fair classifier."""
+    rng = np.random.default_rng(seed)
+    label_N = rng.integers(0, classes, images)
+    return label_N, (rng.normal(size=(replicates, images, classes)) + 1.5 * np.eye(classes)[label_N]).astype(np.float32)
+
+
+def test_figures_are_means_over_the_replicates() -> None:
+    label_N, logits_RNC = predictions(300, replicates=3)
+    figures = evaluate(label_N, logits_RNC)
+    each = [accuracy_score(label_N, logits.argmax(1)) for logits in logits_RNC]
+    assert figures["accuracy"].value == pytest.approx(np.mean(each))
+    assert figures["accuracy"].sd == pytest.approx(np.std(each, ddof=1))
+    f1 = [f1_score(label_N, logits.argmax(1), average="macro") for logits in logits_RNC]
+    assert figures["macro_f1"].value == pytest.approx(np.mean(f1))
+    auroc = [roc_auc_score(label_N, softmax(logits), multi_class="ovr") for logits in logits_RNC]
+    assert figures["auroc"].value == pytest.approx(np.mean(auroc))
+
+
+def test_one_replicate_has_no_deviation() -> None:
+    assert all(np.isnan(figure.sd) for figure in evaluate(*predictions(50)).values())
+
+
+def test_the_interval_of_accuracy_is_that_of_the_binomial() -> None:
+    label_N, logits_RNC = predictions(2000)
+    found = evaluate(label_N, logits_RNC, bootstrap=Bootstrap(4000))["accuracy"]
+    expected = binomtest(round(found.value * 2000), 2000).proportion_ci(method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.003)
+
+
+def test_the_interval_of_auroc_is_that_of_resampling_it_whole() -> None:
+    label_N, logits_RNC = predictions(300, classes=2)
+    found = evaluate(label_N, logits_RNC, bootstrap=Bootstrap(2000))["auroc"]
+    rng, drawn = np.random.default_rng(1), []
+    for _ in range(2000):
+        rows = rng.integers(0, 300, 300)
+        drawn.append(roc_auc_score(label_N[rows], softmax(logits_RNC[0])[rows, 1]))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.006)
+
+
+def test_groups_widen_the_interval() -> None:
+    """Ten copies of each image in one group tell no more than the image: the interval is √10 as wide as if they did."""
+    label_N, logits_RNC = predictions(400)
+    groups = np.repeat([f"patient {number}" for number in range(400)], 10).astype(object)
+    copied = np.repeat(label_N, 10), np.repeat(logits_RNC, 10, axis=1)
+    width = {
+        name: figures["accuracy"].high - figures["accuracy"].low
+        for name, figures in {
+            "images": evaluate(label_N, logits_RNC),
+            "grouped": evaluate(*copied, groups),
+            "as if apart": evaluate(*copied),
+        }.items()
+    }
+    assert width["grouped"] == pytest.approx(width["images"], rel=0.1)
+    assert width["grouped"] / width["as if apart"] == pytest.approx(np.sqrt(10), rel=0.15)
+
+
+def test_images_without_a_group_stand_alone() -> None:
+    label_N, logits_RNC = predictions(200)
+    alone = evaluate(label_N, logits_RNC, np.full(200, "", object))
+    assert repr(alone) == repr(evaluate(label_N, logits_RNC))
+
+
+def test_the_same_seed_gives_the_same_intervals_and_another_others() -> None:
+    label_N, logits_RNC = predictions(200)
+    one, two, other = (repr(evaluate(label_N, logits_RNC, bootstrap=Bootstrap(200, seed))) for seed in (0, 0, 1))
+    assert one == two != other
+
+
+def test_every_interval_holds_its_figure() -> None:
+    figures = evaluate(*predictions(500, classes=12, replicates=2))
+    assert set(figures) == set(METRICS)
+    assert all(figure.low <= figure.value <= figure.high for name, figure in figures.items() if name != "ece")
+
+
+def test_a_test_split_of_one_class_has_no_auroc() -> None:
+    figures = evaluate(np.zeros(20, int), np.random.default_rng(0).normal(size=(1, 20, 3)))
+    assert np.isnan(figures["auroc"].value) and np.isnan(figures["auroc"].low)
+    assert np.isfinite(figures["accuracy"].value)
+
+
+def test_compared_heads_are_compared_on_the_same_images() -> None:
+    """Two heads that err on the same images but for a few differ surely, though their intervals overlap."""
+    rng = np.random.default_rng(0)
+    one_N = rng.random(1000) < 0.7
+    two_N = one_N.copy()
+    two_N[np.flatnonzero(one_N)[:20]] = False
+    found = compare(one_N[None], two_N[None])
+    assert found.difference == pytest.approx(0.02) and found.images == 1000
+    assert 0 < found.low < 0.02 < found.high
+    sd = np.sqrt(0.02 * 0.98 / 1000)
+    assert found.high - found.low == pytest.approx(2 * norm.ppf(0.975) * sd, rel=0.15)
+    assert found.p_value == pytest.approx(2 * 0.5**20)
+
+
+def test_a_head_does_not_differ_from_itself() -> None:
+    right = np.random.default_rng(0).random((2, 100)) < 0.5
+    found = compare(right, right)
+    assert (found.difference, found.low, found.high, found.p_value) == (0, 0, 0, 1)

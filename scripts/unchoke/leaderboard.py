@@ -36,8 +36,8 @@ def leaderboard_text(database: Path) -> str:
     lines.insert(1, "  ".join("-" * width for width in widths))
     lines += [
         "",
-        "val, test: accuracy. sd: over seeds or draws. against the best: test accuracy less that of the head with the best",
-        "accuracy on val, with a 95 % interval from the same images; where it holds 0, the two cannot be told apart.",
+        "val, test: accuracy. sd: over seeds or draws. against the best: test accuracy less that of the head with the",
+        "best accuracy on val, with a 95 % interval from the same images; where it holds 0, they cannot be told apart.",
     ]
     if any(row["weights"] == "untrained" for row in rows):
         lines += ["untrained: the encoder's weights are random, so its figures are a floor, not what it can do."]

@@ -23,6 +23,7 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from unchoke.commands import run
 
@@ -121,8 +122,8 @@ class Worker:
                     connection, _ = self.listener.accept()
                     try:
                         self._take_in(connection)
-                    except (OSError, ValueError, struct.error) as error:
-                        self._log(f"refused: {error}")
+                    except Exception as error:  # whatever a client sends, the next one must be answered
+                        self._log(f"refused: {type(error).__name__}: {error}")
                         connection.close()
                 else:
                     self._hang_up(key.data)
@@ -234,11 +235,11 @@ def code_state() -> dict[str, tuple[int, int]]:
 
 def cuda_is_broken() -> bool:
     """Whether an error has left CUDA in a state that only a new process mends."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
+    cuda = used_cuda()
+    if cuda is None:
         return False
     try:
-        torch.cuda.synchronize()
+        cuda.synchronize()
     except RuntimeError:
         return True
     return False
@@ -247,10 +248,14 @@ def cuda_is_broken() -> bool:
 def memory_text() -> str:
     """Most resident memory of this process, and its memory on the graphics card."""
     resident_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "linux" else 2**20)
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
-        return f"{resident_mb} MB"
-    return f"{resident_mb} MB, {torch.cuda.memory_reserved() // 2**20} MB on the card"
+    cuda = used_cuda()
+    return f"{resident_mb} MB, {cuda.memory_reserved() // 2**20} MB on the card" if cuda else f"{resident_mb} MB"
+
+
+def used_cuda() -> Any:
+    """``torch.cuda`` where something has been computed on it; None also while torch is still being imported."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    return cuda if cuda is not None and getattr(cuda, "is_initialized", bool)() else None
 
 
 def refuse_other_user(connection: socket.socket) -> None:

@@ -195,3 +195,15 @@ def test_reading_ahead_reports_nothing_and_the_call_does(house: House) -> None:
 def test_cold_runs_load_nothing(house: House) -> None:
     assert house.warm("--load", "count", UNCHOKE_WARM="0") == (0, "", "")
     assert house.warm("--status")[1] == "no worker\n"
+
+
+def test_a_worker_that_is_still_importing_torch_answers(house: House) -> None:
+    begun = house.folder / "begun"
+    (house.folder / "scripts" / "torch.py").write_text(
+        f"import time\nfrom pathlib import Path\nPath({str(begun)!r}).touch()\ntime.sleep(1)\n"
+    )
+    (house.folder / "scripts" / "half.py").write_text("import torch\ndef main(argv):\n    print('done')")
+    house.warm("--load", "half")
+    wait_until(begun.exists)
+    assert "idle" in house.warm("--status")[1]
+    assert house.warm("half") == (0, "done\n", "")

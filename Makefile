@@ -1,4 +1,4 @@
-# `make demo` runs the default config and prints its leaderboard; `make test` and `make lint` check the code.
+# `make demo` runs the default config, prints its leaderboard and makes its report; `make test` and `make lint` check the code.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -14,7 +14,9 @@ setup: .venv/installed
 
 demo: setup
 	$(BIN)/snakemake --cores all --resources gpu=1
+	@$(BIN)/snakemake --report results/digits/report.html --quiet all
 	@$(BIN)/python scripts/print_leaderboard.py --database results/digits/experiments.db
+	@echo; echo "report: results/digits/report.html, open it in a browser"
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadgroup

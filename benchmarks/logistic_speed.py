@@ -39,8 +39,9 @@ from threadpoolctl import threadpool_limits
 
 from unchoke import tables
 from unchoke.config.heads import Logistic
-from unchoke.heads import Rows, logistic, split_rows
-from unchoke.stores import open_complete
+from unchoke.heads import logistic
+from unchoke.heads.rows import Rows, split_rows
+from unchoke.stores import open_views
 
 CPU = torch.device("cpu")
 
@@ -61,14 +62,14 @@ def fit_unchoke(rows: dict[str, Rows], n_classes: int, settings: dict[str, Any])
     fitted = logistic.fit(rows["train"], rows["val"], n_classes, settings, CPU)
     right = {}
     for split in ("val", "test"):
-        logits_NC = logistic.predict(fitted.tensors, settings, rows[split].x_ND, CPU)
+        logits_NC = logistic.predict(fitted.replicates[0], settings, rows[split].x_ND, CPU)
         right[split] = float((logits_NC.argmax(1) == rows[split].y_N).float().mean())
     return Outcome(fitted.chosen["c"], right["val"], right["test"])
 
 
 def fit_scikit_learn(rows: dict[str, Rows], n_classes: int, settings: dict[str, Any]) -> Outcome:
     """One fit a C, the best on val kept; the scaler's time is in it, as the standardisation is in ours."""
-    x = {split: part.x_ND.numpy() for split, part in rows.items()}
+    x = {split: part.x_ND.float().numpy() for split, part in rows.items()}
     y = {split: part.y_N.numpy() for split, part in rows.items()}
     scaler = StandardScaler().fit(x["train"])
     x = {split: scaler.transform(values) for split, values in x.items()}
@@ -94,7 +95,8 @@ def extracted_rows(args: argparse.Namespace, folder: Path) -> tuple[list[str], d
     photographs = prepare(args.data, folder, args.model, args.image_size)
     extract_store(photographs, folder / "features.zarr")
     manifest = tables.read_table(photographs.manifest, tables.MANIFEST_COLUMNS)
-    return split_rows(open_complete(folder / "features.zarr"), manifest, "avg", CPU)
+    settings = Logistic(kind="logistic").model_dump()
+    return split_rows(open_views([folder / "features.zarr"]), manifest, settings, CPU)
 
 
 def compare(args: argparse.Namespace, folder: Path) -> int:

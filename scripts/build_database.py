@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="seed of the bootstrap")
     args = parser.parse_args(argv)
     for group in build_database(args.results, args.database, Bootstrap(args.resamples, args.seed)):
-        print(f"left out: {group}, whose features are no more")
+        print(f"left out: {group}, of features that are no more or of another version")
     print(leaderboard_text(args.database))
 
 

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from unchoke import tables
@@ -11,6 +10,7 @@ from unchoke.checkpoints import evaluate_head, read_checkpoint
 from unchoke.commands import argument_parser, run
 from unchoke.devices import add_device_flags, device_of
 from unchoke.evaluation import Bootstrap
+from unchoke.heads import plain_figures
 from unchoke.names import SPLITS
 from unchoke.stores import open_views
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     manifest = tables.read_table(args.manifest, tables.MANIFEST_COLUMNS)
     bootstrap = Bootstrap(args.resamples, args.seed)
     figures = evaluate_head(head, open_views(args.stores), manifest, args.split, device_of(args), bootstrap)
-    print(json.dumps({name: asdict(figure) for name, figure in figures.items()}, indent=1))
+    print(json.dumps(plain_figures(figures), indent=1))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,70 @@
 """Unchoke: frozen image features once, many heads in minutes, nothing lost.
 
+From Python, on what a run of the workflow has left:
+
+    open_features(path)             the features of an encoder, after every chunk was compared with the seal
+    load_head(path)                 a trained head, for features of its encoder
+    predict(images, checkpoint)     from pictures to predictions
+
+They import what they need when they are first called, so that ``import unchoke`` costs nothing.
+
 The letters behind the underscore of an array's name give its axes:
 
     N  images      D  feature dimensions    C  classes
     B  a batch     H  height (px)           W  width (px)
     T  tokens      P  prefix tokens (class token, registers)
+    V  views       R  replicates (seeds, few-shot draws)
 
 Imports run one way, and ``tests/unchoke/test_layers.py`` holds it:
 commands -> stages -> effects -> pure -> errors, versions.
 """
 
+import os
+
+TYPE_CHECKING = False  # importing typing would cost more than all the rest
+if TYPE_CHECKING:
+    from unchoke.checkpoints import Head
+    from unchoke.prediction import predict
+    from unchoke.stores import FeatureStore
+
 __version__ = "0.1.0"
+__all__ = ["load_head", "open_features", "predict"]
+
+
+def open_features(path: "str | os.PathLike[str]") -> "FeatureStore":
+    """The sealed store of an encoder, ``features/<encoder>.zarr`` of a run's results, found complete.
+
+    ``store.features(pool)`` is float16 (N, D) by image_id, ``store.valid()`` bool (N,).
+    Raises UnchokeError with the missing or changed chunk, and the command that rebuilds it.
+    """
+    from pathlib import Path
+
+    from unchoke.stores import open_complete
+
+    return open_complete(Path(path))
+
+
+def load_head(path: "str | os.PathLike[str]") -> "Head":
+    """The head of a checkpoint, ``checkpoints/<encoder>/<head>.safetensors`` of a run's results.
+
+    ``head.logits(x_ND)`` and ``head.probabilities(x_ND)`` take features of ``head.settings["pool"]``.
+    Raises UnchokeError where the file holds no head.
+    """
+    from pathlib import Path
+
+    from unchoke.checkpoints import read_checkpoint
+
+    return read_checkpoint(Path(path))
+
+
+def __getattr__(name: str) -> object:
+    """``predict``, imported when it is first asked for."""
+    if name == "predict":
+        from unchoke.prediction import predict
+
+        return predict
+    raise AttributeError(f"module 'unchoke' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

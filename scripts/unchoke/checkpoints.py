@@ -11,13 +11,15 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from unchoke import metrics, versions
 from unchoke.errors import UnchokeError
 from unchoke.evaluation import DEFAULT, Bootstrap, Figure, evaluate
 from unchoke.heads import kind_of, predict
-from unchoke.heads.rows import split_rows
+from unchoke.heads.rows import average_views, split_rows
 from unchoke.stores import FeatureStore
 
 CPU = torch.device("cpu")
+DECISIVE = ("model", "weights_sha256", "image_size", "data_config", "jpeg_draft")  # settings that make features others
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,28 @@ class Head:
     settings: dict[str, Any]
     """Its section of the config."""
     classes: list[str]
+    """Their names, in the order of the C columns of logits and probabilities."""
     encoder: dict[str, Any]
     """All that the features it was trained on depend on beside the images."""
     replicates: list[dict[str, torch.Tensor]]
     """One for each seed or few-shot draw."""
 
-    def logits(self, x_ND: NDArray[np.floating] | torch.Tensor, device: torch.device = CPU) -> NDArray[np.float32]:
-        """Logits, float32 (R, N, C), of features of the head's pool: one for each of R replicates."""
+    def logits(
+        self, x_ND: NDArray[np.floating] | torch.Tensor, device: torch.device = CPU, views: int = 1
+    ) -> NDArray[np.float32]:
+        """Logits, float32 (R, N, C), of features of the head's pool: one for each of R replicates.
+
+        views: how many lie in x_ND, (V·N, D), all images in a first one, then all in a second; they are averaged.
+        """
         kind, features_ND = kind_of(self.settings), torch.as_tensor(x_ND).to(device)
         logits = (kind.predict(part, self.settings, features_ND, device) for part in self.replicates)
-        return np.stack([part.cpu().numpy() for part in logits])
+        return np.stack([average_views(part, views).cpu().numpy() for part in logits])
+
+    def probabilities(
+        self, x_ND: NDArray[np.floating] | torch.Tensor, device: torch.device = CPU, views: int = 1
+    ) -> NDArray[np.float64]:
+        """Probabilities of the classes, float64 (N, C): the mean over the replicates. Arguments as of ``logits``."""
+        return np.asarray(metrics.softmax(self.logits(x_ND, device, views)).mean(0))
 
 
 def read_checkpoint(path: Path) -> Head:
@@ -51,8 +65,16 @@ def read_checkpoint(path: Path) -> Head:
             "The file holds no head of Unchoke.",
             found=str(error) or type(error).__name__,
             where=str(path),
-            do="give a file of results/<dataset>/checkpoints/<encoder>/",
+            do="give a .safetensors file of the folder checkpoints",
         ) from None
+    if facts["version"] != versions.HEADS:
+        raise UnchokeError(
+            "The head is of another version of Unchoke.",
+            found=f"version {facts['version']}",
+            expected=f"version {versions.HEADS}",
+            where=str(path),
+            do="train the head anew: snakemake --cores all",
+        )
     replicates: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         number, _, rest = name.partition(".")
@@ -73,6 +95,12 @@ def evaluate_head(
 
     Raises UnchokeError where the features are another encoder's, or the classes others than the head's.
     """
+    if split == "val" and head.settings.get("refit"):
+        raise UnchokeError(
+            "The head was fitted anew on train and val: figures on val would be those of training images.",
+            where=str(head.path),
+            do="evaluate it on test; its figures on val before that fit stand in experiments.db",
+        )
     for store in features.values():
         refuse_other_encoder(head, store.seal["settings"], store.path)
     classes, rows = split_rows(features, manifest, head.settings, device)
@@ -93,7 +121,8 @@ def evaluate_head(
 
 def refuse_other_encoder(head: Head, settings: dict[str, Any], where: Path) -> None:
     """UnchokeError where features made with `settings` are not what the head was trained on."""
-    for name, value in head.encoder.items():
+    for name in DECISIVE:
+        value = head.encoder.get(name)
         if settings.get(name) != value:
             raise UnchokeError(
                 "The head was trained on features of another encoder.",

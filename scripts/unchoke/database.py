@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
-from unchoke import metrics, stores, tables
+from unchoke import metrics, stores, tables, versions
+from unchoke.comparisons import compare_answers, read_answers
 from unchoke.errors import UnchokeError
-from unchoke.evaluation import DEFAULT, Bootstrap, compare
+from unchoke.evaluation import DEFAULT, Bootstrap
 from unchoke.files import disk_error, read_json
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.names import store_name
@@ -24,13 +24,14 @@ SCHEMA = Path(__file__).with_suffix(".sql")
 def build_database(results: Path, database: Path, bootstrap: Bootstrap = DEFAULT) -> list[Path]:
     """Write `database` anew from all groups of heads below `results`; return the groups that were left out.
 
-    results: the dataset's folder, with manifest, heads, checkpoints, runs and seals. A group is left out where the
-    features that it was trained on are no more. The new database takes the place of the old one when it is whole.
+    results: the dataset's folder, with manifest, heads, checkpoints, runs and seals. A group is left out where
+    another version wrote it, or where the features that it was trained on are no more. The new database takes the place
+    of the old one when it is whole.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
     draft = database.with_name(f".{database.name}.{secrets.token_hex(4)}.tmp")
-    groups = sorted(file.parent for file in (results / "heads").glob("*.zarr/*/zarr.json"))
-    stale = [group for group in groups if not _features_remain(results, group)]
+    groups = sorted(file.parent for file in (results / "heads").glob("*.zarr/[!.]*/zarr.json"))
+    stale = [group for group in groups if not _is_current(results, group)]
     try:
         with closing(sqlite3.connect(draft)) as connection:
             connection.execute("PRAGMA foreign_keys = ON")
@@ -60,10 +61,12 @@ def _seal(results: Path, encoder: str, view: str = "identity") -> Path:
     return stores.seal_file(results / "features" / f"{store_name(encoder, view)}.zarr")
 
 
-def _features_remain(results: Path, group: Path) -> bool:
-    seals = {
-        _seal(results, group.parent.stem, view): sha256 for view, sha256 in _facts(group)["features_sha256"].items()
-    }
+def _is_current(results: Path, group: Path) -> bool:
+    """Whether a group was written by this version, from features that are still those in the store."""
+    facts, encoder = _facts(group), group.parent.stem
+    if facts["version"] != versions.HEADS or not (results / "runs" / encoder / f"{group.name}.json").exists():
+        return False
+    seals = {_seal(results, encoder, view): sha256 for view, sha256 in facts["features_sha256"].items()}
     return all(seal.exists() and sha256_bytes(seal.read_bytes()) == sha256 for seal, sha256 in seals.items())
 
 
@@ -86,12 +89,11 @@ def _insert_run(connection: sqlite3.Connection, results: Path, group: Path) -> N
             _insert(connection, "metrics", run_id=run_id, split=split, name=name, **figure)
     _insert_trials(connection, run_id, facts["history"])
     _insert_classes(connection, run_id, group, facts["classes"])
-    for kind, path in {
-        "results": group / "zarr.json",
-        "checkpoint": results / "checkpoints" / encoder / f"{head}.safetensors",
-    }.items():
-        sha256 = sha256_bytes(path.read_bytes())
-        _insert(connection, "artefacts", run_id=run_id, kind=kind, path=path.as_posix(), sha256=sha256)
+    checkpoint, metadata = results / "checkpoints" / encoder / f"{head}.safetensors", group / "zarr.json"
+    digests = {metadata: sha256_bytes(metadata.read_bytes()), checkpoint: facts["checkpoint_sha256"]}
+    for kind, path in {"results": metadata, "checkpoint": checkpoint}.items():
+        if path.exists():  # the checkpoint of a head of the past may have been deleted
+            _insert(connection, "artefacts", run_id=run_id, kind=kind, path=path.as_posix(), sha256=digests[path])
 
 
 def _any_seal(results: Path, encoder: str, facts: dict[str, Any]) -> dict[str, Any]:
@@ -130,27 +132,14 @@ def _insert_comparisons(
         WHERE split = 'val' AND metrics.name = 'accuracy' ORDER BY value DESC, encoders.name, heads.name
     """
     runs = {(encoder, head): run_id for encoder, head, run_id in connection.execute(query)}
-    right = {(group.parent.stem, group.name): _right_by_image(group) for group in groups}
-    group_of = _groups_of(results / "manifest.csv")
-    best = next(iter(runs))
+    places = {(group.parent.stem, group.name): group for group in groups}
+    belongs = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS).set_index("image_id")["group"]
+    first = next(iter(runs))
+    best = read_answers(places[first])
     for name, run_id in runs.items():
-        images = sorted(right[name].keys() & right[best].keys())
-        one, two = (np.stack([right[key][image] for image in images], 1) for key in (name, best))
-        names = np.array([group_of[image] for image in images], object)
-        found = asdict(compare(one, two, names, bootstrap))
-        _insert(connection, "comparisons", run_id=run_id, best_run_id=runs[best], **found)
-
-
-def _right_by_image(group: Path) -> dict[int, NDArray[np.bool_]]:
-    """Whether each replicate was right, (R,), by the image_id of test."""
-    arrays = zarr.open_group(group, mode="r")
-    right_RN = np.asarray(arrays["test_logits"]).argmax(-1) == np.asarray(arrays["test_label"])
-    return dict(zip(np.asarray(arrays["test_image_id"]).tolist(), right_RN.T, strict=True))
-
-
-def _groups_of(manifest: Path) -> dict[int, str]:
-    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
-    return dict(zip(frame["image_id"].tolist(), frame["group"].tolist(), strict=True))
+        found = compare_answers(read_answers(places[name]), best, belongs, bootstrap)
+        values = asdict(found) if found else {"images": 0}
+        _insert(connection, "comparisons", run_id=run_id, best_run_id=runs[first], **values)
 
 
 def _encoder_id(connection: sqlite3.Connection, name: str, settings: dict[str, Any], seal: dict[str, Any]) -> int:
@@ -169,24 +158,27 @@ def _encoder_id(connection: sqlite3.Connection, name: str, settings: dict[str, A
 
 
 def _head_id(connection: sqlite3.Connection, name: str, settings: dict[str, Any]) -> int:
-    return _find_or_insert(
-        connection,
-        "heads",
-        name=name,
-        kind=settings["kind"],
-        pool=settings["pool"],
-        settings=canonical_json(settings),
-    )
+    text = canonical_json(settings)  # a head of the past may share its name with one of other settings
+    values = {"name": name, "settings": text, "kind": settings["kind"], "pool": settings["pool"]}
+    return _find_or_insert(connection, "heads", keys=2, **values)
 
 
-def _find_or_insert(connection: sqlite3.Connection, table: str, **values: Any) -> int:
-    """Id of the row of `table` whose first column is as given; the row is made where there is none."""
-    key = next(iter(values))
-    found = connection.execute(f"SELECT rowid FROM {table} WHERE {key} = ?", (values[key],)).fetchone()
+def _find_or_insert(connection: sqlite3.Connection, table: str, keys: int = 1, **values: Any) -> int:
+    """Id of the row of `table` whose first columns are as given; the row is made where there is none."""
+    first = list(values)[:keys]
+    condition = " AND ".join(f"{key} = ?" for key in first)
+    query = f"SELECT rowid FROM {table} WHERE {condition}"
+    found = connection.execute(query, [values[key] for key in first]).fetchone()
     return int(found[0]) if found else _insert(connection, table, **values)
 
 
 def _insert(connection: sqlite3.Connection, table: str, **values: Any) -> int:
     columns, places = ", ".join(values), ", ".join("?" * len(values))
-    cursor = connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", tuple(values.values()))
+    cells = tuple(_printable(value) if isinstance(value, str) else value for value in values.values())
+    cursor = connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", cells)
     return int(cursor.lastrowid or 0)
+
+
+def _printable(text: str) -> str:
+    """Text as SQLite takes it: bytes of a file name that are not UTF-8 are written as ``\\xff``."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -17,10 +17,11 @@ CREATE TABLE encoders (
 );
 CREATE TABLE heads (
   head_id INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
   kind TEXT NOT NULL,
   pool TEXT NOT NULL,
-  settings TEXT NOT NULL  -- JSON
+  settings TEXT NOT NULL,  -- JSON
+  UNIQUE (name, settings)
 );
 CREATE TABLE runs (
   run_id INTEGER PRIMARY KEY,
@@ -65,10 +66,10 @@ CREATE TABLE comparisons (
   run_id INTEGER PRIMARY KEY REFERENCES runs,
   best_run_id INTEGER NOT NULL REFERENCES runs,  -- the run of the best accuracy on val
   images INTEGER NOT NULL,  -- of test, that both predicted
-  difference REAL NOT NULL,  -- test accuracy less that of the best
-  low REAL NOT NULL,  -- 95 % interval
-  high REAL NOT NULL,
-  p_value REAL NOT NULL  -- McNemar's exact test, two-sided
+  difference REAL,  -- test accuracy less that of the best; NULL, here and below: no image in common
+  low REAL,  -- 95 % interval
+  high REAL,
+  p_value REAL  -- McNemar's exact test, two-sided
 );
 CREATE TABLE artefacts (
   artefact_id INTEGER PRIMARY KEY,
@@ -113,4 +114,4 @@ JOIN metrics AS balanced
 JOIN metrics AS f1 ON f1.run_id = runs.run_id AND f1.split = 'test' AND f1.name = 'macro_f1'
 JOIN metrics AS auroc ON auroc.run_id = runs.run_id AND auroc.split = 'test' AND auroc.name = 'auroc'
 JOIN metrics AS ece ON ece.run_id = runs.run_id AND ece.split = 'test' AND ece.name = 'ece'
-ORDER BY test.value DESC, encoders.name, heads.name;
+ORDER BY val.value DESC, encoders.name, heads.name;

@@ -89,7 +89,8 @@ def _model(name: str) -> Any:
 
 def _disk(config: dict[str, Any], models: dict[str, Any], n_images: int, n_chunks: int, results: Path) -> Finding:
     features = sum(
-        n_images * models[name].num_features * len(encoder["pools"]) * 2 for name, encoder in config["encoders"].items()
+        n_images * models[name].num_features * len(encoder["pools"]) * len(encoder["views"]) * 2
+        for name, encoder in config["encoders"].items()
     )
     need = features + _n_files(config, n_chunks) * BYTES_A_FILE
     free = shutil.disk_usage(_existing(results)).free
@@ -105,8 +106,9 @@ def _inodes(config: dict[str, Any], n_chunks: int, results: Path) -> Finding:
 
 
 def _n_files(config: dict[str, Any], n_chunks: int) -> int:
-    """Rows, and for each encoder chunks of every pool with their folder, validity, record and log."""
-    return n_chunks * (1 + sum(2 * len(encoder["pools"]) + 3 for encoder in config["encoders"].values()))
+    """Rows, and for each view of an encoder chunks of every pool with their folder, validity, record and log."""
+    each = [len(encoder["views"]) * (2 * len(encoder["pools"]) + 3) for encoder in config["encoders"].values()]
+    return n_chunks * (1 + sum(each))
 
 
 def _open_files() -> Finding:
@@ -141,7 +143,8 @@ def _time(name: str, encoder: dict[str, Any], model: Any, device: torch.device, 
             float(model.forward_features(images).float().sum())
             seconds = time.perf_counter() - started
     rate = batch / seconds
-    return Finding("time", f"{name}: about {rate:,.0f} images/s on {device.type}, {_duration(n_images / rate)} for all")
+    whole = _duration(n_images * len(encoder["views"]) / rate)
+    return Finding("time", f"{name}: about {rate:,.0f} images/s on {device.type}, {whole} for all")
 
 
 def _duration(seconds: float) -> str:

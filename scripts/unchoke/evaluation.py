@@ -4,6 +4,9 @@ Intervals are percentiles of a bootstrap over images, or over groups where image
 images of one group are drawn together, since they are not independent (Davison and Hinkley 1997, chapter 3.8). The area
 under the ROC curve is resampled to first order (DeLong's terms), the other figures are computed anew each time. Where
 there are replicates (seeds, few-shot draws) a figure is the mean of theirs and `sd` its deviation over them.
+
+Read with care: a handful of groups gives intervals that are too narrow, and the calibration error, never below 0,
+intervals that lie too high where it is small.
 """
 
 from collections.abc import Callable, Iterator
@@ -81,7 +84,7 @@ def evaluate(
     figures = {}
     for name in METRICS:
         values_R = np.array([float(one[name][0]) for one in whole])
-        low, high = _interval(np.concatenate([block[name] for block in drawn]))
+        low, high = _interval(np.concatenate([block[name] for block in drawn])) if drawn else (np.nan, np.nan)
         sd = float(values_R.std(ddof=1)) if len(values_R) > 1 else float("nan")
         figures[name] = Figure(float(values_R.mean()), low, high, sd)
     return figures
@@ -97,7 +100,7 @@ def compare(
     difference_N = right_one_RN.mean(0) - right_two_RN.mean(0)
     place_N = _places(group_N, len(difference_N))
     drawn = [weight_BN @ difference_N / weight_BN.sum(1) for weight_BN in _resamples(place_N, bootstrap)]
-    low, high = _interval(np.concatenate(drawn))
+    low, high = _interval(np.concatenate(drawn)) if drawn else (float("nan"), float("nan"))
     one_N, two_N = right_one_RN[0], right_two_RN[0]
     gained, lost = int((one_N & ~two_N).sum()), int((two_N & ~one_N).sum())
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
@@ -127,7 +130,7 @@ def _figures_of(
             "accuracy": metrics.accuracy(counts),
             "balanced_accuracy": metrics.balanced_accuracy(counts),
             "macro_f1": metrics.macro_f1(counts),
-            "auroc": area + weight_BN @ area_term_N,
+            "auroc": np.clip(area + weight_BN @ area_term_N, 0, 1),
             "ece": metrics.expected_calibration_error((by_bin.T @ weight_BN.T).T, weight_BN.sum(1)),
         }
 
@@ -150,8 +153,13 @@ def _places(group_N: NDArray[np.object_] | None, n_images: int) -> NDArray[np.in
 
 
 def _resamples(place_N: NDArray[np.int64], bootstrap: Bootstrap) -> Iterator[NDArray[np.float32]]:
-    """Weights (B, N) of the images in blocks of resamples: how often the group of each was drawn."""
+    """Weights (B, N) of the images in blocks of resamples: how often the group of each was drawn.
+
+    None at all where there is but one group: it tells nothing of others.
+    """
     rng, n_groups = np.random.default_rng(bootstrap.seed), int(place_N.max()) + 1
+    if n_groups < 2:
+        return
     block = max(1, min(bootstrap.resamples, _BLOCK // len(place_N)))
     for start in range(0, bootstrap.resamples, block):
         rows = min(block, bootstrap.resamples - start)

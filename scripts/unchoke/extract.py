@@ -1,7 +1,7 @@
 """Stage: features. One chunk of images becomes one chunk of every pool's array."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -49,59 +49,81 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class Picture:
+    """What the encoder sees of a picture, or why there is nothing."""
+
     pixels_3HW: torch.Tensor | None
-    reason: str
-    read_s: float
-    decode_s: float
+    """uint8."""
+    reason: str = ""
+    read_s: float = 0.0
+    decode_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The features of some pictures."""
+
+    arrays: dict[str, NDArray[np.float16]]
+    """(N, D) for each pool, zeros where there is no feature."""
+    valid_N: NDArray[np.bool_]
+    reasons: dict[int, str]
+    """Why a row is not valid, by its place; padding is not, for no reason."""
+    seconds: dict[str, float]
 
 
 def extract_chunk(rows: pd.DataFrame, root: Path, encoder: Encoder, settings: Extraction, threads: int) -> Chunk:
     """Features of the images in `rows` (at most chunk_size), in their order.
 
-    rows: the columns of ``tables.ROW_COLUMNS``; paths are below `root`. Threads decode ahead of the encoder. Every
-    batch has micro_batch images, blank ones in the place of what is missing, so that all have the same shape.
+    rows: the columns of ``tables.ROW_COLUMNS``; paths are below `root`. Threads decode ahead of the encoder.
     threads: how many decode.
     """
-    chunk_size, micro_batch = settings.chunk_size, settings.micro_batch
     started = time.perf_counter()
     meters = meters_of(encoder.device)
     for meter in meters.values():
         meter.reset_peak()
-    seconds = dict.fromkeys(("read", "decode", "encode", "total"), 0.0)
-    valid = np.zeros(chunk_size, bool)
-    invalid: dict[int, str] = {}
-    pooled: list[dict[str, NDArray[np.float32]]] = []
     ids = rows["image_id"].tolist()
     draft_px = 2 * encoder.resized_px if settings.jpeg_draft else None
     read = partial(_read_picture, encoder.preprocess(), settings, draft_px)
     with ThreadPoolExecutor(threads) as pool:
         pictures = pool.map(read, [root / path for path in rows["path"]], ids)
-        for start, batch in _batches(pictures, micro_batch):
-            images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
-            for row, picture in enumerate(batch):
-                seconds["read"] += picture.read_s
-                seconds["decode"] += picture.decode_s
-                if picture.pixels_3HW is None:
-                    invalid[ids[start + row]] = picture.reason
-                else:
-                    images[row], valid[start + row] = picture.pixels_3HW, True
-            before = time.perf_counter()
-            pooled.append(encoder.encode(images))
-            seconds["encode"] += time.perf_counter() - before
-    arrays = {name: _to_float16([batch[name] for batch in pooled], chunk_size, valid) for name in encoder.pools}
-    for row in _overflowing(arrays, valid):
-        invalid[ids[row]], valid[row] = "its features are not finite in float16", False
-    for values in arrays.values():
-        values[~valid] = 0
-    seconds["total"] = time.perf_counter() - started
+        encoded = encode_pictures(pictures, encoder, settings.micro_batch, settings.chunk_size)
+    invalid = {ids[row]: reason for row, reason in encoded.reasons.items()}
+    seconds = {**encoded.seconds, "total": time.perf_counter() - started}
     peaks = {name: meter.peak_mb() for name, meter in meters.items()}
-    return Chunk({**arrays, stores.VALID: valid}, invalid, seconds, threads, peaks)
+    return Chunk({**encoded.arrays, stores.VALID: encoded.valid_N}, invalid, seconds, threads, peaks)
+
+
+def encode_pictures(pictures: Iterable[Picture], encoder: Encoder, micro_batch: int, rows: int) -> Encoded:
+    """Features of one picture or more, at most `rows`, padded to `rows`.
+
+    Every batch has micro_batch images, blank ones in the place of what is missing, so that all have the same shape.
+    """
+    seconds = dict.fromkeys(("read", "decode", "encode"), 0.0)
+    valid_N, reasons = np.zeros(rows, bool), {}
+    pooled: list[dict[str, NDArray[np.float32]]] = []
+    for start, batch in _batches(pictures, micro_batch):
+        images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
+        for row, picture in enumerate(batch):
+            seconds["read"] += picture.read_s
+            seconds["decode"] += picture.decode_s
+            if picture.pixels_3HW is None:
+                reasons[start + row] = picture.reason
+            else:
+                images[row], valid_N[start + row] = picture.pixels_3HW, True
+        before = time.perf_counter()
+        pooled.append(encoder.encode(images))
+        seconds["encode"] += time.perf_counter() - before
+    arrays = {name: _to_float16([batch[name] for batch in pooled], rows) for name in encoder.pools}
+    for row in _overflowing(arrays, valid_N):
+        reasons[row], valid_N[row] = "its features are not finite in float16", False
+    for values in arrays.values():
+        values[~valid_N] = 0
+    return Encoded(arrays, valid_N, reasons, seconds)
 
 
 def _read_picture(
     prepare: Callable[[Any], torch.Tensor], settings: Extraction, draft_px: int | None, path: Path, image_id: int
-) -> _Picture:
+) -> Picture:
     started = read = time.perf_counter()
     try:
         data = read_image_file(path)
@@ -109,13 +131,13 @@ def _read_picture(
         image = decode_image(data, max_pixels=settings.max_pixels, draft_px=draft_px)
         pixels = prepare(view_of(settings.view, image, image_id))
     except UnreadableImageError as error:
-        return _Picture(None, str(error), read - started, time.perf_counter() - read)
-    return _Picture(pixels, "", read - started, time.perf_counter() - read)
+        return Picture(None, str(error), read - started, time.perf_counter() - read)
+    return Picture(pixels, "", read - started, time.perf_counter() - read)
 
 
-def _batches(pictures: Iterator[_Picture], size: int) -> Iterator[tuple[int, list[_Picture]]]:
+def _batches(pictures: Iterable[Picture], size: int) -> Iterator[tuple[int, list[Picture]]]:
     """Runs of `size` pictures, each with the place of its first."""
-    batch: list[_Picture] = []
+    batch: list[Picture] = []
     start = 0
     for picture in pictures:
         batch.append(picture)
@@ -126,10 +148,10 @@ def _batches(pictures: Iterator[_Picture], size: int) -> Iterator[tuple[int, lis
         yield start, batch
 
 
-def _to_float16(batches: list[NDArray[np.float32]], chunk_size: int, valid: NDArray[np.bool_]) -> NDArray[np.float16]:
-    """The batches one after the other, cut or padded with zeros to chunk_size rows."""
-    values = np.concatenate(batches)[:chunk_size]
-    padded = np.zeros((chunk_size, values.shape[1]), np.float16)
+def _to_float16(batches: list[NDArray[np.float32]], rows: int) -> NDArray[np.float16]:
+    """The batches one after the other, cut or padded with zeros to `rows`."""
+    values = np.concatenate(batches)[:rows]
+    padded = np.zeros((rows, values.shape[1]), np.float16)
     with np.errstate(over="ignore"):  # what overflows is marked invalid by the caller
         padded[: len(values)] = values
     return padded

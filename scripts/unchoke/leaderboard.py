@@ -1,4 +1,4 @@
-"""The leaderboard of an experiments.db, best head first."""
+"""The leaderboard of an experiments.db, best on val first."""
 
 import json
 import sqlite3
@@ -16,10 +16,10 @@ HEADER = (
 
 
 def leaderboard(database: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the view ``leaderboard``, best first."""
+    """The rows of the view ``leaderboard``, the best on val first."""
     if not database.exists():
         raise UnchokeError("There is no database.", where=str(database), do="make it: snakemake --cores all")
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         for row in connection.execute("SELECT * FROM leaderboard"):
             yield dict(row)
@@ -46,7 +46,7 @@ def leaderboard_text(database: Path) -> str:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     chosen = ", ".join(f"{name} {_number(value)}" for name, value in json.loads(row["chosen"]).items())
-    interval = f"{row['test_low']:.4f} to {row['test_high']:.4f}"
+    interval = f"{_figure(row['test_low'])} to {_figure(row['test_high'])}"
     against = "is the best on val" if row["is_best"] else _difference(row)
     figures = (row[name] for name in ("val_accuracy", "test_accuracy"))
     rest = (row[name] for name in ("test_sd", "test_balanced_accuracy", "test_auroc"))
@@ -61,6 +61,10 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _difference(row: dict[str, Any]) -> str:
+    if row["difference"] is None:
+        return "no image in common"
+    if row["difference_low"] is None:
+        return f"{row['difference']:+.4f} (one group: no interval)"
     return f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to {row['difference_high']:+.4f})"
 
 

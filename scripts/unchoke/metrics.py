@@ -85,7 +85,7 @@ def auroc(label_N: NDArray[np.integer], probability_NC: NDArray[np.floating]) ->
     if len(classes) < 2:
         return float("nan"), np.full(len(label_N), np.nan)
     areas, terms_KN = [], []
-    for place in classes[: 1 if len(classes) == 2 else None]:  # with two classes the two areas are one
+    for place in classes[: 1 if probability_NC.shape[1] == 2 else None]:  # with two classes the two areas are one
         positive_N, score_N = label_N == place, probability_NC[:, place]
         rank_N, above_N = rankdata(score_N), np.empty(len(score_N))
         for side_N in (positive_N, ~positive_N):

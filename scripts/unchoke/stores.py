@@ -186,6 +186,15 @@ def open_complete(store: Path) -> FeatureStore:
 def open_views(paths: Sequence[Path]) -> dict[str, FeatureStore]:
     """Sealed stores of one encoder by the view that each holds; UnchokeError where they are of several encoders."""
     opened = [open_complete(path) for path in paths]
+    views = [store.seal["settings"].get("view") for store in opened]
+    if None in views or len(set(views)) < len(views):
+        raise UnchokeError(
+            "The stores are not those of different views.",
+            found=", ".join(
+                f"{path}: {view or 'made by another version'}" for path, view in zip(paths, views, strict=True)
+            ),
+            do="give one store for each view; bring old ones up to date: snakemake --cores all",
+        )
     made_by = [{**store.seal["settings"], "view": None} for store in opened]
     for store, settings in zip(opened, made_by, strict=True):
         if settings != made_by[0]:
@@ -195,4 +204,4 @@ def open_views(paths: Sequence[Path]) -> dict[str, FeatureStore]:
                 expected=f"the settings of {opened[0].path}",
                 do="give the stores of one encoder",
             )
-    return {store.seal["settings"]["view"]: store for store in opened}
+    return dict(zip(views, opened, strict=True))

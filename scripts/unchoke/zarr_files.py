@@ -11,7 +11,7 @@ from zarr.abc.buffer import Buffer
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
-from unchoke.files import write_atomic
+from unchoke.files import sync_folder, write_atomic
 
 METADATA = "zarr.json"
 
@@ -55,12 +55,22 @@ def create_array(
 def place_group(contents: dict[str, bytes], folder: Path) -> None:
     """Put a whole Zarr group (keys and bytes, as a memory store holds them) in the place of the one in `folder`.
 
-    The root's metadata is removed first and written last: at no moment can a mixture be opened.
+    The new one is written beside it and takes its place when it is whole: a full disk leaves the old one as it was, and
+    at no moment can a mixture be opened.
     """
-    (folder / METADATA).unlink(missing_ok=True)
+    draft, old = (folder.with_name(f".{folder.name}.{word}.tmp") for word in ("new", "old"))
+    for left in (draft, old):  # by a job that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        write_metadata_last(contents, draft)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     if folder.exists():
-        shutil.rmtree(folder)
-    write_metadata_last(contents, folder)
+        folder.rename(old)
+    draft.rename(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_metadata_last(contents: dict[str, bytes], folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from unchoke.config import Config, docs, load_config
-from unchoke.config.base import Section, listed_in
+from unchoke.config.base import Section
 from unchoke.config.dataset import KINDS
 from unchoke.config.encoders import POOLS, weights_name
 from unchoke.config.heads import Head
@@ -124,6 +124,11 @@ def test_keys_that_a_section_leaves_out_are_filled_in():
         "kind": "knn",
         "pool": "avg",
         "encoders": None,
+        "train_views": ["identity"],
+        "test_views": ["identity"],
+        "choose_by": "accuracy",
+        "shots": None,
+        "draws": 1,
         "k": [10, 20, 100, 200],
         "temperature": 0.07,
     }
@@ -243,12 +248,53 @@ def test_shares_that_leave_nothing_to_train_on_are_refused():
     assert "dataset.split: val 0.5 and test 0.5 leave nothing to train on" in error_of(config)
 
 
+# --- views and few shots
+
+
+def test_a_head_that_reads_a_view_its_encoder_lacks_is_told_where_to_add_it():
+    for key in ("train_views", "test_views"):
+        message = error_of(changed(f"heads.neighbours.{key}", ["identity", "hflip"]))
+        assert "heads.neighbours reads view 'hflip', but encoders.b0.views has only ['identity']: add it" in message
+
+
+def test_views_that_the_encoder_stores_may_be_read():
+    config = changed("encoders.b0.views", ["identity", "hflip", "crop_1"])
+    config["heads"] = {"views": {"kind": "ridge", "train_views": ["identity", "crop_1"], "test_views": ["hflip"]}}
+    assert load_config(config)["heads"]["views"]["train_views"] == ["identity", "crop_1"]
+
+
+def test_a_misspelt_view_is_named_with_its_place():
+    message = error_of(changed("encoders.b0.views", ["identity", "hflpi"]))
+    assert "encoders.b0.views.1: unknown view 'hflpi': did you mean 'hflip'?" in message
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("heads.linear.shots", 0),
+        ("heads.linear.draws", 0),
+        ("heads.linear.seeds", [-1]),
+        ("heads.linear.momentum", 1.0),
+        ("heads.linear.label_smoothing", 1.0),
+        ("heads.linear.learning_rates", [0.0]),
+        ("heads.linear.weight_decays", [-0.1]),
+        ("heads.linear.steps", 0),
+        ("heads.ridge.penalty", [0.0]),
+        ("evaluation.resamples", 10),
+    ],
+)
+def test_numbers_of_heads_have_bounds(path, value):
+    message = error_of(changed(path, value))
+    assert path in message and "should be" in message
+
+
 # --- names that stand for modules
 
 
 def test_every_kind_of_head_has_a_module_and_every_module_a_kind():
     kinds = [get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(Head)[0])]
-    assert sorted(kinds) == listed_in("heads")
+    modules = (REPOSITORY / "scripts" / "unchoke" / "heads").glob("[!_]*.py")
+    assert sorted(kinds) == sorted(module.stem for module in modules if "\ndef fit(" in module.read_text())
 
 
 @pytest.mark.parametrize(("folder", "names"), [("sources", KINDS), ("pools", POOLS)])

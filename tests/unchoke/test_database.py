@@ -1,87 +1,270 @@
-"""experiments.db: derived from the groups of heads alone, best head first."""
+"""experiments.db: derived from the groups of heads alone, whole or not there."""
 
 import json
+import math
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.metrics import precision_recall_fscore_support
+from small_results import CLASSES, ENCODER, LABEL, add_head, seal_of, write_manifest
 
-from unchoke import stores
+from unchoke import database
 from unchoke.database import build_database
 from unchoke.errors import UnchokeError
-from unchoke.files import json_bytes, write_atomic
+from unchoke.evaluation import Bootstrap
 from unchoke.hashing import sha256_bytes
-from unchoke.leaderboard import leaderboard, leaderboard_text
-from unchoke.zarr_files import MemoryGroup, place_group
+from unchoke.leaderboard import leaderboard
 
-ENCODER = {"model": "m", "trained": False, "weights_sha256": "0" * 64, "image_size": 32}
-
-
-def add_head(results: Path, name: str, test_accuracy: float, features_sha256: str | None = None) -> None:
-    seal = stores.seal_file(results / "features/tiny.zarr")
-    write_atomic(seal, json_bytes({"images": 9, "invalid": []}))
-    figures = {"accuracy": test_accuracy, "balanced_accuracy": test_accuracy / 2}
-    facts = {
-        "settings": {"kind": "knn", "pool": "avg"},
-        "encoder": ENCODER,
-        "features_sha256": features_sha256 or sha256_bytes(seal.read_bytes()),
-        "chosen": {"k": 3},
-        "metrics": {"val": figures, "test": figures},
-        "images": {"train": 5, "val": 2, "test": 2},
-    }
-    place_group(MemoryGroup(facts).contents(), results / "heads/tiny.zarr" / name)
-    write_atomic(results / f"checkpoints/tiny/{name}.safetensors", name.encode())
-    write_atomic(results / f"runs/tiny/{name}.json", json_bytes({"seconds": 1.5, "environment": {"torch": "2"}}))
+FEW = Bootstrap(resamples=200)
 
 
-def test_the_leaderboard_has_the_best_first(tmp_path: Path) -> None:
-    for name, accuracy in {"a": 0.5, "b": 0.9, "c": 0.7}.items():
-        add_head(tmp_path, name, accuracy)
-    build_database(tmp_path, tmp_path / "experiments.db")
-    board = [(row["head"], row["test_accuracy"]) for row in leaderboard(tmp_path / "experiments.db")]
-    assert board == [("b", 0.9), ("c", 0.7), ("a", 0.5)]
-    assert "its figures are a floor" in leaderboard_text(tmp_path / "experiments.db")
+def build(results: Path) -> list[Path]:
+    write_manifest(results)
+    return build_database(results, results / "experiments.db", FEW)
+
+
+def rows(results: Path, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(results / "experiments.db")) as connection:
+        return connection.execute(query).fetchall()
+
+
+def wrong(*places: int) -> np.ndarray:
+    """Predictions of one replicate that are wrong in these places of test."""
+    predicted = LABEL.copy()
+    predicted[list(places)] = (LABEL[list(places)] + 1) % len(CLASSES)
+    return predicted
+
+
+# --- what is in it
 
 
 def test_every_artefact_is_there_with_its_digest(tmp_path: Path) -> None:
-    add_head(tmp_path, "a", 0.5)
-    build_database(tmp_path, tmp_path / "experiments.db")
-    rows = sqlite3.connect(tmp_path / "experiments.db").execute("SELECT path, sha256 FROM artefacts").fetchall()
-    assert len(rows) == 2
-    assert all(sha256_bytes(Path(path).read_bytes()) == sha256 for path, sha256 in rows)
-
-
-def test_a_row_without_its_parent_is_refused(tmp_path: Path) -> None:
-    add_head(tmp_path, "a", 0.5)
-    build_database(tmp_path, tmp_path / "experiments.db")
-    connection = sqlite3.connect(tmp_path / "experiments.db")
-    assert not connection.execute("PRAGMA foreign_key_check").fetchall()
-    connection.execute("PRAGMA foreign_keys = ON")
-    with pytest.raises(sqlite3.IntegrityError):
-        connection.execute("INSERT INTO metrics VALUES (99, 'test', 'accuracy', 1.0)")
-
-
-def test_heads_on_features_that_are_no_more_are_left_out_and_named(tmp_path: Path) -> None:
-    add_head(tmp_path, "old", 0.99, features_sha256="f" * 64)
-    add_head(tmp_path, "new", 0.5)
-    assert build_database(tmp_path, tmp_path / "experiments.db") == [tmp_path / "heads/tiny.zarr/old"]
-    assert [row["head"] for row in leaderboard(tmp_path / "experiments.db")] == ["new"]
-
-
-def test_a_failed_rebuild_leaves_the_old_database(tmp_path: Path) -> None:
-    add_head(tmp_path, "a", 0.5)
-    build_database(tmp_path, tmp_path / "experiments.db")
-    before = (tmp_path / "experiments.db").read_bytes()
-    (tmp_path / "runs/tiny/a.json").write_text("{")
-    with pytest.raises(UnchokeError, match="JSON"):
-        build_database(tmp_path, tmp_path / "experiments.db")
-    assert (tmp_path / "experiments.db").read_bytes() == before
-    assert not list(tmp_path.glob(".*.tmp"))
+    add_head(tmp_path, "a")
+    build(tmp_path)
+    artefacts = rows(tmp_path, "SELECT path, sha256 FROM artefacts")
+    assert len(artefacts) == 2
+    assert all(sha256_bytes(Path(path).read_bytes()) == sha256 for path, sha256 in artefacts)
 
 
 def test_facts_are_kept_as_json(tmp_path: Path) -> None:
-    add_head(tmp_path, "a", 0.5)
-    build_database(tmp_path, tmp_path / "experiments.db")
-    connection = sqlite3.connect(tmp_path / "experiments.db")
-    assert json.loads(connection.execute("SELECT settings FROM encoders").fetchone()[0]) == ENCODER
-    assert json.loads(connection.execute("SELECT chosen FROM runs").fetchone()[0]) == {"k": 3}
+    add_head(tmp_path, "a", chosen={"k": 3})
+    build(tmp_path)
+    assert json.loads(rows(tmp_path, "SELECT settings FROM encoders")[0][0]) == ENCODER
+    assert json.loads(rows(tmp_path, "SELECT chosen FROM runs")[0][0]) == {"k": 3}
+    assert rows(tmp_path, "SELECT train_images, val_images, test_images, replicates FROM runs") == [(5, 2, 9, 1)]
+
+
+def test_figures_keep_their_intervals_and_what_is_unknown_is_null(tmp_path: Path) -> None:
+    add_head(tmp_path, "a", val=0.6)
+    build(tmp_path)
+    found = rows(tmp_path, "SELECT value, low, high, sd FROM metrics WHERE split = 'val' AND name = 'accuracy'")
+    assert found == [(0.6, pytest.approx(0.5), pytest.approx(0.7), None)]
+    assert rows(tmp_path, "SELECT value, low, high FROM metrics WHERE name = 'auroc'") == [(None, None, None)] * 2
+    assert len(rows(tmp_path, "SELECT * FROM metrics")) == 10
+
+
+def test_every_setting_that_was_tried_is_a_trial(tmp_path: Path) -> None:
+    history = {"learning_rate": [0.1, 1e38], "weight_decay": [0.0, 0.5], "val_score": [0.75, None]}
+    add_head(tmp_path, "a", history=history)
+    build(tmp_path)
+    trials = rows(tmp_path, "SELECT trial, settings, val_score FROM trials ORDER BY trial")
+    assert [(trial, json.loads(settings), score) for trial, settings, score in trials] == [
+        (0, {"learning_rate": 0.1, "weight_decay": 0.0}, 0.75),
+        (1, {"learning_rate": 1e38, "weight_decay": 0.5}, None),
+    ]
+
+
+def test_the_table_of_classes_is_scikit_learns_mean_over_the_replicates(tmp_path: Path) -> None:
+    predicted = np.stack([wrong(0, 3, 4), wrong(8)])
+    add_head(tmp_path, "a", predicted=predicted)
+    build(tmp_path)
+    expected = np.mean([precision_recall_fscore_support(LABEL, row, zero_division=0)[:3] for row in predicted], 0)
+    found = rows(tmp_path, "SELECT class, test_images, precision, recall, f1 FROM classes ORDER BY class")
+    assert [row[0] for row in found] == CLASSES
+    assert [row[1] for row in found] == np.bincount(LABEL).tolist()
+    np.testing.assert_allclose(np.array([row[2:] for row in found]).T, expected)
+
+
+# --- comparisons
+
+
+def comparisons(results: Path) -> dict[str, dict[str, Any]]:
+    names = ("images", "difference", "low", "high", "p_value", "best")
+    query = """
+        SELECT own.name, images, difference, low, high, p_value, best.name FROM comparisons
+        JOIN runs ON runs.run_id = comparisons.run_id JOIN heads own ON own.head_id = runs.head_id
+        JOIN runs other ON other.run_id = best_run_id JOIN heads best ON best.head_id = other.head_id
+    """
+    return {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows(results, query)}
+
+
+def test_every_run_is_compared_with_the_best_on_val_not_on_test(tmp_path: Path) -> None:
+    add_head(tmp_path, "lucky", val=0.5, predicted=wrong())
+    add_head(tmp_path, "best", val=0.9, predicted=wrong(0, 1, 2, 3))
+    add_head(tmp_path, "third", val=0.7, predicted=wrong(3, 4))
+    build(tmp_path)
+    found = comparisons(tmp_path)
+    assert {one["best"] for one in found.values()} == {"best"}
+    assert {name: one["difference"] for name, one in found.items()} == {
+        "best": 0,
+        "lucky": pytest.approx(4 / 9),
+        "third": pytest.approx(2 / 9),
+    }
+    assert (found["best"]["low"], found["best"]["high"], found["best"]["p_value"]) == (0, 0, 1)
+    assert found["lucky"]["p_value"] == pytest.approx(2 * 0.5**4)  # 4 gained, none lost
+    assert found["third"]["p_value"] == pytest.approx(2 * sum(math.comb(4, lost) for lost in (0, 1)) * 0.5**4)  # 3, 1
+    assert 0 < found["lucky"]["low"] < 4 / 9 < found["lucky"]["high"] < 1
+
+
+def test_replicates_are_compared_by_their_mean(tmp_path: Path) -> None:
+    add_head(tmp_path, "best", val=0.9, predicted=wrong())
+    add_head(tmp_path, "seeds", val=0.1, predicted=np.stack([wrong(0), wrong(0, 1), wrong(0, 1, 2)]))
+    build(tmp_path)
+    assert comparisons(tmp_path)["seeds"]["difference"] == pytest.approx(-2 / 9)
+
+
+def test_images_are_paired_by_their_ids_and_only_those_of_both_count(tmp_path: Path) -> None:
+    """The other head could not read the first two images, and has the rest in another order."""
+    add_head(tmp_path, "best", val=0.9, predicted=wrong(0, 1, 2))
+    add_head(tmp_path, "other", val=0.1, predicted=wrong(0, 8), keep=[8, 5, 4, 3, 2, 7, 6])
+    build(tmp_path)
+    found = comparisons(tmp_path)["other"]
+    assert (found["images"], found["difference"]) == (7, 0)  # right where the best was wrong in 2, and wrong in 8
+    assert found["p_value"] == 1
+
+
+def test_images_of_one_group_are_drawn_together(tmp_path: Path) -> None:
+    add_head(tmp_path, "best", val=0.9, predicted=wrong())
+    add_head(tmp_path, "other", val=0.1, predicted=wrong(0, 4))
+    write_manifest(tmp_path, groups=["patient"] * 16)
+    build_database(tmp_path, tmp_path / "experiments.db", FEW)
+    found = comparisons(tmp_path)["other"]
+    assert found["difference"] == pytest.approx(-2 / 9)
+    assert (found["low"], found["high"]) == (None, None)  # one patient tells nothing of others
+    write_manifest(tmp_path, groups=["first"] * 12 + ["second"] * 4)  # both mistakes are the first's, of five images
+    build_database(tmp_path, tmp_path / "experiments.db", FEW)
+    found = comparisons(tmp_path)["other"]
+    assert (found["low"], found["high"]) == (pytest.approx(-2 / 5), pytest.approx(0))
+
+
+def test_of_equals_on_val_the_first_by_name_is_the_reference(tmp_path: Path) -> None:
+    for name in ("c", "a", "b"):
+        add_head(tmp_path, name, val=0.5)
+    build(tmp_path)
+    assert {one["best"] for one in comparisons(tmp_path).values()} == {"a"}
+
+
+def test_a_head_of_the_past_without_a_common_image_is_no_obstacle(tmp_path: Path) -> None:
+    add_head(tmp_path, "past", val=0.4, image_ids=list(range(7)), keep=list(range(7)))
+    add_head(tmp_path, "now", val=0.9)
+    build(tmp_path)
+    unknown = {"images": 0, "difference": None, "low": None, "high": None, "p_value": None, "best": "now"}
+    assert comparisons(tmp_path)["past"] == unknown
+    assert len(list(leaderboard(tmp_path / "experiments.db"))) == 2
+
+
+# --- whole, and no more than what is
+
+
+def test_a_row_without_its_parent_is_refused(tmp_path: Path) -> None:
+    add_head(tmp_path, "a")
+    build(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "experiments.db")) as connection:
+        assert not connection.execute("PRAGMA foreign_key_check").fetchall()
+        connection.execute("PRAGMA foreign_keys = ON")
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute("INSERT INTO metrics (run_id, split, name) VALUES (99, 'test', 'accuracy')")
+
+
+def test_heads_on_features_that_are_no_more_are_left_out_and_named(tmp_path: Path) -> None:
+    add_head(tmp_path, "old", features_sha256={"identity": "f" * 64})
+    add_head(tmp_path, "new")
+    assert build(tmp_path) == [tmp_path / "heads/tiny.zarr/old"]
+    assert [row["head"] for row in leaderboard(tmp_path / "experiments.db")] == ["new"]
+
+
+def test_heads_that_another_version_wrote_are_left_out_and_named(tmp_path: Path) -> None:
+    add_head(tmp_path, "old", version=1)
+    add_head(tmp_path, "new")
+    assert build(tmp_path) == [tmp_path / "heads/tiny.zarr/old"]
+    assert [row["head"] for row in leaderboard(tmp_path / "experiments.db")] == ["new"]
+
+
+def test_a_head_of_two_views_needs_the_features_of_both(tmp_path: Path) -> None:
+    digests = {view: sha256_bytes(seal_of(tmp_path, view)) for view in ("identity", "hflip")}
+    add_head(tmp_path, "views", features_sha256=digests)
+    assert build(tmp_path) == []
+    (tmp_path / "features/tiny@hflip.sealed.json").unlink()
+    assert build(tmp_path) == [tmp_path / "heads/tiny.zarr/views"]
+
+
+def test_a_run_without_heads_gives_an_empty_database(tmp_path: Path) -> None:
+    assert build(tmp_path) == []
+    assert list(leaderboard(tmp_path / "experiments.db")) == []
+
+
+def test_building_twice_gives_the_same_rows(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        add_head(tmp_path, name)
+    dumps = []
+    for _ in range(2):
+        build(tmp_path)
+        with closing(sqlite3.connect(tmp_path / "experiments.db")) as connection:
+            dumps.append(list(connection.iterdump()))
+    assert dumps[0] == dumps[1]
+
+
+def test_a_failed_rebuild_leaves_the_old_database(tmp_path: Path) -> None:
+    add_head(tmp_path, "a")
+    build(tmp_path)
+    before = (tmp_path / "experiments.db").read_bytes()
+    (tmp_path / "runs/tiny/a.json").write_text("{")
+    with pytest.raises(UnchokeError, match="JSON"):
+        build(tmp_path)
+    assert (tmp_path / "experiments.db").read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp*"))
+
+
+def test_a_full_disk_leaves_the_old_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's own error, from a limit on the pages of the new database."""
+    add_head(tmp_path, "a")
+    build(tmp_path)
+    before = (tmp_path / "experiments.db").read_bytes()
+    add_head(tmp_path, "b")
+    small = tmp_path / "small.sql"
+    small.write_text(
+        "PRAGMA max_page_count = 24;" + database.SCHEMA.read_text() + "CREATE TABLE t AS SELECT zeroblob(9e4);"
+    )
+    monkeypatch.setattr(database, "SCHEMA", small)
+    with pytest.raises(UnchokeError, match=r"(?s)cannot be written.*full.*experiments\.db.*make room"):
+        build(tmp_path)
+    assert (tmp_path / "experiments.db").read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp*"))
+
+
+def test_a_program_that_reads_keeps_the_old_and_the_next_sees_the_new(tmp_path: Path) -> None:
+    add_head(tmp_path, "a")
+    build(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "experiments.db")) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+        add_head(tmp_path, "b")
+        build(tmp_path)
+        assert reader.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+        assert reader.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert rows(tmp_path, "SELECT count(*) FROM runs") == [(2,)]
+
+
+def test_a_program_that_writes_stops_nobody(tmp_path: Path) -> None:
+    add_head(tmp_path, "a")
+    build(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "experiments.db")) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        add_head(tmp_path, "b")
+        build(tmp_path)
+        writer.rollback()
+    assert rows(tmp_path, "SELECT count(*) FROM runs") == [(2,)]

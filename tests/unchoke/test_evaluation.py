@@ -108,3 +108,22 @@ def test_a_head_does_not_differ_from_itself() -> None:
     right = np.random.default_rng(0).random((2, 100)) < 0.5
     found = compare(right, right)
     assert (found.difference, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+
+
+def test_one_group_tells_nothing_of_others() -> None:
+    label_N, logits_RNC = predictions(200)
+    figures = evaluate(label_N, logits_RNC, np.full(200, "slide 1", object))
+    assert np.isfinite(figures["accuracy"].value)
+    assert np.isnan([figures["accuracy"].low, figures["accuracy"].high]).all()
+    right = logits_RNC.argmax(-1) == label_N
+    found = compare(right, ~right, np.full(200, "slide 1", object))
+    assert np.isfinite(found.difference) and np.isnan([found.low, found.high]).all()
+
+
+def test_no_interval_leaves_0_to_1() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        label_N = np.r_[np.ones(10, int), np.zeros(50, int)]
+        score_N = rng.normal(size=60) + 2.5 * label_N
+        found = evaluate(label_N, np.stack([-score_N, score_N], 1)[None], bootstrap=Bootstrap(200))
+        assert all(0 <= figure.low <= figure.high <= 1 for figure in found.values())

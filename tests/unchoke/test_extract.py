@@ -3,19 +3,28 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 from unchoke import stores, versions
 from unchoke.encoders import Encoder, load_encoder
-from unchoke.extract import Extraction, extract_chunk
+from unchoke.extract import Extraction, chunk_settings, extract_chunk
 from unchoke.manifest import SplitSettings, build_manifest
 from unchoke.sources.digits import write_digits
 from unchoke.tables import ROW_COLUMNS, read_table
+from unchoke.views import view_of
 from unchoke.weights import fetch_weights
 
-GOLDEN = {1: (0.02924, 0.03695)}  # mean and deviation of the avg features of the digits' first chunk, by version
+GOLDEN = {  # mean and deviation of the avg features of the digits' first chunk, by version and view
+    2: {
+        "identity": (0.02924, 0.03695),
+        "transpose": (0.03138, 0.03950),
+        "crop_0": (0.02542, 0.03267),
+        "colour_1": (0.02828, 0.03645),
+    }
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +47,11 @@ def encoder(data: Path) -> Encoder:
     return encoder_of(data)
 
 
-def extract(data: Path, encoder: Encoder, chunk: int = 0, micro_batch: int = 16, threads: int = 2):  # type: ignore[no-untyped-def]
+def extract(  # type: ignore[no-untyped-def]
+    data: Path, encoder: Encoder, chunk: int = 0, micro_batch: int = 16, threads: int = 2, view: str = "identity"
+):
     rows = read_table(data / "rows" / f"{chunk}.csv", ROW_COLUMNS)
-    return rows, extract_chunk(rows, data / "digits", encoder, Extraction(64, micro_batch), threads)
+    return rows, extract_chunk(rows, data / "digits", encoder, Extraction(64, micro_batch, view=view), threads)
 
 
 def test_an_unreadable_image_is_invalid_and_zero_and_its_neighbours_are_not(data: Path, encoder: Encoder) -> None:
@@ -104,10 +115,57 @@ def test_draft_decoding_stays_near_full_decoding(data: Path, encoder: Encoder, t
     assert full @ draft / np.linalg.norm(full) / np.linalg.norm(draft) > 0.999
 
 
-def test_the_stage_keeps_its_output_while_its_version_stays(data: Path, encoder: Encoder) -> None:
-    _, features = extract(data, encoder)
+TRANSFORMS = {
+    "hflip": lambda x: x[:, ::-1],
+    "vflip": lambda x: x[::-1],
+    "rot90": np.rot90,
+    "rot180": lambda x: np.rot90(x, 2),
+    "rot270": lambda x: np.rot90(x, 3),
+    "transpose": lambda x: np.swapaxes(x, 0, 1),
+    "transverse": lambda x: np.swapaxes(np.rot90(x, 2), 0, 1),
+}
+
+
+def write_pictures(folder: Path, seen: list[Image.Image]) -> pd.DataFrame:
+    """Rows of pictures whose ids are not their places."""
+    for number, image in enumerate(seen):
+        image.save(folder / f"{number}.png")
+    ids = [7, 3, 250][: len(seen)]
+    return pd.DataFrame(
+        {"image_id": ids, "path": [f"{number}.png" for number in range(len(seen))], "size_bytes": 1, "mtime_ns": 1}
+    )
+
+
+@pytest.mark.parametrize("view", [*TRANSFORMS, "crop_0", "crop_5", "colour_0", "colour_2"])
+def test_a_view_of_a_picture_is_that_picture_transformed_first(encoder: Encoder, tmp_path: Path, view: str) -> None:
+    rng = np.random.default_rng(0)
+    pictures = [Image.fromarray(rng.integers(0, 256, (40, width, 3), np.uint8)) for width in (40, 55, 70)]
+    (tmp_path / "seen").mkdir()
+    rows = write_pictures(tmp_path, pictures)
+    if view in TRANSFORMS:
+        seen = [Image.fromarray(np.ascontiguousarray(TRANSFORMS[view](np.asarray(image)))) for image in pictures]
+    else:
+        seen = [view_of(view, image, image_id) for image, image_id in zip(pictures, rows["image_id"], strict=True)]
+    write_pictures(tmp_path / "seen", seen)
+    found = extract_chunk(rows, tmp_path, encoder, Extraction(3, 3, view=view), 2).arrays
+    expected = extract_chunk(rows, tmp_path / "seen", encoder, Extraction(3, 3), 2).arrays
+    plain = extract_chunk(rows, tmp_path, encoder, Extraction(3, 3), 2).arrays
+    for pool in encoder.pools:
+        np.testing.assert_array_equal(found[pool], expected[pool])
+        assert np.any(found[pool] != plain[pool])
+
+
+def test_the_view_is_part_of_what_a_chunk_is_made_with(encoder: Encoder) -> None:
+    one, two = (chunk_settings(encoder, Extraction(64, 16, view=view)) for view in ("identity", "hflip"))
+    assert {**one, "view": "hflip"} == two
+    assert one["version"] == versions.EXTRACT
+
+
+@pytest.mark.parametrize("view", GOLDEN[versions.EXTRACT])
+def test_the_stage_keeps_its_output_while_its_version_stays(data: Path, encoder: Encoder, view: str) -> None:
+    _, features = extract(data, encoder, view=view)
     values = features.arrays["avg"].astype(float)
-    assert (values.mean(), values.std()) == pytest.approx(GOLDEN[versions.EXTRACT], rel=2e-3)
+    assert (values.mean(), values.std()) == pytest.approx(GOLDEN[versions.EXTRACT][view], rel=2e-3)
 
 
 def test_a_chunk_is_what_zarr_itself_writes(tmp_path: Path) -> None:

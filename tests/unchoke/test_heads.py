@@ -1,6 +1,10 @@
-"""Heads against scikit-learn, on the pixels of handwritten digits as features."""
+"""Heads from features to figures, on the pixels of handwritten digits; logistic and k-NN against scikit-learn."""
 
+import json
+import shutil
+from importlib import import_module
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -8,149 +12,349 @@ import pytest
 import torch
 import zarr
 from safetensors import safe_open
-from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
+from small_features import LABELS, PIXELS, N, clouds, make_manifest, make_store, pixel_manifest, pixel_store, used
 
-from unchoke import stores, versions
-from unchoke.config.heads import Knn, Logistic
+from unchoke import members, versions
+from unchoke.config.heads import Centroid, Kind, Knn, Linear, Logistic, Mlp, Ridge
 from unchoke.errors import UnchokeError
-from unchoke.heads import TrainedHead, save_head, split_rows, train_head
-from unchoke.stores import FeatureStore
+from unchoke.evaluation import Bootstrap
+from unchoke.files import read_json
+from unchoke.hashing import sha256_bytes
+from unchoke.heads import TrainedHead, save_head, save_run, train_head
+from unchoke.stores import FeatureStore, seal_file
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 CPU = torch.device("cpu")
+FEW = Bootstrap(resamples=50)
 LOGISTIC = Logistic(kind="logistic", c=[0.001, 0.1, 10.0], tolerance=1e-6).model_dump()
 KNN = Knn(kind="knn", k=[1, 5, 20]).model_dump()
-GOLDEN = {1: {"logistic": (10.0, 0.9688), "knn": (1, 0.9782)}}  # chosen setting and test accuracy, by version
+GRADIENT = {"learning_rates": [0.001, 0.01], "seeds": [0, 1, 2], "epochs": 5, "batch_size": 64}
+KINDS = {
+    "logistic": LOGISTIC,
+    "knn": KNN,
+    "centroid": Centroid(kind="centroid").model_dump(),
+    "ridge": Ridge(kind="ridge", penalty=[1.0, 100.0]).model_dump(),
+    "linear": Linear(kind="linear", **GRADIENT).model_dump(),
+    "mlp": Mlp(kind="mlp", hidden=32, **GRADIENT).model_dump(),
+}
+each_kind = pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
+GOLDEN = {  # by version: first of what was chosen, accuracy and cross-entropy on test
+    2: {
+        "logistic": (10.0, 0.9688, 0.07437),
+        "knn": (1, 0.9782, 0.60255),
+        "centroid": ("euclidean", 0.8910, 0.34263),
+        "ridge": (100.0, 0.9688, 0.74847),
+        "linear": (0.01, 0.8951, 0.49263),
+        "mlp": (0.01, 0.9024, 0.35945),
+    }
+}
 
 
 @pytest.fixture(scope="module")
 def manifest() -> pd.DataFrame:
-    labels = [str(label) for label in load_digits().target[:1000]]
-    split = np.random.default_rng(0).choice(["train", "val", "test"], 1000, p=[0.5, 0.2, 0.3])
-    return pd.DataFrame({"image_id": range(1000), "label": labels, "split": split, "excluded": ""}, dtype=object)
+    return pixel_manifest()
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    """Pixels of the first thousand digits, rows 5 and 17 unreadable."""
-    path = tmp_path_factory.mktemp("store") / "pixels.zarr"
-    valid = np.ones(1000, bool)
-    valid[[5, 17]] = False
-    for chunk in range(2):
-        rows = slice(chunk * 500, chunk * 500 + 500)
-        features = (load_digits().data[rows] * valid[rows, None]).astype(np.float16)
-        stores.write_chunk(path, chunk, {"avg": features, "valid": valid[rows]}, {})
-    stores.seal(path, 1000, {"avg": [500, 64], "valid": [500]}, {"settings": {"model": "pixels"}}, {"invalid": []})
-    return stores.open_complete(path)
-
-
-def arrays(store: FeatureStore, manifest: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Float64 features and labels of each split, taken without the library."""
-    keep = np.setdiff1d(np.arange(1000), [5, 17])
-    table = manifest.loc[keep]
-    data = load_digits().data[keep]
-    return {
-        split: (data[table["split"] == split], table.loc[table["split"] == split, "label"].to_numpy().astype(int))
-        for split in ("train", "val", "test")
-    }
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FeatureStore]:
+    """The digits as they are and mirrored."""
+    folder = tmp_path_factory.mktemp("stores")
+    return {view: pixel_store(folder, view) for view in PIXELS}
 
 
 @pytest.fixture(scope="module")
-def logistic(store: FeatureStore, manifest: pd.DataFrame) -> TrainedHead:
-    return train_head(store, manifest, LOGISTIC, CPU)
+def trained(stores: dict[str, FeatureStore], manifest: pd.DataFrame) -> dict[str, TrainedHead]:
+    """One head of every kind."""
+    return {kind: train(stores, manifest, settings) for kind, settings in KINDS.items()}
 
 
-def test_logistic_is_scikit_learns(logistic: TrainedHead, store: FeatureStore, manifest: pd.DataFrame) -> None:
-    split = arrays(store, manifest)
-    scaler = StandardScaler().fit(split["train"][0])
-    x = {name: scaler.transform(data) for name, (data, _) in split.items()}
-    fits = [LogisticRegression(C=c, max_iter=5000, tol=1e-8).fit(x["train"], split["train"][1]) for c in LOGISTIC["c"]]
-    scores = [fit.score(x["val"], split["val"][1]) for fit in fits]
+def train(stores: dict[str, FeatureStore], manifest: pd.DataFrame, settings: dict[str, Any]) -> TrainedHead:
+    views = {*settings["train_views"], *settings["test_views"]}
+    return train_head({view: stores[view] for view in views}, manifest, settings, CPU, bootstrap=FEW)
+
+
+def pixels(split: str, view: str = "identity") -> tuple[np.ndarray, np.ndarray]:
+    """Float64 features and labels of a split, taken without the library."""
+    rows = used(split)
+    return PIXELS[view][rows], LABELS[rows]
+
+
+def same_tensors(one: TrainedHead, two: TrainedHead) -> bool:
+    pairs = zip(one.fitted.replicates, two.fitted.replicates, strict=True)
+    return all(torch.equal(a[name], b[name]) for a, b in pairs for name in a)
+
+
+# --- against scikit-learn
+
+
+def test_logistic_is_scikit_learns(trained: dict[str, TrainedHead]) -> None:
+    head = trained["logistic"]
+    scaler = StandardScaler().fit(pixels("train")[0])
+    x = {split: scaler.transform(pixels(split)[0]) for split in ("train", "val", "test")}
+    y = {split: pixels(split)[1] for split in x}
+    fits = [LogisticRegression(C=c, max_iter=5000, tol=1e-8).fit(x["train"], y["train"]) for c in LOGISTIC["c"]]
+    scores = [fit.score(x["val"], y["val"]) for fit in fits]
     best = fits[int(np.argmax(scores))]
-    assert logistic.fitted.history["val_accuracy"] == pytest.approx(scores, abs=0.006)
-    assert logistic.fitted.chosen["c"] == best.C
-    assert logistic.metrics["test"]["accuracy"] == pytest.approx(best.score(x["test"], split["test"][1]), abs=0.005)
-    ours = torch.softmax(torch.from_numpy(logistic.logits_NC["test"]), 1).numpy()
+    assert head.fitted.history["val_score"] == pytest.approx(scores, abs=0.006)
+    assert head.fitted.chosen["c"] == best.C
+    assert head.figures["test"]["accuracy"].value == pytest.approx(best.score(x["test"], y["test"]), abs=0.005)
+    ours = torch.softmax(torch.from_numpy(head.logits_RNC["test"][0]), 1).numpy()
     np.testing.assert_allclose(ours, best.predict_proba(x["test"]), atol=2e-3)
 
 
-def test_balanced_accuracy_is_scikit_learns(logistic: TrainedHead) -> None:
-    label = logistic.rows["test"].y_N.numpy()
-    expected = balanced_accuracy_score(label, logistic.logits_NC["test"].argmax(1))
-    assert logistic.metrics["test"]["balanced_accuracy"] == pytest.approx(expected)
-
-
-def test_knn_is_scikit_learns(store: FeatureStore, manifest: pd.DataFrame) -> None:
-    split = arrays(store, manifest)
-    head = train_head(store, manifest, KNN, CPU)
+def test_knn_is_scikit_learns(trained: dict[str, TrainedHead]) -> None:
+    head = trained["knn"]
     vote = KNeighborsClassifier(
         int(head.fitted.chosen["k"]), metric="cosine", weights=lambda distance: np.exp((1 - distance) / 0.07)
-    ).fit(*split["train"])
-    expected = vote.predict_proba(split["test"][0])
-    np.testing.assert_allclose(np.exp(head.logits_NC["test"]), np.maximum(expected, 1e-12), atol=1e-3)
-    assert head.metrics["test"]["accuracy"] == pytest.approx(vote.score(*split["test"]), abs=0.004)
+    ).fit(*pixels("train"))
+    expected = vote.predict_proba(pixels("test")[0])
+    np.testing.assert_allclose(np.exp(head.logits_RNC["test"][0]), np.maximum(expected, 1e-12), atol=1e-3)
+    assert head.figures["test"]["accuracy"].value == pytest.approx(vote.score(*pixels("test")), abs=0.004)
 
 
-@pytest.mark.parametrize("settings", [LOGISTIC, KNN], ids=["logistic", "knn"])
-def test_the_test_split_has_no_say(store: FeatureStore, manifest: pd.DataFrame, settings: dict) -> None:
+def test_knn_of_two_views_averages_the_votes_of_both(stores: dict[str, FeatureStore], manifest: pd.DataFrame) -> None:
+    views = ["identity", "hflip"]
+    head = train(stores, manifest, {**KNN, "k": [7], "train_views": views, "test_views": views})
+    x_ND, y_N = (np.concatenate([pixels("train", view)[part] for view in views]) for part in (0, 1))
+    vote = KNeighborsClassifier(7, metric="cosine", weights=lambda distance: np.exp((1 - distance) / 0.07))
+    vote.fit(x_ND, y_N)
+    expected = np.mean([vote.predict_proba(pixels("test", view)[0]) for view in views], 0)
+    np.testing.assert_allclose(np.exp(head.logits_RNC["test"][0]), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "ridge", "mlp"])
+def test_training_on_two_views_and_testing_on_one_is_training_on_twice_the_rows(
+    kind: str, stores: dict[str, FeatureStore], manifest: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The same rows as images of their own, in the same order, must give the same head."""
+    head = train(stores, manifest, {**KINDS[kind], "train_views": ["identity", "hflip"]})
+    rows = [(view, image) for view, split in (("identity", "train"), ("hflip", "train"), ("identity", "val"),
+            ("identity", "test")) for image in used(split)]  # fmt: skip
+    splits = ["train"] * (2 * len(used("train"))) + ["val"] * len(used("val")) + ["test"] * len(used("test"))
+    x_ND = np.stack([PIXELS[view][image] for view, image in rows])
+    flat = {"identity": make_store(tmp_path / "flat.zarr", x_ND)}
+    other = train(flat, make_manifest([str(LABELS[image]) for _, image in rows], splits), KINDS[kind])
+    assert other.fitted.chosen == head.fitted.chosen
+    np.testing.assert_allclose(other.logits_RNC["test"], head.logits_RNC["test"], rtol=1e-4, atol=1e-4)
+
+
+def test_balanced_accuracy_is_scikit_learns(trained: dict[str, TrainedHead]) -> None:
+    head = trained["linear"]
+    label = head.rows["test"].y_N.numpy()
+    expected = [balanced_accuracy_score(label, logits_NC.argmax(1)) for logits_NC in head.logits_RNC["test"]]
+    assert head.figures["test"]["balanced_accuracy"].value == pytest.approx(np.mean(expected))
+
+
+# --- figures over replicates
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_figures_are_mean_and_deviation_over_the_seeds(kind: str, trained: dict[str, TrainedHead]) -> None:
+    head = trained[kind]
+    label = pixels("test")[1]
+    shares = [np.mean(logits_NC.argmax(1) == label) for logits_NC in head.logits_RNC["test"]]
+    figure = head.figures["test"]["accuracy"]
+    assert len(shares) == 3 and len(set(shares)) > 1
+    assert (figure.value, figure.sd) == (pytest.approx(np.mean(shares)), pytest.approx(np.std(shares, ddof=1)))
+    assert figure.low < figure.value < figure.high
+
+
+@each_kind
+def test_every_kind_learns_the_digits_and_one_replicate_has_no_deviation(
+    settings: dict[str, Any], trained: dict[str, TrainedHead]
+) -> None:
+    head = trained[settings["kind"]]
+    assert head.figures["test"]["accuracy"].value > 0.85
+    assert head.figures["val"]["accuracy"].value == pytest.approx(max(head.fitted.history["val_score"]))
+    assert np.isnan(head.figures["test"]["accuracy"].sd) == (len(head.fitted.replicates) == 1)
+
+
+def test_few_shots_are_drawn_from_train_as_often_as_asked(
+    stores: dict[str, FeatureStore], manifest: pd.DataFrame
+) -> None:
+    """k-NN keeps its training rows, so the checkpoint says which were drawn."""
+    head = train(stores, manifest, {**KNN, "k": [1], "shots": 3, "draws": 4})
+    known = {PIXELS["identity"][image].astype(np.float16).tobytes(): LABELS[image] for image in used("train")}
+    drawn = [part["features"].numpy() for part in head.fitted.replicates]
+    assert [len(rows) for rows in drawn] == [30] * 4
+    for part in head.fitted.replicates:
+        assert np.bincount(part["labels"]).tolist() == [3] * 10
+        assert [known[row.tobytes()] for row in part["features"].numpy()] == part["labels"].tolist()
+    assert len({rows.tobytes() for rows in drawn}) == 4
+    assert head.fitted.history["draw"] == [0, 1, 2, 3]
+    assert head.fitted.chosen == {"shots": 3, "k": 1}
+    assert head.figures["test"]["accuracy"].sd > 0
+
+
+def test_what_draws_choose_differently_is_no_choice(stores: dict[str, FeatureStore], manifest: pd.DataFrame) -> None:
+    head = train(stores, manifest, {**KINDS["ridge"], "penalty": [1.0, 1e6], "shots": 5, "draws": 6})
+    each = np.array(head.fitted.history["val_score"]).reshape(6, 2)  # the larger penalty first
+    chosen = {1e6 if large >= small else 1.0 for large, small in each}
+    assert head.fitted.chosen == {"shots": 5, **({"penalty": chosen.pop()} if len(chosen) == 1 else {})}
+
+
+def test_too_few_images_for_the_shots_are_an_error(stores: dict[str, FeatureStore], manifest: pd.DataFrame) -> None:
+    with pytest.raises(UnchokeError, match="fewer training images than shots"):
+        train(stores, manifest, {**KNN, "shots": 99})
+
+
+# --- honesty
+
+
+@each_kind
+def test_the_test_split_has_no_say(
+    settings: dict[str, Any],
+    stores: dict[str, FeatureStore],
+    manifest: pd.DataFrame,
+    trained: dict[str, TrainedHead],
+) -> None:
     shuffled = manifest.copy()
     of_test = (manifest["split"] == "test").to_numpy()
     shuffled.loc[of_test, "label"] = manifest.loc[of_test, "label"].to_numpy()[::-1]
-    one, two = train_head(store, manifest, settings, CPU), train_head(store, shuffled, settings, CPU)
+    one, two = trained[settings["kind"]], train(stores, shuffled, settings)
     assert one.fitted.chosen == two.fitted.chosen
-    assert all(torch.equal(one.fitted.tensors[name], two.fitted.tensors[name]) for name in one.fitted.tensors)
-    assert one.metrics["test"] != two.metrics["test"]
+    assert same_tensors(one, two)
+    assert one.figures["test"] != two.figures["test"]
 
 
-def test_invalid_and_excluded_rows_take_no_part(store: FeatureStore, manifest: pd.DataFrame) -> None:
+def test_invalid_and_excluded_rows_take_no_part(stores: dict[str, FeatureStore], manifest: pd.DataFrame) -> None:
     marked = manifest.copy()
     marked.loc[40, "excluded"] = "vanished"
-    _, rows = split_rows(store, marked, "avg", CPU)
-    used = sorted(int(i) for part in rows.values() for i in part.image_id_N)
-    assert used == sorted(set(range(1000)) - {5, 17, 40})
+    head = train(stores, marked, KINDS["centroid"])
+    taken = sorted(int(image) for part in head.rows.values() for image in part.image_id_N)
+    assert taken == sorted(set(range(N)) - {5, 17, 40})
 
 
-def test_what_is_saved_is_what_was_found(logistic: TrainedHead, store: FeatureStore, tmp_path: Path) -> None:
-    save_head(logistic, store, LOGISTIC, tmp_path / "g", tmp_path / "h.safetensors")
+@each_kind
+def test_a_class_with_one_training_image_is_no_obstacle(settings: dict[str, Any], tmp_path: Path) -> None:
+    x_ND, y_N = clouds([30, 30, 3], 4, 0)
+    split = np.where(np.arange(63) % 3 == 0, "val", np.where(np.arange(63) % 3 == 1, "test", "train")).astype(object)
+    split[np.flatnonzero(y_N == 2)] = ["train", "val", "test"]
+    one = make_store(tmp_path / "rare.zarr", x_ND)
+    head = train({"identity": one}, make_manifest([str(y) for y in y_N], list(split)), {**settings, "k": [1]})
+    assert np.isfinite(head.logits_RNC["test"]).all()
+    assert head.figures["test"]["accuracy"].value > 0.4
+
+
+def test_more_neighbours_than_images_is_an_error(stores: dict[str, FeatureStore], manifest: pd.DataFrame) -> None:
+    with pytest.raises(UnchokeError, match=r"(?s)fewer training images than neighbours.*at least 900.*list k"):
+        train(stores, manifest, {**KNN, "k": [1, 900]})
+
+
+# --- what is saved
+
+
+@each_kind
+def test_what_is_saved_is_what_was_found(
+    settings: dict[str, Any], trained: dict[str, TrainedHead], stores: dict[str, FeatureStore], tmp_path: Path
+) -> None:
+    head = trained[settings["kind"]]
+    save_head(head, {"identity": stores["identity"]}, settings, tmp_path / "g", tmp_path / "h.safetensors")
     group = zarr.open_group(tmp_path / "g", mode="r")
-    np.testing.assert_array_equal(group["test_logits"][:], logistic.logits_NC["test"])
-    np.testing.assert_array_equal(group["test_image_id"][:], logistic.rows["test"].image_id_N)
-    np.testing.assert_array_equal(group["history/c"][:], LOGISTIC["c"])
-    assert group.attrs["unchoke"]["chosen"] == logistic.fitted.chosen
-    with safe_open(tmp_path / "h.safetensors", "pt") as file:
-        weight, bias, mean, scale = (file.get_tensor(name) for name in ("weight", "bias", "mean", "scale"))
-    logits = (logistic.rows["test"].x_ND - mean) / scale @ weight.T + bias
-    np.testing.assert_allclose(logits, logistic.logits_NC["test"], rtol=1e-4, atol=1e-4)
+    facts: Any = group.attrs["unchoke"]
+    for split in ("val", "test"):
+        np.testing.assert_array_equal(group[f"{split}_logits"][:], head.logits_RNC[split])
+        np.testing.assert_array_equal(group[f"{split}_image_id"][:], used(split))
+        np.testing.assert_array_equal(group[f"{split}_label"][:], LABELS[used(split)])
+        assert facts["metrics"][split]["accuracy"]["value"] == head.figures[split]["accuracy"].value
+    for name, curve in head.fitted.curves.items():
+        np.testing.assert_array_equal(group[f"curves/{name}"][:], curve)
+    assert facts["chosen"] == head.fitted.chosen and facts["history"] == head.fitted.history
+    assert facts["images"] == {split: len(used(split)) for split in ("train", "val", "test")}
+    assert facts["features_sha256"] == {"identity": sha256_bytes(seal_file(stores["identity"].path).read_bytes())}
+    assert facts["checkpoint_sha256"] == sha256_bytes((tmp_path / "h.safetensors").read_bytes())
+    assert (facts["version"], facts["replicates"]) == (versions.HEADS, len(head.fitted.replicates))
 
 
-def test_saving_twice_gives_the_same_bytes(store: FeatureStore, manifest: pd.DataFrame, tmp_path: Path) -> None:
-    def saved() -> dict[Path, bytes]:
-        save_head(
-            train_head(store, manifest, LOGISTIC, CPU), store, LOGISTIC, tmp_path / "g", tmp_path / "h.safetensors"
-        )
+def test_what_is_unknown_is_saved_as_null(
+    stores: dict[str, FeatureStore], manifest: pd.DataFrame, tmp_path: Path
+) -> None:
+    given = {"optimizer": "sgd", "learning_rates": [0.01, 1e38], "weight_decays": [0.0], "seeds": [0], "epochs": 1}
+    settings = Linear(kind="linear", **given).model_dump()
+    head = train(stores, manifest, settings)
+    save_head(head, {"identity": stores["identity"]}, settings, tmp_path / "g", tmp_path / "h.safetensors")
+    facts = json.loads((tmp_path / "g/zarr.json").read_text())["attributes"]["unchoke"]
+    assert facts["history"]["val_score"][1] is None and facts["history"]["val_score"][0] > 0
+    assert facts["metrics"]["test"]["accuracy"]["sd"] is None
+
+
+def test_the_logistic_checkpoint_is_a_matrix_and_an_intercept(
+    trained: dict[str, TrainedHead], stores: dict[str, FeatureStore], tmp_path: Path
+) -> None:
+    head = trained["logistic"]
+    save_head(head, {"identity": stores["identity"]}, LOGISTIC, tmp_path / "g", tmp_path / "h.safetensors")
+    with safe_open(tmp_path / "h.safetensors", "np") as file:
+        weight, bias, mean, scale = (file.get_tensor(f"0.{name}") for name in ("weight", "bias", "mean", "scale"))
+    logits = (pixels("test")[0] - mean) / scale @ weight.T + bias
+    np.testing.assert_allclose(logits, head.logits_RNC["test"][0], rtol=1e-4, atol=1e-4)
+
+
+@each_kind
+def test_saving_twice_gives_the_same_bytes(
+    settings: dict[str, Any],
+    trained: dict[str, TrainedHead],
+    stores: dict[str, FeatureStore],
+    manifest: pd.DataFrame,
+    tmp_path: Path,
+) -> None:
+    def saved(head: TrainedHead) -> dict[Path, bytes]:
+        save_head(head, {"identity": stores["identity"]}, settings, tmp_path / "g", tmp_path / "h.safetensors")
         return {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
 
-    assert saved() == saved()
+    assert saved(trained[settings["kind"]]) == saved(train(stores, manifest, settings))
 
 
-def test_more_neighbours_than_images_is_an_error(store: FeatureStore, manifest: pd.DataFrame) -> None:
-    with pytest.raises(UnchokeError, match="fewer training images than neighbours"):
-        train_head(store, manifest, {**KNN, "k": [900]}, CPU)
+def test_a_run_says_how_long_and_on_what(trained: dict[str, TrainedHead], tmp_path: Path) -> None:
+    save_run(tmp_path / "run.json", trained["ridge"], CPU)
+    run = read_json(tmp_path / "run.json")
+    assert run["seconds"] > 0
+    assert (run["environment"]["device"], run["environment"]["torch"]) == ("cpu", torch.__version__.split("+")[0])
 
 
-def test_features_of_other_images_are_refused(store: FeatureStore, manifest: pd.DataFrame) -> None:
-    with pytest.raises(UnchokeError, match="1000 rows of features, 999 images"):
-        train_head(store, manifest.head(999), LOGISTIC, CPU)
-
-
-@pytest.mark.parametrize("settings", [LOGISTIC, KNN], ids=["logistic", "knn"])
-def test_the_stage_keeps_its_output_while_its_version_stays(
-    store: FeatureStore, manifest: pd.DataFrame, settings: dict
+def test_the_command_trains_saves_and_clears_its_drafts(
+    stores: dict[str, FeatureStore], manifest: pd.DataFrame, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:
-    head = train_head(store, manifest, settings, CPU)
-    chosen, accuracy = GOLDEN[versions.HEADS][settings["kind"]]
-    assert list(head.fitted.chosen.values()) == [chosen]
-    assert head.metrics["test"]["accuracy"] == pytest.approx(accuracy, abs=0.002)
+    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.setattr(members, "DRAFT_EVERY_S", 0)
+    table = manifest.assign(path="", size_bytes=0, mtime_ns=0)
+    columns = ["image_id", "path", "label", "split", "group", "size_bytes", "mtime_ns", "excluded"]
+    table[columns].to_csv(tmp_path / "manifest.csv", index=False)
+    seen = []
+    replace = shutil.rmtree
+    monkeypatch.setattr(
+        shutil, "rmtree", lambda path, **more: (seen.extend(Path(path).glob("*")), replace(path, **more))
+    )
+    flags = {"settings": json.dumps(KINDS["linear"]), "resamples": "50", "device": "cpu", "threads": "1"}
+    flags |= {"manifest": tmp_path / "manifest.csv", "stores": stores["identity"].path, "group": tmp_path / "g"}
+    flags |= {"checkpoint": tmp_path / "h.safetensors", "run": tmp_path / "run.json"}
+    threads = torch.get_num_threads()
+    import_module("train_head").main([word for name, value in flags.items() for word in (f"--{name}", str(value))])
+    torch.set_num_threads(threads)
+    assert "chosen {'learning_rate': " in capsys.readouterr().out
+    assert [path.name for path in seen] == ["0.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["g", "h.safetensors", "manifest.csv", "run.json"]
+
+
+# --- stable while the version stays
+
+
+def test_every_kind_of_head_is_tested() -> None:
+    models = get_args(get_args(Kind)[0])
+    assert set(KINDS) == {get_args(model.model_fields["kind"].annotation)[0] for model in models}
+
+
+@each_kind
+def test_the_stage_keeps_its_output_while_its_version_stays(
+    settings: dict[str, Any], trained: dict[str, TrainedHead]
+) -> None:
+    head = trained[settings["kind"]]
+    chosen, accuracy, loss = GOLDEN[versions.HEADS][settings["kind"]]
+    assert next(iter(head.fitted.chosen.values())) == chosen
+    assert head.figures["test"]["accuracy"].value == pytest.approx(accuracy, abs=0.002)
+    logits = torch.from_numpy(head.logits_RNC["test"]).double()
+    label = head.rows["test"].y_N.expand(len(logits), -1)
+    assert float(torch.nn.functional.cross_entropy(logits.transpose(1, 2), label)) == pytest.approx(loss, rel=2e-3)

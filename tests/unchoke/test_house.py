@@ -46,7 +46,7 @@ def test_every_stage_is_called_by_a_rule():
 @pytest.mark.parametrize("path", COMMANDS, ids=name_of)
 def test_a_command_is_short_and_says_what_it_does(path):
     tree = ast.parse(path.read_text())
-    assert lines(path) <= 40
+    assert lines(path) <= 45
     assert ast.get_docstring(tree)
 
 

@@ -15,7 +15,7 @@ LAYERS = [
     {"names", "errors", "versions"},
     {"chunks", "splits", "metrics", "evaluation", "hashing"},
     {
-        *("sources", "tables", "files", "images", "views", "stores", "zarr_files"),
+        *("sources", "tables", "files", "images", "pictures", "views", "stores", "zarr_files"),
         *("encoders", "pools", "devices", "provenance", "commands", "lease", "limits", "memory", "worker", "client"),
     },
     {
@@ -30,8 +30,11 @@ LAYERS = [
         "heads",
         "members",
         "checkpoints",
+        "prediction",
+        "comparisons",
         "database",
         "leaderboard",
+        "report",
     },
 ]
 GROUND, PURE = LAYERS[:2]

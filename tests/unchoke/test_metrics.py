@@ -98,3 +98,11 @@ def test_every_confidence_has_a_bin_that_holds_it(confidence):
 
 def test_softmax_of_large_logits_is_finite() -> None:
     np.testing.assert_allclose(metrics.softmax(np.array([[1e4, 0.0], [-1e4, -1e4]])), [[1, 0], [0.5, 0.5]])
+
+
+def test_auroc_of_two_classes_among_three_is_the_mean_of_both() -> None:
+    rng = np.random.default_rng(0)
+    label_N = rng.integers(0, 2, 100)
+    probability_NC = metrics.softmax(rng.normal(size=(100, 3)) + 1.2 * np.eye(3)[label_N])
+    each = [sklearn_metrics.roc_auc_score(label_N == place, probability_NC[:, place]) for place in (0, 1)]
+    assert metrics.auroc(label_N, probability_NC)[0] == pytest.approx(np.mean(each))

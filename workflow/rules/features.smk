@@ -73,9 +73,7 @@ rule seal_features:
 
 rule verify:
     input:
-        metadata=expand(
-            "<results>/features/{store}.zarr/zarr.json", store=STORES
-        ),
+        metadata=expand("<results>/features/{store}.zarr/zarr.json", store=STORES),
     log:
         "<logs>/verify.log",
     conda:

@@ -6,7 +6,7 @@ rule train_head:
     input:
         unpack(head_stores),
         manifest="<results>/manifest.csv",
-        quarantine="<results>/quarantine.json",
+        quarantine="<results>/quarantine/{encoder}.json",
     output:
         metadata=update("<results>/heads/{encoder}.zarr/{head}/zarr.json"),
         checkpoint=update("<results>/checkpoints/{encoder}/{head}.safetensors"),

@@ -158,9 +158,53 @@ def planned_vram_mb(wildcards, input):
 
 
 def head_mem_mb(wildcards, input):
-    """Memory of the machine for one head, MB: all features thrice as float32, and torch."""
+    """Memory of the machine for one head, MB: all features thrice as they are computed with, and torch."""
     settings = config["heads"][wildcards.head]
     seal = json.loads(Path(input.seals[0]).read_text())
     views = max(len(settings["train_views"]), len(settings["test_views"]))
     values = seal["images"] * seal["widths"][settings["pool"]] * views
-    return 2000 + 3 * 4 * values // 2**20
+    size = 8 if settings.get("precision") == "float64" else 4
+    return 2000 + 3 * size * values // 2**20
+
+
+def first_store(wildcards):
+    """Metadata and seal of an encoder's features in the first of its views."""
+    view = config["encoders"][wildcards.encoder]["views"][0]
+    store = f"<results>/features/{store_name(wildcards.encoder, view)}"
+    return {"metadata": f"{store}.zarr/zarr.json", "seal": f"{store}.sealed.json"}
+
+
+def report_entry(path, category, label, **place):
+    """A file of the report with its caption, workflow/report/<name>.rst, and its place in the menu."""
+    caption = f"../report/{Path(path).stem}.rst"
+    return report(
+        f"<results>/report/{path}",
+        caption=caption,
+        category=category,
+        labels={"shown": label},
+        **place,
+    )
+
+
+def head_entry(name, label):
+    """A figure of a head for the report."""
+    return report_entry(
+        f"{{encoder}}/{{head}}/{name}",
+        "2 Heads",
+        label,
+        subcategory="{encoder} · {head}",
+    )
+
+
+def report_files(wildcards):
+    """Every figure and table of the report."""
+    heads = [
+        f"{encoder}/{head}/{figure}.png"
+        for head, settings in config["heads"].items()
+        for encoder in settings["encoders"] or config["encoders"]
+        for figure in ("settings", "confusion", "reliability", "mistakes")
+    ]
+    maps = [f"{encoder}/embedding.png" for encoder in config["encoders"]]
+    pages = ("leaderboard", "quarantine", "durations")
+    both = [f"{page}.{kind}" for page in pages for kind in ("png", "html")]
+    return [f"<results>/report/{file}" for file in (*both, *heads, *maps)]

@@ -1,13 +1,11 @@
-# in:   <results>/manifest.csv, the seals of all encoders
-# out:  <results>/quarantine.csv, and quarantine.json where few enough images are in it
+# in:   <results>/manifest.csv, the seals of all stores
+# out:  <results>/quarantine.csv; for each encoder quarantine/<encoder>.csv, and its .json where it lists few enough images
 
 
 rule list_quarantine:
     input:
         manifest="<results>/manifest.csv",
-        seals=expand(
-            "<results>/features/{store}.sealed.json", store=STORES
-        ),
+        seals=expand("<results>/features/{store}.sealed.json", store=STORES),
     output:
         "<results>/quarantine.csv",
     log:
@@ -23,14 +21,25 @@ rule list_quarantine:
         " --seals {input.seals:q} --quarantine {output:q} 2>&1 | tee {log:q}"
 
 
+# An encoder's heads wait for its own list alone: another encoder, or a view, is no reason to train them again.
+use rule list_quarantine as list_encoder_quarantine with:
+    input:
+        manifest="<results>/manifest.csv",
+        seals=["<results>/features/{encoder}.sealed.json"],
+    output:
+        "<results>/quarantine/{encoder}.csv",
+    log:
+        "<logs>/list_quarantine/{encoder}.log",
+
+
 rule check_quarantine:
     input:
         manifest="<results>/manifest.csv",
-        quarantine="<results>/quarantine.csv",
+        quarantine="<results>/quarantine/{encoder}.csv",
     output:
-        "<results>/quarantine.json",
+        "<results>/quarantine/{encoder}.json",
     log:
-        "<logs>/check_quarantine.log",
+        "<logs>/check_quarantine/{encoder}.log",
     conda:
         "../../environment.yml"
     resources:

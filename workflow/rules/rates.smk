@@ -4,12 +4,8 @@
 
 rule summarise_rates:
     input:
-        metadata=expand(
-            "<results>/features/{store}.zarr/zarr.json", store=STORES
-        ),
-        seals=expand(
-            "<results>/features/{store}.sealed.json", store=STORES
-        ),
+        metadata=expand("<results>/features/{store}.zarr/zarr.json", store=STORES),
+        seals=expand("<results>/features/{store}.sealed.json", store=STORES),
     output:
         "<results>/rates.csv",
     log:

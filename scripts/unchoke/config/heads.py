@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from unchoke.config.base import Section
 from unchoke.config.encoders import Pool
@@ -38,6 +38,12 @@ class HeadSection(Section):
     draws: int = Field(1, ge=1)
     """Few-shot: how many times they are drawn; figures are then means over the draws."""
 
+    @model_validator(mode="after")
+    def _draws_need_shots(self) -> "HeadSection":
+        if self.draws > 1 and self.shots is None:
+            raise ValueError("draws has no meaning without shots: give shots, the images of each class to draw")
+        return self
+
 
 class Logistic(HeadSection):
     """Multinomial logistic regression, L-BFGS along a path of C, chosen on validation."""
@@ -65,6 +71,12 @@ class Logistic(HeadSection):
 
     precision: Literal["float32", "float64"] = "float32"
     """Arithmetic of the products; tolerances below 1e-6 need float64."""
+
+    @model_validator(mode="after")
+    def _shots_are_not_refitted(self) -> "Logistic":
+        if self.refit and self.shots is not None:
+            raise ValueError("refit would train on all of val, not on shots of each class: set refit to false")
+        return self
 
 
 class Knn(HeadSection):

@@ -14,7 +14,8 @@ def dinov2_linear() -> dict[str, Any]:
     SGD with momentum 0.9, no weight decay, cosine schedule, 13 learning rates at once on the same batches, the best on
     val kept. Its 12,500 steps (10 epochs of 1,250) of 1,024 images (8 processes of 128) are kept, and so are its rates,
     which it gives for 256 images a step and scales by batch / 256. The features are not standardised there. Its code
-    also tries one and four blocks, with and without the mean of the patches; here a pool is chosen by `pool`.
+    also tries one and four blocks, with and without the mean of the patches; here a pool is chosen by `pool`. Its
+    images are augmented anew at every step; here they are cached, in the views that `train_views` names.
     """
     rates = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1]
     return {
@@ -36,7 +37,7 @@ def dinov2_logistic() -> dict[str, Any]:
     """Logistic regression of DINOv2 and DINOv3 (arXiv:2304.07193; dinov2/eval/log_regression.py of its code).
 
     45 values of C, 10 ** linspace(-6, 5); L-BFGS in float64 to a tolerance of 1e-12 or 1,000 iterations; the best on
-    val is fitted anew on train and val. The features are not standardised there.
+    val is fitted anew on train and val, as there where a set to choose on is given. The features are not standardised.
     """
     return {
         "kind": "logistic",
@@ -54,7 +55,8 @@ def eva_linear() -> dict[str, Any]:
     """Linear probe of kaiko-ai/eva's pathology leaderboard (Gatopoulos et al. 2024; its configs of offline probes).
 
     AdamW at 3e-4, batches of 256, 12,500 steps with a cosine schedule, five runs of different seeds, each with the
-    weights that had the best balanced accuracy on val. eva also stops early when val has not improved for long.
+    weights that had the best balanced accuracy on val. eva also stops early when val has not improved for long, and
+    draws the first weights as torch.nn.Linear does; its older configs of PCam have SGD.
     """
     return {
         "kind": "linear",
@@ -95,10 +97,12 @@ def expand_preset(value: Any) -> Any:
     if not isinstance(value, dict) or "preset" not in value:
         return value
     name = value["preset"]
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"unknown preset '{name}': {suggestion(str(name), PRESETS)}")
     given = {key: setting for key, setting in value.items() if key != "preset"}
     settings = PRESETS[name]()
     if given.get("kind", settings["kind"]) != settings["kind"]:
         raise ValueError(f"preset '{name}' is of kind '{settings['kind']}', not '{given['kind']}'")
+    if "epochs" in given and "steps" not in given:
+        settings.pop("steps", None)  # or they would go before the epochs that were asked for
     return {**settings, **given}

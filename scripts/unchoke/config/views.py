@@ -11,7 +11,7 @@ PATTERN = r"^(crop|colour)_\d+$"
 
 
 def _known(name: str) -> str:
-    if name not in TURNS and not re.match(PATTERN, name):
+    if name not in TURNS and not re.fullmatch(PATTERN, name, re.ASCII):
         raise ValueError(f"unknown view '{name}': {suggestion(name, [*TURNS, 'crop_0', 'colour_0'])}")
     return name
 

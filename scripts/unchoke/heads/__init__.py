@@ -42,6 +42,8 @@ class Fitted:
     """One entry for each setting that was tried."""
     curves: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """Over time, for heads that are trained in epochs: (epochs, settings, seeds)."""
+    before_refit: list[dict[str, torch.Tensor]] | None = None
+    """What was fitted on train alone, where `replicates` have seen val too; figures of val are of these."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,13 @@ def train_head(
     interrupted fit has done so far. Rows that are excluded in the manifest or invalid in the store take no part.
     """
     started = time.perf_counter()
+    if device.type == "mps":
+        device = torch.device("cpu")  # sums are in float64, which mps does not have
     kind = kind_of(settings)
     classes, rows = split_rows(features, manifest, settings, device)
     fitted = _fit_draws(kind, rows, classes, settings, device, drafts)
-    logits = {split: predict(fitted.replicates, settings, rows[split], device) for split in ("val", "test")}
+    heads = {"val": fitted.before_refit or fitted.replicates, "test": fitted.replicates}
+    logits = {split: predict(heads[split], settings, rows[split], device) for split in heads}
     figures = {
         split: evaluate(rows[split].y_N.cpu().numpy(), logits[split], rows[split].group_N, bootstrap)
         for split in logits
@@ -113,7 +118,10 @@ def _fit_draws(
             history.setdefault(name, []).extend(values)
     same = {name: value for name, value in fits[0].chosen.items() if all(fit.chosen[name] == value for fit in fits)}
     chosen = {"shots": settings["shots"], **same}
-    return Fitted([replicate for fit in fits for replicate in fit.replicates], chosen, history)
+    before = [replicate for fit in fits for replicate in fit.before_refit or []]
+    return Fitted(
+        [replicate for fit in fits for replicate in fit.replicates], chosen, history, before_refit=before or None
+    )
 
 
 def predict(
@@ -152,8 +160,8 @@ def save_head(
     facts |= {
         "chosen": head.fitted.chosen,
         "history": {name: [_known(value) for value in values] for name, values in head.fitted.history.items()},
-        "metrics": {split: _plain(figures) for split, figures in head.figures.items()},
-        "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()},
+        "metrics": {split: plain_figures(figures) for split, figures in head.figures.items()},
+        "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()} | _drawn(head, settings),
         "replicates": len(head.fitted.replicates),
         "checkpoint_sha256": sha256_bytes(data),
     }
@@ -167,13 +175,18 @@ def save_head(
     place_group(results.contents(), group)
 
 
-def _plain(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
+def plain_figures(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
     """Figures as JSON has them: null for what is not known."""
     return {name: {key: _known(value) for key, value in asdict(figure).items()} for name, figure in figures.items()}
 
 
 def _known(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _drawn(head: TrainedHead, settings: dict[str, Any]) -> dict[str, int]:
+    """How many images a few-shot head was trained on."""
+    return {} if settings["shots"] is None else {"train": settings["shots"] * len(head.classes)}
 
 
 def save_run(path: Path, head: TrainedHead, device: torch.device) -> None:

@@ -1,4 +1,7 @@
-"""Nearest class centroid (Tibshirani et al. 2002 without shrinkage; SimpleShot, arXiv:1911.04623, for few shots)."""
+"""Nearest class centroid of standardised features, by Euclidean distance or by cosine.
+
+SimpleShot (arXiv:1911.04623) does so for few shots, on centred rows of length 1.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from unchoke.heads import Fitted
 from unchoke.heads.rows import Rows, best, moments, score
 
 DISTANCES = ("cosine", "euclidean")
+_BLOCK = 4096  # rows at once
 
 
 def fit(
@@ -48,6 +52,8 @@ def _prepared(tensors: dict[str, torch.Tensor], x_ND: torch.Tensor) -> torch.Ten
 
 def _centroids(x_ND: torch.Tensor, y_N: torch.Tensor, n_classes: int) -> torch.Tensor:
     sums_CD = torch.zeros(n_classes, x_ND.shape[1], dtype=torch.float64, device=x_ND.device)
-    sums_CD.index_add_(0, y_N, x_ND.double())
+    for start in range(0, len(y_N), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        sums_CD.index_add_(0, y_N[rows], x_ND[rows].double())
     counts_C = torch.bincount(y_N, minlength=n_classes).clamp_min(1)
     return (sums_CD / counts_C[:, None]).float()

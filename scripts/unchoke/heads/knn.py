@@ -28,9 +28,10 @@ def fit(
             do=f"take what is above {len(train.x_ND)} out of the head's list k",
         )
     tensors = {"features": train.x_ND.half(), "labels": train.labels(), "n_classes": torch.tensor(n_classes)}
+    cosine_NK, label_NK = _neighbours(tensors, val.x_ND, ks[-1], device)  # nearest first: the first k are those of k
     scores = []
     for k in ks:
-        logits_NC = predict({**tensors, "k": torch.tensor(k)}, settings, val.x_ND, device)
+        logits_NC = _votes(cosine_NK[:, :k], label_NK[:, :k], n_classes, settings["temperature"])
         scores.append(float(score(logits_NC, val, settings["choose_by"])))
     k = ks[best(scores, "knn")]
     return Fitted([{**tensors, "k": torch.tensor(k)}], {"k": k}, {"k": ks, "val_score": scores})
@@ -40,12 +41,24 @@ def predict(
     tensors: dict[str, torch.Tensor], settings: dict[str, Any], x_ND: torch.Tensor, device: torch.device
 ) -> torch.Tensor:
     """Logarithms of the shares of the vote, float32 (N, C); a class without a vote has log(1e-12)."""
+    cosine_NK, label_NK = _neighbours(tensors, x_ND, int(tensors["k"]), device)
+    return _votes(cosine_NK, label_NK, int(tensors["n_classes"]), settings["temperature"])
+
+
+def _neighbours(
+    tensors: dict[str, torch.Tensor], x_ND: torch.Tensor, k: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosine and label of the k nearest rows of train, nearest first: float32 and int64 (N, K)."""
     known_ND = torch.nn.functional.normalize(tensors["features"].to(device).float(), dim=1)
-    label_N, n_classes = tensors["labels"].to(device), int(tensors["n_classes"])
-    blocks = []
-    for block_BD in torch.nn.functional.normalize(x_ND.float(), dim=1).split(_BLOCK):  # type: ignore[no-untyped-call]
-        cosine_BK, place_BK = (block_BD @ known_ND.T).topk(int(tensors["k"]), dim=1)
-        weight_BK = torch.softmax(cosine_BK / settings["temperature"], 1)
-        vote_BC = torch.zeros(len(block_BD), n_classes, device=device)
-        blocks.append(vote_BC.scatter_add_(1, label_N[place_BK], weight_BK))
-    return torch.cat(blocks).clamp_min(1e-12).log()
+    label_N, nearest = tensors["labels"].to(device), []
+    for start in range(0, len(x_ND), _BLOCK):
+        block_BD = torch.nn.functional.normalize(x_ND[start : start + _BLOCK].float(), dim=1)
+        nearest.append((block_BD @ known_ND.T).topk(k, dim=1))
+    cosine_NK, place_NK = (torch.cat(parts) for parts in zip(*nearest, strict=True))
+    return cosine_NK, label_N[place_NK]
+
+
+def _votes(cosine_NK: torch.Tensor, label_NK: torch.Tensor, n_classes: int, temperature: float) -> torch.Tensor:
+    weight_NK = torch.softmax(cosine_NK / temperature, 1)
+    vote_NC = torch.zeros(len(weight_NK), n_classes, device=weight_NK.device)
+    return vote_NC.scatter_add_(1, label_NK, weight_NK).clamp_min(1e-12).log()

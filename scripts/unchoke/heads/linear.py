@@ -28,11 +28,10 @@ def predict(
 
 
 def logits_of(parameters: Parameters, x_SBD: torch.Tensor) -> torch.Tensor:
-    """Logits (S, B, L, C) of S seeds, each with rows of its own, and L settings."""
-    weight_SDLC, bias_S1LC = parameters["weight"], parameters["bias"]
-    seeds, width, settings, classes = weight_SDLC.shape
-    product = torch.bmm(x_SBD, weight_SDLC.reshape(seeds, width, settings * classes))
-    return product.view(seeds, -1, settings, classes) + bias_S1LC
+    """Logits (S, L, C, B) of S seeds, each with rows of its own, and L settings."""
+    weight_SLCD, bias_SLC1 = parameters["weight"], parameters["bias"]
+    product = torch.bmm(weight_SLCD.flatten(1, 2), x_SBD.transpose(1, 2))
+    return product.view(*weight_SLCD.shape[:3], -1) + bias_SLC1
 
 
 def _first_parameters(

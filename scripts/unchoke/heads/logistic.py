@@ -5,9 +5,9 @@
 by L-BFGS from the solution of the C before, smallest first; the intercept b is not penalised.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +15,42 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 
 from unchoke.heads import Fitted
+from unchoke.heads.products import single_products
 from unchoke.heads.rows import Rows, best, class_weights, moments, score
+
+_BLOCK = 1024  # rows
 
 
 def fit(
     train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
 ) -> Fitted:
     """Fit every C of the settings; of those with the best score on val the smallest is kept."""
+    with single_products() as threads, ThreadPoolExecutor(threads) as pool:
+        return _fit_path(train, val, n_classes, settings, device, pool)
+
+
+def _fit_path(
+    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, pool: Executor
+) -> Fitted:
     history: dict[str, list[Any]] = {name: [] for name in ("c", "iterations", "gradient", "loss", "val_score")}
     candidates = []
-    problem = _Problem(train, n_classes, settings)
+    problem = _Problem(train, n_classes, settings, pool)
     for c in sorted(settings["c"]):
-        found = problem.solve(c)
+        stop = problem.solve(c)
         candidates.append(problem.tensors())
         value = float(score(predict(candidates[-1], settings, val.x_ND, device), val, settings["choose_by"]))
-        for name, entry in zip(history, (c, *found, value), strict=True):
+        for name, entry in zip(history, (c, *stop, value), strict=True):
             history[name].append(entry)
     place = best(history["val_score"], "logistic")
-    tensors, c = candidates[place], history["c"][place]
-    if settings["refit"]:
-        problem = _Problem(_joined(train, val), n_classes, settings, start=problem.theta)
-        problem.solve(c)
-        tensors = problem.tensors()
-    return Fitted([tensors], {"c": c}, history)
+    found, c = candidates[place], history["c"][place]
+    if not settings["refit"]:
+        return Fitted([found], {"c": c}, history)
+    del problem  # its copy of the features
+    problem = _Problem(_joined(train, val), n_classes, settings, pool)
+    problem.solve(c)
+    return Fitted([problem.tensors()], {"c": c}, history, before_refit=[found])
 
 
 def predict(
@@ -59,43 +69,42 @@ def _joined(train: Rows, val: Rows) -> Rows:
 
 
 class _Problem:
-    """The loss on some rows, and where its minimisation stands.
-
-    The minimiser works on weights in the basis of the eigenvectors of the features' covariance, each divided by the
-    square root of the curvature that the loss has there: L-BFGS needs a fraction of the steps, for the same minimum.
-    """
+    """The loss on some rows, and where its minimisation stands."""
 
     def __init__(
-        self, train: Rows, n_classes: int, settings: dict[str, Any], start: NDArray[np.float64] | None = None
+        self,
+        train: Rows,
+        n_classes: int,
+        settings: dict[str, Any],
+        pool: Executor,
     ) -> None:
-        self.settings, self.n_classes = settings, n_classes
+        self.settings, self.n_classes, self.pool = settings, n_classes, pool
         dtype = getattr(torch, settings["precision"])
         self.mean_D, self.scale_D = moments(train.x_ND, settings["standardize"])
-        self.x_ND = ((train.x_ND.float() - self.mean_D) / self.scale_D).to(dtype)
-        self.x_ND = torch.cat([self.x_ND, torch.ones_like(self.x_ND[:, :1])], 1)  # its weight is the intercept
-        y_N = train.labels()
-        weight_N = class_weights(y_N, n_classes, settings["class_weights"])[y_N].double()
+        rows, width = train.x_ND.shape
+        self.x_ND = torch.ones(
+            (rows, width + 1), dtype=dtype, device=train.x_ND.device
+        )  # the last one's: the intercept
+        for start in range(0, rows, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            self.x_ND[part, :-1] = (train.x_ND[part].float() - self.mean_D) / self.scale_D
+        self.y_N = train.labels()
+        weight_N = class_weights(self.y_N, n_classes, settings["class_weights"])[self.y_N].double()
         self.share_N = weight_N / weight_N.sum()
-        self.one_hot_CN = torch.nn.functional.one_hot(y_N, n_classes).T.to(self.x_ND)
-        self.theta = np.zeros(n_classes * self.x_ND.shape[1]) if start is None else start
+        self.theta = np.zeros(n_classes * self.x_ND.shape[1])
 
     def solve(self, c: float) -> tuple[int, float, float]:
         """Go to the minimum for `c` from where we are: iterations, largest entry of the gradient there, loss."""
         penalty = 1 / (c * len(self.x_ND))
-        with threadpool_limits(1, "blas"), torch_threads(_worthwhile_threads(self.theta.size * len(self.x_ND))):
-            result = minimize(
-                self._loss_and_gradient,
-                self.theta,
-                args=(penalty,),
-                jac=True,
-                method="L-BFGS-B",
-                options={
-                    "maxiter": self.settings["max_iterations"],
-                    "gtol": self.settings["tolerance"],
-                    "ftol": 0,
-                    "maxls": 50,
-                },
-            )
+        most, tolerance = self.settings["max_iterations"], self.settings["tolerance"]
+        result = minimize(
+            self._loss_and_gradient,
+            self.theta,
+            args=(penalty,),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": most, "gtol": tolerance, "ftol": 0},
+        )
         self.theta = result.x
         return int(result.nit), float(np.abs(result.jac).max()), float(result.fun)
 
@@ -108,30 +117,26 @@ class _Problem:
     def _loss_and_gradient(self, theta: NDArray[np.float64], penalty: float) -> tuple[float, NDArray[np.float64]]:
         """Products as the settings say, sums in float64, or the line search would end in their noise.
 
+        Rows go in blocks that stay in the processor's cache between the two products: memory is read once, not twice.
         Classes come first: with 10 of them on 1,280 features torch multiplies three times as fast as with classes last.
         """
         weight_CD = torch.from_numpy(theta).to(self.x_ND).view(self.n_classes, -1)
-        logits_CN = (weight_CD @ self.x_ND.T).double()
-        log_sum_N = logits_CN.logsumexp(0)
-        loss = ((log_sum_N - (logits_CN * self.one_hot_CN).sum(0)) * self.share_N).sum()
-        loss += 0.5 * penalty * weight_CD[:, :-1].square().sum()
-        error_CN = ((logits_CN - log_sum_N).exp_() - self.one_hot_CN).mul_(self.share_N)
-        gradient_CD = error_CN.to(self.x_ND) @ self.x_ND
-        gradient_CD[:, :-1] += penalty * weight_CD[:, :-1]
-        return float(loss), gradient_CD.double().cpu().numpy().ravel()
+        loss = 0.5 * penalty * weight_CD[:, :-1].double().square().sum()
+        gradient_CD = penalty * weight_CD.double()
+        gradient_CD[:, -1] = 0
+        starts = range(0, len(self.x_ND), _BLOCK)
+        for part, part_CD in self.pool.map(partial(self._block, weight_CD), starts):
+            loss += part
+            gradient_CD += part_CD
+        return float(loss), gradient_CD.cpu().numpy().ravel()
 
-
-def _worthwhile_threads(products: int) -> int:
-    """One where a step takes milliseconds: a second thread gains 15 %, and waits where another process has its core."""
-    return 1 if products < 2e9 else torch.get_num_threads()
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Let torch compute with `count` threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def _block(self, weight_CD: torch.Tensor, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What a block of rows adds to loss and gradient, less the penalty."""
+        rows = slice(start, start + _BLOCK)
+        x_BD, share_B, y_1B = self.x_ND[rows], self.share_N[rows], self.y_N[None, rows]
+        logits_CB = (weight_CD @ x_BD.T).double()
+        log_sum_B = logits_CB.logsumexp(0)
+        loss = ((log_sum_B - logits_CB.gather(0, y_1B)[0]) * share_B).sum()
+        error_CB = (logits_CB - log_sum_B).exp_().mul_(share_B)
+        error_CB.scatter_add_(0, y_1B, -share_B[None])
+        return loss, error_CB.to(x_BD) @ x_BD

@@ -28,12 +28,11 @@ def predict(
 
 
 def logits_of(parameters: Parameters, x_SBD: torch.Tensor) -> torch.Tensor:
-    """Logits (S, B, L, C) of S seeds, each with rows of its own, and L settings."""
-    first_SDLH, second_SHLC = parameters["hidden_weight"], parameters["weight"]
-    seeds, width, settings, hidden = first_SDLH.shape
-    product = torch.bmm(x_SBD, first_SDLH.reshape(seeds, width, settings * hidden))
-    hidden_SBLH = torch.relu(product.view(seeds, -1, settings, hidden) + parameters["hidden_bias"])
-    return torch.einsum("sblh,shlc->sblc", hidden_SBLH, second_SHLC) + parameters["bias"]
+    """Logits (S, L, C, B) of S seeds, each with rows of its own, and L settings."""
+    first_SLHD, second_SLCH = parameters["hidden_weight"], parameters["weight"]
+    product = torch.bmm(first_SLHD.flatten(1, 2), x_SBD.transpose(1, 2))
+    hidden_SLHB = torch.relu(product.view(*first_SLHD.shape[:3], -1) + parameters["hidden_bias"])
+    return second_SLCH @ hidden_SLHB + parameters["bias"]
 
 
 def _first_parameters(

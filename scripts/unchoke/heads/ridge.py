@@ -6,12 +6,14 @@ The features are read once, a block of rows at a time, into the Gram matrix of f
 then give the solution of any penalty for one product. The intercept b is not penalised.
 """
 
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from unchoke.heads import Fitted
+from unchoke.heads.products import single_products
 from unchoke.heads.rows import Rows, best, class_weights, moments, score
 
 _BLOCK = 4096  # rows at once
@@ -22,8 +24,16 @@ def fit(
     train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
 ) -> Fitted:
     """Solve for every penalty of the settings; of those with the best score on val the largest is kept."""
+    with single_products() as threads, ThreadPoolExecutor(threads) as pool:
+        return _fit_penalties(train, val, n_classes, settings, device, pool)
+
+
+def _fit_penalties(
+    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, pool: Executor
+) -> Fitted:
     mean_D, scale_D = moments(train.x_ND, settings["standardize"])
-    gram_DD, product_DC, centre_D, share_C = _moments_of(train, n_classes, settings["class_weights"], mean_D, scale_D)
+    weights = settings["class_weights"]
+    gram_DD, product_DC, centre_D, share_C = _sums(train, n_classes, weights, mean_D, scale_D, pool)
     values_D, vectors_DD = torch.linalg.eigh(gram_DD)
     rotated_DC = vectors_DD.T @ product_DC
     penalties = sorted(settings["penalty"], reverse=True)
@@ -31,7 +41,7 @@ def fit(
     for penalty in penalties:
         weight_DC = vectors_DD @ (rotated_DC / (values_D.clamp_min(0) + penalty)[:, None])
         bias_C = share_C - centre_D @ weight_DC
-        tensors = {"mean": mean_D, "scale": scale_D, "weight": weight_DC.T.float(), "bias": bias_C.float()}
+        tensors = {"mean": mean_D, "scale": scale_D, "weight": weight_DC.T.float().contiguous(), "bias": bias_C.float()}
         candidates.append(tensors)
         scores.append(float(score(predict(tensors, settings, val.x_ND, device), val, settings["choose_by"])))
     place = best(scores, "ridge")
@@ -50,29 +60,32 @@ def predict(
     return indicator_NC.clamp_min(_LEAST).log() + _LEAST * indicator_NC
 
 
-def _moments_of(
-    train: Rows, n_classes: int, weights: str, mean_D: torch.Tensor, scale_D: torch.Tensor
+def _sums(
+    train: Rows, n_classes: int, weights: str, mean_D: torch.Tensor, scale_D: torch.Tensor, pool: Executor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Of centred features and indicators: Gram matrix (D, D), product (D, C), and both centres (D,), (C,); float64.
 
-    Blocks are multiplied in float32 and added up in float64.
+    Blocks are multiplied in float32, about the mean lest it drowns what differs, and added up in float64.
     """
     y_N, width = train.labels(), train.x_ND.shape[1]
     weight_N = class_weights(y_N, n_classes, weights)[y_N]
-    gram_DD = torch.zeros(width, width, dtype=torch.float64, device=y_N.device)
-    product_DC = torch.zeros(width, n_classes, dtype=torch.float64, device=y_N.device)
-    sum_D, sum_C = torch.zeros_like(gram_DD[0]), torch.zeros_like(product_DC[0])
-    for start in range(0, len(y_N), _BLOCK):
+    shift_D = moments(train.x_ND, True)[0]
+
+    def block_sums(start: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gram matrix of a block's features with a column of ones, and their product with the indicators."""
         rows = slice(start, start + _BLOCK)
-        x_BD = (train.x_ND[rows].float() - mean_D) / scale_D
-        e_BC = torch.nn.functional.one_hot(y_N[rows], n_classes).float()
-        heavy_BD = x_BD * weight_N[rows, None]
-        gram_DD += heavy_BD.T @ x_BD
-        product_DC += heavy_BD.T @ e_BC
-        sum_D += heavy_BD.double().sum(0)
-        sum_C += (e_BC * weight_N[rows, None]).double().sum(0)
-    total = float(weight_N.double().sum())
-    centre_D, share_C = sum_D / total, sum_C / total
-    gram_DD -= total * torch.outer(centre_D, centre_D)
-    product_DC -= total * torch.outer(centre_D, share_C)
-    return gram_DD, product_DC, centre_D, share_C
+        x_BD = (train.x_ND[rows].float() - shift_D) / scale_D
+        x_BE = torch.cat([x_BD, torch.ones_like(x_BD[:, :1])], 1)
+        indicator_BC = torch.nn.functional.one_hot(y_N[rows], n_classes).float()
+        heavy_EB = (x_BE * weight_N[rows, None]).T
+        return heavy_EB @ x_BE, heavy_EB @ indicator_BC
+
+    gram_EE = torch.zeros(width + 1, width + 1, dtype=torch.float64, device=y_N.device)
+    product_EC = torch.zeros(width + 1, n_classes, dtype=torch.float64, device=y_N.device)
+    for gram, product in pool.map(block_sums, range(0, len(y_N), _BLOCK)):
+        gram_EE += gram
+        product_EC += product
+    total, centre_D, share_C = gram_EE[-1, -1], gram_EE[-1, :-1] / gram_EE[-1, -1], product_EC[-1] / gram_EE[-1, -1]
+    gram_DD = gram_EE[:-1, :-1] - total * torch.outer(centre_D, centre_D)
+    product_DC = product_EC[:-1] - total * torch.outer(centre_D, share_C)
+    return gram_DD, product_DC, centre_D + (shift_D - mean_D) / scale_D, share_C

@@ -47,6 +47,7 @@ def split_rows(
     classes = sorted(usable.loc[usable["split"] == "train", "label"].unique())
     place = {label: index for index, label in enumerate(classes)}
     views = sorted({*settings["train_views"], *settings["test_views"]})
+    _refuse_missing(views, features)
     values = {view: features[view].features(settings["pool"]) for view in views}
     rows = {}
     for split in SPLITS:
@@ -69,6 +70,17 @@ def split_rows(
 
 def _where(features: dict[str, FeatureStore]) -> str:
     return str(next(iter(features.values())).path)
+
+
+def _refuse_missing(views: list[str], features: dict[str, FeatureStore]) -> None:
+    if missing := [view for view in views if view not in features]:
+        raise UnchokeError(
+            "The head reads a view whose features are not given.",
+            found=f"views {', '.join(features)}",
+            expected=f"also {', '.join(missing)}",
+            where=_where(features),
+            do="give the stores of all views that the head is trained on or tested on",
+        )
 
 
 def _valid(features: dict[str, FeatureStore], manifest: pd.DataFrame) -> NDArray[np.bool_]:
@@ -141,7 +153,8 @@ def moments(x_ND: torch.Tensor, standardize: bool) -> tuple[torch.Tensor, torch.
     mean_D = torch.zeros(x_ND.shape[1], dtype=torch.float64, device=x_ND.device)
     square_D = mean_D.clone()
     for start in range(0, len(x_ND), _BLOCK):
-        mean_D += x_ND[start : start + _BLOCK].double().sum(0) / len(x_ND)
+        mean_D += x_ND[start : start + _BLOCK].double().sum(0)
+    mean_D /= len(x_ND)  # once, so that the mean of a constant is that constant and its deviation 0
     for start in range(0, len(x_ND), _BLOCK):
         square_D += (x_ND[start : start + _BLOCK].double() - mean_D).square_().sum(0)
     deviation_D = (square_D / len(x_ND)).sqrt()
@@ -166,15 +179,26 @@ def average_views(logits: torch.Tensor, views: int) -> torch.Tensor:
 
 def score(logits: torch.Tensor, rows: Rows, figure: str) -> torch.Tensor:
     """Accuracy, or balanced accuracy, of logits (…, V·N, C): float64 (…); NaN where a logit is not finite."""
-    averaged = average_views(logits, rows.views)
-    right = (averaged.argmax(-1) == rows.y_N).double()
+    return comparable(score_of(average_views(logits, rows.views), rows.y_N, score_weights(rows.y_N, figure)))
+
+
+def score_weights(y_N: torch.Tensor, figure: str) -> torch.Tensor:
+    """What a right answer adds to the accuracy or the balanced accuracy, float64 (N,)."""
     if figure == "accuracy":
-        share = right.mean(-1)
-    else:
-        counts_C = torch.bincount(rows.y_N)
-        weight_N = 1 / (counts_C[rows.y_N] * (counts_C > 0).sum())
-        share = (right * weight_N).sum(-1)
-    return torch.where(torch.isfinite(averaged).flatten(-2).all(-1), share, torch.nan)
+        return torch.full((len(y_N),), 1 / len(y_N), dtype=torch.float64, device=y_N.device)
+    counts_C = torch.bincount(y_N).double()
+    return 1 / (counts_C[y_N] * (counts_C > 0).sum())
+
+
+def score_of(logits: torch.Tensor, y_N: torch.Tensor, weight_N: torch.Tensor) -> torch.Tensor:
+    """What the rows of logits (…, N, C) add to a score: float64 (…); NaN where a logit is not finite."""
+    share = ((logits.argmax(-1) == y_N) * weight_N).sum(-1)
+    return torch.where(torch.isfinite(logits).flatten(-2).all(-1), share, torch.nan)
+
+
+def comparable(scores: torch.Tensor) -> torch.Tensor:
+    """Scores without the rounding of their sums, so that equals are equal."""
+    return torch.round(scores, decimals=12)
 
 
 def best(scores: Sequence[float], what: str) -> int:

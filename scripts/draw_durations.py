@@ -1,0 +1,33 @@
+"""Draw for the report where the time went: the stages of extraction, and the heads."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from unchoke.commands import argument_parser, run
+from unchoke.files import write_atomic
+from unchoke.leaderboard import leaderboard
+from unchoke.report.durations import draw_durations
+from unchoke.report.pages import table_page
+from unchoke.report.style import png_bytes
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--rates", type=Path, required=True, help="CSV of seconds and rates by stage")
+    parser.add_argument("--database", type=Path, required=True, help="experiments.db of the dataset")
+    parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
+    parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
+    args = parser.parse_args(argv)
+    rates = pd.read_csv(args.rates, dtype={"encoder": str}, keep_default_na=False)
+    write_atomic(args.picture, png_bytes(draw_durations(rates, list(leaderboard(args.database)))))
+    note = "Reading and decoding, which threads do side by side, count divided by their number. Peaks in MB."
+    rows = rates.astype(object).to_numpy().tolist()
+    write_atomic(args.table, table_page("Seconds and rates by stage", note, rates, rows))
+    print(f"{len(rates)} stages: {args.picture}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,33 @@
+"""Draw the map of an encoder's features for the report: val and test along their two principal components."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run
+from unchoke.files import write_atomic
+from unchoke.report.embedding import draw_embedding, project
+from unchoke.report.results import read_sample
+from unchoke.report.style import png_bytes
+from unchoke.tables import MANIFEST_COLUMNS, read_table
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--store", type=Path, required=True, help="sealed Zarr store of the encoder")
+    parser.add_argument("--pool", required=True, help="pooling to draw")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
+    parser.add_argument("--images", type=int, default=2000, help="images to draw, at most")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the choice among more images")
+    parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
+    args = parser.parse_args(argv)
+    manifest = read_table(args.manifest, MANIFEST_COLUMNS)
+    x_ND, rows = read_sample(args.store, args.pool, manifest, args.images, args.seed)
+    place_N2, share_2 = project(x_ND)
+    figure = draw_embedding(place_N2, share_2, rows["label"].to_numpy(object), f"{args.store.stem} · {args.pool}")
+    write_atomic(args.picture, png_bytes(figure))
+    print(f"{len(rows)} images, {share_2.sum():.1%} of the variance: {args.picture}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,29 @@
+"""Draw the quarantine for the report: images by reason, and the table of them."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run
+from unchoke.files import write_atomic
+from unchoke.report.pages import table_page
+from unchoke.report.reasons import draw_reasons
+from unchoke.report.style import png_bytes
+from unchoke.tables import QUARANTINE_COLUMNS, read_table
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--quarantine", type=Path, required=True, help="CSV of the images that no head may use")
+    parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
+    parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
+    args = parser.parse_args(argv)
+    listed = read_table(args.quarantine, QUARANTINE_COLUMNS)
+    write_atomic(args.picture, png_bytes(draw_reasons(listed)))
+    note = "" if len(listed) else "No image is in quarantine."
+    write_atomic(args.table, table_page("Quarantine", note, QUARANTINE_COLUMNS, listed.to_numpy().tolist()))
+    print(f"{len(listed)} images: {args.picture}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,104 @@
+"""The leaderboard as a picture."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from unchoke.report.style import COLOURS, GREY, MARKERS, new_figure, note_figure, plain, styled
+
+FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
+
+COLUMNS = (
+    *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "balanced", "macro F1"),
+    *("AUROC", "ECE", "against the best on val", "its 95 % interval", "p", "seconds"),
+)
+NOTE = (
+    "val, test: accuracy; all behind them is of test. sd: over seeds or draws. against the best on val: accuracy less "
+    "that of the head with the best accuracy on val, on the same images; where its interval holds 0, the two cannot be "
+    "told apart. p: McNemar's exact test."
+)
+
+
+def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    """The rows of the view ``leaderboard`` under our COLUMNS."""
+    for row in rows:
+        chosen = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in json.loads(row["chosen"]).items())
+        names = ("balanced_accuracy", "macro_f1", "auroc", "ece")
+        yield (
+            *(row[name] for name in ("encoder", "head", "pool", "weights")),
+            chosen,
+            row["val_accuracy"],
+            row["test_accuracy"],
+            _interval(row["test_low"], row["test_high"]),
+            row["test_sd"],
+            *(row[f"test_{name}"] for name in names),
+            "is the best" if row["is_best"] else row["difference"],
+            None if row["is_best"] else _interval(row["difference_low"], row["difference_high"]),
+            None if row["is_best"] else row["p_value"],
+            row["seconds"],
+        )
+
+
+def _interval(low: float | None, high: float | None) -> str | None:
+    return None if low is None or high is None else f"{low:.4f} to {high:.4f}"
+
+
+@styled
+def draw_leaderboard(rows: list[dict[str, Any]]) -> Figure:
+    """Accuracy on test with its 95 % interval: a line a head, a dot an encoder.
+
+    rows: those of the view ``leaderboard``, best first.
+    """
+    if not rows:
+        return note_figure("Leaderboard", "No head has been trained: the config names none.")
+    heads = list(dict.fromkeys(row["head"] for row in rows))
+    encoders = {row["encoder"]: row["weights"] for row in sorted(rows, key=lambda row: row["encoder"])}
+    height_in = 1.9 + max(0.4 * len(heads), 0.26 * len(heads) * len(encoders))
+    title = "Accuracy on test, with 95 % intervals"
+    title += " (untrained weights: a floor)" if set(encoders.values()) == {"untrained"} else ""
+    figure = new_figure(10, height_in, title, FLOOR if "untrained" in encoders.values() else "")
+    axes = figure.subplots()
+    for place, (encoder, weights) in enumerate(encoders.items()):
+        below = (place - (len(encoders) - 1) / 2) * 0.8 / len(encoders)
+        _draw_encoder(axes, [row for row in rows if row["encoder"] == encoder], heads, below, place, weights)
+    _finish(axes, heads, rows[0]["test_images"], len(encoders))
+    return figure
+
+
+def _draw_encoder(
+    axes: Axes, rows: list[dict[str, Any]], heads: list[str], below: float, place: int, weights: str
+) -> None:
+    """Dots and bars of one encoder, each a little below or above the line of its head."""
+    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    label = plain(rows[0]["encoder"]) + (" (untrained weights)" if weights == "untrained" else "")
+    y = [heads.index(row["head"]) + below for row in rows]
+    axes.plot([row["test_accuracy"] for row in rows], y, marker, color=colour, label=label)
+    for row, height in zip(rows, y, strict=True):
+        ends = [row["test_low"], row["test_high"]]
+        if None not in ends:
+            axes.plot(ends, [height, height], color=colour, linewidth=2)
+        mark = " best on val" if row["is_best"] else ""
+        edge = row["test_accuracy"] if None in ends else ends[1]
+        axes.annotate(
+            f"{row['test_accuracy']:.3f}{mark}",
+            (edge, height),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            size=10,
+        )
+
+
+def _finish(axes: Axes, heads: list[str], images: int, encoders: int) -> None:
+    for line in range(1, len(heads), 2):
+        axes.axhspan(line - 0.5, line + 0.5, color="#f4f4f4", zorder=0)
+    axes.set_ylim(len(heads) - 0.5, -0.5)
+    axes.set_yticks(range(len(heads)), [plain(head) for head in heads])
+    axes.grid(visible=False, axis="y")
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, high + 0.18 * (high - low))  # room for the figures
+    axes.set_xlabel(f"accuracy on {images:,} test images", color=GREY)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(encoders, 3), borderaxespad=0.2)

@@ -1,0 +1,89 @@
+"""Learning curves of heads that are trained in epochs."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from unchoke.report.settings import setting_names, spoken
+from unchoke.report.style import COLOURS, GREY, logarithmic, new_figure, styled
+
+MOST_NAMED = 9
+MOST_BANDS = 5
+
+
+@styled
+def draw_curves(
+    curves: dict[str, NDArray[np.floating]],
+    history: dict[str, list[Any]],
+    settings: dict[str, Any],
+    chosen: dict[str, Any],
+    title: str,
+) -> Figure:
+    """Loss on train and score on val over the epochs, a line a setting: the mean over the seeds.
+
+    curves: train_loss and val_score (E, L, S). The lines with the best scores are named, the others grey.
+    """
+    seeds = curves["val_score"].shape[2]
+    note = f"Means over {seeds} seeds, with their range." if seeds > 1 else ""
+    figure = new_figure(11, 4.8, f"{title}: learning curves", note)
+    left, right = figure.subplots(1, 2)
+    labels = _labels(history, settings)
+    picked = _is_chosen(history, chosen)
+    named = _named(curves["val_score"], picked)
+    _draw(left, curves["train_loss"], named, picked, labels)
+    _draw(right, curves["val_score"], named, picked, labels)
+    logarithmic(left, curves["train_loss"].ravel())
+    left.set_title("loss on train")
+    right.set_title(f"{spoken(settings['choose_by'])} on val")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside right upper", fontsize=9)
+    return figure
+
+
+def _labels(history: dict[str, list[Any]], settings: dict[str, Any]) -> list[str]:
+    """What tells each setting from the others."""
+    names = setting_names(history, settings)
+    varying = [name for name in names if len(set(history[name])) > 1] or names
+    columns = zip(*(history[name] for name in varying), strict=True)
+    return [", ".join(f"{spoken(n)} {v:g}" for n, v in zip(varying, values, strict=True)) for values in columns]
+
+
+def _is_chosen(history: dict[str, list[Any]], chosen: dict[str, Any]) -> int:
+    """Place of the setting that was chosen."""
+    trials = range(len(history["val_score"]))
+    return next(place for place in trials if all(history[name][place] == chosen[name] for name in chosen))
+
+
+def _named(score_ELS: NDArray[np.floating], picked: int) -> list[int]:
+    """Places of the settings that get a colour: all, or those with the best last scores and the chosen one."""
+    last_L = np.nan_to_num(score_ELS[-1].mean(-1), nan=-1)
+    best = [int(place) for place in np.argsort(-last_L, kind="stable") if place != picked]
+    return sorted([picked, *best[: MOST_NAMED - 1]])
+
+
+def _draw(axes: Axes, values_ELS: NDArray[np.floating], named: list[int], picked: int, labels: list[str]) -> None:
+    mean_EL = finite(values_ELS.mean(-1))
+    epochs = np.arange(1, len(mean_EL) + 1)
+    others = [place for place in range(mean_EL.shape[1]) if place not in named]
+    axes.plot(epochs, mean_EL[:, others], color="#c8c8c8", linewidth=0.8)
+    colours = matplotlib.colormaps["cividis"](np.linspace(0.05, 0.85, len(named)))
+    for colour, place in zip(colours, named, strict=True):
+        strong = {"color": COLOURS[1], "linewidth": 3, "zorder": 3} if place == picked else {"color": colour}
+        label = labels[place] + (" (chosen)" if place == picked else "")
+        axes.plot(epochs, mean_EL[:, place], label=label, marker="." if len(epochs) < 5 else "", **strong)
+        low_E, high_E = finite(values_ELS[:, place].min(-1)), finite(values_ELS[:, place].max(-1))
+        if place == picked or len(named) <= MOST_BANDS:
+            axes.fill_between(epochs, low_E, high_E, color=strong["color"], alpha=0.15, linewidth=0)
+    if others:
+        axes.plot([], [], color="#c8c8c8", label=f"{len(others)} others")
+    axes.set_xlabel("epoch", color=GREY)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def finite(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The values, NaN in place of infinity, where a line shall have a gap."""
+    return np.where(np.isfinite(values), values, np.nan).astype(np.float64)

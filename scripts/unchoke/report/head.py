@@ -1,0 +1,45 @@
+"""All figures of one head."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from unchoke.metrics import confusion_matrix
+from unchoke.report.confusion import draw_confusion
+from unchoke.report.curves import draw_curves
+from unchoke.report.mistakes import Mistake, draw_mistakes, worst_mistakes
+from unchoke.report.reliability import draw_reliability
+from unchoke.report.results import HeadResults
+from unchoke.report.settings import draw_settings
+from unchoke.report.thumbnails import thumbnail
+
+THUMBNAIL_PX = 200
+
+
+def draw_head(head: HeadResults, manifest: pd.DataFrame, root: Path, max_pixels: int) -> dict[str, Figure]:
+    """The figures by name. manifest: with the paths of the images below `root`; max_pixels: as for decoding."""
+    facts, probability_NC = head.facts, head.probability_NC
+    tried = (facts["history"], facts["settings"], facts["chosen"], head.title)
+    count_CC = confusion_matrix(head.label_N, probability_NC.argmax(1), len(facts["classes"]))
+    mistakes, wrong = list(_mistakes(head, manifest, root, max_pixels)), int(count_CC.sum() - np.trace(count_CC))
+    ece = facts["metrics"]["test"]["ece"]
+    return {
+        "settings": draw_curves(head.curves, *tried) if head.curves else draw_settings(*tried),
+        "confusion": draw_confusion(count_CC, facts["classes"], head.title, head.averaged),
+        "reliability": draw_reliability(head.label_N, head.probability_RNC, ece, head.title),
+        "mistakes": draw_mistakes(mistakes, wrong, len(head.label_N), head.title, head.averaged),
+    }
+
+
+def _mistakes(head: HeadResults, manifest: pd.DataFrame, root: Path, max_pixels: int) -> Iterator[Mistake]:
+    """The most confident mistakes with their pictures."""
+    paths, classes = manifest.set_index("image_id")["path"], head.facts["classes"]
+    probability_NC = head.probability_NC
+    for row in worst_mistakes(head.label_N, probability_NC):
+        place, path = int(probability_NC[row].argmax()), paths[head.image_id_N[row]]
+        picture = thumbnail(root / path, THUMBNAIL_PX, max_pixels)
+        label = classes[head.label_N[row]]
+        yield Mistake(picture, label, classes[place], float(probability_NC[row, place]), path)

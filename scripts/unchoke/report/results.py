@@ -1,0 +1,67 @@
+"""What the report reads of a head, and of the features of an encoder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import zarr
+from numpy.typing import NDArray
+
+from unchoke.manifest import in_use
+from unchoke.metrics import softmax
+from unchoke.stores import open_complete
+
+
+@dataclass(frozen=True)
+class HeadResults:
+    """A head on test, with how it came to be."""
+
+    title: str
+    """Names of the encoder and of the head."""
+    facts: dict[str, Any]
+    """Settings, classes, chosen, history, metrics, as the head's group has them."""
+    label_N: NDArray[np.int64]
+    probability_RNC: NDArray[np.float64]
+    image_id_N: NDArray[np.int64]
+    curves: dict[str, NDArray[np.float32]]
+    """train_loss and val_score (E, L, S); empty for heads that are not trained in epochs."""
+
+    @property
+    def probability_NC(self) -> NDArray[np.float64]:
+        """Mean over the replicates."""
+        return np.asarray(self.probability_RNC.mean(0))
+
+    @property
+    def averaged(self) -> str:
+        """Says so where there are several replicates."""
+        count = len(self.probability_RNC)
+        return f"Probabilities are means over {count} seeds or draws." if count > 1 else ""
+
+
+def read_head(group: Path) -> HeadResults:
+    """The results of a head from its Zarr group."""
+    arrays = zarr.open_group(group, mode="r")
+    names = [f"curves/{name}" for name in ("train_loss", "val_score")]
+    facts: Any = arrays.attrs["unchoke"]
+    return HeadResults(
+        title=f"{group.parent.stem} · {group.name}",
+        facts=facts,
+        label_N=np.asarray(arrays["test_label"]),
+        probability_RNC=softmax(np.asarray(arrays["test_logits"])),
+        image_id_N=np.asarray(arrays["test_image_id"]),
+        curves={name.split("/")[1]: np.asarray(arrays[name]) for name in names if name in arrays},
+    )
+
+
+def read_sample(
+    store: Path, pool: str, manifest: pd.DataFrame, most: int, seed: int
+) -> tuple[NDArray[np.float32], pd.DataFrame]:
+    """Features (N, D) of at most `most` images of val and test, drawn with `seed`, and their rows of the manifest."""
+    features = open_complete(store)
+    rows = in_use(manifest[features.valid()])
+    rows = rows[rows["split"] != "train"]
+    if len(rows) > most:
+        rows = rows.iloc[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
+    return features.features(pool)[rows["image_id"].to_numpy()].astype(np.float32), rows

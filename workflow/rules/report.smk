@@ -1,0 +1,111 @@
+# in:   the results of all stages before
+# out:  <results>/report/…: figures and tables that `snakemake --report` puts into one page
+
+
+report: "../report/workflow.rst"
+
+
+rule draw_leaderboard:
+    input:
+        "<results>/experiments.db",
+    output:
+        picture=report_entry("leaderboard.png", "1 Leaderboard", "accuracy on test"),
+        table=report_entry("leaderboard.html", "1 Leaderboard", "table"),
+    log:
+        "<logs>/draw_leaderboard.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.REPORT,
+    shell:
+        "scripts/warm draw_leaderboard --database {input:q}"
+        " --picture {output.picture:q} --table {output.table:q} 2>&1 | tee {log:q}"
+
+
+rule draw_head:
+    input:
+        metadata="<results>/heads/{encoder}.zarr/{head}/zarr.json",
+        manifest="<results>/manifest.csv",
+    output:
+        settings=head_entry("settings.png", "how it was chosen"),
+        confusion=head_entry("confusion.png", "confusion matrix"),
+        reliability=head_entry("reliability.png", "reliability"),
+        mistakes=head_entry("mistakes.png", "mistakes"),
+    log:
+        "<logs>/draw_head/{encoder}/{head}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        version=versions.REPORT,
+        group=subpath(input.metadata, parent=True),
+        root=image_root,
+        max_pixels=config["decoding"]["max_pixels"],
+    shell:
+        "scripts/warm draw_head --group {params.group:q} --manifest {input.manifest:q}"
+        " --root {params.root:q} --max-pixels {params.max_pixels}"
+        " --settings {output.settings:q} --confusion {output.confusion:q}"
+        " --reliability {output.reliability:q} --mistakes {output.mistakes:q} 2>&1 | tee {log:q}"
+
+
+rule draw_embedding:
+    input:
+        unpack(first_store),
+        manifest="<results>/manifest.csv",
+    output:
+        report_entry("{encoder}/embedding.png", "3 Features", "{encoder}"),
+    log:
+        "<logs>/draw_embedding/{encoder}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        version=versions.REPORT,
+        store=subpath(input.metadata, parent=True),
+        pool=lookup("encoders/{encoder}/pools/0", within=config),
+    shell:
+        "scripts/warm draw_embedding --store {params.store:q} --pool {params.pool:q}"
+        " --manifest {input.manifest:q} --picture {output:q} 2>&1 | tee {log:q}"
+
+
+rule draw_quarantine:
+    input:
+        "<results>/quarantine.csv",
+    output:
+        picture=report_entry("quarantine.png", "4 Quarantine", "images by reason"),
+        table=report_entry("quarantine.html", "4 Quarantine", "table"),
+    log:
+        "<logs>/draw_quarantine.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.REPORT,
+    shell:
+        "scripts/warm draw_quarantine --quarantine {input:q}"
+        " --picture {output.picture:q} --table {output.table:q} 2>&1 | tee {log:q}"
+
+
+rule draw_durations:
+    input:
+        rates="<results>/rates.csv",
+        database="<results>/experiments.db",
+    output:
+        picture=report_entry("durations.png", "5 Durations", "seconds by stage"),
+        table=report_entry("durations.html", "5 Durations", "table"),
+    log:
+        "<logs>/draw_durations.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.REPORT,
+    shell:
+        "scripts/warm draw_durations --rates {input.rates:q} --database {input.database:q}"
+        " --picture {output.picture:q} --table {output.table:q} 2>&1 | tee {log:q}"

@@ -1,4 +1,4 @@
-"""Print the leaderboard of an experiments.db, best first."""
+"""Print the leaderboard of an experiments.db, the best head on val first."""
 
 import sys
 from collections.abc import Sequence

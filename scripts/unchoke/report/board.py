@@ -50,7 +50,7 @@ def _interval(low: float | None, high: float | None) -> str | None:
 def draw_leaderboard(rows: list[dict[str, Any]]) -> Figure:
     """Accuracy on test with its 95 % interval: a line a head, a dot an encoder.
 
-    rows: those of the view ``leaderboard``, best first.
+    rows: those of the view ``leaderboard``, the best on val first.
     """
     if not rows:
         return note_figure("Leaderboard", "No head has been trained: the config names none.")

@@ -32,7 +32,7 @@ def compare(args: argparse.Namespace) -> int:
         kind = fit_unchoke if name.startswith("unchoke") else fit_scikit_learn
         outcomes[name] = with_threads(threads, partial(kind, rows, CLASSES, settings))
 
-    sides = {"unchoke": CORES} | {f"scikit-learn, threads {threads}": threads for threads in sorted({1, CORES})}
+    sides = {"unchoke": CORES} | {f"scikit-learn, threads {threads}": threads for threads in args.threads}
     times = time_in_turn({name: partial(fit, name, threads) for name, threads in sides.items()}, args.rounds)
     table = [["", *TIMING_HEADER, "C", "val", "test"]]
     for name, found in outcomes.items():
@@ -51,6 +51,7 @@ def main() -> int:
     parser = benchmark_parser(__doc__)
     parser.add_argument("--rows", type=int, default=20_000, help="training rows")
     parser.add_argument("--width", type=int, default=1280, help="features")
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, CORES}), help="threads of the peer")
     parser.add_argument("--rounds", type=int, default=1, help="times that each side is measured")
     torch.set_num_threads(CORES)
     return compare(parser.parse_args())

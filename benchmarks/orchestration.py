@@ -33,6 +33,10 @@ OUTPUTS = {
     "list_quarantine": ["{quarantine}"],
     "summarise_rates": ["{table}"],
     "build_database": ["{database}"],
+    "draw_leaderboard": ["{picture}", "{table}"],
+    "draw_embedding": ["{picture}"],
+    "draw_quarantine": ["{picture}", "{table}"],
+    "draw_durations": ["{picture}", "{table}"],
 }
 NO_OP = '''"""Write the files that the command of this name is expected to write, and nothing in them."""
 

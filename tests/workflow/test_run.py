@@ -17,6 +17,13 @@ from unchoke.sources.digits import digit_files
 
 pytestmark = pytest.mark.xdist_group("run")
 
+# The result of a head: what train_head puts in its place.
+NEIGHBOURS = (
+    "heads/tiny.zarr/neighbours/zarr.json",
+    "checkpoints/tiny/neighbours.safetensors",
+    "runs/tiny/neighbours.json",
+)
+
 
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
@@ -183,3 +190,14 @@ def test_a_dry_run_touches_nothing(clone: Clone) -> None:
     before = sorted(path.name for path in clone.folder.iterdir())
     assert "build_manifest" in clone.snakemake("-n")
     assert [name for name in sorted(path.name for path in clone.folder.iterdir()) if name != ".snakemake"] == before
+
+
+def test_a_head_that_fails_leaves_its_old_result(rerun: Clone) -> None:
+    old = {name: (rerun.results / name).read_bytes() for name in NEIGHBOURS}
+    heads = {**CONFIG["heads"], "neighbours": {**CONFIG["heads"]["neighbours"], "k": [100_000]}}
+    rerun.configure(heads=heads)
+    output = rerun.snakemake("--cores", "2", ok=False)
+    assert "fewer training images than neighbours" in output
+    assert {name: (rerun.results / name).read_bytes() for name in NEIGHBOURS} == old
+    rerun.configure()
+    assert jobs(rerun.snakemake("--cores", "2"), "extract_chunk") == 0

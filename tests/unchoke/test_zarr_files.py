@@ -1,0 +1,84 @@
+"""A group of results takes the place of the old one whole, or not at all."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from unchoke import zarr_files
+from unchoke.zarr_files import MemoryGroup, place_group
+
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from unchoke.zarr_files import MemoryGroup, place_group
+group = MemoryGroup({"name": "new"})
+group.root.create_array("values", data=np.random.default_rng(0).random(100_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+place_group(group.contents(), Path(sys.argv[1]))
+"""
+
+
+def contents(name: str, values: list[float]) -> dict[str, bytes]:
+    group = MemoryGroup({"name": name})
+    group.root.create_array("values", data=np.array(values))
+    return group.contents()
+
+
+def found(folder: Path) -> tuple[str, list[float]]:
+    group = zarr.open_group(folder, mode="r")
+    return group.attrs["unchoke"]["name"], group["values"][:].tolist()
+
+
+def test_a_new_group_replaces_the_old_one_and_leaves_nothing_else(tmp_path: Path) -> None:
+    place_group(contents("old", [1, 2, 3]), tmp_path / "g")
+    place_group(contents("new", [4]), tmp_path / "g")
+    assert found(tmp_path / "g") == ("new", [4])
+    assert [path.name for path in tmp_path.iterdir()] == ["g"]
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_a_write_that_fails_leaves_the_old_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    place_group(contents("old", [1, 2]), tmp_path / "g")
+    calls, write = [], zarr_files.write_atomic
+
+    def failing(path: Path, data: bytes) -> None:
+        calls.append(path)
+        if len(calls) == fails_at:
+            raise OSError("no room")
+        write(path, data)
+
+    monkeypatch.setattr(zarr_files, "write_atomic", failing)
+    with pytest.raises(OSError, match="no room"):
+        place_group(contents("new", [4]), tmp_path / "g")
+    assert found(tmp_path / "g") == ("old", [1, 2])
+    assert [path.name for path in tmp_path.iterdir()] == ["g"]
+
+
+def test_a_disk_that_fills_leaves_the_old_group(tmp_path: Path) -> None:
+    """A real limit on the size of files, met in the middle of the group."""
+    place_group(contents("old", [1, 2]), tmp_path / "g")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path / "g")],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+    )
+    assert done.returncode == 1 and "limit on file sizes" in done.stderr
+    assert found(tmp_path / "g") == ("old", [1, 2])
+
+
+def test_what_a_killed_job_left_is_cleared(tmp_path: Path) -> None:
+    place_group(contents("old", [1]), tmp_path / ".g.new.tmp")
+    place_group(contents("older", [2]), tmp_path / ".g.old.tmp")
+    place_group(contents("new", [3]), tmp_path / "g")
+    assert found(tmp_path / "g") == ("new", [3])
+    assert os.listdir(tmp_path) == ["g"]

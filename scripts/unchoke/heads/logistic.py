@@ -37,10 +37,12 @@ def _fit_path(
     history: dict[str, list[Any]] = {name: [] for name in ("c", "iterations", "gradient", "loss", "val_score")}
     candidates = []
     problem = _Problem(train, n_classes, settings, pool)
+    x_val_ND = (val.x_ND.float() - problem.mean_D) / problem.scale_D
     for c in sorted(settings["c"]):
         stop = problem.solve(c)
         candidates.append(problem.tensors())
-        value = float(score(predict(candidates[-1], settings, val.x_ND, device), val, settings["choose_by"]))
+        logits_NC = x_val_ND @ candidates[-1]["weight"].T + candidates[-1]["bias"]
+        value = float(score(logits_NC, val, settings["choose_by"]))
         for name, entry in zip(history, (c, *stop, value), strict=True):
             history[name].append(entry)
     place = best(history["val_score"], "logistic")

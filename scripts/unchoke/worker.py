@@ -60,6 +60,7 @@ class Worker:
         self.current: Request | None = None
         self.since = time.monotonic()
         self.stopping = False
+        self.lock = threading.Lock()  # a request is either taken on or dropped
         self.log = os.dup(2)
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ)
@@ -94,11 +95,17 @@ class Worker:
                 return None  # the client has not been told that it is taken, and asks the next worker
             if isinstance(request, str):
                 self._load(request)
-            elif not request.dropped:
-                self.current, self.since = request, time.monotonic()
+            elif self._take_on(request):
                 with contextlib.suppress(OSError):
                     request.connection.sendall(b"taken\n")
                 return request
+
+    def _take_on(self, request: Request) -> bool:
+        """Whether the client still waits; if so, its request is now the one at hand."""
+        with self.lock:
+            if not request.dropped:
+                self.current, self.since = request, time.monotonic()
+            return not request.dropped
 
     def _load(self, command: str) -> None:
         """Read a command's code ahead of its first call, which will report what is wrong with it."""
@@ -152,10 +159,13 @@ class Worker:
     def _hang_up(self, request: Request) -> None:
         """A client has closed its end: its command is done, or is not wanted any more."""
         self.selector.unregister(request.connection)
-        request.dropped = True
-        if request is self.current:
-            self._log(f"ends: the client of {request} has gone")
-            os._exit(1)
+        with self.lock:
+            request.dropped = True
+            if request is self.current:
+                self._log(f"ends: the client of {request} has gone")
+                os._exit(1)
+            while request.outputs:  # of one that was never taken on: who reads them shall see their end
+                os.close(request.outputs.pop())
         request.connection.close()
 
     def _control(self, word: str) -> str:
@@ -197,6 +207,7 @@ def run_command(request: Request) -> int:
     kept = [os.dup(1), os.dup(2)]
     try:
         _print_to(request.outputs)
+        request.outputs.clear()
         os.chdir(request.folder)
         sys.argv = [str(SCRIPTS / f"{request.command}.py"), *request.arguments]
         return run(importlib.import_module(request.command).main, request.arguments)

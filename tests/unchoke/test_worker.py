@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,12 @@ def test_a_worker_that_is_still_importing_torch_answers(house: House) -> None:
     wait_until(begun.exists)
     assert "idle" in house.warm("--status")[1]
     assert house.warm("half") == (0, "done\n", "")
+
+
+def test_a_client_that_is_killed_while_it_waits_leaves_nobody_waiting(house: House) -> None:
+    (house.folder / "scripts" / "slow.py").write_text("import time\ntime.sleep(8)\ndef main(argv):\n    pass")
+    house.warm("--load", "slow")
+    client = house.start("count")
+    time.sleep(0.5)
+    client.kill()
+    assert client.communicate(timeout=4) == ("", "")  # its outputs end, though the worker is still busy

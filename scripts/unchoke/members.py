@@ -73,10 +73,10 @@ def train_members(
     grid = list(product(settings["learning_rates"], settings["weight_decays"]))
     size = sum(tensor.numel() for tensor in first(torch.Generator(), train.x_ND.shape[1], n_classes, settings).values())
     together = max(1, _MOST_PARAMETERS // (size * len(settings["seeds"])))
-    parts = []
+    parts, statistics = [], moments(train.x_ND, settings["standardize"])
     for start in range(0, len(grid), together):
-        group = _Group(first, logits_of, train, val, n_classes, settings, device, grid[start : start + together])
-        more = start + together < len(grid)
+        some, more = grid[start : start + together], start + together < len(grid)
+        group = _Group(first, logits_of, train, val, n_classes, settings, device, some, statistics)
         parts.append(group.train(drafts / f"{start}.safetensors" if drafts else None, more))
         del group  # its copy of the features
     kept = {name: torch.cat([part[name] for part in parts], 1) for name in parts[0] if name.startswith("kept.")}
@@ -84,9 +84,8 @@ def train_members(
     curves = {name: torch.cat([part[name] for part in parts], 1).numpy() for name in ("train_loss", "val_score")}
     mean_L = np.where(np.isfinite(scores_SL).all(0), scores_SL.mean(0), np.nan)
     place = best(mean_L.tolist(), settings["kind"])
-    mean_D, scale_D = moments(train.x_ND, settings["standardize"])
     replicates = [
-        {"mean": mean_D, "scale": scale_D}
+        dict(zip(("mean", "scale"), statistics, strict=True))
         | {name.removeprefix("kept."): tensor[seed, place].T.contiguous() for name, tensor in kept.items()}
         for seed in range(len(settings["seeds"]))
     ]
@@ -109,13 +108,14 @@ class _Group:
         settings: dict[str, Any],
         device: torch.device,
         grid: list[tuple[float, float]],
+        statistics: tuple[torch.Tensor, torch.Tensor],
     ) -> None:
         self.first, self.logits_of, self.settings, self.device = first, logits_of, settings, device
         self.train_rows, self.val, self.n_classes, self.grid = train, val, n_classes, grid
         self.y_N = train.labels()
-        self.mean_D, self.scale_D = moments(train.x_ND, settings["standardize"])
-        small = train.x_ND.numel() <= _PREPARED
-        self.x_ND = self._standardized(train.x_ND) if small else train.x_ND
+        self.mean_D, self.scale_D = statistics
+        small = train.x_ND.numel() + val.x_ND.numel() <= _PREPARED
+        self.x_ND, self.x_val_ND = (self._standardized(x_ND) if small else x_ND for x_ND in (train.x_ND, val.x_ND))
         self.weight_C = class_weights(self.y_N, n_classes, settings["class_weights"])
         self.rate_L, self.decay_L = (torch.tensor(column, device=device) for column in zip(*grid, strict=True))
         batches = math.ceil(len(self.y_N) / settings["batch_size"])
@@ -177,7 +177,7 @@ class _Group:
         return loss_SL.detach()
 
     def _standardized(self, x_ND: torch.Tensor) -> torch.Tensor:
-        """Rows as the members see them, float32; those of train may have been prepared at the start."""
+        """Rows as the members see them, float32; they may have been prepared at the start."""
         if x_ND.dtype == torch.float32:
             return x_ND
         x_ND = x_ND.float()
@@ -234,7 +234,7 @@ class _Group:
     def _val_scores(self, now: Parameters) -> torch.Tensor:
         """The score of every member on val, float64 (S, L), a block of images at a time."""
         views, y_N = self.val.views, self.val.y_N
-        x_VND = self.val.x_ND.unflatten(0, (views, len(y_N)))  # type: ignore[no-untyped-call]
+        x_VND = self.x_val_ND.unflatten(0, (views, len(y_N)))  # type: ignore[no-untyped-call]
         weight_N = score_weights(y_N, self.settings["choose_by"])
         members = len(self.settings["seeds"]), len(self.grid)
         block = max(1, _VAL_LOGITS // (math.prod(members) * self.n_classes * views))

@@ -1,4 +1,4 @@
-"""Stage: a head against the best one, on the test images that both predicted."""
+"""Stage: a head against the best one, on the test images that both predicted: image heads, then mask heads."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,9 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from unchoke.evaluation import Bootstrap, Comparison, compare
+from unchoke.evaluation import Bootstrap, Comparison, compare, group_places, interval_of, resample_weights
+from unchoke.files import read_json
+from unchoke.overlaps import mean_iou
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,52 @@ def compare_answers(one: Answers, best: Answers, groups: pd.Series, bootstrap: B
         return None
     group_N = groups.reindex(images.tolist()).to_numpy(object)
     return compare(one.right_RN[:, place_one], best.right_RN[:, place_best], group_N, bootstrap)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pixels of test by true and predicted class."""
+
+    image_id_I: NDArray[np.int64]
+    counts_IKK: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class MaskComparison:
+    """How one mask head differs from another on the same images, in mean IoU; what cannot be known is NaN."""
+
+    difference: float
+    """Mean IoU of the first less that of the second."""
+    low: float
+    high: float
+    """95 % interval of the difference, from the same resamples for both."""
+    images: int
+    """That both heads predicted."""
+
+
+def read_counts(scores: Path) -> Counts:
+    """The counts of the test images that could be read throughout, from the scores of a mask head."""
+    images = read_json(scores)["images"].items()
+    found = {int(name): one["counts"] for name, one in images if one["split"] == "test" and not one["unread_px"]}
+    return Counts(np.array(list(found), np.int64), np.array(list(found.values()), np.int64))
+
+
+def compare_masks(one: Counts, best: Counts, groups: pd.Series, bootstrap: Bootstrap) -> MaskComparison | None:
+    """The first mask head against the best, as ``compare_answers`` compares image heads.
+
+    The figures of a resample are of its summed counts, so that a large image weighs more than a small one.
+    """
+    images, place_one, place_best = np.intersect1d(one.image_id_I, best.image_id_I, return_indices=True)
+    if not len(images):
+        return None
+    pair = one.counts_IKK[place_one], best.counts_IKK[place_best]
+    place_I = group_places(groups.reindex(images.tolist()).to_numpy(object), len(images))
+    drawn = [_difference(*pair, weight_I) for block in resample_weights(place_I, bootstrap) for weight_I in block]
+    low, high = interval_of(np.array(drawn))
+    return MaskComparison(_difference(*pair, np.ones(len(images), np.float32)), low, high, len(images))
+
+
+def _difference(one_IKK: NDArray[np.int64], best_IKK: NDArray[np.int64], weight_I: NDArray[np.floating]) -> float:
+    weight_I = weight_I.astype(np.int64)  # whole numbers, which no sum of pixels rounds
+    one_KK, best_KK = (np.tensordot(weight_I, counts_IKK, 1) for counts_IKK in (one_IKK, best_IKK))
+    return float(mean_iou(one_KK) - mean_iou(best_KK))

@@ -78,13 +78,13 @@ def evaluate(
     parts = [_figures_of(label_N, logits_NC) for logits_NC in logits_RNC]
     whole = [part(np.ones((1, len(label_N)), np.float32)) for part in parts]
     drawn: list[dict[str, NDArray[np.float64]]] = []
-    for weight_BN in _resamples(_places(group_N, len(label_N)), bootstrap):
+    for weight_BN in resample_weights(group_places(group_N, len(label_N)), bootstrap):
         each = [part(weight_BN) for part in parts]
         drawn.append({name: np.mean([one[name] for one in each], 0) for name in METRICS})
     figures = {}
     for name in METRICS:
         values_R = np.array([float(one[name][0]) for one in whole])
-        low, high = _interval(np.concatenate([block[name] for block in drawn])) if drawn else (np.nan, np.nan)
+        low, high = interval_of(np.concatenate([block[name] for block in drawn])) if drawn else (np.nan, np.nan)
         sd = float(values_R.std(ddof=1)) if len(values_R) > 1 else float("nan")
         figures[name] = Figure(float(values_R.mean()), low, high, sd)
     return figures
@@ -98,9 +98,9 @@ def compare(
 ) -> Comparison:
     """The first head against the second on the same N images; each row of a replicate says what it got right."""
     difference_N = right_one_RN.mean(0) - right_two_RN.mean(0)
-    place_N = _places(group_N, len(difference_N))
-    drawn = [weight_BN @ difference_N / weight_BN.sum(1) for weight_BN in _resamples(place_N, bootstrap)]
-    low, high = _interval(np.concatenate(drawn)) if drawn else (float("nan"), float("nan"))
+    place_N = group_places(group_N, len(difference_N))
+    drawn = [weight_BN @ difference_N / weight_BN.sum(1) for weight_BN in resample_weights(place_N, bootstrap)]
+    low, high = interval_of(np.concatenate(drawn)) if drawn else (float("nan"), float("nan"))
     one_N, two_N = right_one_RN[0], right_two_RN[0]
     gained, lost = int((one_N & ~two_N).sum()), int((two_N & ~one_N).sum())
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
@@ -144,7 +144,7 @@ def _membership(column_N: NDArray[np.integer], columns: int, value_N: NDArray[np
     return csr_array((values, column_N.astype(np.int64), np.arange(rows + 1)), shape=(rows, columns))
 
 
-def _places(group_N: NDArray[np.object_] | None, n_images: int) -> NDArray[np.int64]:
+def group_places(group_N: NDArray[np.object_] | None, n_images: int) -> NDArray[np.int64]:
     """Number of the group of each image; an image without one stands alone."""
     if group_N is None or not group_N.any():
         return np.arange(n_images)
@@ -152,7 +152,7 @@ def _places(group_N: NDArray[np.object_] | None, n_images: int) -> NDArray[np.in
     return np.unique(np.array(names, object).astype(str), return_inverse=True)[1].astype(np.int64)
 
 
-def _resamples(place_N: NDArray[np.int64], bootstrap: Bootstrap) -> Iterator[NDArray[np.float32]]:
+def resample_weights(place_N: NDArray[np.int64], bootstrap: Bootstrap) -> Iterator[NDArray[np.float32]]:
     """Weights (B, N) of the images in blocks of resamples: how often the group of each was drawn.
 
     None at all where there is but one group: it tells nothing of others.
@@ -168,7 +168,7 @@ def _resamples(place_N: NDArray[np.int64], bootstrap: Bootstrap) -> Iterator[NDA
         yield weight_BG[:, place_N].astype(np.float32)
 
 
-def _interval(values_B: NDArray[np.float64]) -> tuple[float, float]:
+def interval_of(values_B: NDArray[np.float64]) -> tuple[float, float]:
     """Percentiles that hold LEVEL of the values between them; NaN where there are none."""
     values_B = values_B[np.isfinite(values_B)]
     if not len(values_B):

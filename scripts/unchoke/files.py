@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside their place, synced, renamed."""
 
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -84,6 +85,12 @@ def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
         return False
     write_atomic(path, data, sync=sync)
     return True
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file that may be larger than memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def json_bytes(value: Any) -> bytes:

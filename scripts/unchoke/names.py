@@ -4,6 +4,12 @@ import difflib
 from collections.abc import Iterable
 
 SPLITS = ("train", "val", "test")
+MASK_KINDS = ("masks", "canvases")
+"""Kinds of source whose images have masks."""
+PIXELS = "pixels"
+"""Stands for an encoder where a head reads the pixels themselves."""
+TEACHER = "teacher"
+"""Stands for an encoder, and for a head, where a teacher speaks."""
 TURNS = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "transverse")
 """The eight flips and turns of a picture."""
 
@@ -11,6 +17,11 @@ TURNS = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose",
 def store_name(encoder: str, view: str) -> str:
     """Name of the store that holds a view: the encoder's own for ``identity``, else ``<encoder>@<view>``."""
     return encoder if view == "identity" else f"{encoder}@{view}"
+
+
+def map_name(stride: int) -> str:
+    """Name of the array that holds the feature maps of a stride."""
+    return f"s{stride}"
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

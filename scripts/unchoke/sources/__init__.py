@@ -65,12 +65,14 @@ def list_images(kind: str, path: Path, group: str | None = None) -> Listing:
 
 
 def listing_digest(kind: str, path: Path, group: str | None = None) -> str:
-    """Digest that changes when an image is added, removed, replaced or relabelled."""
+    """Digest that changes when an image or a mask is added, removed or replaced, or an image relabelled."""
     module = importlib.import_module(f"unchoke.sources.{kind}")
     if hasattr(module, "recipe_digest"):
         return str(module.recipe_digest())
-    images = list_images(kind, path, group).images
-    text = "\n".join(sorted("\0".join(map(str, image)) for image in images))
+    entries: list[tuple[object, ...]] = list(list_images(kind, path, group).images)
+    if hasattr(module, "list_masks"):
+        entries += [(name, *mask) for name, mask in module.list_masks(path, group).items()]
+    text = "\n".join(sorted("\0".join(map(str, entry)) for entry in entries))
     return sha256_bytes(text.encode("utf-8", "surrogateescape"))
 
 

@@ -13,7 +13,11 @@ def list_images(path: Path, group: str | None = None) -> Listing:
 
     group: the column that holds the group; null: the column `group` if there is one.
     """
-    rows = _rows(path, [group] if group else [])
+    return listing_of(path, read_rows(path, ["path", "label"], group), group)
+
+
+def listing_of(path: Path, rows: list[dict[str, str]], group: str | None) -> Listing:
+    """The images of the rows of the CSV at `path`, which have the columns path and label."""
     root = path.parent
     refuse_duplicates([row["path"] for row in rows], path, first_line=2)
     images = []
@@ -24,7 +28,11 @@ def list_images(path: Path, group: str | None = None) -> Listing:
     return Listing(root, images)
 
 
-def _rows(path: Path, more_columns: list[str]) -> list[dict[str, str]]:
+def read_rows(path: Path, columns_needed: list[str], group: str | None) -> list[dict[str, str]]:
+    """The rows of a CSV by the names of its columns, `columns_needed` and `group` among them.
+
+    Raises UnchokeError where it is no such table, or where a row names no image.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             reader = csv.DictReader(file, strict=True)
@@ -33,13 +41,13 @@ def _rows(path: Path, more_columns: list[str]) -> list[dict[str, str]]:
         raise UnchokeError(
             "The CSV of images cannot be read.", found=str(error), where=str(path.absolute()), do="check dataset.path"
         ) from None
-    for column in ["path", "label", *more_columns]:
+    for column in [*columns_needed, *([group] if group else [])]:
         if column not in columns:
             near = nearest(column, columns, count=1)
             raise UnchokeError(
                 f"The CSV has no column '{column}'.",
                 found=f"columns {', '.join(columns) or 'none'}",
-                expected="path, label and, if you have them, split and group, with commas between",
+                expected=f"{', '.join(columns_needed)} and, if you have them, split and group, with commas between",
                 where=str(path),
                 do=f"rename '{near[0]}' to '{column}'" if near else f"add the column '{column}'",
             )

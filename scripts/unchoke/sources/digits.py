@@ -38,21 +38,30 @@ def write_digits(path: Path) -> None:
     the same each time, their times too. UnchokeError where `path` holds other things.
     """
     images = digit_files()
+    planted = sorted(name for name in images if not Path(name).stem.isdigit())
+    record = {"images": len(images), "planted": planted, "version": versions.DIGITS}
+    write_demo("digits", path, images, RECORD, record)
+
+
+def write_demo(what: str, path: Path, files: dict[str, bytes], record_name: str, record: dict[str, object]) -> None:
+    """Write the files of a demo below `path`, the same times each time, and last the record of them.
+
+    what: they are called so. UnchokeError where `path` holds other things.
+    """
     present = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()}
-    strangers = sorted(name for name in present - {RECORD, *images} if not Path(name).name.startswith("."))
+    strangers = sorted(name for name in present - {record_name, *files} if not Path(name).name.startswith("."))
     if strangers:
         raise UnchokeError(
-            "The folder for the demo's digits holds other things.",
+            f"The folder for the demo's {what} holds other things.",
             found=", ".join(strangers[:5]),
-            expected="no folder, an empty one, or the digits",
+            expected=f"no folder, an empty one, or the {what}",
             where=str(path),
-            do="choose another dataset.path, or dataset.kind: folder for images of your own",
+            do="choose another dataset.path, or another dataset.kind for images of your own",
         )
-    for name, data in images.items():
+    for name, data in files.items():
         write_atomic(path / name, data, sync=False)
         os.utime(path / name, ns=(MTIME_NS, MTIME_NS))
-    planted = sorted(name for name in images if not Path(name).stem.isdigit())
-    write_atomic(path / RECORD, json_bytes({"images": len(images), "planted": planted, "version": versions.DIGITS}))
+    write_atomic(path / record_name, json_bytes(record))
 
 
 def digit_files() -> dict[str, bytes]:
@@ -63,16 +72,17 @@ def digit_files() -> dict[str, bytes]:
     digits = load_digits()
     grey_NHW = np.round(digits.images * (255 / 16)).astype(np.uint8)
     names = [f"{label}/{number:04d}.png" for number, label in enumerate(digits.target)]
-    files = {name: _png(grey_HW) for name, grey_HW in zip(names, grey_NHW, strict=True)}
+    files = {name: png_bytes(grey_HW) for name, grey_HW in zip(names, grey_NHW, strict=True)}
     for number in DUPLICATED:
         files[names[number].replace(".png", "-copy.png")] = files[names[number]]
-    files["8/blank.png"] = _png(np.zeros((8, 8), np.uint8))
+    files["8/blank.png"] = png_bytes(np.zeros((8, 8), np.uint8))
     files["3/cut-short.png"] = files[names[3]][:60]
     files["7/no-image.png"] = b"This is text that somebody saved as a picture.\n"
     return files
 
 
-def _png(grey_HW: Any) -> bytes:
+def png_bytes(grey_HW: Any) -> bytes:
+    """A PNG file of a uint8 array (H, W)."""
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -26,7 +26,7 @@ def list_images(path: Path, group: str | None = None) -> Listing:
             where=str(path.absolute()),
             do="correct dataset.path in the config; it is relative to the folder that snakemake runs in",
         )
-    pattern = _group_pattern(group)
+    pattern = group_pattern(group)
     tops = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
     splits = [SPLIT_NAMES.get(top.lower()) for top in tops]
     by_split = "train" in splits and None not in splits
@@ -72,7 +72,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _group_pattern(group: str | None):  # type: ignore[no-untyped-def]
+def group_pattern(group: str | None):  # type: ignore[no-untyped-def]
     """From the path of an image to its group."""
     if group is None:
         return lambda name: ""

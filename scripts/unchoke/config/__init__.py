@@ -15,8 +15,12 @@ from unchoke.config.encoders import Encoder
 from unchoke.config.evaluation import Evaluation
 from unchoke.config.gpu import Gpu
 from unchoke.config.heads import Head, Knn, Linear, Logistic, Ridge
+from unchoke.config.mask_heads import MaskHead
+from unchoke.config.patches import Patches
+from unchoke.config.segment import Segment
+from unchoke.config.teacher import Teacher
 from unchoke.errors import UnchokeError
-from unchoke.names import suggestion
+from unchoke.names import MASK_KINDS, PIXELS, SPLITS, TEACHER, suggestion
 
 Name = Annotated[str, Field(pattern=NAME)]
 
@@ -46,11 +50,89 @@ class Config(Section):
     }
     """The heads to try on every encoder, by the names that results carry; {} stops at the features."""
 
+    patches: Patches = Patches()
+    """How large images are cut into patches; for datasets with masks."""
+
+    teacher: Teacher | None = None
+    """A network that mask heads learn from, or that segments in their place; for datasets with masks. null: none."""
+
+    mask_heads: dict[Name, MaskHead] = {}
+    """The heads that tell pixels apart, by the names that results carry; for datasets with masks, whose own default is
+    one of each kind."""
+
+    segment: Segment = Segment()
+    """Which masks are predicted for whole images, and how patches are put together; for datasets with masks."""
+
     evaluation: Evaluation = Evaluation()
     """How sure the figures are."""
 
     gpu: Gpu = Gpu()
     """The device that encoders run on."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _heads_follow_the_dataset(cls, raw: Any) -> Any:
+        """Pixels or images: the other kind of head is not there unless it is asked for, and then it is an error."""
+        if not isinstance(raw, dict):
+            return raw
+        dataset = raw.get("dataset")
+        if isinstance(dataset, dict) and dataset.get("kind") in MASK_KINDS:
+            return {"heads": {}, "mask_heads": {kind: {"kind": kind} for kind in ("linear", "decoder", "unet")}, **raw}
+        return raw
+
+    @model_validator(mode="after")
+    def _masks_have_what_they_need(self) -> "Config":
+        if not self.dataset.has_masks:
+            if self.mask_heads:
+                raise ValueError(f"mask_heads: dataset.kind {self.dataset.kind} has no masks")
+            if asked := [name for name, encoder in self.encoders.items() if encoder.strides]:
+                raise ValueError(f"encoders.{asked[0]}.strides: dataset.kind {self.dataset.kind} has no masks")
+            if self.teacher:
+                raise ValueError(f"teacher: dataset.kind {self.dataset.kind} has no masks")
+            return self
+        if self.heads:
+            raise ValueError(f"heads: dataset.kind {self.dataset.kind} has masks, which mask_heads learn")
+        for name, encoder in self.encoders.items():
+            self._refuse_unfit_encoder(name, encoder)
+        for name, head in self.mask_heads.items():
+            for encoder_name in getattr(head, "encoders", None) or []:
+                if encoder_name not in self.encoders:
+                    near = suggestion(encoder_name, self.encoders)
+                    raise ValueError(f"mask_heads.{name}.encoders: no encoder '{encoder_name}': {near}")
+        for name in self.segment.heads or []:
+            if name not in self.mask_heads:
+                raise ValueError(f"segment.heads: no mask head '{name}': {suggestion(name, self.mask_heads)}")
+        if missing := {"val", "test"} - set(self.segment.splits):
+            raise ValueError(f"segment.splits: the figures need {min(missing, key=SPLITS.index)} as well")
+        return self
+
+    def _refuse_unfit_encoder(self, name: str, encoder: Encoder) -> None:
+        where, size, step = f"encoders.{name}", self.patches.size, self.patches.size - self.patches.overlap
+        if name in (PIXELS, TEACHER):
+            raise ValueError(f"{where}: '{name}' is taken: results of the {name} carry this name")
+        if not encoder.strides:
+            raise ValueError(f"{where}.strides: masks need feature maps, [4, 8] for instance")
+        if encoder.image_size not in (None, size):
+            raise ValueError(f"{where}.image_size {encoder.image_size} must be that of a patch, patches.size {size}")
+        if encoder.views != ["identity"]:
+            raise ValueError(f"{where}.views: feature maps are cached in the view identity alone")
+        for stride in encoder.strides:
+            if size % stride or step % stride:
+                raise ValueError(
+                    f"{where}.strides: {stride} must divide patches.size {size} and size less overlap, {step}, "
+                    "or patches would not lie on the grid of the feature maps"
+                )
+
+    @model_validator(mode="after")
+    def _a_teacher_is_there_where_it_is_asked_for(self) -> "Config":
+        if self.segment.head == TEACHER and not self.teacher:
+            raise ValueError("segment.head: there is no teacher: name one in teacher")
+        for name, head in self.mask_heads.items():
+            if head.distil and not self.teacher:
+                raise ValueError(f"mask_heads.{name}.distil: there is no teacher: name one in teacher")
+            if head.distil and head.distil.features and self.teacher and not self.teacher.features:
+                raise ValueError(f"mask_heads.{name}.distil.features: needs teacher.features: true")
+        return self
 
     @model_validator(mode="after")
     def _heads_find_their_features(self) -> "Config":
@@ -88,7 +170,7 @@ def load_config(raw: dict[str, Any]) -> dict[str, Any]:
 def _readable(problem: Any) -> str:
     """One line: where, what was expected and found, and the nearest right name for a kind that does not exist."""
     place = list(problem["loc"])
-    if place[0:1] == ["heads"]:
+    if place and place[0] in ("heads", "mask_heads"):
         del place[2:3]  # pydantic's own mark of the kind, which no file contains
     where = ".".join(str(part) for part in place if part != "[key]")
     context = problem.get("ctx", {})

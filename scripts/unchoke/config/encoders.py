@@ -37,6 +37,10 @@ class Encoder(Section):
     """Poolings to store, each an array of its own: `avg`, `max` (over the map of features), `cls` (class token), `head`
     (timm's own pooling, with what the model does behind it)."""
 
+    strides: list[Annotated[int, Field(ge=1)]] = []
+    """Masks: strides of the feature maps to store in the place of pools, px; of each the deepest map that the model
+    has. Convolutional models have 4, 8, 16 and 32 (many 2 as well), a vision transformer that of its patches."""
+
     views: list[View] = Field(["identity"], min_length=1)
     """Views of every image to store, each in chunks of its own: the eight flips and turns (`identity`, `hflip`,
     `vflip`, `rot90`, `rot180`, `rot270`, `transpose`, `transverse`), `crop_0`, `crop_1`, … (random crops) and

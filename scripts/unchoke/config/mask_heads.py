@@ -1,0 +1,113 @@
+"""The heads that tell pixels apart; one class a kind, named as its module in ``unchoke/mask_heads/``."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unchoke.config.base import Section
+from unchoke.config.heads import ClassWeights, NotNegative, Positive
+from unchoke.config.teacher import Distil
+
+
+class MaskHeadSection(Section):
+    """What every kind of mask head has."""
+
+    learning_rates: list[Positive] = Field([1e-3], min_length=1)
+    """Learning rates to try."""
+
+    weight_decays: list[NotNegative] = Field([0.01], min_length=1)
+    """Weight decays of AdamW to try with every learning rate."""
+
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    """Seeds of first weights and of the order of patches; probabilities are means over them."""
+
+    epochs: int = Field(20, ge=1)
+    """Times that the training patches are gone through."""
+
+    batch_size: int = Field(8, ge=1)
+    """Patches a step."""
+
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate over time: to 0 along half a cosine, or constant."""
+
+    loss: Literal["cross_entropy", "dice", "focal", "cross_entropy+dice"] = "cross_entropy+dice"
+    """Cross-entropy, soft Dice (Milletari et al. 2016), focal (Lin et al. 2017), or the sum of the first two."""
+
+    focal_gamma: float = Field(2.0, ge=0)
+    """Exponent of the focal loss."""
+
+    class_weights: ClassWeights = "none"
+    """`balanced`: every class weighs the same in the loss, however many pixels it has."""
+
+    keep: Literal["last", "best"] = "best"
+    """Weights of the last epoch, or of the epoch with the best mean IoU on val."""
+
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Arithmetic of the products (autocast); float16 for CUDA alone, with a scaled loss."""
+
+    distil: Distil | None = None
+    """What the head learns from the teacher before it learns from masks; null: nothing."""
+
+    threads: int = Field(4, ge=1, le=256)
+    """Threads that train where there is no card, whatever `--cores` says: the last digits of the weights depend on it.
+    On a machine with more processors and no card, give it as many."""
+
+    memory_mb: int = Field(1024, ge=64)
+    """Patches that are held in memory at once, MiB; where all fit they are read once."""
+
+    @model_validator(mode="after")
+    def _distillation_fits(self) -> "MaskHeadSection":
+        if self.distil and not 0 < (asked := self.distil.features + self.distil.logits) <= self.epochs:
+            raise ValueError(
+                f"distil: features and logits ask for {asked} epochs; 1 to {self.epochs} (epochs) are there"
+            )
+        return self
+
+
+class CachedSection(MaskHeadSection):
+    """What heads on cached features have."""
+
+    encoders: list[str] | None = Field(None, min_length=1)
+    """The encoders that the head is tried on, by their names in this config; null: all."""
+
+    augment: Literal[False] = False
+    """Cached features cannot be turned or flipped."""
+
+
+class LinearMask(CachedSection):
+    """One 1×1 convolution over all strides: a linear probe of every pixel."""
+
+    kind: Literal["linear"]
+    """Linear probe of pixels."""
+
+    @model_validator(mode="after")
+    def _has_no_hidden_map(self) -> "LinearMask":
+        if self.distil and self.distil.features:
+            raise ValueError("distil.features: a linear head has no map that could be close to features; set 0")
+        return self
+
+
+class Decoder(CachedSection):
+    """A small convolutional decoder, from the coarsest stride to the finest."""
+
+    kind: Literal["decoder"]
+    """Convolutional decoder."""
+
+    width: int = Field(64, ge=1)
+    """Channels."""
+
+
+class UNet(MaskHeadSection):
+    """The lightweight U-Net on pixels, without an encoder's features: the baseline."""
+
+    kind: Literal["unet"]
+    """U-Net on pixels."""
+
+    width: int = Field(64, ge=1)
+    """Channels of the first level; 64 gives 64-128-256 and back 128-64-32."""
+
+    augment: bool = False
+    """Turn and flip patches at random; cached features cannot be turned."""
+
+
+MaskHead = Annotated[LinearMask | Decoder | UNet, Field(discriminator="kind")]

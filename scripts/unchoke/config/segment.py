@@ -1,0 +1,29 @@
+"""What is done with trained mask heads."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from unchoke.config.base import Section
+
+Split = Literal["train", "val", "test"]
+
+
+class Segment(Section):
+    """Which masks are predicted for whole images, and how patches are put together."""
+
+    head: Literal["light", "teacher"] = "light"
+    """Who segments whole images: the mask heads, or the teacher, from what it has said of the patches."""
+
+    heads: list[str] | None = None
+    """Light: mask heads that predict, by their names in this config; null: all."""
+
+    splits: list[Split] = Field(["train", "val", "test"], min_length=2)
+    """Splits whose images are segmented; val and test, of which the figures are, must be among them."""
+
+    blend: Literal["auto", "crop", "gaussian"] = "auto"
+    """`crop`: of every patch the part without its halo, right where the network sees no farther than the halo.
+    `gaussian`: the mean of all patches, weighted by the distance from their centre. `auto`: crop where it is right."""
+
+    probabilities: bool = False
+    """Whether stitched probabilities are kept as well, float16."""

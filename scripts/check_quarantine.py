@@ -13,9 +13,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest of the images")
     parser.add_argument("--quarantine", type=Path, required=True, help="CSV of the images in quarantine")
     parser.add_argument("--max-bad-share", type=float, required=True, help="share that may be there, 0 to 1")
+    parser.add_argument("--spare", nargs="*", default=[], help="reasons that do not count")
     parser.add_argument("--summary", type=Path, required=True, help="JSON file to write when they are few enough")
     args = parser.parse_args(argv)
-    result = check_quarantine(args.manifest, args.quarantine, args.max_bad_share, args.summary)
+    result = check_quarantine(args.manifest, args.quarantine, args.max_bad_share, args.summary, args.spare)
     print(f"{result['quarantined']} of {result['images']:,} images in quarantine ({result['share']:.2%})")
 
 

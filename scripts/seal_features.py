@@ -11,11 +11,11 @@ from unchoke.seal import seal_features
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--store", type=Path, required=True, help="Zarr store to seal")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest of its images")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest of its images or patches")
     parser.add_argument("--rows", type=Path, required=True, help="folder with the rows of each chunk")
     args = parser.parse_args(argv)
     seal = seal_features(args.store, args.manifest, args.rows)
-    print(f"{args.store}: {seal['images']:,} images, {len(seal['invalid'])} unreadable, pools {seal['widths']}")
+    print(f"{args.store}: {seal['images']:,} rows, {len(seal['invalid'])} unreadable, pools {seal['widths']}")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,18 @@ from typing import Any
 import timm
 import torch
 
+from unchoke.chunks import chunk_count
 from unchoke.devices import choose_device
+from unchoke.images import UnreadableImageError
 from unchoke.lease import holder_of
 from unchoke.limits import host_memory_mb
+from unchoke.maps import find_maps
 from unchoke.memory import card_uuid, free_card_mb
+from unchoke.names import MASK_KINDS, map_name
 from unchoke.provenance import environment
 from unchoke.sources import list_images
+from unchoke.tiling import Grid
+from unchoke.windows import image_size
 
 FILES_OPEN = 256  # what Snakemake, a worker and its threads hold open at once, and some room
 BYTES_A_FILE = 4096  # the least that a small file takes on most file systems
@@ -32,23 +38,57 @@ class Finding:
     fine: bool = True
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What encoders have to do."""
+
+    rows: int
+    """Images, or patches of them."""
+    chunks: int
+    patch_px: int | None
+    """None where whole images are encoded."""
+    text: str
+
+
 def examine(config: dict[str, Any], results: Path, weights: dict[str, Path]) -> list[Finding]:
     """Everything that decides whether the run can be done, measured where it can be.
 
     config: as ``load_config`` gives it. results: the folder of results, there or not. weights: the weights file of
     every encoder, there or not.
     """
-    dataset = config["dataset"]
-    n_images = len(list_images(dataset["kind"], Path(dataset["path"]), dataset["split"]["group"]).images)
-    n_chunks = -(-n_images // config["chunk_size"])
-    findings = [Finding("images", f"{n_images:,} in {n_chunks:,} chunks of {config['chunk_size']}"), _versions()]
+    work = _work(config)
+    findings = [Finding("images", work.text), _versions()]
     device = choose_device(config["gpu"]["device"])
     findings += [_host(), _device(device, config["gpu"]["vram_mb"])]
     models = {name: _model(encoder["model"]) for name, encoder in config["encoders"].items()}
-    findings += [_disk(config, models, n_images, n_chunks, results), _inodes(config, n_chunks, results), _open_files()]
+    findings += [_disk(config, models, work, results), _inodes(config, work, results), _open_files()]
     findings += [_weights(name, config["encoders"][name], path) for name, path in weights.items()]
-    findings += [_time(name, config["encoders"][name], models[name], device, n_images) for name in models]
+    findings += [_teacher(config["teacher"])] if config["teacher"] else []
+    findings += [_time(name, config["encoders"][name], models[name], device, work) for name in models]
     return findings
+
+
+def _work(config: dict[str, Any]) -> _Work:
+    """What there is to encode; of images with masks, their patches, from the headers of the files."""
+    dataset, patches = config["dataset"], config["patches"]
+    listing = list_images(dataset["kind"], Path(dataset["path"]), dataset["split"]["group"])
+    count = len(listing.images)
+    if dataset["kind"] not in MASK_KINDS:
+        chunks = chunk_count(count, config["chunk_size"])
+        return _Work(count, chunks, None, f"{count:,} in {chunks:,} chunks of {config['chunk_size']}")
+    sizes = [size for image in listing.images if (size := _size(listing.root / image.path))]
+    rows = sum(Grid(*size, patches["size"], patches["overlap"]).count for size in sizes)
+    chunks = chunk_count(rows, patches["per_chunk"])
+    unread = f", {count - len(sizes)} of them unreadable" if len(sizes) < count else ""
+    text = f"{count:,}{unread}, {rows:,} patches in {chunks:,} chunks of {patches['per_chunk']}"
+    return _Work(rows, chunks, patches["size"], text)
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    try:
+        return image_size(path)
+    except UnreadableImageError:
+        return None  # which the quarantine will say
 
 
 def page(findings: list[Finding]) -> str:
@@ -87,28 +127,38 @@ def _model(name: str) -> Any:
     return timm.create_model(name, pretrained=False, num_classes=0).eval()
 
 
-def _disk(config: dict[str, Any], models: dict[str, Any], n_images: int, n_chunks: int, results: Path) -> Finding:
-    features = sum(
-        n_images * models[name].num_features * len(encoder["pools"]) * len(encoder["views"]) * 2
-        for name, encoder in config["encoders"].items()
-    )
-    need = features + _n_files(config, n_chunks) * BYTES_A_FILE
+def _disk(config: dict[str, Any], models: dict[str, Any], work: _Work, results: Path) -> Finding:
+    values = sum(_values(encoder, models[name], work) for name, encoder in config["encoders"].items())
+    labels = (work.patch_px or 0) ** 2
+    need = work.rows * (2 * values + labels) + _n_files(config, work) * BYTES_A_FILE
     free = shutil.disk_usage(_existing(results)).free
     return Finding("disk", f"about {need / 2**20:,.0f} MB needed, {free / 2**20:,.0f} MB free", need < free)
 
 
-def _inodes(config: dict[str, Any], n_chunks: int, results: Path) -> Finding:
-    need, free = _n_files(config, n_chunks), os.statvfs(_existing(results)).f_favail
+def _values(encoder: dict[str, Any], model: Any, work: _Work) -> int:
+    """Numbers that an encoder gives for a row of its store."""
+    if work.patch_px is None:
+        return int(model.num_features) * len(encoder["pools"]) * len(encoder["views"])
+    places = find_maps(model, encoder["strides"])
+    channels = {stride: model.feature_info[places[map_name(stride)]]["num_chs"] for stride in encoder["strides"]}
+    return sum(width * (work.patch_px // stride) ** 2 for stride, width in channels.items())
+
+
+def _inodes(config: dict[str, Any], work: _Work, results: Path) -> Finding:
+    need, free = _n_files(config, work), os.statvfs(_existing(results)).f_favail
     unlimited = free == 0 and os.statvfs(_existing(results)).f_files == 0  # as on btrfs
     return Finding(
         "files", f"about {need:,} to be made, {'no limit' if unlimited else f'{free:,} free'}", unlimited or need < free
     )
 
 
-def _n_files(config: dict[str, Any], n_chunks: int) -> int:
-    """Rows, and for each view of an encoder chunks of every pool with their folder, validity, record and log."""
-    each = [len(encoder["views"]) * (2 * len(encoder["pools"]) + 3) for encoder in config["encoders"].values()]
-    return n_chunks * (1 + sum(each))
+def _n_files(config: dict[str, Any], work: _Work) -> int:
+    """Rows, and for each store chunks of every array with their folders, validity, record and log."""
+    if work.patch_px is None:
+        each = [len(encoder["views"]) * (2 * len(encoder["pools"]) + 3) for encoder in config["encoders"].values()]
+    else:
+        each = [7, *(4 * len(encoder["strides"]) + 3 for encoder in config["encoders"].values())]  # 7: labels
+    return work.chunks * (1 + sum(each))
 
 
 def _open_files() -> Finding:
@@ -129,9 +179,15 @@ def _weights(name: str, encoder: dict[str, Any], path: Path) -> Finding:
     )
 
 
-def _time(name: str, encoder: dict[str, Any], model: Any, device: torch.device, n_images: int) -> Finding:
+def _teacher(teacher: dict[str, Any]) -> Finding:
+    missing = [teacher[key] for key in ("file", "checkpoint") if not Path(teacher[key]).exists()]
+    text = f"missing: {', '.join(missing)}" if missing else f"{teacher['file']} with {teacher['checkpoint']}"
+    return Finding("teacher", text, not missing)
+
+
+def _time(name: str, encoder: dict[str, Any], model: Any, device: torch.device, work: _Work) -> Finding:
     """From two batches of noise, the first one to warm up; decoding may add to it."""
-    size = encoder["image_size"] or model.pretrained_cfg["input_size"][-1]
+    size = work.patch_px or encoder["image_size"] or model.pretrained_cfg["input_size"][-1]
     if hasattr(model, "set_input_size"):
         model.set_input_size(img_size=(size, size))
     batch = min(encoder["micro_batch"], 16)
@@ -143,7 +199,7 @@ def _time(name: str, encoder: dict[str, Any], model: Any, device: torch.device, 
             float(model.forward_features(images).float().sum())
             seconds = time.perf_counter() - started
     rate = batch / seconds
-    whole = _duration(n_images * len(encoder["views"]) / rate)
+    whole = _duration(work.rows * len(encoder["views"]) / rate)
     return Finding("time", f"{name}: about {rate:,.0f} images/s on {device.type}, {whole} for all")
 
 

@@ -1,10 +1,10 @@
-"""Frozen encoders: from uint8 pictures to pooled float16 features."""
+"""Frozen encoders: from uint8 pictures to pooled features, or to maps of them."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,9 +17,23 @@ from timm.data.transforms_factory import create_transform
 from unchoke.errors import UnchokeError
 from unchoke.files import read_json
 from unchoke.hashing import sha256_bytes
+from unchoke.maps import feature_maps, find_maps
 from unchoke.pools import FeatureMap, feature_map, find_pool
 
+CPU = torch.device("cpu")
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+class Encodes(Protocol):
+    """What turns pictures into arrays: an encoder, or a teacher. Its parts are those of ``Encoder``."""
+
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def image_size(self) -> int: ...
+    @property
+    def arrays(self) -> list[str]: ...
+    def encode(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]: ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,13 @@ class Encoder:
     card: Mapping[str, Any]
     """What the weights are; see ``weights.fetch_weights``."""
     pools: Mapping[str, Callable[[FeatureMap], torch.Tensor]]
+    maps: Mapping[str, int] = field(default_factory=dict)
+    """Feature maps that it gives, in the place of pools; see ``maps.find_maps``."""
+
+    @property
+    def arrays(self) -> list[str]:
+        """Names of all that it gives."""
+        return [*self.pools, *self.maps]
 
     def preprocess(self) -> Callable[[Image.Image], torch.Tensor]:
         """timm's evaluation transform up to its normalisation: an RGB picture to uint8 (3, H, W)."""
@@ -53,7 +74,7 @@ class Encoder:
         return int(self.image_size / self.card["data_config"]["crop_pct"])
 
     def encode(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]:
-        """Features of a batch: uint8 (B, 3, H, W) on the CPU to float32 (B, D) for each pool.
+        """Features of a batch: uint8 (B, 3, H, W) on the CPU to float32 (B, D) a pool, (B, C, h, w) a map.
 
         Where memory runs out all the same, the batch is done in halves: nothing in it depends on its neighbours.
         """
@@ -65,17 +86,24 @@ class Encoder:
         # Outside the except block: its traceback would keep the tensors of the failed attempt alive.
         torch.cuda.empty_cache()
         halves = [self.encode(half) for half in images_B3HW.tensor_split(2)]
-        return {name: np.concatenate([half[name] for half in halves]) for name in self.pools}
+        return {name: np.concatenate([half[name] for half in halves]) for name in halves[0]}
 
     @torch.inference_mode()
     def encode_once(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]:
         """As ``encode``, in one go; torch.OutOfMemoryError where that does not fit."""
-        x = images_B3HW.to(self.device, non_blocking=True).float().div_(255)
-        x = x.sub_(self._channel("mean")).div_(self._channel("std")).contiguous(memory_format=torch.channels_last)
+        x = self.normalise(images_B3HW.to(self.device, non_blocking=True).float().div_(255))
         with torch.autocast(self.device.type, self.precision, enabled=self.device.type == "cuda"):
-            features = feature_map(self.model, self.model.forward_features(x))  # type: ignore[operator]
-            pooled = {name: pool(features) for name, pool in self.pools.items()}
-        return {name: values.float().cpu().numpy() for name, values in pooled.items()}
+            if self.maps:
+                found = feature_maps(self.model, x, self.maps)
+            else:
+                features = feature_map(self.model, self.model.forward_features(x))  # type: ignore[operator]
+                found = {name: pool(features) for name, pool in self.pools.items()}
+        return {name: values.float().cpu().numpy() for name, values in found.items()}
+
+    def normalise(self, x_B3HW: torch.Tensor) -> torch.Tensor:
+        """Pictures of 0 to 1 as the model wants them; in place."""
+        x = x_B3HW.sub_(self._channel("mean")).div_(self._channel("std"))
+        return x.contiguous(memory_format=torch.channels_last)
 
     def _channel(self, key: str) -> torch.Tensor:
         return torch.tensor(self.card["data_config"][key], device=self.device).view(1, 3, 1, 1)
@@ -92,14 +120,16 @@ def keep_encoder(
     device: torch.device,
     precision: str,
     budget_mb: float,
+    strides: Sequence[int] = (),
 ) -> Encoder:
     """As ``load_encoder``, but loaded once a process: commands that a warm worker runs find it where they left it.
 
     Those used least recently go when the weights of all take more than a quarter of `budget_mb`.
     """
-    key = (weights.resolve(), weights.stat().st_mtime_ns, card.read_bytes(), image_size, *pools, device, precision)
+    file = (weights.resolve(), weights.stat().st_mtime_ns, card.read_bytes())
+    key = (*file, image_size, *pools, *strides, device, precision)
     if key not in _loaded:
-        _loaded[key] = load_encoder(weights, card, image_size, pools, device, precision)
+        _loaded[key] = load_encoder(weights, card, image_size, pools, device, precision, strides)
     _loaded.move_to_end(key)
     while len(_loaded) > 1 and sum(map(weights_mb, _loaded.values())) > budget_mb / 4:
         _loaded.popitem(last=False)
@@ -112,12 +142,19 @@ def weights_mb(encoder: Encoder) -> float:
 
 
 def load_encoder(
-    weights: Path, card: Path, image_size: int | None, pools: list[str], device: torch.device, precision: str
+    weights: Path,
+    card: Path,
+    image_size: int | None,
+    pools: list[str],
+    device: torch.device,
+    precision: str,
+    strides: Sequence[int] = (),
 ) -> Encoder:
     """The encoder of a weights file and its card, ready on `device`.
 
-    image_size: height and width it shall see, px; None: as its weights were made for.
-    Raises UnchokeError where the file is not what its card says, or the model cannot have the size or a pool.
+    image_size: height and width it shall see, px; None: as its weights were made for. strides: of the maps to give in
+    the place of pools, px.
+    Raises UnchokeError where the file is not what its card says, or the model cannot have the size, a pool or a stride.
     """
     facts, data = read_json(card), weights.read_bytes()
     if (found := sha256_bytes(data)) != facts["sha256"]:
@@ -136,7 +173,7 @@ def load_encoder(
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
     model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
     found_pools = {name: find_pool(name, model) for name in pools}
-    return Encoder(model, device, PRECISIONS[precision], size, facts, found_pools)
+    return Encoder(model, device, PRECISIONS[precision], size, facts, found_pools, find_maps(model, list(strides)))
 
 
 def _resize(model: Any, size: int) -> None:

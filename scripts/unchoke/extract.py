@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke import stores, versions
-from unchoke.encoders import Encoder
+from unchoke.encoders import Encoder, Encodes
 from unchoke.hashing import sha256_bytes
 from unchoke.images import UnreadableImageError, decode_image, read_image_file
 from unchoke.memory import meters_of
@@ -64,7 +64,7 @@ class Encoded:
     """The features of some pictures."""
 
     arrays: dict[str, NDArray[np.float16]]
-    """(N, D) for each pool, zeros where there is no feature."""
+    """(N, D) for each pool, (N, C, h, w) for each map, zeros where there is no feature."""
     valid_N: NDArray[np.bool_]
     reasons: dict[int, str]
     """Why a row is not valid, by its place; padding is not, for no reason."""
@@ -93,14 +93,14 @@ def extract_chunk(rows: pd.DataFrame, root: Path, encoder: Encoder, settings: Ex
     return Chunk({**encoded.arrays, stores.VALID: encoded.valid_N}, invalid, seconds, threads, peaks)
 
 
-def encode_pictures(pictures: Iterable[Picture], encoder: Encoder, micro_batch: int, rows: int) -> Encoded:
+def encode_pictures(pictures: Iterable[Picture], encoder: Encodes, micro_batch: int, rows: int) -> Encoded:
     """Features of one picture or more, at most `rows`, padded to `rows`.
 
     Every batch has micro_batch images, blank ones in the place of what is missing, so that all have the same shape.
     """
     seconds = dict.fromkeys(("read", "decode", "encode"), 0.0)
     valid_N, reasons = np.zeros(rows, bool), {}
-    pooled: list[dict[str, NDArray[np.float32]]] = []
+    found: list[dict[str, NDArray[np.float32]]] = []
     for start, batch in _batches(pictures, micro_batch):
         images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
         for row, picture in enumerate(batch):
@@ -111,9 +111,9 @@ def encode_pictures(pictures: Iterable[Picture], encoder: Encoder, micro_batch: 
             else:
                 images[row], valid_N[start + row] = picture.pixels_3HW, True
         before = time.perf_counter()
-        pooled.append(encoder.encode(images))
+        found.append(encoder.encode(images))
         seconds["encode"] += time.perf_counter() - before
-    arrays = {name: _to_float16([batch[name] for batch in pooled], rows) for name in encoder.pools}
+    arrays = {name: _to_float16([batch[name] for batch in found], rows) for name in encoder.arrays}
     for row in _overflowing(arrays, valid_N):
         reasons[row], valid_N[row] = "its features are not finite in float16", False
     for values in arrays.values():
@@ -151,14 +151,14 @@ def _batches(pictures: Iterable[Picture], size: int) -> Iterator[tuple[int, list
 def _to_float16(batches: list[NDArray[np.float32]], rows: int) -> NDArray[np.float16]:
     """The batches one after the other, cut or padded with zeros to `rows`."""
     values = np.concatenate(batches)[:rows]
-    padded = np.zeros((rows, values.shape[1]), np.float16)
+    padded = np.zeros((rows, *values.shape[1:]), np.float16)
     with np.errstate(over="ignore"):  # what overflows is marked invalid by the caller
         padded[: len(values)] = values
     return padded
 
 
 def _overflowing(arrays: dict[str, NDArray[np.float16]], valid: NDArray[np.bool_]) -> list[int]:
-    finite = np.logical_and.reduce([np.isfinite(values).all(1) for values in arrays.values()])
+    finite = np.logical_and.reduce([np.isfinite(values).reshape(len(values), -1).all(1) for values in arrays.values()])
     return [int(row) for row in np.flatnonzero(valid & ~finite)]
 
 
@@ -166,9 +166,14 @@ def save_chunk(
     store: Path, chunk: int, rows_file: Path, features: Chunk, encoder: Encoder, settings: Extraction
 ) -> None:
     """Write a chunk and a record of what it was made from and with."""
+    write_chunk(store, chunk, rows_file, features, chunk_settings(encoder, settings))
+
+
+def write_chunk(store: Path, chunk: int, rows_file: Path, features: Chunk, settings: dict[str, Any]) -> None:
+    """As ``save_chunk``, with what the record shall say of how the chunk was made."""
     record = {
         "rows_sha256": sha256_bytes(rows_file.read_bytes()),
-        "settings": chunk_settings(encoder, settings),
+        "settings": settings,
         "invalid": [{"image_id": image_id, "reason": reason} for image_id, reason in features.invalid.items()],
         "images": int(features.arrays[stores.VALID].sum()),
         "seconds": features.seconds,
@@ -187,7 +192,7 @@ def chunk_settings(encoder: Encoder, settings: Extraction) -> dict[str, Any]:
         "trained": encoder.card["trained"],
         "image_size": encoder.image_size,
         "data_config": encoder.card["data_config"],
-        "pools": sorted(encoder.pools),
+        "pools": sorted(encoder.arrays),
         "precision": str(encoder.precision).removeprefix("torch.") if encoder.device.type == "cuda" else "float32",
         "device": encoder.device.type,
         **asdict(settings),

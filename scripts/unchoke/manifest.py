@@ -35,26 +35,40 @@ def build_manifest(
     is marked ``vanished``. Files whose content stays are not touched. Raises UnchokeError, before anything is
     written, where labels, groups and splits do not hold together.
     """
+    frame, record = list_manifest(kind, path, group, split, manifest)
+    check_classes(frame, path)
+    check_splits(frame, path)
+    n_chunks = write_rows(frame, tables.ROW_COLUMNS, chunk_size, rows)
+    return write_manifest(frame, {**record, "chunk_size": chunk_size, "chunks": n_chunks}, manifest)
+
+
+def list_manifest(
+    kind: str, path: Path, group: str | None, split: SplitSettings, manifest: Path
+) -> tuple[pd.DataFrame, dict[str, object]]:
+    """The manifest after what the source holds now, and what its record says of it; nothing is written."""
     record_path = manifest.with_suffix(".json")
     listing = list_images(kind, path, group)
     settings = {**asdict(split), "group": group, "given": given_splits(listing), "version": versions.MANIFEST}
     old = tables.read_table(manifest, tables.MANIFEST_COLUMNS) if manifest.exists() else None
     keep_splits = old is not None and record_path.exists() and read_json(record_path)["split_settings"] == settings
-    frame = grow_manifest(old, listing, split, keep_splits)
-    check_manifest(frame, path)
-    n_chunks = write_rows(frame, chunk_size, rows)
+    left_out = dict(sorted(listing.left_out.items()))
+    return grow_manifest(old, listing, split, keep_splits), {
+        "kind": kind,
+        "split_settings": settings,
+        "left_out_files": left_out,
+    }
+
+
+def write_manifest(frame: pd.DataFrame, record: dict[str, object], manifest: Path) -> dict[str, object]:
+    """Write the manifest and its record, where they changed; return the record with its counts."""
     write_if_changed(manifest, tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
     record = {
-        "kind": kind,
+        **record,
         "images": len(frame),
-        "chunk_size": chunk_size,
-        "chunks": n_chunks,
-        "split_settings": settings,
         "excluded": frame.loc[frame["excluded"] != "", "excluded"].value_counts().to_dict(),
-        "left_out_files": dict(sorted(listing.left_out.items())),
         "images_by_split": in_use(frame)["split"].value_counts().reindex(list(SPLITS), fill_value=0).to_dict(),
     }
-    write_if_changed(record_path, json_bytes(record))
+    write_if_changed(manifest.with_suffix(".json"), json_bytes(record))
     return record
 
 
@@ -123,8 +137,8 @@ def check_groups(group: pd.Series, split: pd.Series) -> None:
         )
 
 
-def check_manifest(frame: pd.DataFrame, where: Path) -> None:
-    """UnchokeError where no honest head can be trained: one class, an empty split, a class that train lacks."""
+def check_classes(frame: pd.DataFrame, where: Path) -> None:
+    """UnchokeError where no honest head can be trained: one class, or a class that train lacks."""
     rows = in_use(frame)
     classes = sorted(rows["label"].unique())
     if len(classes) < 2:
@@ -145,28 +159,33 @@ def check_manifest(frame: pd.DataFrame, where: Path) -> None:
                 where=str(where),
                 do="move some of its images to train, or delete the class",
             )
-    for split in ("val", "test"):
-        if not labels[split]:
+
+
+def check_splits(frame: pd.DataFrame, where: Path) -> None:
+    """UnchokeError where a split is empty."""
+    rows, reasons = in_use(frame), frame.loc[frame["excluded"] != "", "excluded"].value_counts()
+    for split in SPLITS:
+        if not (rows["split"] == split).any():
+            left_out = "".join(f"; left out: {count} × {reason}" for reason, count in reasons.head(3).items())
             raise UnchokeError(
                 f"The {split} split is empty.",
-                found=f"{len(rows)} images, none of them in {split}",
+                found=f"{len(rows)} images, none of them in {split}{left_out}",
                 expected="train to fit, val to choose, test to report",
                 where=str(where),
-                do=f"give it images, or raise dataset.split.{split}; with few groups a split may get none",
+                do=f"give it images, or change dataset.split.{split}; with few groups a split may get none",
             )
 
 
-def write_rows(frame: pd.DataFrame, chunk_size: int, folder: Path) -> int:
+def write_rows(frame: pd.DataFrame, columns: dict[str, type], chunk_size: int, folder: Path) -> int:
     """Write ``<folder>/<chunk>.csv`` for every chunk, touching only what changed; return the number of chunks.
 
     They hold what features depend on. A row that has vanished keeps its line: its feature needs no new run.
     """
-    columns = list(tables.ROW_COLUMNS)
     rows = list(zip(*(frame[name].tolist() for name in columns), strict=True))
     n_chunks = chunk_count(len(rows), chunk_size)
     for chunk in range(n_chunks):
         start, stop = chunk_bounds(chunk, len(rows), chunk_size)
-        write_if_changed(folder / f"{chunk}.csv", tables.table_bytes(columns, rows[start:stop]), sync=False)
+        write_if_changed(folder / f"{chunk}.csv", tables.table_bytes(list(columns), rows[start:stop]), sync=False)
     for file in folder.glob("*.csv"):
         if not file.stem.isdigit() or int(file.stem) >= n_chunks:
             file.unlink()

@@ -1,5 +1,6 @@
 """Stage: images that no head may use, each with its reason, and the stop where they are too many."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,18 @@ def list_quarantine(manifest: Path, seals: list[Path], quarantine: Path) -> pd.D
     return listed
 
 
-def check_quarantine(manifest: Path, quarantine: Path, max_bad_share: float, summary: Path) -> dict[str, Any]:
+def check_quarantine(
+    manifest: Path, quarantine: Path, max_bad_share: float, summary: Path, spared: Sequence[str] = ()
+) -> dict[str, Any]:
     """Write and return how many images are quarantined, by reason; vanished ones do not count.
 
-    Raises UnchokeError where their share of the images that are there is above `max_bad_share`.
+    spared: reasons that do not count either. Raises UnchokeError where the share of the others among the images that
+    are there is above `max_bad_share`.
     """
     listed = tables.read_table(quarantine, tables.QUARANTINE_COLUMNS)
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
     present = int((frame["excluded"] != VANISHED).sum())
-    bad = listed[listed["reason"] != VANISHED]
+    bad = listed[~listed["reason"].isin([VANISHED, *spared])]
     share = len(bad) / max(present, 1)
     counts = bad["reason"].value_counts().sort_index().to_dict()
     if share > max_bad_share:

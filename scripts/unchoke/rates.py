@@ -42,6 +42,7 @@ def _encoder_rows(store: Path) -> list[tuple[Any, ...]]:
             int(card),
         )
         for stage, s in seconds.items()
+        if s  # patches are read and decoded in one
     ]
 
 

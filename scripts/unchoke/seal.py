@@ -11,18 +11,19 @@ from unchoke.hashing import sha256_bytes
 def seal_features(store: Path, manifest: Path, rows: Path) -> dict[str, Any]:
     """Seal a store whose chunks are all there; return the seal.
 
+    manifest: of the images, or of the patches, that are its rows.
     Raises UnchokeError with the chunk and the command that rebuilds it where one is missing, damaged, made from other
     rows than the manifest's, or made with other settings than the first.
     """
-    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    n_rows = tables.count_rows(manifest)
     first = stores.read_record(store, 0)
-    settings, n_chunks = first["settings"], chunk_count(len(frame), first["settings"]["chunk_size"])
+    settings, n_chunks = first["settings"], chunk_count(n_rows, first["settings"]["chunk_size"])
     records = [stores.read_record(store, chunk) for chunk in range(n_chunks)]
     for chunk, record in enumerate(records):
         _refuse_other_origin(store, chunk, record, settings, sha256_bytes((rows / f"{chunk}.csv").read_bytes()))
     return stores.seal(
         store,
-        n_images=len(frame),
+        n_images=n_rows,
         shapes=first["shapes"],
         facts={"version": versions.SEAL, "settings": settings},
         origins={

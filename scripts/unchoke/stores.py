@@ -1,6 +1,8 @@
 """The one owner of the feature store: chunks written one by one, a seal that makes them a Zarr array.
 
     <store>/<pool>/c/<chunk>/0      float16 (chunk_size, D), the last chunk padded with zeros
+    <store>/<map>/c/<chunk>/0/0/0   float16 (chunk_size, C, H, W), where patches are the rows
+    <store>/mask/c/<chunk>/0/0      uint8 (chunk_size, H, W), labels of pixels
     <store>/valid/c/<chunk>         bool (chunk_size,), false where an image could not be read, and in the padding
     <store>/…/zarr.json             written by the seal, the root's last
     <store>.chunks/<chunk>.json     what a chunk was made from, digests of its files, images that could not be read
@@ -11,7 +13,7 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,15 +27,19 @@ from unchoke.chunks import chunk_count
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, read_json, write_atomic
 from unchoke.hashing import sha256_bytes
-from unchoke.zarr_files import METADATA, MemoryGroup, create_array, encode_chunk, write_metadata_last
+from unchoke.zarr_files import METADATA, MemoryGroup, create_array, decode_chunk, encode_chunk, write_metadata_last
 
 VALID = "valid"
+MASK = "mask"
+_DTYPES = {VALID: np.dtype(bool), MASK: np.dtype(np.uint8)}
+_FEATURE = np.dtype(np.float16)
+_DIMENSIONS = {1: ("image",), 2: ("image", "feature"), 3: ("patch", "y", "x"), 4: ("patch", "channel", "y", "x")}
 
 
-def chunk_file(store: Path, array: str, chunk: int) -> Path:
-    """Where the bytes of a chunk of `array` (a pool, or ``valid``) lie."""
-    folder = store / array / "c" / str(chunk)
-    return folder if array == VALID else folder / "0"
+def chunk_file(store: Path, array: str, chunk: int, axes: int = 2) -> Path:
+    """Where the bytes of a chunk of `array` (a pool, a map, ``mask`` or ``valid``) lie; axes: of the array."""
+    behind = 0 if array == VALID else axes - 1
+    return store.joinpath(array, "c", str(chunk), *["0"] * behind)
 
 
 def record_file(store: Path, chunk: int) -> Path:
@@ -47,17 +53,25 @@ def seal_file(store: Path) -> Path:
 
 
 def write_chunk(store: Path, chunk: int, arrays: dict[str, NDArray[Any]], record: dict[str, Any]) -> None:
-    """Write one chunk of every array, whole ones of chunk_size rows each, and last its record with their digests."""
-    digests = {}
+    """Write one chunk of every array, whole ones of chunk_size rows each, and its record with their digests.
+
+    What rules name comes behind what they do not: Snakemake looks for missing files, but behind a checkpoint it does
+    not look for jobs that were killed.
+    """
     started = time.perf_counter()
-    for name, values in arrays.items():
-        data = encode_chunk(values)
-        write_atomic(chunk_file(store, name, chunk), data)
-        digests[name] = sha256_bytes(data)
-    seconds = {**record.get("seconds", {}), "write": time.perf_counter() - started}
+    encoded = {name: encode_chunk(values) for name, values in arrays.items()}
     shapes = {name: list(values.shape) for name, values in arrays.items()}
-    record = {**record, "seconds": seconds, "chunk": chunk, "shapes": shapes, "sha256": digests}
-    write_atomic(record_file(store, chunk), json_bytes(record))
+    digests = {name: sha256_bytes(data) for name, data in encoded.items()}
+    record = {**record, "chunk": chunk, "shapes": shapes, "sha256": digests}
+    _write_record(store, chunk, record, started, sync=True)
+    for name in sorted(encoded, key=lambda name: name != VALID):
+        write_atomic(chunk_file(store, name, chunk, arrays[name].ndim), encoded[name])
+    _write_record(store, chunk, record, started, sync=False)  # now that it is known how long it took
+
+
+def _write_record(store: Path, chunk: int, record: dict[str, Any], started: float, *, sync: bool) -> None:
+    seconds = {**record.get("seconds", {}), "write": time.perf_counter() - started}
+    write_atomic(record_file(store, chunk), json_bytes({**record, "seconds": seconds}), sync=sync)
 
 
 def seal(
@@ -79,15 +93,18 @@ def seal(
         if record["shapes"] != shapes:
             raise damaged(store, chunk, record_file(store, chunk), f"shapes {record['shapes']}", f"shapes {shapes}")
         for name in shapes:
-            digests[name].append(_checked_digest(store, name, chunk, record["sha256"][name]))
+            digests[name].append(_checked_digest(store, name, chunk, len(shapes[name]), record["sha256"][name]))
     _remove_strangers(store, set(shapes), n_chunks)
     group = MemoryGroup(facts)
     for name, shape in shapes.items():
-        dtype = np.dtype(bool if name == VALID else np.float16)
-        create_array(group.root, name, (n_images, *shape[1:]), tuple(shape), dtype)
+        dtype, whole = _DTYPES.get(name, _FEATURE), (n_images, *shape[1:])
+        create_array(group.root, name, whole, tuple(shape), dtype, _DIMENSIONS[len(shape)])
     write_metadata_last(group.contents(), store)
     widths = {name: shape[1] for name, shape in shapes.items() if name != VALID}
-    record = {**facts, **origins, "images": n_images, "chunk_size": chunk_size, "widths": widths, "sha256": digests}
+    axes = {name: len(shape) for name, shape in shapes.items() if len(shape) > 2}
+    deep = {"axes": axes} if axes else {}
+    record = {**facts, **origins, **deep, "images": n_images, "chunk_size": chunk_size, "widths": widths}
+    record["sha256"] = digests
     write_atomic(seal_file(store), json_bytes(record))
     return record
 
@@ -100,8 +117,21 @@ def read_record(store: Path, chunk: int) -> dict[str, Any]:
     return read_json(path)  # type: ignore[no-any-return]
 
 
-def _checked_digest(store: Path, name: str, chunk: int, expected: str | None) -> str:
-    path = chunk_file(store, name, chunk)
+def read_chunk(store: Path, chunk: int) -> dict[str, NDArray[Any]]:
+    """Every array's part of a chunk that is as it was written, in a store that need not be sealed.
+
+    Raises UnchokeError where a file is missing or changed.
+    """
+    record, arrays = read_record(store, chunk), {}
+    for name, shape in record["shapes"].items():
+        _checked_digest(store, name, chunk, len(shape), record["sha256"][name])
+        data = chunk_file(store, name, chunk, len(shape)).read_bytes()
+        arrays[name] = decode_chunk(data, tuple(shape), _DTYPES.get(name, _FEATURE))
+    return arrays
+
+
+def _checked_digest(store: Path, name: str, chunk: int, axes: int, expected: str | None) -> str:
+    path = chunk_file(store, name, chunk, axes)
     if not path.is_file():
         raise damaged(store, chunk, path, "no file")
     if (found := sha256_bytes(path.read_bytes())) != expected:
@@ -112,14 +142,23 @@ def _checked_digest(store: Path, name: str, chunk: int, expected: str | None) ->
 def damaged(store: Path, chunk: int, path: Path, found: str, expected: str = "") -> UnchokeError:
     """The error that names a chunk which cannot be trusted, and the command that rebuilds it."""
     pool = min((entry.name for entry in store.iterdir() if entry.is_dir() and entry.name != VALID), default="avg")
+    axes = next((len(_shapes(record)[pool]) for record in _records(store) if pool in _shapes(record)), 2)
     return UnchokeError(
         f"Chunk {chunk} of {store.stem} is missing or changed.",
         found=found,
         expected=expected,
         where=str(path),
         do=f"rebuild it and what depends on it, with your --configfile: "
-        f"snakemake --cores all --forcerun {chunk_file(store, pool, chunk)}",
+        f"snakemake --cores all --forcerun {chunk_file(store, pool, chunk, axes)}",
     )
+
+
+def _records(store: Path) -> Iterator[Path]:
+    return store.with_suffix(".chunks").glob("[0-9]*.json")
+
+
+def _shapes(record: Path) -> dict[str, list[int]]:
+    return read_json(record)["shapes"]  # type: ignore[no-any-return]
 
 
 def _remove_strangers(store: Path, arrays: set[str], n_chunks: int) -> None:
@@ -178,8 +217,9 @@ def open_complete(store: Path) -> FeatureStore:
         )
     record = read_json(seal_file(store))
     for name, digests in record["sha256"].items():
+        axes = record.get("axes", {}).get(name, 2)
         for chunk, expected in enumerate(digests):
-            _checked_digest(store, name, chunk, expected)
+            _checked_digest(store, name, chunk, axes, expected)
     return FeatureStore(store, record)
 
 

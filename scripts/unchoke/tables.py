@@ -21,6 +21,14 @@ MANIFEST_COLUMNS = {
     "excluded": str,  # why no head may use the row; empty where it may
 }
 ROW_COLUMNS = {name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "size_bytes", "mtime_ns")}
+PATCH_COLUMNS = {
+    **dict.fromkeys(("patch_id", "image_id", "y0", "x0", "height", "width", "halo"), int),  # px
+    "excluded": str,  # as in the manifest
+}
+PATCH_ROW_COLUMNS = {
+    **dict.fromkeys(("patch_id", "image_id", "y0", "x0"), int),
+    **{name: MANIFEST_COLUMNS[name] for name in ("path", "size_bytes", "mtime_ns")},
+}
 QUARANTINE_COLUMNS = {"image_id": int, "path": str, "label": str, "split": str, "reason": str}
 
 
@@ -44,6 +52,13 @@ def _csv_text(columns: Iterable[str], rows: Iterable[Sequence[Any]], quoting: Li
 def frame_bytes(frame: pd.DataFrame, columns: dict[str, type]) -> bytes:
     """CSV text of the `columns` of `frame`."""
     return table_bytes(columns, zip(*(frame[name].tolist() for name in columns), strict=True))
+
+
+def count_rows(path: Path) -> int:
+    """Rows of the manifest of images, or of that of patches; UnchokeError where it is neither."""
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        of_patches = next(csv.reader(file), []) == list(PATCH_COLUMNS)
+    return len(read_table(path, PATCH_COLUMNS if of_patches else MANIFEST_COLUMNS))
 
 
 def read_table(path: Path, columns: dict[str, type]) -> pd.DataFrame:

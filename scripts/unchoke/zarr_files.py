@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.abc.buffer import Buffer
+from zarr.buffer.cpu import Buffer as HostBuffer
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
@@ -24,6 +25,10 @@ class MemoryGroup:
         self._memory: dict[str, Buffer] = {}
         self.root = zarr.create_group(MemoryStore(self._memory), attributes={"unchoke": facts or {}})
 
+    def put(self, key: str, data: bytes) -> None:
+        """The bytes of a chunk, as they would be in a file."""
+        self._memory[key] = HostBuffer.from_bytes(data)
+
     def contents(self) -> dict[str, bytes]:
         """Every key of the group and its bytes."""
         return {key: buffer.to_bytes() for key, buffer in self._memory.items()}
@@ -36,8 +41,21 @@ def encode_chunk(values: NDArray[Any]) -> bytes:
     return group.contents()["one/c" + "/0" * values.ndim]
 
 
+def decode_chunk(data: bytes, shape: tuple[int, ...], dtype: np.dtype) -> NDArray[Any]:
+    """What ``encode_chunk`` made the bytes of, an array of this shape and dtype."""
+    group = MemoryGroup()
+    array = create_array(group.root, "one", shape, shape, dtype)
+    group.put("one/c" + "/0" * len(shape), data)
+    return np.asarray(array[...])
+
+
 def create_array(
-    group: zarr.Group, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: np.dtype
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: np.dtype,
+    dimensions: tuple[str, ...] | None = None,
 ) -> zarr.Array:
     """An array as all of ours are: Zstandard with a checksum, and chunks of zeros written like any other."""
     return group.create_array(
@@ -47,7 +65,7 @@ def create_array(
         dtype=dtype,
         compressors=ZstdCodec(level=1, checksum=True),
         fill_value=0,
-        dimension_names=("image", "feature")[: len(shape)],
+        dimension_names=dimensions,
         config={"write_empty_chunks": True},
     )
 

@@ -5,6 +5,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from unchoke.config import load_config
 from unchoke.doctor import Finding, examine, page
@@ -44,3 +45,22 @@ def test_what_stands_in_the_way_is_marked(config: dict, tmp_path: Path, monkeypa
     text = page(findings)
     assert "! disk" in text and "nowhere.safetensors is missing" in text
     assert text.endswith("2 of these must be mended first.")
+
+
+def test_patches_are_counted_from_the_headers_of_images_with_masks(tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for number, size in enumerate([(100, 40), (64, 64)]):
+            Image.new("L", size).save(tmp_path / folder / f"{number}.png")
+    (tmp_path / "images" / "broken.png").write_bytes(b"")
+    config = load_config(
+        {
+            "dataset": {"name": "few", "kind": "masks", "path": str(tmp_path)},
+            "patches": {"size": 64, "overlap": 16, "per_chunk": 2},
+            "encoders": {"tiny": {"model": "resnet10t", "weights": "untrained", "strides": [4, 8]}},
+            "gpu": {"device": "cpu"},
+        }
+    )
+    found = by_subject(examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
+    assert found["images"].text == "3, 1 of them unreadable, 3 patches in 2 chunks of 2"
+    assert found["disk"].fine and found["files"].fine

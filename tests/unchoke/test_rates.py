@@ -23,3 +23,11 @@ def test_threads_share_reading_and_decoding_and_the_slowest_stage_is_named(tmp_p
     assert [stage for stage, row in rows.items() if row[5]] == ["decode"]
     assert {row[6:] for row in rows.values()} == {(900, 0)}
     assert (tmp_path / "rates.csv").read_text().count("\n") == 5
+
+
+def test_a_stage_that_took_no_time_has_no_row(tmp_path: Path) -> None:
+    """Patches are read and decoded in one, which counts as decoding."""
+    store = tmp_path / "tiny.zarr"
+    write_atomic(stores.seal_file(store), json_bytes({"rows_sha256": ["a"]}))
+    add_chunk(store, 0, 16, 900.0, read=0.0, decode=8.0, encode=1.0, write=0.5)
+    assert [row[1] for row in summarise_rates([store], tmp_path / "rates.csv")] == ["decode", "encode", "write"]

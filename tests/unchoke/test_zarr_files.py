@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unchoke import zarr_files
-from unchoke.zarr_files import MemoryGroup, place_group
+from unchoke.zarr_files import MemoryGroup, decode_chunk, encode_chunk, place_group
 
 FULL_DISK = """
 import resource, sys
@@ -82,3 +84,25 @@ def test_what_a_killed_job_left_is_cleared(tmp_path: Path) -> None:
     place_group(contents("new", [3]), tmp_path / "g")
     assert found(tmp_path / "g") == ("new", [3])
     assert os.listdir(tmp_path) == ["g"]
+
+
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    st.sampled_from(["bool", "uint8", "float16", "float32"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_chunk_is_decoded_to_what_it_was_encoded_from(shape: list[int], name: str, seed: int) -> None:
+    dtype = np.dtype(name)
+    values = np.frombuffer(np.random.default_rng(seed).bytes(int(np.prod(shape)) * dtype.itemsize), dtype)
+    values = (values.view(np.uint8) % 2).astype(bool) if name == "bool" else values  # bits of any kind, NaN among them
+    found = decode_chunk(encode_chunk(values.reshape(shape)), tuple(shape), dtype)
+    assert (found.shape, found.dtype) == (tuple(shape), dtype)
+    assert found.tobytes() == values.tobytes()
+
+
+@pytest.mark.parametrize("place", [0, 10, -1])
+def test_a_chunk_with_a_changed_byte_is_not_decoded(place: int) -> None:
+    data = bytearray(encode_chunk(np.arange(100, dtype=np.float16)))
+    data[place] ^= 0xFF
+    with pytest.raises((RuntimeError, ValueError)):
+        decode_chunk(bytes(data), (100,), np.dtype(np.float16))

@@ -1,0 +1,45 @@
+"""Train one mask head on cached feature maps, or on pixels: fit on train, choose on val."""
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke import segmentation
+from unchoke.commands import argument_parser, run
+from unchoke.devices import add_device_flags, device_of
+from unchoke.encoders import CPU, keep_encoder
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--store", type=Path, help="sealed store of feature maps; not given: the head sees pixels")
+    parser.add_argument("--weights", type=Path, help="safetensors file of the store's encoder")
+    parser.add_argument("--card", type=Path, help="JSON file of the weights")
+    parser.add_argument("--strides", nargs="*", type=int, default=[], help="strides of the maps, px")
+    parser.add_argument("--teacher", type=Path, help="sealed store of a teacher, where the head distils")
+    parser.add_argument("--labels", type=Path, required=True, help="sealed store of labels")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest with the splits; patches.csv beside it")
+    parser.add_argument("--root", type=Path, required=True, help="folder that the manifest's paths are below")
+    parser.add_argument("--max-pixels", type=int, default=178_956_970, help="largest picture to decode whole")
+    parser.add_argument("--settings", type=json.loads, required=True, help="the head's section of the config, as JSON")
+    parser.add_argument("--group", type=Path, required=True, help="Zarr group to write the results to")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write the head to")
+    parser.add_argument("--run", type=Path, required=True, help="JSON file for times and environment")
+    add_device_flags(parser)
+    args = parser.parse_args(argv)
+    device, drafts = device_of(args), args.checkpoint.with_suffix(".drafts")
+    sources = segmentation.open_sources(args.labels, args.store, args.teacher)
+    patches = segmentation.find_patches(sources, args.settings, args.manifest, args.root, args.max_pixels)
+    head = segmentation.train(patches, sources, args.settings, device, drafts, clock := segmentation.Clock())
+    source = (args.weights, args.card, sources.size, [], CPU, "float32", 0, args.strides)
+    reach = segmentation.how_far(head, keep_encoder(*source) if args.store else None, sources.size)
+    segmentation.save_mask_run(args.run, head, clock, device)
+    segmentation.save(head, reach, patches, sources, args.group, args.checkpoint)
+    shutil.rmtree(drafts, ignore_errors=True)
+    print(f"chosen {head.chosen}, sees {'all of a patch' if reach is None else f'{reach} px far'}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,178 @@
+"""Patches from where they lie to batches, in an order that is drawn and a memory that is bounded. 1 MB is 2**20 bytes.
+
+A store is read chunk by chunk, since a chunk is decoded whole whatever is wanted of it. So the chunks are shuffled,
+some are read together, and their patches are shuffled among themselves.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unchoke.memory import MB
+from unchoke.tiling import IGNORED
+
+Moments = dict[str, tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some patches, B of them."""
+
+    maps: dict[str, NDArray[Any]]
+    """What a head sees, by name, each (B, C, h, w): features float16, pixels uint8."""
+    label: NDArray[np.uint8]
+    """Places of the pixels' classes (B, S, S), or IGNORED."""
+
+
+class Patches(Protocol):
+    """The patches of a split, with their labels, wherever they lie."""
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Of each map, by its name."""
+
+    @property
+    def strides(self) -> dict[str, int]:
+        """Pixels of the patch to a place of the map, by its name."""
+
+    def __len__(self) -> int:
+        """How many there are; `read` takes the places 0 to that."""
+
+    def read(self, place_B: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
+        """Maps and label of some patches, as a ``Batch`` has them, in the order of their places."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Patches in memory."""
+
+    channels: dict[str, int]
+    strides: dict[str, int]
+    maps: dict[str, NDArray[Any]]
+    label: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def read(self, place_B: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
+        return {name: part[place_B] for name, part in self.maps.items()}, self.label[place_B]
+
+
+def hold(patches: Patches, budget_mb: float) -> Patches:
+    """The same patches, read once and held where all of them fit into the budget."""
+    if len(patches) * patch_mb(patches) > budget_mb:
+        return patches
+    return Held(patches.channels, patches.strides, *patches.read(np.arange(len(patches))))
+
+
+def patch_mb(patches: Patches) -> float:
+    """What one patch takes in memory, MB."""
+    maps, label = patches.read(np.zeros(1, np.int64))
+    return sum(part.nbytes for part in (*maps.values(), label)) / MB
+
+
+def batches(
+    patches: Patches, batch_size: int, seed: int, epoch: int, chunk_size: int, budget_mb: float
+) -> Iterator[Batch]:
+    """Every patch once, in batches that are full but for the last; the same for the same arguments.
+
+    chunk_size: places that lie together, from the first on. What is read at once takes half of the budget, since the
+    end of what was read before may still wait for its batch; if all fits, all is shuffled together.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    waiting: list[Batch] = []
+    for patch in _shuffled(patches, rng, chunk_size, budget_mb):
+        waiting.append(patch)
+        if len(waiting) == batch_size:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _shuffled(patches: Patches, rng: np.random.Generator, chunk_size: int, budget_mb: float) -> Iterator[Batch]:
+    """One patch after the other, each a batch of one."""
+    starts = rng.permutation(np.arange(0, len(patches), chunk_size))
+    size_mb = patch_mb(patches)
+    at_once = len(starts)
+    if len(patches) * size_mb > budget_mb:
+        at_once = max(1, int(budget_mb / 2 / (chunk_size * size_mb)))
+    for first in range(0, len(starts), at_once):
+        several = starts[first : first + at_once]
+        place_N = np.concatenate([np.arange(start, min(start + chunk_size, len(patches))) for start in several])
+        yield from _one_by_one(patches, np.sort(place_N), rng)
+
+
+def _one_by_one(patches: Patches, place_N: NDArray[np.int64], rng: np.random.Generator) -> Iterator[Batch]:
+    maps, label = patches.read(place_N)
+    for row in rng.permutation(len(place_N)):
+        rows = slice(row, row + 1)
+        yield Batch({name: part[rows] for name, part in maps.items()}, label[rows])
+
+
+def _joined(parts: list[Batch]) -> Batch:
+    maps = {name: np.concatenate([part.maps[name] for part in parts]) for name in parts[0].maps}
+    return Batch(maps, np.concatenate([part.label for part in parts]))
+
+
+def in_order(patches: Patches, batch_size: int) -> Iterator[Batch]:
+    """Every patch once, by its place."""
+    for start in range(0, len(patches), batch_size):
+        yield Batch(*patches.read(np.arange(start, min(start + batch_size, len(patches)))))
+
+
+def batch_count(patches: Patches, batch_size: int) -> int:
+    """How many batches there are in an epoch."""
+    return math.ceil(len(patches) / batch_size)
+
+
+def turned(batch: Batch, rng: np.random.Generator) -> Batch:
+    """Each patch in one of its eight positions, by quarter turns and a flip; maps and label alike."""
+    positions = rng.integers(0, 8, len(batch.label))
+    maps = {name: np.stack(list(map(_turn, part, positions))) for name, part in batch.maps.items()}
+    return Batch(maps, np.stack(list(map(_turn, batch.label, positions))))
+
+
+def _turn(array_HW: NDArray[Any], position: int) -> NDArray[Any]:
+    flipped = array_HW[..., ::-1] if position >= 4 else array_HW
+    return np.rot90(flipped, position % 4, (-2, -1))
+
+
+def tensors_of(maps: dict[str, NDArray[Any]], device: torch.device) -> dict[str, torch.Tensor]:
+    """Maps as heads take them, float32: pixels 0 to 1, features as they are."""
+    return {
+        name: torch.from_numpy(part).to(device).float() / (255 if part.dtype == np.uint8 else 1)
+        for name, part in maps.items()
+    }
+
+
+def survey(
+    patches: Patches, n_classes: int, chunk_size: int, channels: dict[str, int] | None = None
+) -> tuple[Moments, NDArray[np.int64]]:
+    """Mean and deviation of every channel, float32 (C,), of each map; and how many pixels each class has, (K,).
+
+    channels: of the maps to look at; None: all that a head sees.
+
+    Sums are in float64, in which those of float16 numbers and their squares lose next to nothing, and nothing at all
+    where a channel is constant; its deviation is then 1.
+    """
+    sums = {name: torch.zeros(2, width, dtype=torch.float64) for name, width in (channels or patches.channels).items()}
+    pixels_K, places = np.zeros(n_classes, np.int64), dict.fromkeys(sums, 0)
+    for batch in in_order(patches, chunk_size):
+        known = batch.label[batch.label != IGNORED]
+        pixels_K += np.bincount(known, minlength=n_classes)
+        for name in sums:
+            x = torch.from_numpy(batch.maps[name]).double()
+            sums[name] += torch.stack([x.sum((0, 2, 3)), x.square().sum((0, 2, 3))])
+            places[name] += x[:, 0].numel()
+    return {name: _moments(*sums[name] / places[name]) for name in sums}, pixels_K
+
+
+def _moments(mean_C: torch.Tensor, square_C: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    deviation_C = (square_C - mean_C.square()).clamp_min(0).sqrt()
+    return mean_C.float(), torch.where(deviation_C > 0, deviation_C, 1).float()

@@ -1,0 +1,98 @@
+"""Losses of masks. Logits are float32 (B, K, H, W), labels uint8 (B, H, W), weights of classes float32 (K,).
+
+Pixels of label IGNORED have no part: a batch of nothing else gives 0, and zero gradients. Each loss is a mean, over
+pixels or over patches. `whole` is the label of the whole batch where a call sees a part of it: the parts then add up to
+the loss of the whole.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy as torch_cross_entropy
+
+from unchoke.tiling import IGNORED
+
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+
+_LEAST = 1e-8  # of 1 - p, whose power has no finite slope at 0
+
+
+def loss_of(settings: dict[str, Any]) -> Loss:
+    """The loss that the settings of a head name, joined by "+" where it is a sum. settings: loss, focal_gamma."""
+    known: dict[str, Loss] = {
+        "cross_entropy": cross_entropy,
+        "dice": dice,
+        "focal": partial(focal, gamma=settings["focal_gamma"]),
+    }
+    terms = [known[name] for name in settings["loss"].split("+")]
+
+    def total(
+        logits: torch.Tensor, label: torch.Tensor, weight_K: torch.Tensor, whole: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return torch.stack([term(logits, label, weight_K, whole) for term in terms]).sum()
+
+    return total
+
+
+def cross_entropy(
+    logits: torch.Tensor, label: torch.Tensor, weight_K: torch.Tensor, whole: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean of -log p of the true class over the pixels, each with the weight of its class."""
+    loss = torch_cross_entropy(logits.float(), label.long(), weight_K, ignore_index=IGNORED, reduction="sum")
+    return loss / _not_0(_pixel_weights(label if whole is None else whole, weight_K).sum())
+
+
+def focal(
+    logits: torch.Tensor,
+    label: torch.Tensor,
+    weight_K: torch.Tensor,
+    whole: torch.Tensor | None = None,
+    *,
+    gamma: float,
+) -> torch.Tensor:
+    """Mean of -(1 - p)^gamma log p (Lin et al. 2017), weighted as ``cross_entropy``, which it is where gamma is 0."""
+    loss_BHW = torch_cross_entropy(logits.float(), label.long(), ignore_index=IGNORED, reduction="none")
+    missed_BHW = (-torch.expm1(-loss_BHW)).clamp_min(_LEAST)
+    loss = (_pixel_weights(label, weight_K) * missed_BHW**gamma * loss_BHW).sum()
+    return loss / _not_0(_pixel_weights(label if whole is None else whole, weight_K).sum())
+
+
+def dice(
+    logits: torch.Tensor, label: torch.Tensor, weight_K: torch.Tensor, whole: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean over patches of 1 - 2 Σ p g / (Σ p² + Σ g²) (Milletari et al. 2016), p predicted and g true, 0 or 1.
+
+    Of each patch it is the mean, with the weights, over the classes that its truth has: a class that is predicted but
+    not there costs those that are. Patches without a label have no part.
+    """
+    known_B1HW = (label != IGNORED)[:, None]
+    true = (label[:, None] == torch.arange(logits.shape[1], device=label.device)[:, None, None]).float()
+    found = torch.where(known_B1HW, logits.float().softmax(1), 0)
+    true_BK, square_BK = true.sum((2, 3)), found.square().sum((2, 3))
+    missed_BK = 1 - 2 * (found * true).sum((2, 3)) / _not_0(square_BK + true_BK)
+    weight_BK = weight_K * (true_BK > 0)
+    loss_B = (weight_BK * missed_BK).sum(1) / _not_0(weight_BK.sum(1))
+    patches = ((label if whole is None else whole) != IGNORED).flatten(1).any(1).sum()
+    return loss_B.sum() / _not_0(patches)
+
+
+def class_weights(pixels_K: NDArray[np.int64], mode: str) -> torch.Tensor:
+    """Weight of every class in a loss, float32 (K,): 1, or pixels / (classes × pixels of the class) where balanced."""
+    if mode == "none":
+        return torch.ones(len(pixels_K))
+    return torch.from_numpy(pixels_K.sum() / (len(pixels_K) * pixels_K.clip(1))).float()
+
+
+def _pixel_weights(label: torch.Tensor, weight_K: torch.Tensor) -> torch.Tensor:
+    """The weight of each pixel's class, float32 like `label`; 0 where ignored."""
+    table = torch.zeros(IGNORED + 1, device=weight_K.device)
+    table[: len(weight_K)] = weight_K
+    return table[label.long()]
+
+
+def _not_0(divisor: torch.Tensor) -> torch.Tensor:
+    return torch.where(divisor == 0, 1, divisor)

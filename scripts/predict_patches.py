@@ -1,0 +1,38 @@
+"""Tell the classes of the pixels of one chunk of patches apart with a trained mask head."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run
+from unchoke.devices import add_device_flags, device_of
+from unchoke.files import write_atomic
+from unchoke.mask_heads import read_mask_checkpoint
+from unchoke.predict_patches import cached_maps, predict_patches, read_pixels
+from unchoke.tables import PATCH_ROW_COLUMNS, read_table
+from unchoke.zarr_files import encode_chunk
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file of the mask head")
+    parser.add_argument("--store", type=Path, help="store of its feature maps; not given: the head sees pixels")
+    parser.add_argument("--rows", type=Path, required=True, help="CSV with the patches of the chunk")
+    parser.add_argument("--root", type=Path, required=True, help="folder that the rows' paths are below")
+    parser.add_argument("--max-pixels", type=int, required=True, help="largest picture to decode whole")
+    parser.add_argument("--per-chunk", type=int, required=True, help="patches per chunk")
+    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
+    parser.add_argument("--probability", type=Path, required=True, help="file to write the probabilities to")
+    add_device_flags(parser)
+    args = parser.parse_args(argv)
+    device, head = device_of(args), read_mask_checkpoint(args.checkpoint)
+    if args.store:
+        inputs = cached_maps(args.store, args.chunk, list(head.channels))
+    else:
+        rows = read_table(args.rows, PATCH_ROW_COLUMNS)
+        inputs = read_pixels(rows, args.root, head.patch_px, args.per_chunk, args.max_pixels)
+    write_atomic(args.probability, encode_chunk(predict_patches(head, inputs, device)))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

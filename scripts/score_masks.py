@@ -1,0 +1,31 @@
+"""Compare the stitched masks of one head with the true ones."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run
+from unchoke.evaluation import Bootstrap
+from unchoke.scores import score_masks
+from unchoke.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_table
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--group", type=Path, required=True, help="Zarr group with the results of the mask head")
+    parser.add_argument("--stitched", type=Path, required=True, help="folder of its stitched masks")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest with the splits")
+    parser.add_argument("--quarantine", type=Path, required=True, help="table of the images that do not count")
+    parser.add_argument("--resamples", type=int, default=Bootstrap.resamples, help="bootstrap resamples")
+    parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="seed of the bootstrap")
+    parser.add_argument("--scores", type=Path, required=True, help="JSON file to write")
+    args = parser.parse_args(argv)
+    manifest, bad = read_table(args.manifest, MANIFEST_COLUMNS), read_table(args.quarantine, QUARANTINE_COLUMNS)
+    whole, bootstrap = manifest[~manifest["image_id"].isin(bad["image_id"])], Bootstrap(args.resamples, args.seed)
+    found = score_masks(args.group, args.stitched, whole, args.scores, bootstrap)
+    figure = found["figures"]["test"]["mean_iou"]
+    print(f"mean IoU on test {figure['value']:.4f}, {'exact' if found['exact'] else found['blend'] + ' blend'}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

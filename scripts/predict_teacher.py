@@ -1,0 +1,24 @@
+"""Tell the classes of the pixels of one chunk of patches apart by what a teacher has said of them."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run
+from unchoke.files import write_atomic
+from unchoke.teach import teacher_probabilities
+from unchoke.zarr_files import encode_chunk
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--store", type=Path, required=True, help="store of what the teacher has said")
+    parser.add_argument("--size", type=int, required=True, help="height and width of a patch, px")
+    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
+    parser.add_argument("--probability", type=Path, required=True, help="file to write the probabilities to")
+    args = parser.parse_args(argv)
+    write_atomic(args.probability, encode_chunk(teacher_probabilities(args.store, args.chunk, args.size)))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

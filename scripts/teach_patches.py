@@ -1,0 +1,39 @@
+"""Ask a teacher about the patches of one chunk: its logits, and its features where they are wanted."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run, true_or_false
+from unchoke.devices import add_device_flags, device_of
+from unchoke.extract import Extraction, write_chunk
+from unchoke.extract_patches import extract_patches
+from unchoke.tables import PATCH_ROW_COLUMNS, read_table
+from unchoke.teach import teacher_settings
+from unchoke.teachers import MICRO_BATCH, keep_teacher
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--rows", type=Path, required=True, help="CSV with the patches of the chunk")
+    parser.add_argument("--root", type=Path, required=True, help="folder that the rows' paths are below")
+    parser.add_argument("--file", type=Path, required=True, help="Python file of the teacher")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint")
+    parser.add_argument("--features", type=true_or_false, default=False, help="store its features too")
+    parser.add_argument("--classes", type=int, required=True, help="how many classes its logits have")
+    parser.add_argument("--size", type=int, required=True, help="height and width of a patch, px")
+    parser.add_argument("--max-pixels", type=int, default=Extraction.max_pixels, help="largest picture to decode whole")
+    parser.add_argument("--per-chunk", type=int, required=True, help="patches per chunk")
+    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
+    parser.add_argument("--store", type=Path, required=True, help="Zarr store to put the chunk into")
+    add_device_flags(parser)
+    args = parser.parse_args(argv)
+    about = (args.file, args.checkpoint, args.size, args.classes, args.features)
+    teacher = keep_teacher(*about, device_of(args))
+    settings = Extraction(args.per_chunk, MICRO_BATCH, args.max_pixels)
+    found = extract_patches(read_table(args.rows, PATCH_ROW_COLUMNS), args.root, teacher, settings, args.threads)
+    write_chunk(args.store, args.chunk, args.rows, found, teacher_settings(teacher, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

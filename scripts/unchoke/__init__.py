@@ -5,6 +5,7 @@ From Python, on what a run of the workflow has left:
     open_features(path)             the features of an encoder, after every chunk was compared with the seal
     load_head(path)                 a trained head, for features of its encoder
     predict(images, checkpoint)     from pictures to predictions
+    segment(image, checkpoint)      from a large image to its mask
 
 They import what they need when they are first called, so that ``import unchoke`` costs nothing.
 
@@ -14,6 +15,8 @@ The letters behind the underscore of an array's name give its axes:
     B  a batch     H  height (px)           W  width (px)
     T  tokens      P  prefix tokens (class token, registers)
     V  views       R  replicates (seeds, few-shot draws)
+    K  classes of pixels            S  side of a patch (px)
+    I  images, where N is patches   C  channels, where h and w are those of a map
 
 Imports run one way, and ``tests/unchoke/test_layers.py`` holds it:
 commands -> stages -> effects -> pure -> errors, versions.
@@ -26,9 +29,10 @@ if TYPE_CHECKING:
     from unchoke.checkpoints import Head
     from unchoke.prediction import predict
     from unchoke.stores import FeatureStore
+    from unchoke.whole_images import segment
 
 __version__ = "0.1.0"
-__all__ = ["load_head", "open_features", "predict"]
+__all__ = ["load_head", "open_features", "predict", "segment"]
 
 
 def open_features(path: "str | os.PathLike[str]") -> "FeatureStore":
@@ -58,11 +62,15 @@ def load_head(path: "str | os.PathLike[str]") -> "Head":
 
 
 def __getattr__(name: str) -> object:
-    """``predict``, imported when it is first asked for."""
+    """``predict`` and ``segment``, imported when they are first asked for."""
     if name == "predict":
         from unchoke.prediction import predict
 
         return predict
+    if name == "segment":
+        from unchoke.whole_images import segment
+
+        return segment
     raise AttributeError(f"module 'unchoke' has no attribute '{name}'")
 
 

@@ -24,6 +24,7 @@ from unchoke.extract import Picture, encode_pictures
 from unchoke.files import json_bytes, read_json
 from unchoke.hashing import sha256_bytes
 from unchoke.images import UnreadableImageError
+from unchoke.mask_heads import MaskHead
 from unchoke.pictures import Readable, name_of, read_picture, several
 from unchoke.views import view_of
 
@@ -92,8 +93,9 @@ def predict(
     return Predictions(names, head.classes, labels, probabilities_NC.max(1), probabilities_NC, reasons)
 
 
-def find_weights(head: Head, weights: str | os.PathLike[str] | None = None) -> Path:
+def find_weights(head: Head | MaskHead, weights: str | os.PathLike[str] | None = None) -> Path:
     """The weights file of a head's encoder; see ``predict``. UnchokeError says which it must be and how to get it."""
+    assert head.encoder, "a head that sees pixels has no weights but its own"
     digest = head.encoder["weights_sha256"]
     if weights is None:
         cards = {card.with_suffix(".safetensors"): read_json(card) for card in sorted(WEIGHTS.glob("*.json"))}
@@ -109,12 +111,13 @@ def find_weights(head: Head, weights: str | os.PathLike[str] | None = None) -> P
     return file
 
 
-def _no_weights(head: Head, found: str, where: Path) -> UnchokeError:
-    origin = "" if head.encoder["trained"] else ", untrained"
+def _no_weights(head: Head | MaskHead, found: str, where: Path) -> UnchokeError:
+    facts = head.encoder or {}
+    origin = "" if facts["trained"] else ", untrained"
     return UnchokeError(
         "The weights of the head's encoder are not here.",
         found=found,
-        expected=f"{head.encoder['model']}{origin}, sha256 {head.encoder['weights_sha256']}",
+        expected=f"{facts['model']}{origin}, sha256 {facts['weights_sha256']}",
         where=str(where.absolute()),
         do=f"work in the folder in which the head was trained, or give weights= the path of that file; the run that "
         f"trained the head has it in {WEIGHTS}, and makes it anew: snakemake --cores all, with the same config",
@@ -127,25 +130,37 @@ def _digest(file: Path, mtime_ns: int) -> str:
 
 
 def load_encoder_of(head: Head, weights: Path, device: torch.device, budget_mb: float) -> Encoder:
-    """The encoder as the checkpoint describes it, with the head's pool; loaded once a process.
+    """The encoder as the checkpoint describes it, with the head's pool; loaded once a process."""
+    return described_encoder(head.path, head.encoder, weights, [head.settings["pool"]], [], device, budget_mb)
+
+
+def described_encoder(
+    checkpoint: Path,
+    facts: dict[str, Any],
+    weights: Path,
+    pools: list[str],
+    strides: list[int],
+    device: torch.device,
+    budget_mb: float,
+) -> Encoder:
+    """The encoder of a checkpoint's facts, with these pools or maps; loaded once a process.
 
     UnchokeError where this release makes features in another way than the head's were made.
     """
-    facts = head.encoder
     if facts["version"] != versions.EXTRACT:
         raise UnchokeError(
             "The head was trained on features of another version of Unchoke.",
             found=f"version {facts['version']}",
             expected=f"version {versions.EXTRACT}",
-            where=str(head.path),
+            where=str(checkpoint),
             do="make features and head anew: snakemake --cores all",
         )
     card = {"sha256": facts["weights_sha256"], **{name: facts[name] for name in ("model", "trained", "data_config")}}
     with TemporaryDirectory() as folder:  # the card beside the weights may be of another release of timm, or not there
         path = Path(folder, "card.json")
         path.write_bytes(json_bytes(card))
-        pools = [head.settings["pool"]]
-        return keep_encoder(weights, path, facts["image_size"], pools, device, facts["precision"], budget_mb)
+        size, precision = facts["image_size"], facts["precision"]
+        return keep_encoder(weights, path, size, pools, device, precision, budget_mb, strides)
 
 
 def _encode_views(

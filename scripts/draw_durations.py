@@ -8,7 +8,7 @@ import pandas as pd
 
 from unchoke.commands import argument_parser, run
 from unchoke.files import write_atomic
-from unchoke.leaderboard import leaderboard
+from unchoke.leaderboard import leaderboard, mask_leaderboard, of_masks
 from unchoke.report.durations import draw_durations
 from unchoke.report.pages import table_page
 from unchoke.report.style import png_bytes
@@ -22,10 +22,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
     args = parser.parse_args(argv)
     rates = pd.read_csv(args.rates, dtype={"encoder": str}, keep_default_na=False)
-    write_atomic(args.picture, png_bytes(draw_durations(rates, list(leaderboard(args.database)))))
+    unit = "patches" if of_masks(args.database) else "images"
+    heads = [*leaderboard(args.database), *mask_leaderboard(args.database)]
+    write_atomic(args.picture, png_bytes(draw_durations(rates, heads, unit)))
     note = "Reading and decoding, which threads do side by side, count divided by their number. Peaks in MB."
-    rows = rates.astype(object).to_numpy().tolist()
-    write_atomic(args.table, table_page("Seconds and rates by stage", note, rates, rows))
+    table = rates.rename(columns={"images_per_s": f"{unit}_per_s"})
+    rows = table.astype(object).to_numpy().tolist()
+    write_atomic(args.table, table_page("Seconds and rates by stage", note, table, rows))
     print(f"{len(rates)} stages: {args.picture}")
 
 

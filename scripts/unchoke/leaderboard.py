@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +15,112 @@ HEADER = (
 )
 
 
+MASK_HEADER = (
+    *("encoder", "head", "maps", "weights", "chosen", "val", "test", "95 % interval", "dice", "pixels", "seams"),
+    *("exact", "seconds", "against the best"),
+)
+_NOTES = (
+    "val, test: accuracy. sd: over seeds or draws. against the best: test accuracy less that of the head with the",
+    "best accuracy on val, with a 95 % interval from the same images; where it holds 0, they cannot be told apart.",
+)
+_MASK_NOTES = (
+    "val, test: mean IoU. dice, pixels: mean Dice and the share of pixels that is right, on test. seams: of the pixels",
+    "that several patches show, the share for which these named different classes. exact: patches give what the whole",
+    "image would. against the best: test mean IoU less that of the head with the best mean IoU on val, with a 95 %",
+    "interval from the same images; where it holds 0, they cannot be told apart.",
+)
+_FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
+
+
 def leaderboard(database: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the view ``leaderboard``, the best on val first."""
+    """The rows of the view ``leaderboard``, of image heads, the best on val first."""
+    return _rows(database, "leaderboard")
+
+
+def mask_leaderboard(database: Path) -> Iterator[dict[str, Any]]:
+    """The rows of the view ``mask_leaderboard``, the best on val first; none where heads predict no masks."""
+    return _rows(database, "mask_leaderboard")
+
+
+def of_masks(database: Path) -> bool:
+    """Whether a database is that of a dataset of images with masks."""
+    with _opened(database) as connection:
+        return _has(connection, "mask_leaderboard")
+
+
+@contextmanager
+def _opened(database: Path) -> Iterator[sqlite3.Connection]:
     if not database.exists():
         raise UnchokeError("There is no database.", where=str(database), do="make it: snakemake --cores all")
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        yield connection
+
+
+def _has(connection: sqlite3.Connection, view: str) -> bool:
+    query = "SELECT count(*) FROM sqlite_master WHERE type = 'view' AND name = ?"
+    return bool(connection.execute(query, [view]).fetchone()[0])
+
+
+def _rows(database: Path, view: str) -> Iterator[dict[str, Any]]:
+    with _opened(database) as connection:
         connection.row_factory = sqlite3.Row
-        for row in connection.execute("SELECT * FROM leaderboard"):
-            yield dict(row)
+        if _has(connection, view):
+            yield from map(dict, connection.execute(f"SELECT * FROM {view}"))
 
 
 def leaderboard_text(database: Path) -> str:
-    """The leaderboard for a terminal, saying so where weights are untrained."""
-    rows = list(leaderboard(database))
-    if not rows:
+    """The leaderboard of image heads or of mask heads for a terminal, saying so where weights are untrained."""
+    rows, mask_rows = list(leaderboard(database)), list(mask_leaderboard(database))
+    if not rows and not mask_rows:
         return "No head has been trained: the config names none."
-    table = [HEADER, *(_cells(row) for row in rows)]
-    widths = [max(len(line[place]) for line in table) for place in range(len(HEADER))]
+    cells, header, notes = (_cells, HEADER, _NOTES) if rows else (_mask_cells, MASK_HEADER, _MASK_NOTES)
+    rows = rows or mask_rows
+    table = [header, *(cells(row) for row in rows)]
+    widths = [max(len(line[place]) for line in table) for place in range(len(header))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    lines += [
-        "",
-        "val, test: accuracy. sd: over seeds or draws. against the best: test accuracy less that of the head with the",
-        "best accuracy on val, with a 95 % interval from the same images; where it holds 0, they cannot be told apart.",
-    ]
-    if any(row["weights"] == "untrained" for row in rows):
-        lines += ["untrained: the encoder's weights are random, so its figures are a floor, not what it can do."]
-    return "\n".join(lines)
+    floor = [_FLOOR] if any(row["weights"] == "untrained" for row in rows) else []
+    return "\n".join([*lines, "", *notes, *floor])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    chosen = ", ".join(f"{name} {_number(value)}" for name, value in json.loads(row["chosen"]).items())
-    interval = f"{_figure(row['test_low'])} to {_figure(row['test_high'])}"
-    against = "is the best on val" if row["is_best"] else _difference(row)
     figures = (row[name] for name in ("val_accuracy", "test_accuracy"))
     rest = (row[name] for name in ("test_sd", "test_balanced_accuracy", "test_auroc"))
     return [
         *(row[name] for name in ("encoder", "head", "pool", "weights")),
-        chosen,
+        _chosen(row),
         *map(_figure, figures),
-        interval,
+        _interval(row),
         *map(_figure, rest),
-        against,
+        _against(row),
     ]
+
+
+def _mask_cells(row: dict[str, Any]) -> list[str]:
+    figures = (row[name] for name in ("val_mean_iou", "test_mean_iou"))
+    rest = (row[name] for name in ("test_mean_dice", "test_pixel_accuracy", "disagreement"))
+    return [
+        *(row[name] for name in ("encoder", "head", "maps", "weights")),
+        _chosen(row),
+        *map(_figure, figures),
+        _interval(row),
+        *map(_figure, rest),
+        "-" if row["exact"] is None else "yes" if row["exact"] else "no",
+        f"{row['seconds']:.1f}",
+        "no scores" if row["is_best"] is None else _against(row),
+    ]
+
+
+def _chosen(row: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_number(value)}" for name, value in json.loads(row["chosen"]).items())
+
+
+def _interval(row: dict[str, Any]) -> str:
+    return f"{_figure(row['test_low'])} to {_figure(row['test_high'])}"
+
+
+def _against(row: dict[str, Any]) -> str:
+    return "is the best on val" if row["is_best"] else _difference(row)
 
 
 def _difference(row: dict[str, Any]) -> str:

@@ -25,46 +25,53 @@ NOTE = (
 def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
     """The rows of the view ``leaderboard`` under our COLUMNS."""
     for row in rows:
-        chosen = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in json.loads(row["chosen"]).items())
         names = ("balanced_accuracy", "macro_f1", "auroc", "ece")
         yield (
             *(row[name] for name in ("encoder", "head", "pool", "weights")),
-            chosen,
+            chosen_text(row),
             row["val_accuracy"],
             row["test_accuracy"],
-            _interval(row["test_low"], row["test_high"]),
+            interval_text(row["test_low"], row["test_high"]),
             row["test_sd"],
             *(row[f"test_{name}"] for name in names),
             "is the best" if row["is_best"] else row["difference"],
-            None if row["is_best"] else _interval(row["difference_low"], row["difference_high"]),
+            None if row["is_best"] else interval_text(row["difference_low"], row["difference_high"]),
             None if row["is_best"] else row["p_value"],
             row["seconds"],
         )
 
 
-def _interval(low: float | None, high: float | None) -> str | None:
+def chosen_text(row: dict[str, Any]) -> str:
+    """The setting that was best on val, in words."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in json.loads(row["chosen"]).items())
+
+
+def interval_text(low: float | None, high: float | None) -> str | None:
+    """``0.5000 to 0.7500``, or None where it is not known."""
     return None if low is None or high is None else f"{low:.4f} to {high:.4f}"
 
 
 @styled
-def draw_leaderboard(rows: list[dict[str, Any]]) -> Figure:
-    """Accuracy on test with its 95 % interval: a line a head, a dot an encoder.
+def draw_leaderboard(rows: list[dict[str, Any]], figure_of_merit: str = "accuracy") -> Figure:
+    """A figure on test with its 95 % interval: a line a head, a dot an encoder.
 
-    rows: those of the view ``leaderboard``, the best on val first.
+    rows: those of the view ``leaderboard``, the best on val first, or those of ``mask_leaderboard`` that have scores.
+    figure_of_merit: "accuracy", or "mean IoU".
     """
     if not rows:
         return note_figure("Leaderboard", "No head has been trained: the config names none.")
     heads = list(dict.fromkeys(row["head"] for row in rows))
     encoders = {row["encoder"]: row["weights"] for row in sorted(rows, key=lambda row: row["encoder"])}
     height_in = 1.9 + max(0.4 * len(heads), 0.26 * len(heads) * len(encoders))
-    title = "Accuracy on test, with 95 % intervals"
+    title = f"{figure_of_merit[0].upper()}{figure_of_merit[1:]} on test, with 95 % intervals"
     title += " (untrained weights: a floor)" if set(encoders.values()) == {"untrained"} else ""
     figure = new_figure(10, height_in, title, FLOOR if "untrained" in encoders.values() else "")
-    axes = figure.subplots()
+    axes, column = figure.subplots(), f"test_{figure_of_merit.replace(' ', '_').lower()}"
     for place, (encoder, weights) in enumerate(encoders.items()):
         below = (place - (len(encoders) - 1) / 2) * 0.8 / len(encoders)
-        _draw_encoder(axes, [row for row in rows if row["encoder"] == encoder], heads, below, place, weights)
-    _finish(axes, heads, rows[0]["test_images"], len(encoders))
+        own = [row | {"value": row[column]} for row in rows if row["encoder"] == encoder]
+        _draw_encoder(axes, own, heads, below, place, weights)
+    _finish(axes, heads, f"{figure_of_merit} on {rows[0]['test_images']:,} test images", len(encoders))
     return figure
 
 
@@ -75,15 +82,15 @@ def _draw_encoder(
     colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
     label = plain(rows[0]["encoder"]) + (" (untrained weights)" if weights == "untrained" else "")
     y = [heads.index(row["head"]) + below for row in rows]
-    axes.plot([row["test_accuracy"] for row in rows], y, marker, color=colour, label=label)
+    axes.plot([row["value"] for row in rows], y, marker, color=colour, label=label)
     for row, height in zip(rows, y, strict=True):
         ends = [row["test_low"], row["test_high"]]
         if None not in ends:
             axes.plot(ends, [height, height], color=colour, linewidth=2)
         mark = " best on val" if row["is_best"] else ""
-        edge = row["test_accuracy"] if None in ends else ends[1]
+        edge = row["value"] if None in ends else ends[1]
         axes.annotate(
-            f"{row['test_accuracy']:.3f}{mark}",
+            f"{row['value']:.3f}{mark}",
             (edge, height),
             (6, 0),
             textcoords="offset points",
@@ -92,7 +99,7 @@ def _draw_encoder(
         )
 
 
-def _finish(axes: Axes, heads: list[str], images: int, encoders: int) -> None:
+def _finish(axes: Axes, heads: list[str], label: str, encoders: int) -> None:
     for line in range(1, len(heads), 2):
         axes.axhspan(line - 0.5, line + 0.5, color="#f4f4f4", zorder=0)
     axes.set_ylim(len(heads) - 0.5, -0.5)
@@ -100,5 +107,5 @@ def _finish(axes: Axes, heads: list[str], images: int, encoders: int) -> None:
     axes.grid(visible=False, axis="y")
     low, high = axes.get_xlim()
     axes.set_xlim(low, high + 0.18 * (high - low))  # room for the figures
-    axes.set_xlabel(f"accuracy on {images:,} test images", color=GREY)
+    axes.set_xlabel(label, color=GREY)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(encoders, 3), borderaxespad=0.2)

@@ -14,8 +14,13 @@ NAMED_PAIRS = 12
 
 
 @styled
-def draw_confusion(count_CC: NDArray[np.int64], classes: list[str], title: str, note: str = "") -> Figure:
-    """How often the class of the row was taken for that of the column; colours say the share of the row."""
+def draw_confusion(
+    count_CC: NDArray[np.int64], classes: list[str], title: str, note: str = "", *, shares: bool = False
+) -> Figure:
+    """How often the class of the row was taken for that of the column; colours say the share of the row.
+
+    shares: whether numbers in the cells are shares as well, for counts as large as those of pixels.
+    """
     side_in = float(np.clip(0.55 * len(classes), 4.5, 8))
     numbers = len(classes) <= MOST_WITH_NUMBERS
     block = -(-len(classes) // MOST_CELLS)
@@ -28,7 +33,7 @@ def draw_confusion(count_CC: NDArray[np.int64], classes: list[str], title: str, 
     image = axes.imshow(strongest(share_CC, block), cmap="Blues", norm=norm, aspect="equal", extent=_extent(classes))
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.6)
     if numbers:
-        _write_numbers(axes, count_CC, share_CC)
+        _write_numbers(axes, count_CC, share_CC, shares)
     else:
         _name_pairs(rest[0], count_CC, classes)
     _name_axes(axes, classes)
@@ -55,11 +60,22 @@ def _name_axes(axes: Axes, classes: list[str]) -> None:
     axes.set_ylabel("true class")
 
 
-def _write_numbers(axes: Axes, count_CC: NDArray[np.int64], share_CC: NDArray[np.floating]) -> None:
-    size = 11 if len(count_CC) <= 12 else 8
+def _write_numbers(axes: Axes, count_CC: NDArray[np.int64], share_CC: NDArray[np.floating], shares: bool) -> None:
+    size = (11 if len(count_CC) <= 12 else 8) - 2.5 * (shares and len(count_CC) > 8)
     for row, column in zip(*np.nonzero(count_CC), strict=True):
         colour = "white" if share_CC[row, column] > 0.5 else "black"
-        axes.text(column, row, str(count_CC[row, column]), ha="center", va="center", color=colour, size=size)
+        count, share = int(count_CC[row, column]), float(share_CC[row, column])
+        written = share_text(count, share) if shares else str(count)
+        axes.text(column, row, written, ha="center", va="center", color=colour, size=size)
+
+
+def share_text(count: int, share: float) -> str:
+    """A share of its row, and the count itself below it: ``12.3 %``, ``1.23 M``; neither 0 nor all where it is not."""
+    percent = "> 99.9" if 0.999 < share < 1 else "< 0.1" if 0 < share < 0.001 else f"{100 * share:.1f}"
+    power = (len(str(count)) - 1) // 3
+    scaled = count / 1000**power
+    short = f"{scaled:.{2 - (scaled >= 10) - (scaled >= 100)}f} {'kMGTP'[power - 1]}" if power else str(count)
+    return f"{percent} %\n{short}"
 
 
 def frequent_pairs(count_CC: NDArray[np.int64], most: int) -> list[tuple[int, int, int]]:

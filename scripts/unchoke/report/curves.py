@@ -1,5 +1,6 @@
 """Learning curves of heads that are trained in epochs."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -32,16 +33,33 @@ def draw_curves(
     note = f"Means over {seeds} seeds, with their range." if seeds > 1 else ""
     figure = new_figure(11, 4.8, f"{title}: learning curves", note)
     left, right = figure.subplots(1, 2)
-    labels = _labels(history, settings)
-    picked = _is_chosen(history, chosen)
-    named = _named(curves["val_score"], picked)
-    _draw(left, curves["train_loss"], named, picked, labels)
-    _draw(right, curves["val_score"], named, picked, labels)
+    lines = lines_of(curves["val_score"], history, settings, chosen)
+    draw_lines(left, curves["train_loss"], lines)
+    draw_lines(right, curves["val_score"], lines)
     logarithmic(left, curves["train_loss"].ravel())
     left.set_title("loss on train")
     right.set_title(f"{spoken(settings['choose_by'])} on val")
     figure.legend(*right.get_legend_handles_labels(), loc="outside right upper", fontsize=9)
     return figure
+
+
+@dataclass(frozen=True)
+class Lines:
+    """How the settings are told apart, and which get a colour."""
+
+    labels: list[str]
+    named: list[int]
+    """Places of the settings that get a colour and a name."""
+    picked: int
+    """Place of the setting that was chosen."""
+
+
+def lines_of(
+    score_ELS: NDArray[np.floating], history: dict[str, list[Any]], settings: dict[str, Any], chosen: dict[str, Any]
+) -> Lines:
+    """Named are the settings with the best last scores, and the one that was chosen."""
+    picked = _is_chosen(history, chosen)
+    return Lines(_labels(history, settings), _named(score_ELS, picked), picked)
 
 
 def _labels(history: dict[str, list[Any]], settings: dict[str, Any]) -> list[str]:
@@ -54,7 +72,7 @@ def _labels(history: dict[str, list[Any]], settings: dict[str, Any]) -> list[str
 
 def _is_chosen(history: dict[str, list[Any]], chosen: dict[str, Any]) -> int:
     """Place of the setting that was chosen."""
-    trials = range(len(history["val_score"]))
+    trials = range(len(next(iter(history.values()))))
     return next(place for place in trials if all(history[name][place] == chosen[name] for name in chosen))
 
 
@@ -65,23 +83,28 @@ def _named(score_ELS: NDArray[np.floating], picked: int) -> list[int]:
     return sorted([picked, *best[: MOST_NAMED - 1]])
 
 
-def _draw(axes: Axes, values_ELS: NDArray[np.floating], named: list[int], picked: int, labels: list[str]) -> None:
+def draw_lines(
+    axes: Axes, values_ELS: NDArray[np.floating], lines: Lines, seconds_E: NDArray[np.floating] | None = None
+) -> None:
+    """Values over the epochs, or over the seconds at their ends: the mean over the seeds, with their range."""
     mean_EL = finite(values_ELS.mean(-1))
-    epochs = np.arange(1, len(mean_EL) + 1)
+    named, picked = lines.named, lines.picked
+    x_E = np.arange(1, len(mean_EL) + 1) if seconds_E is None else seconds_E
     others = [place for place in range(mean_EL.shape[1]) if place not in named]
-    axes.plot(epochs, mean_EL[:, others], color="#c8c8c8", linewidth=0.8)
+    axes.plot(x_E, mean_EL[:, others], color="#c8c8c8", linewidth=0.8)
     colours = matplotlib.colormaps["cividis"](np.linspace(0.05, 0.85, len(named)))
     for colour, place in zip(colours, named, strict=True):
         strong = {"color": COLOURS[1], "linewidth": 3, "zorder": 3} if place == picked else {"color": colour}
-        label = labels[place] + (" (chosen)" if place == picked else "")
-        axes.plot(epochs, mean_EL[:, place], label=label, marker="." if len(epochs) < 5 else "", **strong)
+        label = lines.labels[place] + (" (chosen)" if place == picked else "")
+        axes.plot(x_E, mean_EL[:, place], label=label, marker="." if len(x_E) < 5 else "", **strong)
         low_E, high_E = finite(values_ELS[:, place].min(-1)), finite(values_ELS[:, place].max(-1))
         if place == picked or len(named) <= MOST_BANDS:
-            axes.fill_between(epochs, low_E, high_E, color=strong["color"], alpha=0.15, linewidth=0)
+            axes.fill_between(x_E, low_E, high_E, color=strong["color"], alpha=0.15, linewidth=0)
     if others:
         axes.plot([], [], color="#c8c8c8", label=f"{len(others)} others")
-    axes.set_xlabel("epoch", color=GREY)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch" if seconds_E is None else "seconds", color=GREY)
+    if seconds_E is None:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def finite(values: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -6,27 +6,33 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unchoke.report.style import COLOURS, GREY, new_figure, plain, styled
+from unchoke.report.style import COLOURS, GREY, new_figure, note_figure, plain, styled
 
 MOST_BARS = 40
 
 
 @styled
-def draw_durations(rates: pd.DataFrame, heads: list[dict[str, Any]]) -> Figure:
+def draw_durations(rates: pd.DataFrame, heads: list[dict[str, Any]], unit: str = "images") -> Figure:
     """Seconds and rate of every stage of extraction, the bottleneck in orange, and seconds of every head.
 
-    rates: encoder, stage, seconds, images_per_s, bottleneck. heads: rows of the leaderboard. Of very many stores or
-    heads the slowest are shown.
+    rates: encoder, stage, seconds, images_per_s, bottleneck. heads: rows of a leaderboard. Of very many stores or heads
+    the slowest are shown. unit: what rates count, "images" or "patches".
     """
     stages, heads = _slowest_stores(rates), _slowest_heads(heads)
-    heights = [0.3 * len(stages) + 0.5, *([0.3 * len(heads) + 0.5] if heads else [])]
+    counts = [count for count in (len(stages), len(heads)) if count]
+    if not counts:
+        return note_figure("Where the time went", "There is neither an encoder nor a head.")
+    heights = [0.3 * count + 0.5 for count in counts]
     figure = new_figure(10, 1 + sum(heights) + 0.5 * len(heights), "Where the time went")
-    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    _draw_stages(panels[0], stages)
-    panels[0].set_title("features: seconds for all images, by stage; the bottleneck in orange")
+    panels = iter(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
+    if len(stages):
+        axes = next(panels)
+        _draw_stages(axes, stages, unit)
+        axes.set_title(f"features: seconds for all {unit}, by stage; the bottleneck in orange")
     if heads:
-        _draw_heads(panels[1], heads)
-        panels[1].set_title("heads: seconds, evaluation included")
+        axes = next(panels)
+        _draw_heads(axes, heads)
+        axes.set_title("heads: seconds, evaluation included" if unit == "images" else "heads: seconds of training")
     return figure
 
 
@@ -40,9 +46,9 @@ def _slowest_heads(heads: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(heads, key=lambda row: (-row["seconds"], row["encoder"], row["head"]))[:MOST_BARS]
 
 
-def _draw_stages(axes: Axes, stages: pd.DataFrame) -> None:
+def _draw_stages(axes: Axes, stages: pd.DataFrame, unit: str) -> None:
     names = [f"{row.encoder} · {row.stage}" for row in stages.itertuples()]
-    labels = [f"{row.seconds:.3g} s, {row.images_per_s:,.0f} images/s" for row in stages.itertuples()]
+    labels = [f"{row.seconds:.3g} s, {row.images_per_s:,.0f} {unit}/s" for row in stages.itertuples()]
     colours = [COLOURS[1] if row.bottleneck else COLOURS[0] for row in stages.itertuples()]
     _draw_bars(axes, names, stages["seconds"].tolist(), labels, colours, room=0.3)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
+from unchoke.files import read_json
 from unchoke.manifest import in_use
 from unchoke.metrics import softmax
 from unchoke.stores import open_complete
@@ -52,6 +53,40 @@ def read_head(group: Path) -> HeadResults:
         probability_RNC=softmax(np.asarray(arrays["test_logits"])),
         image_id_N=np.asarray(arrays["test_image_id"]),
         curves={name.split("/")[1]: np.asarray(arrays[name]) for name in names if name in arrays},
+    )
+
+
+@dataclass(frozen=True)
+class MaskResults:
+    """A mask head, with how it came to be and what it is worth."""
+
+    title: str
+    """Names of the encoder and of the head."""
+    facts: dict[str, Any]
+    """Settings, classes, chosen, history, as the head's group has them."""
+    curves: dict[str, NDArray[np.float32]]
+    """train_loss and val_iou (E, L, S)."""
+    seconds: list[float]
+    """From the start of training to the end of each epoch; of an interrupted one from where it went on."""
+    test_counts: dict[int, NDArray[np.int64]]
+    """By image of test that could be read throughout its pixels by true and predicted class, (C, C)."""
+
+
+def read_mask_head(group: Path, scores: Path, run: Path) -> MaskResults:
+    """The results of a mask head from its Zarr group, the scores of its masks, and the record of its training."""
+    arrays = zarr.open_group(group, mode="r")
+    facts: Any = arrays.attrs["unchoke"]
+    images = read_json(scores)["images"].items()
+    return MaskResults(
+        title=f"{group.parent.stem} · {group.name}",
+        facts=facts,
+        curves={name: np.asarray(arrays[f"curves/{name}"]) for name in ("train_loss", "val_iou")},
+        seconds=read_json(run)["epoch_seconds"],
+        test_counts={
+            int(name): np.array(one["counts"])
+            for name, one in images
+            if one["split"] == "test" and not one["unread_px"]
+        },
     )
 
 

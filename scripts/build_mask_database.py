@@ -1,0 +1,26 @@
+"""Write experiments.db anew from the results of all mask heads, and print its leaderboard."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.commands import argument_parser, run
+from unchoke.evaluation import Bootstrap
+from unchoke.leaderboard import leaderboard_text
+from unchoke.mask_database import build_mask_database
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="the dataset's folder of results")
+    parser.add_argument("--database", type=Path, required=True, help="SQLite file to write")
+    parser.add_argument("--resamples", type=int, default=Bootstrap.resamples, help="bootstrap resamples")
+    parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="seed of the bootstrap")
+    args = parser.parse_args(argv)
+    for group in build_mask_database(args.results, args.database, Bootstrap(args.resamples, args.seed)):
+        print(f"left out: {group}, of features that are no more or of another version")
+    print(leaderboard_text(args.database))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,127 @@
+"""Stage: experiments.db of images with masks, derived from the groups of all mask heads and their scores."""
+
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from unchoke import database, tables, versions
+from unchoke.comparisons import compare_masks, read_counts
+from unchoke.database_rows import (
+    any_seal,
+    facts_of,
+    find_encoder,
+    find_groups,
+    find_head,
+    insert,
+    insert_artefacts,
+    insert_run,
+    insert_trials,
+    new_database,
+)
+from unchoke.evaluation import DEFAULT, Bootstrap
+from unchoke.files import read_json
+from unchoke.names import PIXELS, SPLITS
+
+SCHEMA = Path(__file__).with_suffix(".sql")
+MEANS = ("mean_iou", "mean_dice", "pixel_accuracy")
+_NO_ENCODER: dict[str, Any] = {
+    "model": "none",
+    "trained": False,
+    "weights_sha256": "",
+    "image_size": 0,
+    "pools": [PIXELS],
+}
+
+
+def build_mask_database(results: Path, path: Path, bootstrap: Bootstrap = DEFAULT) -> list[Path]:
+    """Write the database `path` anew from all mask heads below `results`; return the groups that were left out.
+
+    results: the dataset's folder, with manifest, grids, heads, checkpoints, runs, scores and seals. A group is left out
+    where another version wrote it, or where the features that it was trained on are no more; one that has no scores,
+    since it segments no images, has no figures. The new database takes the place of the old one when it is whole.
+    """
+    groups, stale = find_groups(results, versions.MASK_HEADS)
+    with new_database(path, database.SCHEMA.read_text() + SCHEMA.read_text()) as connection:
+        for group in groups:
+            _insert_group(connection, results, group)
+        _insert_comparisons(connection, results, bootstrap)
+    return stale
+
+
+def scores_file(results: Path, encoder: str, head: str) -> Path:
+    """Where the scores of a mask head lie."""
+    return results / "scores" / encoder / f"{head}.json"
+
+
+def _insert_group(connection: sqlite3.Connection, results: Path, group: Path) -> None:
+    encoder, head, facts = group.parent.stem, group.name, facts_of(group)
+    settings = facts["encoder"] or _NO_ENCODER
+    seal = any_seal(results, encoder, facts) if facts["features_sha256"] else _patches_alone(results)
+    maps = {"maps": settings["pools"]}  # a head reads what its encoder gives
+    encoder_id = find_encoder(connection, encoder, settings, seal)
+    head_id = find_head(connection, head, "+".join(settings["pools"]), facts["settings"] | maps)
+    scores = scores_file(results, encoder, head)
+    found = read_json(scores) if scores.exists() else None
+    images = _image_counts(results, found)
+    run_id = insert_run(connection, results, group, images, encoder_id=encoder_id, head_id=head_id)
+    insert_trials(connection, run_id, facts["history"])
+    insert_artefacts(connection, run_id, results, group)
+    if found:
+        _insert_scores(connection, run_id, found)
+
+
+def _image_counts(results: Path, scores: dict[str, Any] | None) -> dict[str, int]:
+    """Images in use by split; of val and test those that the figures are of, where there are any."""
+    splits = [grid["split"] for grid in read_json(results / "grids.json").values()]
+    counts = {split: splits.count(split) for split in SPLITS}
+    if scores:
+        whole = [image["split"] for image in scores["images"].values() if not image["unread_px"]]
+        counts |= {split: whole.count(split) for split in scores["figures"]}
+    return counts
+
+
+def _patches_alone(results: Path) -> dict[str, Any]:
+    """What the seal of features would say of the patches, where there are none."""
+    grids = read_json(results / "grids.json").values()
+    return {"images": sum(grid["rows"] * grid["columns"] for grid in grids), "invalid": []}
+
+
+def _insert_scores(connection: sqlite3.Connection, run_id: int, scores: dict[str, Any]) -> None:
+    for split, figures in scores["figures"].items():
+        for name in MEANS:
+            insert(connection, "metrics", run_id=run_id, split=split, name=name, **figures[name])
+        for label in scores["classes"]:
+            iou, dice = (_region(name, figures[f"{name}.{label}"]) for name in ("iou", "dice"))
+            insert(connection, "regions", run_id=run_id, split=split, **{"class": label}, **iou, **dice)
+    how = {name: scores[name] for name in ("blend", "exact", "reach_px", "halo_px")}
+    insert(connection, "stitching", run_id=run_id, **how, disagreement=disagreement(scores))
+
+
+def _region(name: str, figure: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: figure["value"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}
+
+
+def disagreement(scores: dict[str, Any]) -> float | None:
+    """Share of the pixels that several patches show for which these named different classes; None: there are none."""
+    differ, shared = (sum(image[name] for image in scores["images"].values()) for name in ("differ_px", "shared_px"))
+    return differ / shared if shared else None
+
+
+def _insert_comparisons(connection: sqlite3.Connection, results: Path, bootstrap: Bootstrap) -> None:
+    """Every run that has scores against the one of the best mean IoU on val, on the same test images."""
+    query = """
+        SELECT encoders.name, heads.name, run_id FROM runs
+        JOIN encoders USING (encoder_id) JOIN heads USING (head_id) JOIN metrics USING (run_id)
+        WHERE split = 'val' AND metrics.name = 'mean_iou' ORDER BY value DESC, encoders.name, heads.name
+    """
+    runs = {scores_file(results, encoder, head): run_id for encoder, head, run_id in connection.execute(query)}
+    if not runs:
+        return
+    belongs = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS).set_index("image_id")["group"]
+    first = next(iter(runs))
+    best = read_counts(first)
+    for scores, run_id in runs.items():
+        found = compare_masks(read_counts(scores), best, belongs, bootstrap)
+        values = asdict(found) if found else {"images": 0}
+        insert(connection, "mask_comparisons", run_id=run_id, best_run_id=runs[first], **values)

@@ -1,0 +1,67 @@
+-- What experiments.db has beside the tables of database.sql where heads predict masks. Figures are in ``metrics``
+-- (mean_iou, mean_dice, pixel_accuracy); ``classes`` and ``comparisons``, of image heads, stay empty. What encoders have
+-- as images are patches; the pseudo-encoder of heads that see pixels has model 'none'.
+
+CREATE TABLE regions (
+  run_id INTEGER NOT NULL REFERENCES runs,
+  split TEXT NOT NULL CHECK (split IN ('val', 'test')),
+  class TEXT NOT NULL,
+  iou REAL,  -- NULL, here and below: cannot be known
+  iou_low REAL,  -- 95 % interval
+  iou_high REAL,
+  dice REAL,
+  dice_low REAL,
+  dice_high REAL,
+  PRIMARY KEY (run_id, split, class)
+);
+CREATE TABLE stitching (
+  run_id INTEGER PRIMARY KEY REFERENCES runs,
+  blend TEXT NOT NULL CHECK (blend IN ('crop', 'gaussian')),
+  exact INTEGER NOT NULL CHECK (exact IN (0, 1)),  -- whether patches give what the whole image would
+  reach_px INTEGER,  -- how far an output sees; NULL: all of the patch
+  halo_px INTEGER NOT NULL,
+  disagreement REAL  -- share of the pixels with two patches or more for which these named different classes
+);
+CREATE TABLE mask_comparisons (
+  run_id INTEGER PRIMARY KEY REFERENCES runs,
+  best_run_id INTEGER NOT NULL REFERENCES runs,  -- the run of the best mean IoU on val
+  images INTEGER NOT NULL,  -- of test, that both predicted
+  difference REAL,  -- test mean IoU less that of the best, on these images
+  low REAL,  -- 95 % interval, from the same resamples for both
+  high REAL
+);
+CREATE VIEW mask_leaderboard AS
+SELECT
+  encoders.name AS encoder,
+  heads.name AS head,
+  heads.kind AS kind,
+  heads.pool AS maps,
+  CASE WHEN encoders.model = 'none' THEN 'none' WHEN encoders.trained THEN 'trained' ELSE 'untrained' END AS weights,
+  runs.chosen AS chosen,
+  val.value AS val_mean_iou,
+  test.value AS test_mean_iou,
+  test.low AS test_low,
+  test.high AS test_high,
+  dice.value AS test_mean_dice,
+  accuracy.value AS test_pixel_accuracy,
+  stitching.disagreement AS disagreement,
+  stitching.blend AS blend,
+  stitching.exact AS exact,
+  mask_comparisons.best_run_id = runs.run_id AS is_best,
+  mask_comparisons.difference AS difference,
+  mask_comparisons.low AS difference_low,
+  mask_comparisons.high AS difference_high,
+  runs.replicates AS replicates,
+  runs.test_images AS test_images,
+  runs.seconds AS seconds
+FROM runs
+JOIN encoders USING (encoder_id)
+JOIN heads USING (head_id)
+LEFT JOIN stitching ON stitching.run_id = runs.run_id
+LEFT JOIN mask_comparisons ON mask_comparisons.run_id = runs.run_id
+LEFT JOIN metrics AS val ON val.run_id = runs.run_id AND val.split = 'val' AND val.name = 'mean_iou'
+LEFT JOIN metrics AS test ON test.run_id = runs.run_id AND test.split = 'test' AND test.name = 'mean_iou'
+LEFT JOIN metrics AS dice ON dice.run_id = runs.run_id AND dice.split = 'test' AND dice.name = 'mean_dice'
+LEFT JOIN metrics AS accuracy
+  ON accuracy.run_id = runs.run_id AND accuracy.split = 'test' AND accuracy.name = 'pixel_accuracy'
+ORDER BY val.value DESC, encoders.name, heads.name;

@@ -1,0 +1,48 @@
+"""The leaderboard of mask heads as a picture and as a table."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from unchoke.report.board import chosen_text, draw_leaderboard, interval_text
+from unchoke.report.style import note_figure
+
+COLUMNS = (
+    *("encoder", "head", "kind", "maps", "weights", "chosen", "val", "test", "95 % interval", "Dice"),
+    *("pixels right", "disagreement", "blend", "exact", "against the best on val", "its 95 % interval"),
+    *("replicates", "test images", "seconds"),
+)
+NOTE = (
+    "val, test: mean IoU over the classes in the truth; what is behind them is of test. Dice: mean over these classes. "
+    "disagreement: of the pixels that several patches show, the share for which these named different classes. exact: "
+    "the network sees no farther than the halo, so that patches give what the whole image would. against the best on "
+    "val: mean IoU less that of the head with the best mean IoU on val, on the same images; where its interval holds "
+    "0, the two cannot be told apart."
+)
+
+
+def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    """The rows of the view ``mask_leaderboard`` under our COLUMNS."""
+    for row in rows:
+        best = row["is_best"]
+        yield (
+            *(row[name] for name in ("encoder", "head", "kind", "maps", "weights")),
+            chosen_text(row),
+            row["val_mean_iou"],
+            row["test_mean_iou"],
+            interval_text(row["test_low"], row["test_high"]),
+            *(row[name] for name in ("test_mean_dice", "test_pixel_accuracy", "disagreement", "blend")),
+            None if row["exact"] is None else "yes" if row["exact"] else "no",
+            "is the best" if best else row["difference"],
+            None if best else interval_text(row["difference_low"], row["difference_high"]),
+            *(row[name] for name in ("replicates", "test_images", "seconds")),
+        )
+
+
+def draw_mask_board(rows: list[dict[str, Any]]) -> Figure:
+    """Mean IoU on test with its 95 % interval; rows: those of the view ``mask_leaderboard``, the best on val first."""
+    scored = [row for row in rows if row["test_mean_iou"] is not None]
+    if rows and not scored:
+        return note_figure("Leaderboard", "No head has segmented test images: segment.heads in the config names none.")
+    return draw_leaderboard(scored, "mean IoU")

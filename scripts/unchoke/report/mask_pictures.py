@@ -1,0 +1,109 @@
+"""Images with their true and predicted masks, reduced; however large they are, a window at a time is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from unchoke.files import read_json
+from unchoke.images import UnreadableImageError
+from unchoke.tables import PATCH_ROW_COLUMNS, read_table
+from unchoke.windows import labels_of, open_image, open_mask
+
+SIDE_PX = 600  # of a reduced picture, at most
+WINDOW_PX = 2048
+
+Read = Callable[[int, int, int, int], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """Where images, masks and predictions of a dataset and a head lie."""
+
+    root: Path
+    """Folder that the paths of images and masks are below."""
+    paths: dict[int, str]
+    """Paths of the images by image_id."""
+    grids: Path
+    """JSON with the size and the first patch of every image."""
+    mask_rows: Path
+    """Folder of the tables that name the mask of every patch."""
+    stitched: Path
+    """Folder of the head's predicted masks."""
+    classes: dict[str, list[int]]
+    """The values of each class in the mask files."""
+    ignore: int | None
+    max_pixels: int
+    """As for decoding."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """An image, what is in it, and what was predicted; of the same reduced size."""
+
+    picture_HW3: NDArray[np.uint8]
+    truth_HW: NDArray[np.uint8]
+    """Places of the classes; tiling.IGNORED where pixels do not count."""
+    predicted_HW: NDArray[np.uint8]
+    """Places of the classes; tiling.IGNORED where they are not known."""
+
+
+def read_views(files: MaskFiles, image_id: int) -> Views | str:
+    """An image of at most SIDE_PX a side with its masks; or why the image or its mask cannot be read any more."""
+    grid = read_json(files.grids)[str(image_id)]
+    height, width = grid["height"], grid["width"]
+    factor = -(-max(height, width) // SIDE_PX)
+    predicted: Any = zarr.open_group(files.stitched / f"{image_id}.zarr", mode="r")["mask"]
+    try:
+        image = open_image(files.root / files.paths[image_id], files.max_pixels)
+        mask = open_mask(files.root / _mask_path(files, image_id, grid["first"]), files.max_pixels)
+        value_HW = reduced(mask.read, height, width, factor, every)
+        return Views(
+            reduced(image.read, height, width, factor, block_means),
+            labels_of(value_HW, files.classes, files.ignore),
+            reduced(lambda y0, x0, h, w: predicted[y0 : y0 + h, x0 : x0 + w], height, width, factor, every),
+        )
+    except UnreadableImageError as error:
+        return str(error)
+
+
+def _mask_path(files: MaskFiles, image_id: int, first: int) -> str:
+    """The mask of an image, from the table of the chunk that its first patch is in; all but the last are as long."""
+    per_chunk = len(read_table(files.mask_rows / "0.csv", PATCH_ROW_COLUMNS))
+    rows = read_table(files.mask_rows / f"{first // per_chunk}.csv", PATCH_ROW_COLUMNS)
+    return str(rows.loc[rows["image_id"] == image_id, "path"].iloc[0])
+
+
+def reduced(
+    read: Read, height: int, width: int, factor: int, reduce: Callable[[NDArray[Any], int], NDArray[Any]]
+) -> NDArray[Any]:
+    """What `read` gives for windows (y0, x0, height, width) of an image, each made smaller by `factor`, in one array.
+
+    reduce: takes a window and the factor; one array of WINDOW_PX a side is held besides the result.
+    """
+    side = max(1, WINDOW_PX // factor) * factor
+    rows = [
+        [reduce(read(y0, x0, min(side, height - y0), min(side, width - x0)), factor) for x0 in range(0, width, side)]
+        for y0 in range(0, height, side)
+    ]
+    return np.concatenate([np.concatenate(row, 1) for row in rows])
+
+
+def every(values_HW: NDArray[Any], factor: int) -> NDArray[Any]:
+    """The upper left value of every block of factor × factor."""
+    return values_HW[::factor, ::factor].copy()
+
+
+def block_means(pixels_HW3: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """The mean of every block of factor × factor; a last block may be smaller."""
+    sums, counts = pixels_HW3, np.ones((1, 1), np.uint32)
+    for axis in (0, 1):
+        starts = np.arange(0, pixels_HW3.shape[axis], factor)
+        sums = np.add.reduceat(sums, starts, axis, dtype=np.uint32)
+        lengths = np.diff(np.append(starts, pixels_HW3.shape[axis])).astype(np.uint32)
+        counts = counts * np.expand_dims(lengths, 1 - axis)
+    return (sums / counts[..., None]).round().astype(np.uint8)

@@ -1,4 +1,4 @@
-# `make demo` runs the default config, prints its leaderboard and makes its report; `make test` and `make lint` check the code.
+# `make demo` runs the default config and that of the canvases, with leaderboards and reports; `make test` and `make lint` check the code.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -15,8 +15,11 @@ setup: .venv/installed
 demo: setup
 	$(BIN)/snakemake --cores all --resources gpu=1
 	@$(BIN)/snakemake --report results/digits/report.html --quiet all
+	$(BIN)/snakemake --cores all --resources gpu=1 --configfile config/examples/canvases.yaml
+	@$(BIN)/snakemake --report results/canvases/report.html --quiet all --configfile config/examples/canvases.yaml
 	@$(BIN)/python scripts/print_leaderboard.py --database results/digits/experiments.db
-	@echo; echo "report: results/digits/report.html, open it in a browser"
+	@$(BIN)/python scripts/print_leaderboard.py --database results/canvases/experiments.db
+	@echo; echo "reports: results/digits/report.html, results/canvases/report.html; masks: results/canvases/stitched/"
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadgroup

@@ -13,13 +13,36 @@ LIBRARY = SCRIPTS / "unchoke"
 # From the ground up; a module imports from its own layer and those below.
 LAYERS = [
     {"names", "errors", "versions"},
-    {"chunks", "splits", "metrics", "evaluation", "hashing"},
+    {"chunks", "splits", "metrics", "evaluation", "overlaps", "hashing", "tiling", "blends", "stitching", "png"},
     {
-        *("sources", "tables", "files", "images", "pictures", "views", "stores", "zarr_files"),
-        *("encoders", "pools", "devices", "provenance", "commands", "lease", "limits", "memory", "worker", "client"),
+        *("sources", "tables", "files", "images", "tiffs", "windows", "pictures", "views", "stores", "zarr_files"),
+        *(
+            "encoders",
+            "maps",
+            "pools",
+            "devices",
+            "provenance",
+            "commands",
+            "lease",
+            "limits",
+            "memory",
+            "worker",
+            "client",
+        ),
     },
     {
-        "manifest",
+        *("manifest", "patches", "masks", "extract_patches", "split_patches"),
+        *(
+            "mask_heads",
+            "segmentation",
+            "predict_patches",
+            "stitch",
+            "scores",
+            "database_rows",
+            "mask_database",
+            "whole_images",
+        ),
+        *("teachers", "teach", "taught_patches"),
         "weights",
         "plan",
         "extract",
@@ -105,7 +128,11 @@ def test_paths_of_results_belong_to_rules(path):
 
 @pytest.mark.parametrize(
     "modules",
-    ["sources", "sources.folder, unchoke.sources.csv, unchoke.sources.digits", "config", "commands", "versions"],
+    [
+        "sources",
+        *("sources.folder", "sources.csv", "sources.digits", "sources.masks", "sources.canvases"),
+        *("config", "commands", "versions"),
+    ],
 )
 def test_what_the_snakefile_imports_is_light(modules):
     code = f"import sys, unchoke.{modules}; print(*sys.modules)"

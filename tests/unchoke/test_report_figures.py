@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from unchoke.metrics import softmax
@@ -39,7 +40,7 @@ def texts(figure):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # which png_bytes ignores too
         figure.draw_without_rendering()
-    return " | ".join(text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text")))
+    return " | ".join(text.get_text() for text in figure.findobj(Text))
 
 
 def picture(figure):

@@ -1,15 +1,20 @@
 """A workflow of its own for every test: a few real images, a tiny encoder, and snakemake in a subprocess."""
 
 import hashlib
+import io
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
+from PIL import Image
 
 from unchoke.sources.digits import MTIME_NS, digit_files
 
@@ -25,6 +30,27 @@ CONFIG = {
         "neighbours": {"kind": "knn", "pool": "max", "k": [1, 3]},
     },
 }
+MASK_CONFIG = {
+    "dataset": {"name": "blobs", "kind": "masks", "path": "blobs"},
+    "patches": {"size": 64, "overlap": 16, "per_chunk": 4},
+    "encoders": {"tiny": {"model": "test_resnet", "weights": "untrained", "strides": [4, 8]}},
+    "mask_heads": {
+        "linear": {"kind": "linear", "epochs": 1},
+        "unet": {"kind": "unet", "width": 4, "epochs": 1},
+    },
+    "evaluation": {"resamples": 100},
+}
+# Height and width of the images, px, by their paths below images/ and less their ending: 26 patches, 7 chunks.
+BLOBS = {
+    "test/large": (100, 140),
+    "test/odd": (97, 131),
+    "test/small": (40, 30),
+    "train/a": (100, 140),
+    "train/b": (40, 30),
+    "train/c": (64, 64),
+    "val/large": (97, 100),
+    "val/small": (30, 40),
+}
 ENVIRONMENT = {**os.environ, "UNCHOKE_WARM_IDLE_S": "20"}
 FLAWED = ("0/broken.png", "1/quote' and \"space\nand line.png", "1/größe-图.png")
 
@@ -35,6 +61,7 @@ class Clone:
 
     folder: Path
     name: str = "few"
+    config: dict[str, Any] = field(default_factory=lambda: CONFIG)
 
     @property
     def results(self) -> Path:
@@ -53,7 +80,7 @@ class Clone:
         return output
 
     def configure(self, **sections: object) -> None:
-        (self.folder / "my.yaml").write_text(yaml.safe_dump({**CONFIG, **sections}))
+        (self.folder / "my.yaml").write_text(yaml.safe_dump({**self.config, **sections}))
 
     def add_images(self, names: list[str]) -> None:
         files = digit_files()
@@ -62,7 +89,7 @@ class Clone:
 
     def copy_to(self, folder: Path) -> "Clone":
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Clone(folder)
+        return replace(self, folder=folder)
 
     def times(self, pattern: str) -> dict[str, int]:
         return {str(file.relative_to(self.folder)): file.stat().st_mtime_ns for file in self.results.glob(pattern)}
@@ -92,6 +119,13 @@ def store_digests(clone: Clone) -> dict[str, str]:
             "quarantine.*",
             "heads/**/*",
             "checkpoints/**/*",
+            "patches.csv",
+            "grids.json",
+            "mask_rows/*",
+            "labels.zarr/**/*",
+            "labels.sealed.json",
+            "stitched/**/*",
+            "scores/**/*",
         )
         for file in clone.results.glob(pattern)
         if file.is_file()
@@ -99,17 +133,22 @@ def store_digests(clone: Clone) -> dict[str, str]:
     return {str(file.relative_to(clone.folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def make_clone(folder: Path, **sections: object) -> Clone:
-    """24 digits of each of two classes, one broken file, and names that shells trip over."""
-    folder.mkdir(parents=True)
+def empty_clone(clone: Clone, **sections: object) -> Clone:
+    """The workflow and a config, without images."""
+    clone.folder.mkdir(parents=True)
     for name in ("workflow", "config", "environment.yml"):
-        (folder / name).symlink_to(REPOSITORY / name)
+        (clone.folder / name).symlink_to(REPOSITORY / name)
     # A copy of the commands, so that the clone has a warm worker of its own.
     shutil.copytree(
-        REPOSITORY / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+        REPOSITORY / "scripts", clone.folder / "scripts", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
     )
-    clone = Clone(folder)
     clone.configure(**sections)
+    return clone
+
+
+def make_clone(folder: Path, **sections: object) -> Clone:
+    """24 digits of each of two classes, one broken file, and names that shells trip over."""
+    clone = empty_clone(Clone(folder), **sections)
     names = sorted(digit_files())
     clone.add_images([name for digit in "01" for name in [n for n in names if n.startswith(f"{digit}/")][:22]])
     broken, quoted, foreign = FLAWED
@@ -118,6 +157,32 @@ def make_clone(folder: Path, **sections: object) -> Clone:
     write_image(folder / "images" / quoted, files["1/0001.png"])
     write_image(folder / "images" / foreign, files["1/0011.png"])
     return clone
+
+
+def make_masked_clone(folder: Path, **sections: object) -> Clone:
+    """Eight small pictures of bright blobs in three splits, with their masks."""
+    clone = empty_clone(Clone(folder, "blobs", MASK_CONFIG), **sections)
+    for name, (height, width) in BLOBS.items():
+        add_blobs(clone, name, height, width)
+    return clone
+
+
+def add_blobs(clone: Clone, name: str, height: int, width: int) -> None:
+    """A picture with its mask: 0, and 255 where a blob is."""
+    random = np.random.default_rng(len(name) * height + width)
+    y_H1, x_1W = np.ogrid[:height, :width]
+    inside_HW = np.zeros((height, width), bool)
+    for y, x, radius_px in random.uniform((0, 0, 6), (height, width, 20), (4, 3)):
+        inside_HW |= (y_H1 - y) ** 2 + (x_1W - x) ** 2 < radius_px**2
+    grey_HW = np.clip(70 + 100 * inside_HW + random.normal(0, 25, inside_HW.shape), 0, 255).astype(np.uint8)
+    write_png(clone.folder / f"blobs/images/{name}.png", grey_HW)
+    write_png(clone.folder / f"blobs/masks/{name}.png", inside_HW * np.uint8(255))
+
+
+def write_png(path: Path, values_HW: NDArray[np.uint8]) -> None:
+    data = io.BytesIO()
+    Image.fromarray(values_HW).save(data, "PNG")
+    write_image(path, data.getvalue())
 
 
 @pytest.fixture

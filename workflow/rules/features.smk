@@ -1,5 +1,5 @@
 # in:   <results>/rows/<chunk>.csv, the images, an encoder's weights
-# out:  <results>/features/<encoder>.zarr/<pool>/c/<chunk>/0, its zarr.json, <encoder>.sealed.json
+# out:  <results>/features/<encoder>.zarr/<pool>/c/<chunk>/0
 
 
 for store, (name, view) in STORES.items():
@@ -47,40 +47,3 @@ for store, (name, view) in STORES.items():
             " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
             " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
             " --store {params.store:q} 2>&1 | tee {log:q}"
-
-
-rule seal_features:
-    input:
-        store_chunks,
-        manifest="<results>/manifest.csv",
-    output:
-        metadata="<results>/features/{store}.zarr/zarr.json",
-        seal="<results>/features/{store}.sealed.json",
-    log:
-        "<logs>/seal_features/{store}.log",
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-    params:
-        version=versions.SEAL,
-        store=subpath(output.metadata, parent=True),
-        folder=subpath(input.manifest, parent=True),
-    shell:
-        "scripts/warm seal_features --store {params.store:q}"
-        " --manifest {input.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"
-
-
-rule verify:
-    input:
-        metadata=expand("<results>/features/{store}.zarr/zarr.json", store=STORES),
-    log:
-        "<logs>/verify.log",
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-    params:
-        stores=sealed_stores,
-    shell:
-        "python scripts/verify_features.py --stores {params.stores:q} 2>&1 | tee {log:q}"

@@ -11,10 +11,15 @@ STORES = {
     for name, encoder in config["encoders"].items()
     for view in encoder["views"]
 }
+if config["teacher"]:
+    STORES[TEACHER] = (TEACHER, "identity")
 
 
 wildcard_constraints:
     store="|".join(map(re.escape, STORES)),
+
+
+MASKS = config["dataset"]["kind"] in MASK_KINDS
 
 
 def source_settings():
@@ -34,7 +39,8 @@ def source_path(wildcards):
 @functools.cache  # Snakemake would look the same answer up for every chunk
 def manifest_folder():
     """Where the manifest is; asking makes Snakemake wait for it."""
-    return Path(checkpoints.build_manifest.get().output.record).parent
+    made = checkpoints.build_patches if MASKS else checkpoints.build_manifest
+    return Path(made.get().output.record).parent
 
 
 def manifest_record():
@@ -47,13 +53,25 @@ def chunk_rows(wildcards):
     return f"{manifest_folder()}/rows/{wildcards.chunk}.csv"
 
 
+def store_arrays(encoder):
+    """Every array of an encoder's stores: maps of strides where pixels are told apart, else pools; {chunk} is open."""
+    if encoder == TEACHER:
+        said = ["logits", *(["features"] if config["teacher"]["features"] else [])]
+        return [f"{array}/c/{{chunk}}/0/0/0" for array in said]
+    settings = config["encoders"][encoder]
+    if MASKS:
+        return [
+            f"{map_name(stride)}/c/{{chunk}}/0/0/0" for stride in settings["strides"]
+        ]
+    return [f"{pool}/c/{{chunk}}/0" for pool in settings["pools"]]
+
+
 def chunk_files(store):
-    """Every chunk of every pool of a store. Validity and record, which the same job writes, the seal looks for."""
-    pools = config["encoders"][STORES[store][0]]["pools"]
+    """Every chunk of every array of a store. Validity and record, which the same job writes, the seal looks for."""
     chunks = range(manifest_record()["chunks"])
     return [
-        f"<results>/features/{store}.zarr/{pool}/c/{chunk}/0"
-        for pool in pools
+        f"<results>/features/{store}.zarr/{array.format(chunk=chunk)}"
+        for array in store_arrays(STORES[store][0])
         for chunk in chunks
     ]
 
@@ -68,6 +86,23 @@ def all_chunks(wildcards):
     return [file for store in STORES for file in chunk_files(store)]
 
 
+def all_seals(wildcards):
+    """Seals of all stores, and of the labels of pixels."""
+    seals = [f"<results>/features/{store}.sealed.json" for store in STORES]
+    return [*seals, *(["<results>/labels.sealed.json"] if MASKS else [])]
+
+
+def encoder_seals(wildcards):
+    """Seals of what a head on this encoder reads; heads on pixels have no features."""
+    if not MASKS:
+        return [f"<results>/features/{wildcards.encoder}.sealed.json"]
+    features = f"<results>/features/{wildcards.encoder}.sealed.json"
+    return [
+        *([] if wildcards.encoder == PIXELS else [features]),
+        "<results>/labels.sealed.json",
+    ]
+
+
 def encoder_weights(name):
     """The weights of an encoder and the card that says what they are."""
     encoder = config["encoders"][name]
@@ -76,6 +111,12 @@ def encoder_weights(name):
         "weights": f"<resources>/weights/{stem}.safetensors",
         "card": f"<resources>/weights/{stem}.json",
     }
+
+
+def seen_size(wildcards):
+    """Height and width of what an encoder sees, px: that of a patch, or what the config says."""
+    size = config["encoders"][wildcards.encoder]["image_size"]
+    return config["patches"]["size"] if MASKS else size
 
 
 def local_weights(wildcards):
@@ -117,7 +158,8 @@ def head_settings(wildcards):
 def image_root(wildcards):
     """The folder that the manifest's paths are below."""
     path = Path(config["dataset"]["path"])
-    return str(path.parent if config["dataset"]["kind"] == "csv" else path)
+    table = config["dataset"]["kind"] == "csv" or MASKS and path.is_file()
+    return str(path.parent if table else path)
 
 
 def sealed_stores(wildcards, input):
@@ -208,3 +250,13 @@ def report_files(wildcards):
     pages = ("leaderboard", "quarantine", "durations")
     both = [f"{page}.{kind}" for page in pages for kind in ("png", "html")]
     return [f"<results>/report/{file}" for file in (*both, *heads, *maps)]
+
+
+def everything(wildcards):
+    """What a run is for."""
+    tables = ("quarantine.csv", "rates.csv", "experiments.db")
+    files = [*all_chunks(wildcards), *(f"<results>/{table}" for table in tables)]
+    if MASKS:
+        made = (label_chunks, all_masks, mask_scores, mask_report_files)
+        return [*files, *(file for asked in made for file in asked(wildcards))]
+    return [*files, *report_files(wildcards)]

@@ -19,15 +19,16 @@ rule plan_memory:
         vram_mb=config["gpu"]["vram_mb"],
     params:
         version=versions.PLAN,
-        pools=lookup("encoders/{encoder}/pools", within=config),
-        image_size=lookup("encoders/{encoder}/image_size", within=config),
+        pools=[] if MASKS else lookup("encoders/{encoder}/pools", within=config),
+        strides=lookup("encoders/{encoder}/strides", within=config),
+        image_size=seen_size,
         micro_batch=lookup("encoders/{encoder}/micro_batch", within=config),
         precision=lookup("encoders/{encoder}/precision", within=config),
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
         "scripts/warm plan_memory --weights {input.weights:q} --card {input.card:q}"
-        " --pools {params.pools} --image-size {params.image_size}"
+        " --pools {params.pools} --strides {params.strides} --image-size {params.image_size}"
         " --micro-batch {params.micro_batch} --precision {params.precision}"
         " --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
         " --plan {output.plan:q} --peaks {output.peaks:q} 2>&1 | tee {log:q}"

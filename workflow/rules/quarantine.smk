@@ -5,7 +5,7 @@
 rule list_quarantine:
     input:
         manifest="<results>/manifest.csv",
-        seals=expand("<results>/features/{store}.sealed.json", store=STORES),
+        seals=all_seals,
     output:
         "<results>/quarantine.csv",
     log:
@@ -25,11 +25,15 @@ rule list_quarantine:
 use rule list_quarantine as list_encoder_quarantine with:
     input:
         manifest="<results>/manifest.csv",
-        seals=["<results>/features/{encoder}.sealed.json"],
+        seals=encoder_seals,
     output:
         "<results>/quarantine/{encoder}.csv",
     log:
         "<logs>/list_quarantine/{encoder}.log",
+
+
+# A teacher needs no masks: images without one are listed, but they are none that cannot be used.
+SPARED = " --spare 'no mask'" if config["teacher"] else ""
 
 
 rule check_quarantine:
@@ -50,4 +54,5 @@ rule check_quarantine:
     shell:
         "scripts/warm check_quarantine --manifest {input.manifest:q}"
         " --quarantine {input.quarantine:q} --max-bad-share {params.max_bad_share}"
+        f"{SPARED}"
         " --summary {output:q} 2>&1 | tee {log:q}"

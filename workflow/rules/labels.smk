@@ -1,0 +1,51 @@
+# in:   <results>/mask_rows/<chunk>.csv, the masks
+# out:  <results>/labels.zarr/mask/c/<chunk>/0/0, its zarr.json, labels.sealed.json
+
+
+rule cut_masks:
+    input:
+        rows=mask_rows,
+    output:
+        "<results>/labels.zarr/mask/c/{chunk}/0/0",
+    log:
+        "<logs>/cut_masks/{chunk}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1500,
+    params:
+        version=versions.MASKS,
+        root=image_root,
+        classes=class_values,
+        ignore=config["dataset"]["ignore"],
+        size=config["patches"]["size"],
+        per_chunk=config["patches"]["per_chunk"],
+        max_pixels=config["decoding"]["max_pixels"],
+        store=subpath(output[0], ancestor=5),
+    shell:
+        "scripts/warm cut_masks --rows {input.rows:q} --root {params.root:q}"
+        " --classes {params.classes:q} --ignore {params.ignore} --size {params.size}"
+        " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
+        " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"
+
+
+rule seal_labels:
+    input:
+        label_chunks,
+        patches="<results>/patches.csv",
+    output:
+        metadata="<results>/labels.zarr/zarr.json",
+        seal="<results>/labels.sealed.json",
+    log:
+        "<logs>/seal_labels.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.SEAL,
+        store=subpath(output.metadata, parent=True),
+        folder=subpath(input.patches, parent=True),
+    shell:
+        "scripts/warm seal_features --store {params.store:q}"
+        " --manifest {input.patches:q} --rows {params.folder:q}/mask_rows 2>&1 | tee {log:q}"

@@ -1,0 +1,42 @@
+# in:   <results>/rows/<chunk>.csv, the images, an encoder's weights
+# out:  <results>/features/<encoder>.zarr/<map>/c/<chunk>/0/0/0
+
+
+for name, encoder in config["encoders"].items():
+
+    rule:
+        name:
+            f"extract_patches_{name}"
+        input:
+            **encoder_weights(name),
+            rows=chunk_rows,
+            plan=f"<results>/plans/{name}.json",
+        output:
+            [f"<results>/features/{name}.zarr/{array}" for array in store_arrays(name)],
+        log:
+            f"<logs>/extract_patches/{name}/{{chunk}}.log",
+        conda:
+            "../../environment.yml"
+        threads: config["decoding"]["threads"]
+        resources:
+            gpu=1,
+            mem_mb=planned_mem_mb,
+            vram_mb=planned_vram_mb,
+        params:
+            version=versions.EXTRACT,
+            root=image_root,
+            store=subpath(output[0], ancestor=6),
+            size=config["patches"]["size"],
+            strides=encoder["strides"],
+            precision=encoder["precision"],
+            device=config["gpu"]["device"],
+            vram_mb=config["gpu"]["vram_mb"],
+            per_chunk=config["patches"]["per_chunk"],
+            max_pixels=config["decoding"]["max_pixels"],
+        shell:
+            "scripts/warm extract_patches --rows {input.rows:q} --root {params.root:q}"
+            " --weights {input.weights:q} --card {input.card:q} --strides {params.strides}"
+            " --size {params.size} --plan {input.plan:q} --precision {params.precision}"
+            " --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
+            " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
+            " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,45 @@
+# in:   sealed feature maps of an encoder, or the images; sealed labels; <results>/manifest.csv, patches.csv
+# out:  <results>/heads/<encoder>.zarr/<head>, checkpoints/<encoder>/<head>.safetensors, runs/<encoder>/<head>.json
+
+
+rule train_mask_head:
+    input:
+        unpack(mask_head_inputs),
+        labels="<results>/labels.zarr/zarr.json",
+        labels_seal="<results>/labels.sealed.json",
+        manifest="<results>/manifest.csv",
+        patches="<results>/patches.csv",
+        quarantine="<results>/quarantine/{encoder}.json",
+    output:
+        metadata=update("<results>/heads/{encoder}.zarr/{head}/zarr.json"),
+        checkpoint=update("<results>/checkpoints/{encoder}/{head}.safetensors"),
+        run=update("<results>/runs/{encoder}/{head}.json"),
+    log:
+        "<logs>/train_mask_head/{encoder}/{head}.log",
+    wildcard_constraints:
+        encoder=ENCODERS_OF_HEADS,
+    conda:
+        "../../environment.yml"
+    threads: mask_head_threads
+    resources:
+        gpu=1,
+        mem_mb=mask_head_mem_mb,
+        vram_mb=config["gpu"]["vram_mb"],
+    params:
+        version=versions.MASK_HEADS,
+        source=mask_head_source,
+        settings=mask_head_settings,
+        threads=mask_head_threads,
+        root=image_root,
+        max_pixels=config["decoding"]["max_pixels"],
+        device=config["gpu"]["device"],
+        vram_mb=config["gpu"]["vram_mb"],
+        labels=subpath(input.labels, parent=True),
+        group=subpath(output.metadata, parent=True),
+    shell:
+        "scripts/warm train_mask_head {params.source:q} --labels {params.labels:q}"
+        " --manifest {input.manifest:q} --root {params.root:q} --max-pixels {params.max_pixels}"
+        " --settings {params.settings:q} --device {params.device}"
+        " --vram-mb {params.vram_mb} --threads {params.threads}"
+        " --group {params.group:q} --checkpoint {output.checkpoint:q}"
+        " --run {output.run:q} 2>&1 | tee {log:q}"

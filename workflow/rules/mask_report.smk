@@ -1,0 +1,56 @@
+# in:   scores and stitched masks of mask heads
+# out:  <results>/report/…: what they are worth
+
+
+rule draw_mask_board:
+    input:
+        "<results>/experiments.db",
+    output:
+        picture=report_entry("mask_board.png", "1 Leaderboard", "mean IoU on test"),
+        table=report_entry("mask_board.html", "1 Leaderboard", "table"),
+    log:
+        "<logs>/draw_mask_board.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.REPORT,
+    shell:
+        "scripts/warm draw_mask_board --database {input:q}"
+        " --picture {output.picture:q} --table {output.table:q} 2>&1 | tee {log:q}"
+
+
+rule draw_mask_head:
+    input:
+        scores="<results>/scores/{encoder}/{head}.json",
+        metadata="<results>/heads/{encoder}.zarr/{head}/zarr.json",
+        run="<results>/runs/{encoder}/{head}.json",
+        manifest="<results>/manifest.csv",
+        grids="<results>/grids.json",
+    output:
+        curves=head_entry("mask_curves.png", "how it was trained"),
+        overlays=head_entry("mask_overlays.png", "masks"),
+        confusion=head_entry("mask_confusion.png", "confusion of pixels"),
+    log:
+        "<logs>/draw_mask_head/{encoder}/{head}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        version=versions.REPORT,
+        group=subpath(input.metadata, parent=True),
+        results=subpath(input.manifest, parent=True),
+        root=image_root,
+        max_pixels=config["decoding"]["max_pixels"],
+        classes=class_values,
+        ignore=config["dataset"]["ignore"],
+    shell:
+        "scripts/warm draw_mask_head --group {params.group:q} --scores {input.scores:q}"
+        " --run {input.run:q} --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
+        " --mask-rows {params.results:q}/mask_rows --grids {input.grids:q}"
+        " --classes {params.classes:q} --ignore {params.ignore}"
+        " --manifest {input.manifest:q} --root {params.root:q} --max-pixels {params.max_pixels}"
+        " --curves {output.curves:q} --overlays {output.overlays:q}"
+        " --confusion {output.confusion:q} 2>&1 | tee {log:q}"

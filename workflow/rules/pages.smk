@@ -1,0 +1,44 @@
+# in:   the results of all stages before
+# out:  <results>/report/…: figures and tables that `snakemake --report` puts into one page
+
+
+report: "../report/workflow.rst"
+
+
+rule draw_quarantine:
+    input:
+        "<results>/quarantine.csv",
+    output:
+        picture=report_entry("quarantine.png", "4 Quarantine", "images by reason"),
+        table=report_entry("quarantine.html", "4 Quarantine", "table"),
+    log:
+        "<logs>/draw_quarantine.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.REPORT,
+    shell:
+        "scripts/warm draw_quarantine --quarantine {input:q}"
+        " --picture {output.picture:q} --table {output.table:q} 2>&1 | tee {log:q}"
+
+
+rule draw_durations:
+    input:
+        rates="<results>/rates.csv",
+        database="<results>/experiments.db",
+    output:
+        picture=report_entry("durations.png", "5 Durations", "seconds by stage"),
+        table=report_entry("durations.html", "5 Durations", "table"),
+    log:
+        "<logs>/draw_durations.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.REPORT,
+    shell:
+        "scripts/warm draw_durations --rates {input.rates:q} --database {input.database:q}"
+        " --picture {output.picture:q} --table {output.table:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,49 @@
+# in:   the images and masks of dataset.path
+# out:  <results>/manifest.csv, patches.csv, grids.json, rows/<chunk>.csv, mask_rows/<chunk>.csv
+
+
+rule write_canvases:
+    output:
+        record=f"{config['dataset']['path']}/canvases.json",
+    log:
+        "<logs>/write_canvases.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.CANVASES,
+        folder=subpath(output.record, parent=True),
+    shell:
+        "python scripts/write_canvases.py --path {params.folder:q} 2>&1 | tee {log:q}"
+
+
+checkpoint build_patches:
+    input:
+        sources.prerequisites(
+            config["dataset"]["kind"], Path(config["dataset"]["path"])
+        ),
+    output:
+        manifest=update("<results>/manifest.csv"),
+        record=update("<results>/manifest.json"),
+        patches=update("<results>/patches.csv"),
+        grids=update("<results>/grids.json"),
+    log:
+        "<logs>/build_patches.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        **source_settings(),
+        path=source_path,
+        version=versions.PATCHES,
+        size=config["patches"]["size"],
+        overlap=config["patches"]["overlap"],
+        per_chunk=config["patches"]["per_chunk"],
+    shell:
+        "python scripts/build_patches.py"
+        " --kind {params.kind:q} --path {params.path:q} --group {params.group:q}"
+        " --seed {params.seed} --val {params.val} --test {params.test}"
+        " --size {params.size} --overlap {params.overlap} --per-chunk {params.per_chunk}"
+        " --manifest {output.manifest:q} 2>&1 | tee {log:q}"

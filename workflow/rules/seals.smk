@@ -1,0 +1,42 @@
+# in:   all chunks of a store
+# out:  <results>/features/<store>.zarr/zarr.json, <store>.sealed.json: what makes them one store
+
+# What a store has a row for: an image, or a patch.
+ROWS_TABLE = "patches.csv" if MASKS else "manifest.csv"
+
+
+rule seal_features:
+    input:
+        store_chunks,
+        manifest=f"<results>/{ROWS_TABLE}",
+    output:
+        metadata="<results>/features/{store}.zarr/zarr.json",
+        seal="<results>/features/{store}.sealed.json",
+    log:
+        "<logs>/seal_features/{store}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.SEAL,
+        store=subpath(output.metadata, parent=True),
+        folder=subpath(input.manifest, parent=True),
+    shell:
+        "scripts/warm seal_features --store {params.store:q}"
+        " --manifest {input.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"
+
+
+rule verify:
+    input:
+        metadata=expand("<results>/features/{store}.zarr/zarr.json", store=STORES),
+    log:
+        "<logs>/verify.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        stores=sealed_stores,
+    shell:
+        "python scripts/verify_features.py --stores {params.stores:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,121 @@
+# in:   a mask head, what it sees of all patches, the true labels
+# out:  <results>/stitched/<encoder>/<head>/<image>.zarr, .png, .json; scores/<encoder>/<head>.json
+
+
+rule predict_patches:
+    input:
+        patch_inputs,
+        checkpoint="<results>/checkpoints/{encoder}/{head}.safetensors",
+        rows=chunk_rows,
+    output:
+        "<results>/predictions/{encoder}/{head}.zarr/probability/c/{chunk}/0/0/0",
+    log:
+        "<logs>/predict_patches/{encoder}/{head}/{chunk}.log",
+    wildcard_constraints:
+        encoder=ENCODERS_OF_HEADS,
+    conda:
+        "../../environment.yml"
+    threads: config["decoding"]["threads"]
+    resources:
+        gpu=1,
+        mem_mb=3000,
+        vram_mb=config["gpu"]["vram_mb"],
+    params:
+        version=versions.STITCH,
+        store=patch_store,
+        root=image_root,
+        max_pixels=config["decoding"]["max_pixels"],
+        per_chunk=config["patches"]["per_chunk"],
+        device=config["gpu"]["device"],
+        vram_mb=config["gpu"]["vram_mb"],
+    shell:
+        "scripts/warm predict_patches --checkpoint {input.checkpoint:q} {params.store:q}"
+        " --rows {input.rows:q} --root {params.root:q} --max-pixels {params.max_pixels}"
+        " --per-chunk {params.per_chunk} --chunk {wildcards.chunk} --device {params.device}"
+        " --vram-mb {params.vram_mb} --threads {threads} --probability {output:q} 2>&1 | tee {log:q}"
+
+
+rule stitch_band:
+    input:
+        labels=band_labels,
+        predictions=band_predictions,
+        group="<results>/heads/{encoder}.zarr/{head}/zarr.json",
+        grids="<results>/grids.json",
+    output:
+        "<results>/stitched/{encoder}/{head}/{image}.zarr/mask/c/{band}/0",
+    log:
+        "<logs>/stitch_band/{encoder}/{head}/{image}/{band}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1500,
+    params:
+        version=versions.STITCH,
+        group=subpath(input.group, parent=True),
+        results=subpath(input.grids, parent=True),
+        store=subpath(output[0], ancestor=4),
+        patches=patch_settings,
+        blend=config["segment"]["blend"],
+        probabilities=config["segment"]["probabilities"],
+    shell:
+        "scripts/warm stitch_band --group {params.group:q}"
+        " --predictions {params.results:q}/predictions/{wildcards.encoder}/{wildcards.head}.zarr"
+        " --labels {params.results:q}/labels.zarr --grids {input.grids:q} --patches {params.patches:q}"
+        " --blend {params.blend} --probabilities {params.probabilities}"
+        " --image {wildcards.image} --band {wildcards.band} --store {params.store:q} 2>&1 | tee {log:q}"
+
+
+rule finish_mask:
+    input:
+        bands=image_bands,
+        group="<results>/heads/{encoder}.zarr/{head}/zarr.json",
+        grids="<results>/grids.json",
+    output:
+        metadata="<results>/stitched/{encoder}/{head}/{image}.zarr/zarr.json",
+        picture="<results>/stitched/{encoder}/{head}/{image}.png",
+        summary="<results>/stitched/{encoder}/{head}/{image}.json",
+    log:
+        "<logs>/finish_mask/{encoder}/{head}/{image}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1500,
+    params:
+        version=versions.STITCH,
+        group=subpath(input.group, parent=True),
+        store=subpath(output.metadata, parent=True),
+        patches=patch_settings,
+        blend=config["segment"]["blend"],
+        probabilities=config["segment"]["probabilities"],
+    shell:
+        "scripts/warm finish_mask --group {params.group:q} --grids {input.grids:q}"
+        " --patches {params.patches:q} --blend {params.blend}"
+        " --probabilities {params.probabilities} --image {wildcards.image}"
+        " --store {params.store:q} --picture {output.picture:q}"
+        " --summary {output.summary:q} 2>&1 | tee {log:q}"
+
+
+rule score_masks:
+    input:
+        summaries=image_summaries,
+        group="<results>/heads/{encoder}.zarr/{head}/zarr.json",
+        manifest="<results>/manifest.csv",
+        quarantine="<results>/quarantine/{encoder}.csv",
+    output:
+        "<results>/scores/{encoder}/{head}.json",
+    log:
+        "<logs>/score_masks/{encoder}/{head}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.STITCH,
+        group=subpath(input.group, parent=True),
+        stitched=stitched_folder,
+        resamples=config["evaluation"]["resamples"],
+        seed=config["evaluation"]["seed"],
+    shell:
+        "scripts/warm score_masks --group {params.group:q} --stitched {params.stitched:q}"
+        " --manifest {input.manifest:q} --quarantine {input.quarantine:q} --resamples {params.resamples} --seed {params.seed}"
+        " --scores {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,99 @@
+# in:   <results>/rows/<chunk>.csv, the images, a teacher's Python file and checkpoint
+# out:  <results>/features/teacher.zarr/logits/c/<chunk>/0/0/0, features/…; its results, and its probabilities
+
+
+@functools.cache  # a checkpoint may be large
+def teacher_digests():
+    """SHA-256 of the teacher's file and checkpoint."""
+    paths = [Path(config["teacher"][key]) for key in ("file", "checkpoint")]
+    return [file_sha256(path) if path.exists() else "" for path in paths]
+
+
+rule teach_patches:
+    input:
+        rows=chunk_rows,
+        file=ancient(config["teacher"]["file"]),
+        checkpoint=ancient(config["teacher"]["checkpoint"]),
+    output:
+        [
+            f"<results>/features/{TEACHER}.zarr/{array}"
+            for array in store_arrays(TEACHER)
+        ],
+    log:
+        f"<logs>/teach_patches/{TEACHER}/{{chunk}}.log",
+    conda:
+        "../../environment.yml"
+    threads: config["decoding"]["threads"]
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        vram_mb=config["gpu"]["vram_mb"],
+    params:
+        version=versions.TEACHER,
+        sha256=lambda wildcards: teacher_digests(),
+        root=image_root,
+        store=subpath(output[0], ancestor=6),
+        features=config["teacher"]["features"],
+        classes=len(config["dataset"]["classes"]),
+        size=config["patches"]["size"],
+        device=config["gpu"]["device"],
+        vram_mb=config["gpu"]["vram_mb"],
+        per_chunk=config["patches"]["per_chunk"],
+        max_pixels=config["decoding"]["max_pixels"],
+    shell:
+        "scripts/warm teach_patches --rows {input.rows:q} --root {params.root:q}"
+        " --file {input.file:q} --checkpoint {input.checkpoint:q}"
+        " --features {params.features} --classes {params.classes} --size {params.size}"
+        " --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
+        " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
+        " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"
+
+
+rule describe_teacher:
+    input:
+        metadata=f"<results>/features/{TEACHER}.zarr/zarr.json",
+        seal=f"<results>/features/{TEACHER}.sealed.json",
+        labels="<results>/labels.zarr/zarr.json",
+        labels_seal="<results>/labels.sealed.json",
+        manifest="<results>/manifest.csv",
+        quarantine=f"<results>/quarantine/{TEACHER}.json",
+    output:
+        metadata=f"<results>/heads/{TEACHER}.zarr/{TEACHER}/zarr.json",
+        run=f"<results>/runs/{TEACHER}/{TEACHER}.json",
+    log:
+        "<logs>/describe_teacher.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.TEACHER,
+        store=subpath(input.metadata, parent=True),
+        labels=subpath(input.labels, parent=True),
+        group=subpath(output.metadata, parent=True),
+    shell:
+        "scripts/warm describe_teacher --store {params.store:q} --labels {params.labels:q}"
+        " --manifest {input.manifest:q} --group {params.group:q} --run {output.run:q} 2>&1 | tee {log:q}"
+
+
+rule predict_teacher:
+    input:
+        [
+            f"<results>/features/{TEACHER}.zarr/{array}"
+            for array in store_arrays(TEACHER)
+        ],
+    output:
+        f"<results>/predictions/{TEACHER}/{TEACHER}.zarr/probability/c/{{chunk}}/0/0/0",
+    log:
+        "<logs>/predict_teacher/{chunk}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=3000,
+    params:
+        version=versions.TEACHER,
+        store=subpath(input[0], ancestor=6),
+        size=config["patches"]["size"],
+    shell:
+        "scripts/warm predict_teacher --store {params.store:q} --size {params.size}"
+        " --chunk {wildcards.chunk} --probability {output:q} 2>&1 | tee {log:q}"

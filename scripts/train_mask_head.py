@@ -9,7 +9,7 @@ from pathlib import Path
 from unchoke import segmentation
 from unchoke.commands import argument_parser, run
 from unchoke.devices import add_device_flags, device_of
-from unchoke.encoders import CPU, keep_encoder
+from unchoke.encoders import CPU, load_encoder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     sources = segmentation.open_sources(args.labels, args.store, args.teacher)
     patches = segmentation.find_patches(sources, args.settings, args.manifest, args.root, args.max_pixels)
     head = segmentation.train(patches, sources, args.settings, device, drafts, clock := segmentation.Clock())
-    source = (args.weights, args.card, sources.size, [], CPU, "float32", 0, args.strides)
-    reach = segmentation.how_far(head, keep_encoder(*source) if args.store else None, sources.size)
+    source = (args.weights, args.card, sources.size, [], CPU, "float32", args.strides)
+    reach = segmentation.how_far(head, load_encoder(*source) if args.store else None, sources.size)
     segmentation.save_mask_run(args.run, head, clock, device)
     segmentation.save(head, reach, patches, sources, args.group, args.checkpoint)
     shutil.rmtree(drafts, ignore_errors=True)

@@ -65,11 +65,13 @@ def test_commands_of_their_own_give_the_bytes_of_the_warm_worker(
     """On three images in one chunk: every command takes seconds to read torch."""
     digests = []
     for warm in ("1", "0"):
-        monkeypatch.setitem(ENVIRONMENT, "UNCHOKE_WARM", warm)
         clone = make_masked_clone(tmp_path / warm, patches={"size": 64, "overlap": 16, "per_chunk": 16})
         for name in BLOBS.keys() - {"train/b", "val/small", "test/odd"}:
             for folder in ("images", "masks"):
                 (clone.folder / f"blobs/{folder}/{name}.png").unlink()
+        clone.snakemake("--cores", "2", "results/blobs/plans/tiny.json")
+        monkeypatch.setitem(ENVIRONMENT, "UNCHOKE_WARM", warm)
         clone.snakemake("--cores", "2", "results/blobs/stitched/tiny/linear/0.png")
+        monkeypatch.delitem(ENVIRONMENT, "UNCHOKE_WARM")
         digests.append(store_digests(clone))
     assert digests[0] == digests[1]

@@ -123,7 +123,9 @@ def show(args: argparse.Namespace, results: Path, places: list[tuple[str, str]],
     for place, (seconds, iou) in curves.items():
         points = ", ".join(f"{s:.0f} s {value:.3f}" for s, value in zip(seconds, iou, strict=True))
         print(f"{'/'.join(place)}: {points}")
-    marks = [float(round(share * curves["pixels", "unet"][1].max(), 3)) for share in (0.8, 0.9, 0.95, 1.0)]
+    marks = [
+        float(np.floor(1000 * share * curves["pixels", "unet"][1].max()) / 1000) for share in (0.8, 0.9, 0.95, 1.0)
+    ]
     table = [["encoder/head", *(f"s to {mark:.3f}" for mark in marks), "best val", "test foreground IoU"]]
     for place, (seconds, iou) in curves.items():
         first = [

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import timm
 import zarr
+from browser import needs_browser, open_every_entry
 from conftest import (
     BLOBS,
     MASK_CONFIG,
@@ -110,18 +111,25 @@ def test_scores_follow_from_the_stored_masks(segmented: tuple[Clone, str], head:
         assert figures["pixel_accuracy"]["value"] == pytest.approx(np.mean(truth_N == predicted_N))
 
 
-def test_the_database_ranks_the_heads_and_the_report_shows_their_masks(segmented: tuple[Clone, str]) -> None:
+def test_the_database_ranks_the_heads(segmented: tuple[Clone, str]) -> None:
     clone, _ = segmented
     connection = sqlite3.connect(clone.results / "experiments.db")
     board = connection.execute("SELECT encoder, head, test_mean_iou FROM mask_leaderboard").fetchall()
     scores = {head: score_of(clone, head)["figures"]["test"]["mean_iou"]["value"] for head in HEADS}
     assert {head: value for _, head, value in board} == {head.split("/")[1]: value for head, value in scores.items()}
     assert not connection.execute("PRAGMA foreign_key_check").fetchall()
+
+
+@needs_browser
+def test_a_browser_shows_every_figure_of_the_masks(segmented: tuple[Clone, str], tmp_path: Path) -> None:
+    clone, _ = segmented
     clone.snakemake("--report", "report.html")
-    page = (clone.folder / "report.html").read_text()
-    for head in HEADS:
-        for figure in ("mask_curves", "mask_overlays", "mask_confusion"):
-            assert f"results/blobs/report/{head}/{figure}.png" in page
+    figures = [
+        f"{head}/{figure}.png" for head in HEADS for figure in ("mask_curves", "mask_overlays", "mask_confusion")
+    ]
+    pages = [f"{page}.{kind}" for page in ("mask_board", "quarantine", "durations") for kind in ("png", "html")]
+    expected = {f"results/blobs/report/{path}" for path in (*figures, *pages)}
+    assert open_every_entry((clone.folder / "report.html").read_text(), tmp_path).keys() == expected
 
 
 # --- what is done again

@@ -1,6 +1,5 @@
 """Stage: heads read back from their checkpoints, evaluated anew or put to use."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from unchoke import metrics, versions
+from unchoke.checkpoint_files import read_checkpoint_file
 from unchoke.errors import UnchokeError
 from unchoke.evaluation import DEFAULT, Bootstrap, Figure, evaluate
 from unchoke.heads import kind_of, predict
@@ -56,31 +55,8 @@ class Head:
 
 def read_checkpoint(path: Path) -> Head:
     """The head of a checkpoint; UnchokeError where the file is not one of ours."""
-    try:
-        with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {})["unchoke"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise UnchokeError(
-            "The file holds no head of Unchoke.",
-            found=str(error) or type(error).__name__,
-            where=str(path),
-            do="give a .safetensors file of the folder checkpoints",
-        ) from None
-    if facts["version"] != versions.HEADS:
-        raise UnchokeError(
-            "The head is of another version of Unchoke.",
-            found=f"version {facts['version']}",
-            expected=f"version {versions.HEADS}",
-            where=str(path),
-            do="train the head anew: snakemake --cores all",
-        )
-    replicates: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        number, _, rest = name.partition(".")
-        replicates.setdefault(int(number), {})[rest] = tensor
-    ordered = [replicates[number] for number in sorted(replicates)]
-    return Head(path, facts["settings"], facts["classes"], facts["encoder"], ordered)
+    facts, replicates = read_checkpoint_file(path, "head", versions.HEADS, ("settings", "classes", "encoder"))
+    return Head(path=path, replicates=replicates, **facts)
 
 
 def evaluate_head(

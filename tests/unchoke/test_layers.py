@@ -15,7 +15,19 @@ LAYERS = [
     {"names", "errors", "versions"},
     {"chunks", "splits", "metrics", "evaluation", "overlaps", "hashing", "tiling", "blends", "stitching", "png"},
     {
-        *("sources", "tables", "files", "images", "tiffs", "windows", "pictures", "views", "stores", "zarr_files"),
+        *(
+            "sources",
+            "tables",
+            "files",
+            "images",
+            "tiffs",
+            "windows",
+            "pictures",
+            "views",
+            "stores",
+            "zarr_files",
+            "checkpoint_files",
+        ),
         *(
             "encoders",
             "maps",

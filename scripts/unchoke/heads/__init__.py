@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 
 from unchoke import stores, versions
+from unchoke.checkpoint_files import write_checkpoint
 from unchoke.evaluation import DEFAULT, Bootstrap, Figure, evaluate
 from unchoke.files import json_bytes, write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
@@ -150,20 +150,14 @@ def save_head(
             view: sha256_bytes(stores.seal_file(store.path).read_bytes()) for view, store in features.items()
         },
     }
-    tensors = {
-        f"{number}.{name}": tensor.cpu().contiguous().clone()  # seeds share means
-        for number, replicate in enumerate(head.fitted.replicates)
-        for name, tensor in replicate.items()
-    }
-    data = save(tensors, metadata={"unchoke": canonical_json(facts)})
-    write_atomic(checkpoint, data)
+    sha256 = write_checkpoint(checkpoint, head.fitted.replicates, facts)
     facts |= {
         "chosen": head.fitted.chosen,
         "history": {name: [_known(value) for value in values] for name, values in head.fitted.history.items()},
         "metrics": {split: plain_figures(figures) for split, figures in head.figures.items()},
         "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()} | _drawn(head, settings),
         "replicates": len(head.fitted.replicates),
-        "checkpoint_sha256": sha256_bytes(data),
+        "checkpoint_sha256": sha256,
     }
     results = MemoryGroup(json.loads(canonical_json(facts)))
     for split, logits in head.logits_RNC.items():

@@ -18,14 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
 from unchoke import versions
-from unchoke.errors import UnchokeError
-from unchoke.files import write_atomic
-from unchoke.hashing import canonical_json, sha256_bytes
+from unchoke.checkpoint_files import read_checkpoint_file, write_checkpoint
+from unchoke.hashing import canonical_json
 from unchoke.mask_heads.batches import tensors_of
 from unchoke.mask_heads.steps import in_halves, logits_of
 from unchoke.zarr_files import MemoryGroup, place_group
@@ -151,13 +148,7 @@ def save_mask_head(
         "strides": head.strides,
         **{name: facts[name] for name in FACTS},
     }
-    tensors = {
-        f"{number}.{name}": tensor.contiguous()
-        for number, replicate in enumerate(head.replicates)
-        for name, tensor in replicate.items()
-    }
-    data = save(tensors, metadata={"unchoke": canonical_json(described)})
-    write_atomic(checkpoint, data)
+    sha256 = write_checkpoint(checkpoint, head.replicates, described)
     scores = [score if np.isfinite(score) else None for score in head.history["val_iou"]]
     written = {
         **facts,
@@ -166,7 +157,7 @@ def save_mask_head(
         "history": {**head.history, "val_iou": scores},
         "micro_batch": head.micro_batch,
         "replicates": len(head.replicates),
-        "checkpoint_sha256": sha256_bytes(data),
+        "checkpoint_sha256": sha256,
     }
     results = MemoryGroup(json.loads(canonical_json(written)))
     for name, array in {**(arrays or {}), **{f"curves/{name}": curve for name, curve in head.curves.items()}}.items():
@@ -176,28 +167,6 @@ def save_mask_head(
 
 def read_mask_checkpoint(path: Path) -> MaskHead:
     """The mask head of a checkpoint; UnchokeError where the file is not one of ours, or of another version."""
-    try:
-        with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {})["unchoke"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
-        known = {name: facts[name] for name in ("settings", "channels", "strides", *FACTS)}
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise UnchokeError(
-            "The file holds no mask head of Unchoke.",
-            found=str(error) or type(error).__name__,
-            where=str(path),
-            do="give a .safetensors file of a mask head, from the folder checkpoints",
-        ) from None
-    if facts["version"] != versions.MASK_HEADS:
-        raise UnchokeError(
-            "The mask head is of another version of Unchoke.",
-            found=f"version {facts['version']}",
-            expected=f"version {versions.MASK_HEADS}",
-            where=str(path),
-            do="train the head anew: snakemake --cores all",
-        )
-    replicates: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        number, _, rest = name.partition(".")
-        replicates.setdefault(int(number), {})[rest] = tensor
-    return MaskHead(path=path, replicates=[replicates[number] for number in sorted(replicates)], **known)
+    needed = ("settings", "channels", "strides", *FACTS)
+    facts, replicates = read_checkpoint_file(path, "mask head", versions.MASK_HEADS, needed)
+    return MaskHead(path=path, replicates=replicates, **facts)

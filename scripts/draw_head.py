@@ -16,13 +16,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--group", type=Path, required=True, help="Zarr group of the head's results")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with the images' paths")
+    parser.add_argument("--kind", default="folder", help="kind of source, dataset.kind in the config")
     parser.add_argument("--root", type=Path, required=True, help="folder that the manifest's paths are below")
     parser.add_argument("--max-pixels", type=int, required=True, help="pixels above which no picture is read")
     for name in ("settings", "confusion", "reliability", "mistakes"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="PNG to write")
     args = parser.parse_args(argv)
     head, manifest = read_head(args.group), read_table(args.manifest, MANIFEST_COLUMNS)
-    for name, figure in draw_head(head, manifest, args.root, args.max_pixels).items():
+    for name, figure in draw_head(head, manifest, args.root, args.max_pixels, args.kind).items():
         write_atomic(vars(args)[name], png_bytes(figure))
         print(f"{name}: {vars(args)[name]}")
 

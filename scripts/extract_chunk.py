@@ -15,6 +15,7 @@ from unchoke.tables import ROW_COLUMNS, read_table
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--rows", type=Path, required=True, help="CSV with the rows of the chunk")
+    parser.add_argument("--kind", default="folder", help="kind of source, dataset.kind in the config")
     parser.add_argument("--root", type=Path, required=True, help="folder that the rows' paths are below")
     parser.add_argument("--weights", type=Path, required=True, help="safetensors file of the encoder")
     parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")
@@ -34,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     encoder = keep_encoder(*source, device_of(args), args.precision, args.vram_mb)
     micro_batch = read_json(args.plan)["micro_batch"]
     settings = Extraction(args.chunk_size, micro_batch, args.max_pixels, args.jpeg_draft, args.view)
-    features = extract_chunk(read_table(args.rows, ROW_COLUMNS), args.root, encoder, settings, args.threads)
+    rows = read_table(args.rows, ROW_COLUMNS)
+    features = extract_chunk(rows, args.root, encoder, settings, args.threads, args.kind)
     save_chunk(args.store, args.chunk, args.rows, features, encoder, settings)
 
 

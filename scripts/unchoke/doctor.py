@@ -16,6 +16,7 @@ from unchoke.devices import choose_device
 from unchoke.images import UnreadableImageError
 from unchoke.lease import holder_of
 from unchoke.limits import host_memory_mb
+from unchoke.locations import fields_of
 from unchoke.maps import find_maps
 from unchoke.memory import card_uuid, free_card_mb
 from unchoke.names import MASK_KINDS, map_name
@@ -71,7 +72,7 @@ def examine(config: dict[str, Any], results: Path, weights: dict[str, Path]) -> 
 def _work(config: dict[str, Any]) -> _Work:
     """What there is to encode; of images with masks, their patches, from the headers of the files."""
     dataset, patches = config["dataset"], config["patches"]
-    listing = list_images(dataset["kind"], Path(dataset["path"]), dataset["split"]["group"])
+    listing = list_images(dataset["kind"], Path(dataset["path"]), dataset["split"]["group"], fields_of(dataset))
     count = len(listing.images)
     if dataset["kind"] not in MASK_KINDS:
         chunks = chunk_count(count, config["chunk_size"])

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from unchoke import stores, versions
 from unchoke.encoders import Encoder, Encodes
 from unchoke.hashing import sha256_bytes
-from unchoke.images import UnreadableImageError, decode_image, read_image_file
+from unchoke.images import UnreadableImageError, picture_of
 from unchoke.memory import meters_of
+from unchoke.sources import Reader, open_images
 from unchoke.views import view_of
 
 
@@ -71,11 +72,13 @@ class Encoded:
     seconds: dict[str, float]
 
 
-def extract_chunk(rows: pd.DataFrame, root: Path, encoder: Encoder, settings: Extraction, threads: int) -> Chunk:
+def extract_chunk(
+    rows: pd.DataFrame, root: Path, encoder: Encoder, settings: Extraction, threads: int, kind: str = "folder"
+) -> Chunk:
     """Features of the images in `rows` (at most chunk_size), in their order.
 
     rows: the columns of ``tables.ROW_COLUMNS``; paths are below `root`. Threads decode ahead of the encoder.
-    threads: how many decode.
+    threads: how many decode. kind: of the source that the images are read from.
     """
     started = time.perf_counter()
     meters = meters_of(encoder.device)
@@ -85,7 +88,7 @@ def extract_chunk(rows: pd.DataFrame, root: Path, encoder: Encoder, settings: Ex
     draft_px = 2 * encoder.resized_px if settings.jpeg_draft else None
     read = partial(_read_picture, encoder.preprocess(), settings, draft_px)
     with ThreadPoolExecutor(threads) as pool:
-        pictures = pool.map(read, [root / path for path in rows["path"]], ids)
+        pictures = pool.map(read, open_images(kind, root, rows["path"].tolist()), ids)
         encoded = encode_pictures(pictures, encoder, settings.micro_batch, settings.chunk_size)
     invalid = {ids[row]: reason for row, reason in encoded.reasons.items()}
     seconds = {**encoded.seconds, "total": time.perf_counter() - started}
@@ -122,13 +125,13 @@ def encode_pictures(pictures: Iterable[Picture], encoder: Encodes, micro_batch: 
 
 
 def _read_picture(
-    prepare: Callable[[Any], torch.Tensor], settings: Extraction, draft_px: int | None, path: Path, image_id: int
+    prepare: Callable[[Any], torch.Tensor], settings: Extraction, draft_px: int | None, reader: Reader, image_id: int
 ) -> Picture:
     started = read = time.perf_counter()
     try:
-        data = read_image_file(path)
+        data = reader()
         read = time.perf_counter()
-        image = decode_image(data, max_pixels=settings.max_pixels, draft_px=draft_px)
+        image = picture_of(data, max_pixels=settings.max_pixels, draft_px=draft_px)
         pixels = prepare(view_of(settings.view, image, image_id))
     except UnreadableImageError as error:
         return Picture(None, str(error), read - started, time.perf_counter() - read)

@@ -4,11 +4,16 @@ import errno
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.Image import Transpose
+
+from unchoke.errors import UnchokeError
 
 # Our own limit, checked for every image before its pixels are read, stands in for Pillow's process-wide one.
 Image.MAX_IMAGE_PIXELS = None
@@ -39,21 +44,59 @@ class UnreadableImageError(Exception):
     """Why a file gave no pixels; the reason names no folder of the machine."""
 
 
-def read_image_file(path: Path) -> bytes:
-    """The bytes of an image file.
+def unreadable(error: UnchokeError) -> UnreadableImageError:
+    """For the images of one array or shard, what an error says of it in its first line, which names no folder."""
+    problem = str(error).splitlines()[0].rstrip(".")
+    return UnreadableImageError(problem[0].lower() + problem[1:])
 
-    Raises UnreadableImageError where the file is at fault. A machine at fault (no file handles left, an I/O error)
-    raises its OSError: it must fail the job, not brand the image.
+
+@contextmanager
+def faults_of_the_file() -> Iterator[None]:
+    """Within it an OSError raises UnreadableImageError where the file is at fault.
+
+    A machine at fault (no file handles left, an I/O error) raises its OSError: it must fail the job, not brand the
+    image.
     """
     try:
-        data = path.read_bytes()
+        yield
     except OSError as error:
         if error.errno not in _FAULTS_OF_THE_FILE:
             raise
         raise UnreadableImageError((error.strerror or "cannot be opened").lower()) from None
+
+
+def read_image_file(path: Path) -> bytes:
+    """The bytes of an image file; errors as in ``faults_of_the_file``."""
+    with faults_of_the_file():
+        data = path.read_bytes()
     if not data:
         raise UnreadableImageError("empty file")
     return data
+
+
+def picture_of(data: bytes | NDArray[np.uint8], *, max_pixels: int, draft_px: int | None = None) -> Image.Image:
+    """Upright RGB picture of what a source's reader gave: as ``decode_image`` makes it of a file, or the pixels, uint8
+    (H, W, 3), as they are.
+
+    Raises UnreadableImageError with the reason.
+    """
+    if isinstance(data, bytes):
+        return decode_image(data, max_pixels=max_pixels, draft_px=draft_px)
+    return Image.fromarray(pixels_of(data, max_pixels=max_pixels))
+
+
+def pixels_of(data: bytes | NDArray[np.uint8], *, max_pixels: int) -> NDArray[np.uint8]:
+    """The same as an array, uint8 (H, W, 3)."""
+    if isinstance(data, bytes):
+        return np.asarray(decode_image(data, max_pixels=max_pixels))
+    check_size(data.shape[1], data.shape[0], max_pixels)
+    return data
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """UnreadableImageError where a picture has more pixels than ``decoding.max_pixels``."""
+    if width * height > max_pixels:
+        raise UnreadableImageError(f"{width} × {height} px, above decoding.max_pixels {max_pixels}")
 
 
 def decode_image(data: bytes, *, max_pixels: int, draft_px: int | None = None) -> Image.Image:
@@ -66,28 +109,34 @@ def decode_image(data: bytes, *, max_pixels: int, draft_px: int | None = None) -
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise UnreadableImageError(f"{width} × {height} px, above decoding.max_pixels {max_pixels}")
+            check_size(*image.size, max_pixels)
             if draft_px is not None:
                 image.draft(image.mode, (draft_px, draft_px))
             image.load()
-            return _upright(_rgb(image), _orientation(image))
+            return upright_picture(image)
     except UnidentifiedImageError:
         raise UnreadableImageError("not an image, or of a format that Pillow does not know") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error) as error:
         raise UnreadableImageError(f"broken image: {' '.join(str(error).split()) or type(error).__name__}") from None
 
 
+def upright_picture(image: Image.Image) -> Image.Image:
+    """A loaded picture of any mode as RGB, 8 bits a channel, turned as its EXIF orientation says.
+
+    ValueError where its grey values have no known range.
+    """
+    return turned(_rgb(image), orientation_of(image))
+
+
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+        return Image.fromarray(eight_bits(np.asarray(image))).convert("RGB")
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA")  # a palette's transparency is understood on this way only
     return image.convert("RGB")
 
 
-def _eight_bits(grey_HW: np.ndarray) -> np.ndarray:
+def eight_bits(grey_HW: np.ndarray) -> np.ndarray:
     """Grey of 16-bit integers, or of floats from 0 to 1, as uint8; ValueError for other ranges."""
     low, high = grey_HW.min(), grey_HW.max()
     full = 1 if grey_HW.dtype.kind == "f" else 65535
@@ -96,12 +145,14 @@ def _eight_bits(grey_HW: np.ndarray) -> np.ndarray:
     return np.round(grey_HW * (255 / full)).astype(np.uint8)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """EXIF orientation of an opened image, 1 to 8; 1 where it says none."""
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except (OSError, SyntaxError, ValueError, TypeError, struct.error):
         return 1  # a damaged EXIF block says nothing about the pixels
 
 
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """A picture as it is to be seen where EXIF has this orientation."""
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image

@@ -9,6 +9,7 @@ from unchoke import tables, versions
 from unchoke.chunks import chunk_bounds, chunk_count
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, read_json, write_if_changed
+from unchoke.locations import NO_FIELDS, Fields
 from unchoke.names import SPLITS
 from unchoke.sources import Listing, list_images
 from unchoke.splits import draw_splits
@@ -27,15 +28,23 @@ class SplitSettings:
 
 
 def build_manifest(
-    kind: str, path: Path, group: str | None, split: SplitSettings, chunk_size: int, manifest: Path, rows: Path
+    kind: str,
+    path: Path,
+    group: str | None,
+    split: SplitSettings,
+    chunk_size: int,
+    manifest: Path,
+    rows: Path,
+    fields: Fields = NO_FIELDS,
 ) -> dict[str, object]:
     """Bring `manifest`, its JSON record beside it and the folder `rows` up to date with the source; return the record.
 
     An image keeps its id, and its split while the split settings stay; a new one takes the next id; one that is gone
     is marked ``vanished``. Files whose content stays are not touched. Raises UnchokeError, before anything is
-    written, where labels, groups and splits do not hold together.
+    written, where labels, groups and splits do not hold together. fields: where arrays are, as
+    ``locations.fields_of`` gives it.
     """
-    frame, record = list_manifest(kind, path, group, split, manifest)
+    frame, record = list_manifest(kind, path, group, split, manifest, fields)
     check_classes(frame, path)
     check_splits(frame, path)
     n_chunks = write_rows(frame, tables.ROW_COLUMNS, chunk_size, rows)
@@ -43,12 +52,13 @@ def build_manifest(
 
 
 def list_manifest(
-    kind: str, path: Path, group: str | None, split: SplitSettings, manifest: Path
+    kind: str, path: Path, group: str | None, split: SplitSettings, manifest: Path, fields: Fields = NO_FIELDS
 ) -> tuple[pd.DataFrame, dict[str, object]]:
     """The manifest after what the source holds now, and what its record says of it; nothing is written."""
     record_path = manifest.with_suffix(".json")
-    listing = list_images(kind, path, group)
-    settings = {**asdict(split), "group": group, "given": given_splits(listing), "version": versions.MANIFEST}
+    listing = list_images(kind, path, group, fields)
+    grouping = fields.get("groups", group)
+    settings = {**asdict(split), "group": grouping, "given": given_splits(listing), "version": versions.MANIFEST}
     old = tables.read_table(manifest, tables.MANIFEST_COLUMNS) if manifest.exists() else None
     keep_splits = old is not None and record_path.exists() and read_json(record_path)["split_settings"] == settings
     left_out = dict(sorted(listing.left_out.items()))
@@ -83,11 +93,11 @@ def given_splits(listing: Listing) -> list[str]:
 
 
 def grow_manifest(old: pd.DataFrame | None, listing: Listing, split: SplitSettings, keep_splits: bool) -> pd.DataFrame:
-    """The manifest after `listing`: rows of `old` in their order, new images behind them in the order of their paths.
+    """The manifest after `listing`: rows of `old` in their order, new images behind them in that of the listing.
 
     old: the manifest so far, or None. keep_splits: whether drawn splits of `old` still hold.
     """
-    found = pd.DataFrame(sorted(listing.images), columns=list(listing.images[0]._fields), dtype=object)
+    found = pd.DataFrame(listing.images, columns=list(listing.images[0]._fields), dtype=object)
     known = pd.Series([], dtype=object) if old is None else old["path"]
     paths = pd.concat([known, found.loc[~found["path"].isin(known), "path"]])
     frame = found.set_index("path").reindex(pd.Index(paths, dtype=object, name="path")).reset_index()
@@ -147,7 +157,7 @@ def check_classes(frame: pd.DataFrame, where: Path) -> None:
             found=f"{len(classes)} ({', '.join(map(repr, classes)) or 'no image has a label'})",
             expected="at least 2",
             where=str(where),
-            do="one folder a class below dataset.path, or a column `label` with two values",
+            do="one folder a class below dataset.path, or labels (column or array) with two values",
         )
     labels = {split: set(rows.loc[rows["split"] == split, "label"]) for split in SPLITS}
     for split in ("val", "test"):

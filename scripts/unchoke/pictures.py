@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unchoke.images import UnreadableImageError, _orientation, _rgb, _upright, decode_image, read_image_file
+from unchoke.images import UnreadableImageError, check_size, decode_image, read_image_file, upright_picture
 
 Readable = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
 """A path, a PIL image, or a uint8 array (H, W, 3)."""
@@ -41,11 +41,10 @@ def read_picture(picture: Any, *, max_pixels: int, draft_px: int | None = None) 
         if isinstance(picture, str | os.PathLike):
             return decode_image(read_image_file(Path(picture)), max_pixels=max_pixels, draft_px=draft_px)
         image = _as_image(picture)
-        if image.width * image.height > max_pixels:
-            raise UnreadableImageError(f"{image.width} × {image.height} px, above decoding.max_pixels {max_pixels}")
+        check_size(*image.size, max_pixels)
         with _loading:
             image.load()
-        return _upright(_rgb(image), _orientation(image))
+        return upright_picture(image)
     except OSError as error:
         raise UnreadableImageError(f"cannot be read: {error.strerror or error}") from None
     except (SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error) as error:

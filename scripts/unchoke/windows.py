@@ -17,13 +17,14 @@ from PIL import Image, UnidentifiedImageError
 
 from unchoke import tiffs
 from unchoke.images import (
-    _FAULTS_OF_THE_FILE,
     UnreadableImageError,
-    _eight_bits,
-    _orientation,
-    _upright,
+    check_size,
     decode_image,
+    eight_bits,
+    faults_of_the_file,
+    orientation_of,
     read_image_file,
+    turned,
 )
 from unchoke.tiling import IGNORED, reflected
 
@@ -139,7 +140,7 @@ def _is_tiff(path: Path) -> bool:
 def _rgb(samples_HWC: NDArray[Any]) -> NDArray[np.uint8]:
     """RGB of 8 bits from grey or RGB of 8 bits, 16 bits, or floats from 0 to 1; alpha behind them is dropped."""
     colours_HWC = samples_HWC[..., : 3 if samples_HWC.shape[2] > 2 else 1]
-    eight_HWC = colours_HWC if colours_HWC.dtype == np.uint8 else _eight_bits(colours_HWC)
+    eight_HWC = colours_HWC if colours_HWC.dtype == np.uint8 else eight_bits(colours_HWC)
     return np.broadcast_to(eight_HWC, (*eight_HWC.shape[:2], 3))
 
 
@@ -155,11 +156,10 @@ def _numbers(samples_HWC: NDArray[Any]) -> NDArray[Any]:
 def _decode_mask(data: bytes, max_pixels: int) -> NDArray[Any]:
     """The numbers of a mask (H, W), upright, from the bytes of its file, as Pillow knows them."""
     with Image.open(io.BytesIO(data)) as image:
-        if image.width * image.height > max_pixels:
-            raise UnreadableImageError(f"{image.width} × {image.height} px, above decoding.max_pixels {max_pixels}")
+        check_size(*image.size, max_pixels)
         step = _PNG_STEPS.get(str(image.tile[0][3]), 1) if image.format == "PNG" else 1
         image.load()
-        samples = np.atleast_3d(np.asarray(_upright(image, _orientation(image))))
+        samples = np.atleast_3d(np.asarray(turned(image, orientation_of(image))))
         if samples.dtype.kind not in "biu" or image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
             raise UnreadableImageError(f"a mask in {image.mode}, where whole numbers or RGB colours were expected")
         return _numbers(samples) // step
@@ -176,8 +176,8 @@ def image_size(path: Path) -> tuple[int, int]:
         with path.open("rb") as file, Image.open(file) as image:
             if image.format == "PNG" and _EXIF_KEYS.isdisjoint(image.info) and not _may_turn_late(path):
                 image.info["exif"] = b""  # else Pillow decodes the pixels to look behind them
-            turned = _orientation(image) >= 5
-            return (image.width, image.height) if turned else (image.height, image.width)
+            on_its_side = orientation_of(image) >= 5
+            return (image.width, image.height) if on_its_side else (image.height, image.width)
 
 
 def _may_turn_late(path: Path) -> bool:
@@ -197,15 +197,14 @@ def _may_turn_late(path: Path) -> bool:
 def _naming_the_fault() -> Iterator[None]:
     """Turn what is raised for a broken file into UnreadableImageError; a machine at fault raises its OSError."""
     try:
-        yield
+        with faults_of_the_file():
+            yield
     except UnidentifiedImageError:
         raise UnreadableImageError("not an image, or of a format that Pillow does not know") from None
     except OSError as error:
-        if error.errno is None:
-            raise UnreadableImageError(f"broken image: {error}") from None
-        if error.errno not in _FAULTS_OF_THE_FILE:
+        if error.errno is not None:
             raise
-        raise UnreadableImageError((error.strerror or "cannot be opened").lower()) from None
+        raise UnreadableImageError(f"broken image: {error}") from None
     except _BROKEN as error:
         raise UnreadableImageError(f"broken image: {' '.join(str(error).split()) or type(error).__name__}") from None
 

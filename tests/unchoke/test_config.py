@@ -14,6 +14,7 @@ from unchoke.config.dataset import KINDS
 from unchoke.config.encoders import POOLS, weights_name
 from unchoke.config.heads import Head
 from unchoke.errors import UnchokeError
+from unchoke.locations import fields_of
 
 REPOSITORY = Path(__file__).parents[2]
 DEFAULTS = Config().model_dump()
@@ -246,6 +247,83 @@ def test_names_that_cannot_be_part_of_a_path_are_refused(name):
 def test_shares_that_leave_nothing_to_train_on_are_refused():
     config = changed("dataset.split", {"val": 0.5, "test": 0.5})
     assert "dataset.split: val 0.5 and test 0.5 leave nothing to train on" in error_of(config)
+
+
+# --- where arrays are
+
+
+def dataset_of(**section):
+    return load_config({"dataset": {"name": "a", "path": "data", **section}})["dataset"]
+
+
+def test_the_preset_pcam_names_the_files_that_its_authors_published():
+    # The table of files in the README of github.com/basveeling/pcam.
+    stem = "camelyonpatch_level_2_split_"
+    assert fields_of(dataset_of(kind="hdf5", preset="pcam")) == {
+        "images": {"train": f"{stem}train_x.h5:x", "val": f"{stem}valid_x.h5:x", "test": f"{stem}test_x.h5:x"},
+        "labels": {"train": f"{stem}train_y.h5:y", "val": f"{stem}valid_y.h5:y", "test": f"{stem}test_y.h5:y"},
+        "groups": {
+            "train": f"{stem}train_meta.csv:wsi",
+            "val": f"{stem}valid_meta.csv:wsi",
+            "test": f"{stem}test_meta.csv:wsi",
+        },
+    }
+
+
+def test_what_is_given_beside_a_preset_holds():
+    preset = dataset_of(kind="hdf5", preset="pcam")
+    images = {"train": "mine.h5:x", "valid": "b.h5:x", "testing": "c.h5:x"}
+    assert dataset_of(kind="hdf5", preset="pcam", groups=None) == {**preset, "groups": None}
+    found = dataset_of(kind="hdf5", preset="pcam", images=images)
+    assert found == {**preset, "images": {"train": "mine.h5:x", "val": "b.h5:x", "test": "c.h5:x"}}
+    assert load_config({"dataset": found})["dataset"] == found
+
+
+def test_one_location_for_all_rows_stands_under_no_split():
+    section = dataset_of(kind="zarr", images="a.zarr:x", labels="b/y.npy")
+    assert fields_of(section) == {"images": {"": "a.zarr:x"}, "labels": {"": "b/y.npy"}}
+    assert fields_of(dataset_of(kind="folder")) == {}
+    json.dumps(section)
+
+
+@pytest.mark.parametrize(
+    ("section", "parts"),
+    [
+        ({"kind": "hdf5"}, ["dataset: images: the kind hdf5 needs a location"]),
+        ({"kind": "npy", "images": "x.npy"}, ["dataset: labels: the kind npy needs a location"]),
+        ({"kind": "folder", "labels": "y.npy"}, ["dataset: labels: is for the kinds hdf5, npy, zarr, not for folder"]),
+        ({"kind": "npy", "preset": "pcam"}, ["preset: pcam is a dataset of kind hdf5, not npy"]),
+        ({"kind": "hdf5", "preset": "pacm"}, ["dataset.preset", "'pcam'", "'pacm'"]),
+        ({"kind": "hdf5", "images": {"trian": "a.h5:x"}, "labels": "a.h5:y"}, ["dataset.images", "'train'", "trian"]),
+        (
+            {"kind": "hdf5", "images": {"train": "a.h5:x", "training": "b.h5:x"}, "labels": "a.h5:y"},
+            ["dataset.images: training: b.h5:x: there is a location for train already"],
+        ),
+        (
+            {"kind": "hdf5", "images": {"train": "a.h5:x", "val": "a.h5:x"}, "labels": "a.h5:y"},
+            ["dataset.images: val: a.h5:x:", "this one stands twice"],
+        ),
+        (
+            {"kind": "hdf5", "images": {"train": "a.h5:x"}, "labels": "a.h5:y"},
+            ["labels: has one location for all rows, but images has the splits train"],
+        ),
+        (
+            {"kind": "hdf5", "preset": "pcam", "groups": {"train": "a.csv:wsi"}},
+            ["groups: has the splits train, but images has the splits train, val, test"],
+        ),
+        (
+            {"kind": "hdf5", "preset": "pcam", "split": {"group": "wsi"}},
+            ["split.group: the kind hdf5 takes its groups from dataset.groups"],
+        ),
+        *(
+            ({"kind": "hdf5", "images": location, "labels": "a.h5:y"}, ["dataset.images", repr(location)])
+            for location in ("", ":x", "/data/a.h5:x", "../a.h5:x", 3, {}, ["a.h5:x"])
+        ),
+    ],
+)
+def test_locations_that_do_not_fit_are_refused(section, parts):
+    message = error_of({"dataset": {"name": "a", "path": "data", **section}})
+    assert [part for part in parts if part not in message] == []
 
 
 # --- views and few shots

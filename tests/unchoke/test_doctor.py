@@ -4,11 +4,13 @@ import shutil
 from collections import namedtuple
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from unchoke.config import load_config
 from unchoke.doctor import Finding, examine, page
+from unchoke.errors import UnchokeError
 
 
 @pytest.fixture
@@ -34,6 +36,18 @@ def test_a_machine_that_can_is_told_so(config: dict, tmp_path: Path) -> None:
     assert "to be drawn from seed 0" in found["weights"].text
     assert "images/s on cpu" in found["time"].text
     assert page(findings).endswith("This machine can run this config.")
+
+
+def test_rows_of_arrays_are_counted_as_images(config: dict, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((130, 4, 4), np.uint8))
+    np.save(tmp_path / "y.npy", np.arange(130) % 2)
+    section = {"name": "few", "kind": "npy", "path": str(tmp_path), "images": "x.npy", "labels": "y.npy"}
+    config["dataset"] = load_config({"dataset": section})["dataset"]
+    found = by_subject(examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
+    assert found["images"].text == "130 in 3 chunks of 64"
+    np.save(tmp_path / "y.npy", np.arange(129) % 2)
+    with pytest.raises(UnchokeError, match=r"129 labels in y\.npy"):
+        examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
 
 
 def test_what_stands_in_the_way_is_marked(config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,7 +131,7 @@ def write_pictures(folder: Path, seen: list[Image.Image]) -> pd.DataFrame:
     """Rows of pictures whose ids are not their places."""
     for number, image in enumerate(seen):
         image.save(folder / f"{number}.png")
-    ids = [7, 3, 250][: len(seen)]
+    ids = [7, 3, 250, *range(251, 260)][: len(seen)]
     return pd.DataFrame(
         {"image_id": ids, "path": [f"{number}.png" for number in range(len(seen))], "size_bytes": 1, "mtime_ns": 1}
     )
@@ -153,6 +154,20 @@ def test_a_view_of_a_picture_is_that_picture_transformed_first(encoder: Encoder,
     for pool in encoder.pools:
         np.testing.assert_array_equal(found[pool], expected[pool])
         assert np.any(found[pool] != plain[pool])
+
+
+def test_an_array_gives_the_features_of_its_pictures_in_files(encoder: Encoder, tmp_path: Path) -> None:
+    rgb_NHW3 = np.random.default_rng(0).integers(0, 256, (10, 40, 50, 3), np.uint8)
+    rows = write_pictures(tmp_path, list(map(Image.fromarray, rgb_NHW3)))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=rgb_NHW3, chunks=(4, 40, 50, 3), compression="gzip")
+    in_array = rows.assign(path=[f"a.h5:x[{row}]" for row in range(10)])
+    for settings in (Extraction(10, 4), Extraction(10, 4, view="crop_0"), Extraction(10, 4, max_pixels=40 * 50 - 1)):
+        expected = extract_chunk(rows, tmp_path, encoder, settings, 2)
+        found = extract_chunk(in_array, tmp_path, encoder, settings, 3, "hdf5")
+        assert found.invalid == expected.invalid
+        assert {n: v.tobytes() for n, v in found.arrays.items()} == {n: v.tobytes() for n, v in expected.arrays.items()}
+    assert set(expected.invalid.values()) == {"50 × 40 px, above decoding.max_pixels 1999"}
 
 
 def test_the_view_is_part_of_what_a_chunk_is_made_with(encoder: Encoder) -> None:

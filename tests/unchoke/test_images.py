@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from unchoke.images import UnreadableImageError, decode_image, read_image_file
+from unchoke.images import UnreadableImageError, decode_image, picture_of, read_image_file
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's remarks on what is broken on purpose
 
@@ -205,6 +205,16 @@ def test_a_draft_keeps_as_many_pixels_as_are_asked_for(size, draft_px):
 def test_a_draft_is_smaller_where_it_can_be():
     data = encoded(Image.new("RGB", (2000, 1500), "teal"), "JPEG", exif=exif(6))
     assert decode_image(data, max_pixels=MANY, draft_px=200).size == (375, 500)
+
+
+def test_pixels_are_a_picture_as_they_are_and_bytes_are_decoded():
+    for data, expected_HWC in [(RGB_HWC, RGB_HWC), EXACT["palette"]]:
+        picture = picture_of(data, max_pixels=12 * 17)
+        assert picture.mode == "RGB"
+        np.testing.assert_array_equal(np.asarray(picture), expected_HWC)
+        with pytest.raises(UnreadableImageError, match=r"17 × 12 px, above decoding\.max_pixels 203"):
+            picture_of(data, max_pixels=12 * 17 - 1)
+    assert picture_of(encoded(Image.new("RGB", (800, 400)), "JPEG"), max_pixels=MANY, draft_px=100).size == (200, 100)
 
 
 def test_a_file_is_read_as_it_is(tmp_path):

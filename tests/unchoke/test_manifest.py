@@ -4,7 +4,9 @@ import csv
 import json
 import os
 from collections import Counter
+from importlib import import_module
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -54,7 +56,7 @@ def with_splits(images, **split_by_path):
 def test_an_id_is_the_place_of_a_first_appearance_and_never_changes(listings):
     frame, first_seen = None, []
     for names in listings:
-        images = [ImageFile(name, "cat", "", "", 1, 1) for name in names]
+        images = [ImageFile(name, "cat", "", "", 1, 1) for name in sorted(names)]
         frame = grow_manifest(frame, Listing(None, images), SplitSettings(0, 0.2, 0.2), keep_splits=True)
         first_seen += sorted(names - set(first_seen))
         assert frame["image_id"].tolist() == list(range(len(first_seen)))
@@ -62,11 +64,18 @@ def test_an_id_is_the_place_of_a_first_appearance_and_never_changes(listings):
         assert set(frame.loc[frame["excluded"] == VANISHED, "path"]) == set(first_seen) - names
 
 
+@given(st.permutations([f"x.npy[{row}]" for row in range(12)]))
+def test_new_images_get_their_ids_in_the_order_of_the_listing(names):
+    images = [ImageFile(name, "cat", "", "", 1, 1) for name in names]
+    frame = grow_manifest(None, Listing(None, images), SplitSettings(0, 0.2, 0.2), keep_splits=True)
+    assert frame["path"].tolist() == names
+
+
 @given(st.lists(st.sets(st.sampled_from("abcdefgh"), min_size=1), min_size=2, max_size=5))
 def test_a_split_is_drawn_once(listings):
     frame = None
     for names in listings:
-        images = [ImageFile(name, "cat", "", "", 1, 1) for name in names]
+        images = [ImageFile(name, "cat", "", "", 1, 1) for name in sorted(names)]
         earlier = {} if frame is None else by_path(frame, "split")
         frame = grow_manifest(frame, Listing(None, images), SplitSettings(0, 0.3, 0.3), keep_splits=True)
         assert by_path(frame, "split").items() >= earlier.items()
@@ -120,6 +129,29 @@ def test_the_record_counts_what_the_manifest_holds(tmp_path, build):
     assert (record["images"], record["chunk_size"], record["chunks"]) == (30, 8, 4)
     assert record["excluded"] == {NO_LABEL: 1}
     assert record["images_by_split"] == Counter(in_use(frame)["split"])
+
+
+def test_the_command_takes_the_locations_of_arrays_as_json(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.zeros((30, 2, 2), np.uint8))
+    np.save(tmp_path / "y.npy", np.arange(30) % 2)
+    np.save(tmp_path / "patient.npy", np.arange(30) // 3)
+    fields = {"images": {"": "x.npy"}, "labels": {"": "y.npy"}, "groups": {"": "patient.npy"}}
+    flags = {
+        "kind": "npy",
+        "path": tmp_path,
+        "group": None,
+        "fields": json.dumps(fields),
+        "val": 0.2,
+        "test": 0.2,
+        "chunk-size": 8,
+        "manifest": tmp_path / "m.csv",
+        "rows": tmp_path / "rows",
+    }
+    import_module("build_manifest").main([f"--{name}={value}" for name, value in flags.items()])
+    assert "images: 30" in capsys.readouterr().out
+    frame = read_table(tmp_path / "m.csv", MANIFEST_COLUMNS)
+    assert frame["label"].tolist() == ["0", "1"] * 15
+    assert frame.groupby("group")["split"].nunique().tolist() == [1] * 10
 
 
 # --- splits

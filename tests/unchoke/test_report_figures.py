@@ -17,13 +17,15 @@ from unchoke.report.confusion import draw_confusion, frequent_pairs, strongest
 from unchoke.report.curves import draw_curves
 from unchoke.report.durations import draw_durations
 from unchoke.report.embedding import draw_embedding, project
+from unchoke.report.head import draw_head
 from unchoke.report.mistakes import Mistake, caption, draw_mistakes, percent, worst_mistakes
 from unchoke.report.pages import MOST_ROWS, table_page
 from unchoke.report.reasons import MOST_REASONS, count_reasons, draw_reasons
 from unchoke.report.reliability import binned, draw_reliability
+from unchoke.report.results import HeadResults
 from unchoke.report.settings import draw_settings
 from unchoke.report.style import plain, png_bytes
-from unchoke.report.thumbnails import thumbnail
+from unchoke.report.thumbnails import thumbnails
 
 ODD_NAMES = ["größe-图", "a$b_{c}$", "not \udcff utf-8", "two\nlines", "x" * 300, "", "مرحبا"]
 
@@ -219,13 +221,38 @@ def test_without_mistakes_the_figure_says_so():
 def test_mistakes_show_names_of_all_kinds_and_say_why_a_picture_is_missing(tmp_path):
     Image.new("RGB", (300, 200), "red").save(tmp_path / "red.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    pictures = [thumbnail(tmp_path / name, 100, 10**6) for name in ("red.png", "gone.png", "broken.png")]
+    pictures = thumbnails("folder", tmp_path, ["red.png", "gone.png", "broken.png"], 100, 10**6)
     assert pictures[0].shape == (67, 100, 3)
     assert pictures[1] == "no such file or directory"
     mistakes = [Mistake(pictures[place % 3], name, name, 0.5, name) for place, name in enumerate(ODD_NAMES)]
     figure = draw_mistakes(mistakes, 99, 1000, "t")
     assert "no such file or directory" in texts(figure) and "7 most confident of 99" in texts(figure)
     picture(figure)
+
+
+def test_a_thumbnail_may_be_of_a_row_of_an_array(tmp_path):
+    pixels_NHW = np.random.default_rng(0).integers(0, 256, (3, 40, 20), np.uint8)
+    np.save(tmp_path / "x.npy", pixels_NHW)
+    gone, whole = thumbnails("npy", tmp_path, ["x.npy[3]", "x.npy[2]"], 40, 20 * 40)
+    assert gone == "the array has 3 rows"
+    np.testing.assert_array_equal(whole, np.stack([pixels_NHW[2]] * 3, -1))
+    assert thumbnails("npy", tmp_path, ["x.npy[0]"], 10, 20 * 40)[0].shape == (10, 5, 3)
+    assert "above decoding.max_pixels" in thumbnails("npy", tmp_path, ["x.npy[0]"], 10, 20 * 40 - 1)[0]
+
+
+def test_the_mistakes_of_a_head_are_shown_by_the_rows_of_their_array(tmp_path):
+    grey_N = np.array([10, 60, 110, 160, 210], np.uint8)
+    np.save(tmp_path / "x.npy", np.repeat(grey_N, 12).reshape(5, 3, 4))
+    manifest = pd.DataFrame({"image_id": [7, 8, 9, 10, 11], "path": [f"x.npy[{row}]" for row in range(5)]})
+    history = {"c": [1.0, 2.0], "val_score": [0.5, 0.6]}
+    facts = {"history": history, "settings": {"c": [1.0, 2.0], "choose_by": "accuracy"}, "chosen": {"c": 2.0}}
+    probability_NC = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8]])
+    facts |= {"classes": ["ant", "bee"], "metrics": {"test": {"ece": {"value": 0.1, "low": 0.0, "high": 0.2}}}}
+    label_N, image_id_N = np.array([0, 1, 0]), np.array([8, 11, 9])
+    head = HeadResults("t", facts, label_N, probability_NC[None], image_id_N, {})
+    mistakes = draw_head(head, manifest, tmp_path, 100, "npy")["mistakes"]
+    assert [axes.images[0].get_array()[0, 0, 0] for axes in mistakes.axes if axes.images] == [110, 210]
+    assert all(name in texts(mistakes) for name in ("x.npy[2]", "x.npy[4]"))
 
 
 def test_a_mistake_is_never_certain():

@@ -141,6 +141,17 @@ def test_a_listing_is_the_set_of_the_files(folder_of):
     assert set(listed) == names
 
 
+@given(st.sets(st.from_regex(r"[a-c]{1,2}/[0-9a-c]{1,3}\.png", fullmatch=True), min_size=1, max_size=12))
+def test_images_are_listed_in_the_order_of_their_paths(names):
+    with tempfile.TemporaryDirectory() as root:
+        for name in names:
+            (Path(root) / name).parent.mkdir(exist_ok=True)
+            (Path(root) / name).touch()
+        table = write_csv(Path(root) / "images.csv", ["path", "label"], *([name, "cat"] for name in names))
+        for kind, path in (("folder", Path(root)), ("csv", table)):
+            assert [image.path for image in list_images(kind, path).images] == sorted(names)
+
+
 # --- csv
 
 
@@ -152,7 +163,7 @@ def test_a_csv_gives_label_split_and_group(tmp_path, place):
         ["Valid", "kept", "x/1.png", "p1", "cat"],
         [" train ", "", "gone.png", "", ""],
     )
-    first, second = list_images("csv", table).images
+    second, first = list_images("csv", table).images  # in the order of their paths
     assert first[:5] == ("x/1.png", "cat", "val", "p1", len(b"pixels"))
     assert first.mtime_ns == (tmp_path / "x/1.png").stat().st_mtime_ns
     assert second == ("gone.png", "", "train", "", -1, 0)

@@ -41,6 +41,6 @@ checkpoint build_manifest:
     shell:
         "python scripts/build_manifest.py"
         " --kind {params.kind:q} --path {params.path:q} --group {params.group:q}"
-        " --seed {params.seed} --val {params.val} --test {params.test}"
+        " --fields {params.fields:q} --seed {params.seed} --val {params.val} --test {params.test}"
         " --chunk-size {params.chunk_size}"
         " --manifest {output.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"

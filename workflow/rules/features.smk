@@ -28,6 +28,7 @@ for store, (name, view) in STORES.items():
             vram_mb=planned_vram_mb,
         params:
             version=versions.EXTRACT,
+            kind=config["dataset"]["kind"],
             root=image_root,
             store=subpath(output[0], ancestor=4),
             view=view,
@@ -40,7 +41,7 @@ for store, (name, view) in STORES.items():
             max_pixels=config["decoding"]["max_pixels"],
             jpeg_draft=config["decoding"]["jpeg_draft"],
         shell:
-            "scripts/warm extract_chunk --rows {input.rows:q} --root {params.root:q}"
+            "scripts/warm extract_chunk --rows {input.rows:q} --kind {params.kind:q} --root {params.root:q}"
             " --weights {input.weights:q} --card {input.card:q} --pools {params.pools}"
             " --image-size {params.image_size} --view {params.view} --plan {input.plan:q}"
             " --precision {params.precision} --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"

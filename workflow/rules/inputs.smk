@@ -22,13 +22,24 @@ wildcard_constraints:
 MASKS = config["dataset"]["kind"] in MASK_KINDS
 
 
+def json_of(settings):
+    """A part of the config as one JSON flag."""
+    return json.dumps(settings, sort_keys=True)
+
+
 def source_settings():
     """Leaves of the config that the manifest depends on, and the digest of what the source holds now."""
     dataset, split = config["dataset"], config["dataset"]["split"]
+    fields = fields_of(dataset)
     digest = sources.listing_digest(
-        dataset["kind"], Path(dataset["path"]), split["group"]
+        dataset["kind"], Path(dataset["path"]), split["group"], fields
     )
-    return {"kind": dataset["kind"], **split, "listing": digest}
+    return {
+        "kind": dataset["kind"],
+        **split,
+        "fields": json_of(fields),
+        "listing": digest,
+    }
 
 
 def source_path(wildcards):
@@ -152,7 +163,7 @@ def head_settings(wildcards):
         for key, value in config["heads"][wildcards.head].items()
         if key != "encoders"
     }
-    return json.dumps(settings, sort_keys=True)
+    return json_of(settings)
 
 
 def image_root(wildcards):
@@ -169,7 +180,7 @@ def sealed_stores(wildcards, input):
 
 def whole_config(wildcards):
     """The config as one JSON flag."""
-    return json.dumps(config, sort_keys=True)
+    return json_of(config)
 
 
 def weights_files(wildcards):

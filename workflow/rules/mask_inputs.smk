@@ -209,7 +209,7 @@ def mask_groups(wildcards):
 
 def patch_settings(wildcards):
     """How images are cut into patches, as one JSON flag."""
-    return json.dumps(config["patches"], sort_keys=True)
+    return json_of(config["patches"])
 
 
 def class_values(wildcards):

@@ -39,11 +39,12 @@ rule draw_head:
     params:
         version=versions.REPORT,
         group=subpath(input.metadata, parent=True),
+        kind=config["dataset"]["kind"],
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
     shell:
         "scripts/warm draw_head --group {params.group:q} --manifest {input.manifest:q}"
-        " --root {params.root:q} --max-pixels {params.max_pixels}"
+        " --kind {params.kind:q} --root {params.root:q} --max-pixels {params.max_pixels}"
         " --settings {output.settings:q} --confusion {output.confusion:q}"
         " --reliability {output.reliability:q} --mistakes {output.mistakes:q} 2>&1 | tee {log:q}"
 

@@ -1,11 +1,12 @@
 """Where the images are and how they are split."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from unchoke.config.base import NAME, Section, listed_in, one_of
+from unchoke.locations import ARRAY_KINDS, ROLES, by_split, known_split
 from unchoke.names import MASK_KINDS
 
 KINDS = listed_in("sources")
@@ -35,6 +36,45 @@ MaskValues = Annotated[
 ]
 
 
+_PCAM = "camelyonpatch_level_2_split_{}_{}"
+_PCAM_SPLITS = {"train": "train", "val": "valid", "test": "test"}
+PRESETS = {
+    "pcam": {
+        "images": {split: _PCAM.format(name, "x.h5:x") for split, name in _PCAM_SPLITS.items()},
+        "labels": {split: _PCAM.format(name, "y.h5:y") for split, name in _PCAM_SPLITS.items()},
+        "groups": {split: _PCAM.format(name, "meta.csv:wsi") for split, name in _PCAM_SPLITS.items()},
+    }
+}
+"""Locations in known datasets. pcam: the files of PatchCamelyon as its authors published them, unpacked: Veeling,
+Linmans, Winkens, Cohen and Welling, Rotation Equivariant CNNs for Digital Pathology, MICCAI 2018;
+https://github.com/basveeling/pcam."""
+
+
+def _known_locations(value: object) -> object:
+    """One location, or one a split under the split's own name; ValueError where it is neither."""
+    if value is None or isinstance(value, str):
+        return None if value is None else _below_the_path(value)
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"expected a location such as 'file.h5:key', or one a split, found {value!r}")
+    known: dict[str, str] = {}
+    for name, location in value.items():
+        split = known_split(str(name))
+        if split in known or location in known.values():
+            raise ValueError(f"{name}: {location}: there is a location for {split} already, or this one stands twice")
+        known[split] = _below_the_path(location)
+    return known
+
+
+def _below_the_path(location: object) -> str:
+    parts = location.partition(":")[0].split("/") if isinstance(location, str) else []
+    if not isinstance(location, str) or not parts[0] or ".." in parts:
+        raise ValueError(f"{location!r} is no location below path, as 'file.h5:key', 'file.npy' or 'table.csv:column'")
+    return location
+
+
+Locations = Annotated[str | dict[str, str] | None, BeforeValidator(_known_locations)]
+
+
 class Split(Section):
     """How train, val and test are drawn where the data does not give them."""
 
@@ -50,7 +90,7 @@ class Split(Section):
     group: str | None = None
     """What must stay together (patient, slide). csv: the column that holds it, `group` if null and there is one.
     folder: a regular expression searched in the path below the dataset's folder; its first group, or the whole
-    match, is the group."""
+    match, is the group. webdataset: the same, searched in `shard.tar/member`. hdf5, npy, zarr: see `dataset.groups`."""
 
     @model_validator(mode="after")
     def _leaves_rows_to_train(self) -> "Split":
@@ -59,6 +99,10 @@ class Split(Section):
                 f"val {self.val} and test {self.test} leave nothing to train on: their sum must be below 1"
             )
         return self
+
+
+def _says(locations: dict[str, str]) -> str:
+    return "has one location for all rows" if "" in locations else f"has the splits {', '.join(locations)}"
 
 
 class Dataset(Section):
@@ -71,10 +115,28 @@ class Dataset(Section):
     """`folder`: images by class, or by split and class. `csv`: a table with the columns path, label and, if you have
     them, split and group. `digits`: scikit-learn's handwritten digits, written to `path`. `masks`: a folder with
     `images/` and `masks/`, or a table with the columns path and mask. `canvases`: digits on cluttered canvases with
-    their masks, written to `path`."""
+    their masks, written to `path`. `hdf5`, `npy`, `zarr`: rows of the arrays named in `images` and `labels`.
+    `webdataset`: a folder with tar shards."""
 
     path: str = Field(min_length=1)
-    """The folder, or the CSV file; relative to the folder that snakemake runs in."""
+    """The folder, or the CSV file; relative to the folder that snakemake runs in. hdf5, npy, zarr: the folder that the
+    files of `images`, `labels` and `groups` are below."""
+
+    preset: Literal["pcam"] | None = None
+    """hdf5: the layout of a known dataset, which gives `images`, `labels` and `groups` where you do not. `pcam`:
+    PatchCamelyon's own files, unpacked (github.com/basveeling/pcam)."""
+
+    images: Locations = None
+    """hdf5, npy, zarr: where the images are, one a row: uint8, (rows, height, width, 3), or grey without the 3 or with
+    a 1. A location is a file below `path` and a key in it: `data.h5:x`, `data.zarr:x`; an .npy file has no key:
+    `x.npy`. Or one location a split: `{train: train.h5:x, test: test.h5:x}`."""
+
+    labels: Locations = None
+    """hdf5, npy, zarr: where the classes are, one a row: integers or text. Also an .npy file, or a column of a CSV:
+    `meta.csv:label`. As many locations as `images` has."""
+
+    groups: Locations = None
+    """hdf5, npy, zarr: what must stay together (patient, slide), as for `labels`: `meta.csv:slide`. null: nothing."""
 
     split: Split = Split()
     """How train, val and test are drawn where the data does not give them."""
@@ -95,6 +157,32 @@ class Dataset(Section):
     def has_masks(self) -> bool:
         """Whether pixels are to be told apart, not images."""
         return self.kind in MASK_KINDS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_from_the_preset(cls, raw: Any) -> Any:
+        preset = raw.get("preset") if isinstance(raw, dict) else None
+        if not isinstance(preset, str) or preset not in PRESETS:
+            return raw
+        return {**PRESETS[preset], **{key: value for key, value in raw.items() if value is not None or key == "groups"}}
+
+    @model_validator(mode="after")
+    def _arrays_have_locations(self) -> "Dataset":
+        if self.preset and self.kind != "hdf5":
+            raise ValueError(f"preset: {self.preset} is a dataset of kind hdf5, not {self.kind}")
+        given = {role: by_split(getattr(self, role)) for role in ROLES}
+        if self.kind not in ARRAY_KINDS:
+            if unfit := [role for role in ROLES if given[role]]:
+                raise ValueError(f"{unfit[0]}: is for the kinds {', '.join(ARRAY_KINDS)}, not for {self.kind}")
+            return self
+        if missing := [role for role in ("images", "labels") if not given[role]]:
+            raise ValueError(f"{missing[0]}: the kind {self.kind} needs a location, 'file.h5:key' for instance")
+        if self.split.group is not None:
+            raise ValueError(f"split.group: the kind {self.kind} takes its groups from dataset.groups")
+        for role in ROLES:
+            if given[role] and set(given[role]) != set(given["images"]):
+                raise ValueError(f"{role}: {_says(given[role])}, but images {_says(given['images'])}")
+        return self
 
     @model_validator(mode="after")
     def _values_have_one_class(self) -> "Dataset":

@@ -14,17 +14,22 @@ from unchoke.report.mistakes import Mistake, draw_mistakes, worst_mistakes
 from unchoke.report.reliability import draw_reliability
 from unchoke.report.results import HeadResults
 from unchoke.report.settings import draw_settings
-from unchoke.report.thumbnails import thumbnail
+from unchoke.report.thumbnails import thumbnails
 
 THUMBNAIL_PX = 200
 
 
-def draw_head(head: HeadResults, manifest: pd.DataFrame, root: Path, max_pixels: int) -> dict[str, Figure]:
-    """The figures by name. manifest: with the paths of the images below `root`; max_pixels: as for decoding."""
+def draw_head(
+    head: HeadResults, manifest: pd.DataFrame, root: Path, max_pixels: int, kind: str = "folder"
+) -> dict[str, Figure]:
+    """The figures by name.
+
+    manifest: with the paths of the images below `root`. max_pixels: as for decoding. kind: of the images' source.
+    """
     facts, probability_NC = head.facts, head.probability_NC
     tried = (facts["history"], facts["settings"], facts["chosen"], head.title)
     count_CC = confusion_matrix(head.label_N, probability_NC.argmax(1), len(facts["classes"]))
-    mistakes, wrong = list(_mistakes(head, manifest, root, max_pixels)), int(count_CC.sum() - np.trace(count_CC))
+    mistakes, wrong = list(_mistakes(head, manifest, root, max_pixels, kind)), int(count_CC.sum() - np.trace(count_CC))
     ece = facts["metrics"]["test"]["ece"]
     return {
         "settings": draw_curves(head.curves, *tried) if head.curves else draw_settings(*tried),
@@ -34,12 +39,12 @@ def draw_head(head: HeadResults, manifest: pd.DataFrame, root: Path, max_pixels:
     }
 
 
-def _mistakes(head: HeadResults, manifest: pd.DataFrame, root: Path, max_pixels: int) -> Iterator[Mistake]:
+def _mistakes(head: HeadResults, manifest: pd.DataFrame, root: Path, max_pixels: int, kind: str) -> Iterator[Mistake]:
     """The most confident mistakes with their pictures."""
-    paths, classes = manifest.set_index("image_id")["path"], head.facts["classes"]
-    probability_NC = head.probability_NC
-    for row in worst_mistakes(head.label_N, probability_NC):
-        place, path = int(probability_NC[row].argmax()), paths[head.image_id_N[row]]
-        picture = thumbnail(root / path, THUMBNAIL_PX, max_pixels)
-        label = classes[head.label_N[row]]
+    classes, probability_NC = head.facts["classes"], head.probability_NC
+    rows = worst_mistakes(head.label_N, probability_NC)
+    paths = manifest.set_index("image_id")["path"].loc[head.image_id_N[rows].tolist()].tolist()
+    pictures = thumbnails(kind, root, paths, THUMBNAIL_PX, max_pixels)
+    for row, path, picture in zip(rows, paths, pictures, strict=True):
+        place, label = int(probability_NC[row].argmax()), classes[head.label_N[row]]
         yield Mistake(picture, label, classes[place], float(probability_NC[row, place]), path)

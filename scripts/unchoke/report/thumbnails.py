@@ -1,17 +1,28 @@
-"""Small pictures of image files."""
+"""Small pictures of images, from any source."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.images import UnreadableImageError, decode_image, read_image_file
+from unchoke.images import UnreadableImageError, picture_of
+from unchoke.sources import Reader, open_images
 
 
-def thumbnail(path: Path, side_px: int, max_pixels: int) -> NDArray[np.uint8] | str:
-    """uint8 (height, width, 3) of at most `side_px` a side; or why the file gives no picture any more."""
+def thumbnails(
+    kind: str, root: Path, paths: Sequence[str], side_px: int, max_pixels: int
+) -> list[NDArray[np.uint8] | str]:
+    """For each image uint8 (height, width, 3) of at most `side_px` a side; or why it gives no picture any more.
+
+    kind, root, paths: as for ``sources.open_images``. max_pixels: as for decoding.
+    """
+    return [_thumbnail(reader, side_px, max_pixels) for reader in open_images(kind, root, paths)]
+
+
+def _thumbnail(reader: Reader, side_px: int, max_pixels: int) -> NDArray[np.uint8] | str:
     try:
-        image = decode_image(read_image_file(path), max_pixels=max_pixels, draft_px=side_px)
+        image = picture_of(reader(), max_pixels=max_pixels, draft_px=side_px)
     except UnreadableImageError as error:
         return str(error)
     image.thumbnail((side_px, side_px))

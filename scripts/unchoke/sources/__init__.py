@@ -1,41 +1,45 @@
-"""Sources of images, one module a kind, each with ``list_images(path, group) -> Listing``.
+"""Sources of images, one module a kind, each with ``list_images(path, group, fields) -> Listing``.
 
-Only names, sizes and times are read. Neither torch nor pandas is imported: the Snakefile takes the
-digest of the listing each time it is read.
+A module may also have ``open_images(root, paths)``, where its images are no files of their own, ``listing_digest(path,
+group, fields)``, where there is a quicker way than to list, and ``prerequisites(path)`` and ``recipe_digest()``, where
+a rule makes the images. A digest reads only names, sizes and times, and imports neither torch, pandas nor NumPy: the
+Snakefile takes it each time it is read.
 """
 
 import importlib
 import os
 import posixpath
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
-from unchoke.names import SPLITS, suggestion
+from unchoke.locations import NO_FIELDS, Fields, known_split
 
-SPLIT_NAMES = {name: name for name in SPLITS} | {
-    "training": "train",
-    "valid": "val",
-    "validation": "val",
-    "testing": "test",
-}
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Reader: TypeAlias = "Callable[[], bytes | NDArray[np.uint8]]"
+"""Gives the bytes of an image file, or pixels, uint8 (H, W, 3); raises images.UnreadableImageError with the reason."""
 
 
 class ImageFile(NamedTuple):
     """One image as its source gives it; empty text where the source says nothing."""
 
     path: str
-    """Below the source's root, with forward slashes."""
+    """Below the source's root, with forward slashes; of an array ``file:key[row]``, of a tar ``shard.tar/member``."""
     label: str
     split: str
     group: str
     size_bytes: int
-    """-1 where there is no such file."""
+    """Of the image's file, or of its pixels in an array; -1 where there is no such file."""
     mtime_ns: int
-    """Nanoseconds since 1970; 0 where there is no such file."""
+    """Of the file that holds it, nanoseconds since 1970; 0 where there is no such file."""
 
 
 @dataclass(frozen=True)
@@ -44,42 +48,70 @@ class Listing:
 
     root: Path
     images: list[ImageFile]
+    """In the order in which new images get their ids."""
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def list_images(kind: str, path: Path, group: str | None = None) -> Listing:
+def list_images(kind: str, path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
     """What the source of `kind` at `path` holds; UnchokeError where it is not there or empty.
 
-    group: see ``dataset.split.group`` in config/README.md.
+    group: see ``dataset.split.group`` in config/README.md. fields: where arrays are, as
+    ``locations.fields_of`` gives it.
     """
-    listing: Listing = importlib.import_module(f"unchoke.sources.{kind}").list_images(path, group)
+    listing: Listing = _source(kind).list_images(path, group, fields)
     if not listing.images:
         raise UnchokeError(
             "There are no images.",
             found=", ".join(f"{count} × {ending}" for ending, count in listing.left_out.most_common(5)) or "nothing",
-            expected="images in one folder a class, or a CSV with a row an image",
+            expected="images by class in folders, a CSV or arrays with a row an image, or tar shards",
             where=str(path),
             do="check dataset.path in the config",
         )
     return listing
 
 
-def listing_digest(kind: str, path: Path, group: str | None = None) -> str:
+def listing_digest(kind: str, path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> str:
     """Digest that changes when an image or a mask is added, removed or replaced, or an image relabelled."""
-    module = importlib.import_module(f"unchoke.sources.{kind}")
+    module = _source(kind)
     if hasattr(module, "recipe_digest"):
         return str(module.recipe_digest())
-    entries: list[tuple[object, ...]] = list(list_images(kind, path, group).images)
+    if hasattr(module, "listing_digest"):
+        return str(module.listing_digest(path, group, fields))
+    entries: list[tuple[object, ...]] = list(list_images(kind, path, group, fields).images)
     if hasattr(module, "list_masks"):
         entries += [(name, *mask) for name, mask in module.list_masks(path, group).items()]
+    return entries_digest(entries)
+
+
+def entries_digest(entries: list[tuple[object, ...]]) -> str:
+    """Digest of the entries of a listing, whatever their order."""
     text = "\n".join(sorted("\0".join(map(str, entry)) for entry in entries))
     return sha256_bytes(text.encode("utf-8", "surrogateescape"))
 
 
+def open_images(kind: str, root: Path, paths: Sequence[str]) -> list[Reader]:
+    """A callable for each image, in order, that reads it; threads may call them.
+
+    paths: of the manifest, below `root`. Neighbouring rows of an array are read in one slice, when the first of them is
+    asked for. An image that cannot be read raises images.UnreadableImageError; a machine at fault raises its OSError.
+    """
+    from unchoke.images import read_image_file
+
+    module = _source(kind)
+    if hasattr(module, "open_images"):
+        readers: list[Reader] = module.open_images(root, paths)
+        return readers
+    return [partial(read_image_file, root / path) for path in paths]
+
+
 def prerequisites(kind: str, path: Path) -> list[str]:
     """Files that a rule must make before the source can be listed; none for data that the user brings."""
-    module = importlib.import_module(f"unchoke.sources.{kind}")
+    module = _source(kind)
     return [str(file) for file in module.prerequisites(path)] if hasattr(module, "prerequisites") else []
+
+
+def _source(kind: str):  # type: ignore[no-untyped-def]
+    return importlib.import_module(f"unchoke.sources.{kind}")
 
 
 def refuse_duplicates(paths: list[str], where: Path, first_line: int) -> None:
@@ -98,16 +130,18 @@ def refuse_duplicates(paths: list[str], where: Path, first_line: int) -> None:
 
 def split_name(text: str, where: str) -> str:
     """train, val, test or empty for what people write; UnchokeError names the nearest."""
-    name = text.strip().lower()
-    if name and name not in SPLIT_NAMES:
+    if not text.strip():
+        return ""
+    try:
+        return known_split(text)
+    except ValueError as error:
         raise UnchokeError(
             "A split is not known.",
             found=repr(text),
             expected="train, val, test, or nothing where it is to be drawn",
             where=where,
-            do=suggestion(name, SPLITS),
-        )
-    return SPLIT_NAMES.get(name, "")
+            do=str(error).partition(": ")[2],
+        ) from None
 
 
 def size_and_time(file: Path | os.DirEntry[str]) -> tuple[int, int]:

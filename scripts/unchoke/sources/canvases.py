@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from unchoke import versions
 from unchoke.hashing import sha256_json
+from unchoke.locations import NO_FIELDS, Fields
 from unchoke.sources import Listing, masks
 from unchoke.sources.digits import png_bytes, write_demo
 from unchoke.sources.masks import MaskFile
@@ -20,7 +21,7 @@ SEED = 0
 FAINT, BRIGHT = 130, 240  # grey levels between which digits and clutter lie alike
 
 
-def list_images(path: Path, group: str | None = None) -> Listing:
+def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
     """The canvases, as ``write_canvases`` left them."""
     return masks.list_images(path, group)
 

@@ -4,11 +4,12 @@ import csv
 from pathlib import Path
 
 from unchoke.errors import UnchokeError
+from unchoke.locations import NO_FIELDS, Fields
 from unchoke.names import nearest
 from unchoke.sources import ImageFile, Listing, refuse_duplicates, size_and_time, split_name
 
 
-def list_images(path: Path, group: str | None = None) -> Listing:
+def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
     """One image a row; paths are relative to the CSV's folder. A file that is not there has size_bytes -1.
 
     group: the column that holds the group; null: the column `group` if there is one.
@@ -17,7 +18,7 @@ def list_images(path: Path, group: str | None = None) -> Listing:
 
 
 def listing_of(path: Path, rows: list[dict[str, str]], group: str | None) -> Listing:
-    """The images of the rows of the CSV at `path`, which have the columns path and label."""
+    """The images of the rows of the CSV at `path`, with the columns path and label, in the order of their paths."""
     root = path.parent
     refuse_duplicates([row["path"] for row in rows], path, first_line=2)
     images = []
@@ -25,7 +26,7 @@ def listing_of(path: Path, rows: list[dict[str, str]], group: str | None) -> Lis
         split = split_name(row.get("split") or "", f"{path}, row {number}")
         size, mtime = size_and_time(root / row["path"])
         images.append(ImageFile(row["path"], row["label"] or "", split, row.get(group or "group") or "", size, mtime))
-    return Listing(root, images)
+    return Listing(root, sorted(images))
 
 
 def read_rows(path: Path, columns_needed: list[str], group: str | None) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from unchoke import versions
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic
 from unchoke.hashing import sha256_json
+from unchoke.locations import NO_FIELDS, Fields
 from unchoke.sources import Listing, folder
 
 RECORD = "digits.json"
@@ -16,7 +17,7 @@ DUPLICATED = (0, 100, 1000)  # digits that stand in their class twice
 MTIME_NS = 946_684_800_000_000_000  # 2000-01-01, so that writing them anew changes nothing downstream
 
 
-def list_images(path: Path, group: str | None = None) -> Listing:
+def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
     """The digits by class, as ``write_digits`` left them."""
     return folder.list_images(path, group)
 
@@ -81,10 +82,10 @@ def digit_files() -> dict[str, bytes]:
     return files
 
 
-def png_bytes(grey_HW: Any) -> bytes:
-    """A PNG file of a uint8 array (H, W)."""
+def png_bytes(pixels: Any) -> bytes:
+    """A PNG file of a uint8 array, (H, W) grey or (H, W, 3) RGB."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(grey_HW).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

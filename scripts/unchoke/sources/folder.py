@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unchoke.errors import UnchokeError
-from unchoke.sources import SPLIT_NAMES, ImageFile, Listing, size_and_time
+from unchoke.locations import NO_FIELDS, SPLIT_NAMES, Fields
+from unchoke.sources import ImageFile, Listing, size_and_time
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 
 
-def list_images(path: Path, group: str | None = None) -> Listing:
+def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
     """Every image below `path`; its class is the first folder, or the second where the first ones are splits.
 
     The first folders are splits when each is named as one (train, val, valid, validation, test …) and train is there.
@@ -41,7 +42,7 @@ def list_images(path: Path, group: str | None = None) -> Listing:
                 images.append(ImageFile(folder + name, label, split, pattern(folder + name), *size_and_time(file)))
             else:
                 left_out[Path(name).suffix.lower() or "no ending"] += 1
-    return Listing(path, images, left_out)
+    return Listing(path, sorted(images), left_out)
 
 
 def _folders_below(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unchoke.errors import UnchokeError
+from unchoke.locations import NO_FIELDS, Fields
 from unchoke.names import nearest
 from unchoke.sources import ImageFile, Listing, csv, folder, size_and_time
 
@@ -27,7 +28,7 @@ class MaskFile(NamedTuple):
     """Nanoseconds since 1970; 0 where there is no such file."""
 
 
-def list_images(path: Path, group: str | None = None) -> Listing:
+def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
     """Every image, with the label ``mask`` where it has one; masks without an image are counted among what is left out.
 
     A folder: every image below images/, paths with it; the folders in it are splits where ``folder.list_images`` would
@@ -76,7 +77,7 @@ def _list_folder(path: Path, group: str | None) -> tuple[Listing, dict[str, Mask
             found[name] = MaskFile(f"{MASKS}/{mask.path}", mask.size_bytes, mask.mtime_ns)
         listed.append(image._replace(path=name, label=MASKED if mask else "", group=group_of(name)))
     alone = Counter({ALONE: len(mask_of)} if mask_of else {})
-    return Listing(path, listed, images.left_out + masks.left_out + alone), found
+    return Listing(path, sorted(listed), images.left_out + masks.left_out + alone), found
 
 
 def _check_folders(path: Path) -> None:

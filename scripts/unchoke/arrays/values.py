@@ -1,0 +1,84 @@
+"""Labels and groups of the rows of arrays, as text: from arrays, .npy files, or columns of a CSV."""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unchoke.arrays import ArrayOpener, broken_file, listed, open_located
+from unchoke.arrays.npy import open_npy
+from unchoke.errors import UnchokeError
+from unchoke.locations import Location
+from unchoke.names import suggestion
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def read_values(root: Path, location: Location, open_array: ArrayOpener) -> list[str]:
+    """One text a row: numbers without a point, true as 1. Files .csv and .npy are read as such, others by `open_array`.
+
+    UnchokeError where a row has more than one value, or one that is neither an integer nor text.
+    """
+    import numpy as np
+
+    openers: dict[str, ArrayOpener] = {".csv": _open_column, ".npy": open_npy}
+    array = open_located(root, location, openers.get(Path(location.file).suffix.lower(), open_array))
+    where = f"{root}, {location}"
+    if not array.shape or math.prod(array.shape[1:]) != 1:
+        raise UnchokeError(
+            "There is not one label or group a row.",
+            found=f"{array.dtype} {tuple(array.shape)}",
+            expected="(rows,), or ones behind the rows: (rows, 1, 1, 1)",
+            where=where,
+            do="store the number of the class, or its name",
+        )
+    return as_text(np.asarray(array[0 : array.shape[0]]).reshape(-1), where)
+
+
+def as_text(value_N: "NDArray[Any]", where: str) -> list[str]:
+    """The values as text; UnchokeError where one is neither an integer nor text."""
+    import numpy as np
+
+    if value_N.dtype.kind in "iub":
+        return [str(int(value)) for value in value_N.tolist()]
+    if value_N.dtype.kind == "f" and (np.isfinite(value_N) & (np.round(value_N) == value_N)).all():
+        return [str(int(value)) for value in value_N.tolist()]
+    values = value_N.tolist()
+    wrong = next((value for value in values if not isinstance(value, str | bytes)), None)
+    if wrong is not None:
+        raise UnchokeError(
+            "A label or group is neither an integer nor text.",
+            found=f"{wrong!r} among values of type {value_N.dtype}",
+            expected="integers, or text",
+            where=where,
+            do="store the number of the class, or its name",
+        )
+    return [value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value for value in values]
+
+
+def _open_column(file: Path, column: str) -> "NDArray[Any]":
+    """A column of a CSV with a header, as an array of objects."""
+    import numpy as np
+
+    try:
+        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as handle:
+            header, *rows = csv.reader(handle, strict=True)
+    except (ValueError, csv.Error) as error:
+        raise broken_file("The CSV cannot be read.", error, file) from None
+    if column not in header:
+        raise UnchokeError(
+            f"The CSV has no column '{column}'." if column else "It is not said which column of the CSV is meant.",
+            found=f"columns {listed(header)}",
+            expected=f"a column '{column}'" if column else f"a location with a column, '{file.name}:{header[-1]}'",
+            where=str(file),
+            do=suggestion(column, header),
+        )
+    return np.array(_cells(rows, header.index(column), file), dtype=object)
+
+
+def _cells(rows: list[list[str]], place: int, file: Path) -> Sequence[str]:
+    if short := next((line for line, row in enumerate(rows, 2) if len(row) <= place), 0):
+        raise UnchokeError("A row of the CSV has too few cells.", found=f"row {short}", where=str(file))
+    return [row[place] for row in rows]

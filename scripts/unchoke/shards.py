@@ -1,0 +1,186 @@
+"""Tar shards as WebDataset has them: files that follow each other and share a name up to its first dot are a sample."""
+
+import io
+import os
+import re
+import secrets
+import tarfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from unchoke.errors import UnchokeError
+from unchoke.files import sync_folder
+from unchoke.sources import open_images
+
+MOST_INDEXES = 8  # of shards, kept by a process: some 400 bytes a file in them
+UNSPLIT = "images"  # begins the names of shards whose samples have no split
+
+_NAME = re.compile(r"(?s)((?:.*/|)[^.]+)[.]([^/]*)")  # WebDataset's rule: tariterators.base_plus_ext
+_META = re.compile(r"__[^/]*__(/|$)")  # which WebDataset leaves out: tariterators.tar_file_iterator
+
+
+class Member(NamedTuple):
+    """A file in a shard."""
+
+    name: str
+    key: str
+    """Its folder and name up to the first dot: what the files of a sample share."""
+    ending: str
+    """What is behind that dot, in lower case."""
+    offset: int
+    """Of its bytes in the shard."""
+    size: int
+    """Bytes."""
+
+
+class Sample(NamedTuple):
+    """An image to be written to a shard."""
+
+    split: str
+    """train, val, test or empty."""
+    key: str
+    """Its name without a dot; no other sample has it."""
+    label: str
+    """Empty: none is written."""
+    ending: str
+    """Of the image's file, ``png`` for instance."""
+    data: bytes
+    """The bytes of the image's file."""
+
+
+def members_of(shard: Path) -> tuple[Member, ...]:
+    """The files in a shard that belong to samples, in order; kept while the shard's size and time stay.
+
+    UnchokeError where it is no plain tar, or ends too early.
+    """
+    stat = shard.stat()
+    return _members(shard, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=MOST_INDEXES)
+def _members(shard: Path, size: int, mtime_ns: int) -> tuple[Member, ...]:
+    found = []
+    try:
+        with shard.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            while info := tar.next():
+                tar.members = []  # type: ignore[attr-defined]  # or it would hold every header
+                named = _NAME.fullmatch(info.name)
+                if info.isreg() and named and not _META.match(info.name):
+                    found.append(Member(info.name, named[1], named[2].lower(), info.offset_data, info.size))
+            file.seek(tar.offset)
+            if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+                raise tarfile.ReadError(f"no member and no end of the archive at byte {tar.offset:,} of {size:,}")
+    except tarfile.TarError as error:
+        raise UnchokeError(
+            "A shard is cut short, or no plain tar.",
+            found=str(error),
+            expected="a tar that is not compressed, with its mark of the end",
+            where=str(shard),
+            do="copy or download it again, or unpack it: gunzip",
+        ) from None
+    return tuple(found)
+
+
+def read_member(shard: Path, member: Member) -> bytes:
+    """The bytes of a file in a shard; OSError where the shard cannot be opened."""
+    with shard.open("rb") as file:
+        file.seek(member.offset)
+        return file.read(member.size)
+
+
+def samples_of(
+    kind: str, root: Path, rows: Iterable[tuple[int, str, str, str]], skipped: dict[str, str]
+) -> Iterator[Sample]:
+    """The images of a source as samples, by the numbers of their images: files as they are, rows of arrays as PNG.
+
+    rows: image_id, path, label and split. skipped: takes the path of every image that cannot be read, and why.
+    """
+    from unchoke.images import UnreadableImageError
+    from unchoke.sources.digits import png_bytes
+
+    rows = list(rows)
+    readers = open_images(kind, root, [path for _, path, _, _ in rows])
+    for (image_id, path, label, split), reader in zip(rows, readers, strict=True):
+        try:
+            data = reader()
+        except UnreadableImageError as error:
+            skipped[path] = str(error)
+            continue
+        if isinstance(data, bytes):
+            yield Sample(split, f"{image_id:09d}", label, Path(path).suffix.lower().removeprefix("."), data)
+        else:
+            yield Sample(split, f"{image_id:09d}", label, "png", png_bytes(data))
+
+
+def write_shards(folder: Path, samples: Iterable[Sample], per_shard: int) -> list[Path]:
+    """Write ``<folder>/<split>-<number>.tar`` with `per_shard` samples each, the last ones with fewer; return them.
+
+    A sample is its image and, where it has a label, a file .cls with it. The same samples give the same bytes. A shard
+    takes its place when it is whole. UnchokeError where the folder has shards already.
+    """
+    if there := sorted(file.name for file in folder.glob("*.tar")):
+        raise UnchokeError(
+            "The folder has shards already.",
+            found=f"{there[0]}" + (f" and {len(there) - 1} more" if len(there) > 1 else ""),
+            expected="a folder without *.tar, or none",
+            where=str(folder),
+            do="delete them, or choose another folder",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    drafts: dict[str, _Draft] = {}
+    written, begun = [], Counter[str]()
+    try:
+        for sample in samples:
+            split = sample.split or UNSPLIT
+            if split not in drafts:
+                drafts[split] = _Draft(folder / f"{split}-{begun[split]:06d}.tar")
+                begun[split] += 1
+            drafts[split].add(sample)
+            if drafts[split].samples == per_shard:
+                written.append(drafts.pop(split).finish())
+        written += [drafts.pop(split).finish() for split in list(drafts)]
+    finally:
+        for draft in drafts.values():
+            draft.abandon()
+    return sorted(written)
+
+
+class _Draft:
+    """A shard that is being written beside its place."""
+
+    def __init__(self, place: Path) -> None:
+        self.samples = 0
+        self._place = place
+        self._draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
+        self._file = self._draft.open("xb")
+        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+
+    def add(self, sample: Sample) -> None:
+        """Put a sample's files at the end."""
+        self._add(f"{sample.key}.{sample.ending}", sample.data)
+        if sample.label:
+            self._add(f"{sample.key}.cls", sample.label.encode("utf-8", "surrogateescape"))
+        self.samples += 1
+
+    def _add(self, name: str, data: bytes) -> None:
+        info = tarfile.TarInfo(name)  # of the year 1970, of owner 0, for all to read
+        info.size = len(data)
+        self._tar.addfile(info, io.BytesIO(data))
+
+    def finish(self) -> Path:
+        """Put the shard in its place and return that."""
+        self._tar.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._draft.replace(self._place)
+        sync_folder(self._place.parent)
+        return self._place
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        self._file.close()
+        self._draft.unlink(missing_ok=True)

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from unchoke.clean import selected
 from unchoke.commands import argument_parser, run
 from unchoke.files import write_atomic
 from unchoke.report.embedding import draw_embedding, project
 from unchoke.report.results import read_sample
 from unchoke.report.style import png_bytes
-from unchoke.tables import MANIFEST_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -17,11 +17,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--store", type=Path, required=True, help="sealed Zarr store of the encoder")
     parser.add_argument("--pool", required=True, help="pooling to draw")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
+    parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
     parser.add_argument("--images", type=int, default=2000, help="images to draw, at most")
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice among more images")
     parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
     args = parser.parse_args(argv)
-    manifest = read_table(args.manifest, MANIFEST_COLUMNS)
+    manifest = selected(args.manifest, args.selection)
     x_ND, rows = read_sample(args.store, args.pool, manifest, args.images, args.seed)
     place_N2, share_2 = project(x_ND)
     figure = draw_embedding(place_N2, share_2, rows["label"].to_numpy(object), f"{args.store.stem} · {args.pool}")

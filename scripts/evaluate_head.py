@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke import tables
 from unchoke.checkpoints import evaluate_head, read_checkpoint
+from unchoke.clean import selected
 from unchoke.commands import argument_parser, run
 from unchoke.devices import add_device_flags, device_of
 from unchoke.evaluation import Bootstrap
@@ -20,13 +20,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file of the head")
     parser.add_argument("--stores", type=Path, nargs="+", required=True, help="sealed Zarr stores, one for each view")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
+    parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
     parser.add_argument("--split", choices=SPLITS, default="test", help="images to evaluate on")
     parser.add_argument("--resamples", type=int, default=Bootstrap.resamples, help="bootstrap resamples")
     parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="seed of the bootstrap")
     add_device_flags(parser)
     args = parser.parse_args(argv)
     head = read_checkpoint(args.checkpoint)
-    manifest = tables.read_table(args.manifest, tables.MANIFEST_COLUMNS)
+    manifest = selected(args.manifest, args.selection)
     bootstrap = Bootstrap(args.resamples, args.seed)
     figures = evaluate_head(head, open_views(args.stores), manifest, args.split, device_of(args), bootstrap)
     print(json.dumps(plain_figures(figures), indent=1))

@@ -1,4 +1,4 @@
-"""Stage: where the time of extraction went, summed over the chunks of every encoder."""
+"""Stage: where the time went, summed over the chunks of every encoder and of the fingerprints."""
 
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,18 @@ STAGES = ("read", "decode", "encode", "write")
 
 
 def summarise_rates(paths: list[Path], table: Path) -> list[tuple[Any, ...]]:
-    """Write and return one row for each encoder and stage: its seconds by the clock, its rate, its share.
+    """Write and return one row for each store and stage: its seconds by the clock, its rate, its share.
 
-    Reading and decoding, which threads do side by side, count divided by their number. The bottleneck is the stage that
-    took longest. Peaks are the largest of all chunks, MB.
+    The seconds of jobs that run side by side, as those of fingerprints do, are added up. Reading and decoding, which
+    threads do side by side, count divided by their number. The bottleneck is the stage that took longest. Peaks are the
+    largest of all chunks, MB.
     """
-    rows = [row for path in paths for row in _encoder_rows(path)]
+    rows = [row for path in paths for row in _store_rows(path)]
     write_atomic(table, table_bytes(COLUMNS, rows))
     return rows
 
 
-def _encoder_rows(store: Path) -> list[tuple[Any, ...]]:
+def _store_rows(store: Path) -> list[tuple[Any, ...]]:
     chunks = len(read_json(stores.seal_file(store))["rows_sha256"])
     records = [stores.read_record(store, chunk) for chunk in range(chunks)]
     images = sum(record["images"] for record in records)

@@ -5,7 +5,7 @@ from typing import Any
 
 from unchoke import stores, tables, versions
 from unchoke.chunks import chunk_count
-from unchoke.hashing import sha256_bytes
+from unchoke.files import files_sha256
 
 
 def seal_features(store: Path, manifest: Path, rows: Path) -> dict[str, Any]:
@@ -20,7 +20,8 @@ def seal_features(store: Path, manifest: Path, rows: Path) -> dict[str, Any]:
     settings, n_chunks = first["settings"], chunk_count(n_rows, first["settings"]["chunk_size"])
     records = [stores.read_record(store, chunk) for chunk in range(n_chunks)]
     for chunk, record in enumerate(records):
-        _refuse_other_origin(store, chunk, record, settings, sha256_bytes((rows / f"{chunk}.csv").read_bytes()))
+        files = tables.rows_files(rows, chunk, settings.get("rows_files", 1))
+        _refuse_other_origin(store, chunk, record, settings, files_sha256(files))
     return stores.seal(
         store,
         n_images=n_rows,

@@ -3,6 +3,8 @@
     <store>/<pool>/c/<chunk>/0      float16 (chunk_size, D), the last chunk padded with zeros
     <store>/<map>/c/<chunk>/0/0/0   float16 (chunk_size, C, H, W), where patches are the rows
     <store>/mask/c/<chunk>/0/0      uint8 (chunk_size, H, W), labels of pixels
+    <store>/hashes/c/<chunk>/0      uint64 (chunk_size, 3), and
+    <store>/measures/c/<chunk>/0    float32 (chunk_size, 6), where images are fingerprinted
     <store>/valid/c/<chunk>         bool (chunk_size,), false where an image could not be read, and in the padding
     <store>/…/zarr.json             written by the seal, the root's last
     <store>.chunks/<chunk>.json     what a chunk was made from, digests of its files, images that could not be read
@@ -31,7 +33,14 @@ from unchoke.zarr_files import METADATA, MemoryGroup, create_array, decode_chunk
 
 VALID = "valid"
 MASK = "mask"
-_DTYPES = {VALID: np.dtype(bool), MASK: np.dtype(np.uint8)}
+HASHES = "hashes"
+MEASURES = "measures"
+_DTYPES = {
+    VALID: np.dtype(bool),
+    MASK: np.dtype(np.uint8),
+    HASHES: np.dtype(np.uint64),
+    MEASURES: np.dtype(np.float32),
+}
 _FEATURE = np.dtype(np.float16)
 _DIMENSIONS = {1: ("image",), 2: ("image", "feature"), 3: ("patch", "y", "x"), 4: ("patch", "channel", "y", "x")}
 

@@ -30,6 +30,16 @@ PATCH_ROW_COLUMNS = {
     **{name: MANIFEST_COLUMNS[name] for name in ("path", "size_bytes", "mtime_ns")},
 }
 QUARANTINE_COLUMNS = {"image_id": int, "path": str, "label": str, "split": str, "reason": str}
+FINDING_COLUMNS = {
+    **{name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "label", "split")},
+    "rule": str,
+    "action": str,
+    "cluster": int,  # smallest image_id of its copies; -1 where it has none
+    "value": str,  # the measure, or the bits in which two hashes differ; empty where there is none
+    "other": int,  # image_id of the copy that stays; -1 where there is none
+}
+CLEANING_COLUMNS = {"image_id": int, "reasons": str, "dropped": str}  # names of rules; a row for every image
+SELECTION_COLUMNS = {"image_id": int, "left_out": str}  # why heads leave the image out; a row for every image
 
 
 def table_bytes(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> bytes:
@@ -52,6 +62,12 @@ def _csv_text(columns: Iterable[str], rows: Iterable[Sequence[Any]], quoting: Li
 def frame_bytes(frame: pd.DataFrame, columns: dict[str, type]) -> bytes:
     """CSV text of the `columns` of `frame`."""
     return table_bytes(columns, zip(*(frame[name].tolist() for name in columns), strict=True))
+
+
+def rows_files(folder: Path, chunk: int, count: int) -> list[Path]:
+    """The rows files that a chunk is made from, where `count` of them, and fewer at the end, make one chunk."""
+    files = (folder / f"{number}.csv" for number in range(chunk * count, (chunk + 1) * count))
+    return [file for file in files if file.exists()]
 
 
 def count_rows(path: Path) -> int:

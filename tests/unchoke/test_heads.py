@@ -330,7 +330,7 @@ def test_the_command_trains_saves_and_clears_its_drafts(
     )
     flags = {"settings": json.dumps(KINDS["linear"]), "resamples": "50", "device": "cpu", "threads": "1"}
     flags |= {"manifest": tmp_path / "manifest.csv", "stores": stores["identity"].path, "group": tmp_path / "g"}
-    flags |= {"checkpoint": tmp_path / "h.safetensors", "run": tmp_path / "run.json"}
+    flags |= {"checkpoint": tmp_path / "h.safetensors", "run": tmp_path / "run.json", "memory-mb": 2000}
     threads = torch.get_num_threads()
     import_module("train_head").main([word for name, value in flags.items() for word in (f"--{name}", str(value))])
     torch.set_num_threads(threads)

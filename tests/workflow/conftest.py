@@ -22,6 +22,7 @@ REPOSITORY = Path(__file__).parents[2]
 CONFIG = {
     "dataset": {"name": "few", "kind": "folder", "path": "images", "max_bad_share": 0.2},
     "chunk_size": 16,
+    "cleaning": None,
     "encoders": {
         "tiny": {"model": "test_resnet", "weights": "untrained", "image_size": 32, "pools": ["avg", "max"]},
     },
@@ -114,6 +115,11 @@ def store_digests(clone: Clone) -> dict[str, str]:
         for pattern in (
             "manifest.*",
             "rows/*",
+            "fingerprints.*",
+            "fingerprints.zarr/**/*",
+            "findings.csv",
+            "cleaning.*",
+            "selection.csv",
             "features/*.zarr/**/*",
             "features/*.sealed.json",
             "quarantine.*",

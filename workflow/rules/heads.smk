@@ -6,6 +6,7 @@ rule train_head:
     input:
         unpack(head_stores),
         manifest="<results>/manifest.csv",
+        selection="<results>/selection.csv",
         quarantine="<results>/quarantine/{encoder}.json",
     output:
         metadata=update("<results>/heads/{encoder}.zarr/{head}/zarr.json"),
@@ -31,8 +32,9 @@ rule train_head:
         group=subpath(output.metadata, parent=True),
     shell:
         "scripts/warm train_head --stores {params.stores:q} --manifest {input.manifest:q}"
+        " --selection {input.selection:q}"
         " --settings {params.settings:q} --resamples {params.resamples} --seed {params.seed}"
-        " --device {params.device}"
+        " --device {params.device} --memory-mb {resources.mem_mb}"
         " --vram-mb {params.vram_mb} --threads {threads}"
         " --group {params.group:q} --checkpoint {output.checkpoint:q}"
         " --run {output.run:q} 2>&1 | tee {log:q}"

@@ -1,7 +1,16 @@
-# Whole images: manifest, pooled features, heads, leaderboard, in the order in which the data travels.
+# Whole images: manifest, fingerprints, pooled features, heads, leaderboard, in the order in which the data travels.
 
 
+include: "cleaning_inputs.smk"
 include: "data.smk"
+
+
+if CLEANING:
+
+    include: "cleaning.smk"
+
+
+include: "selection.smk"
 include: "features.smk"
 include: "heads.smk"
 include: "experiments.smk"

@@ -97,10 +97,14 @@ def all_chunks(wildcards):
     return [file for store in STORES for file in chunk_files(store)]
 
 
-def all_seals(wildcards):
-    """Seals of all stores, and of the labels of pixels."""
-    seals = [f"<results>/features/{store}.sealed.json" for store in STORES]
-    return [*seals, *(["<results>/labels.sealed.json"] if MASKS else [])]
+# Stores whose chunks say how long they took, less their ending; and all that say what could not be read.
+TIMED_STORES = [f"<results>/features/{store}" for store in STORES]
+if config["cleaning"]:
+    TIMED_STORES.append("<results>/fingerprints")
+ALL_SEALS = [
+    f"{store}.sealed.json"
+    for store in [*TIMED_STORES, *(["<results>/labels"] if MASKS else [])]
+]
 
 
 def encoder_seals(wildcards):
@@ -227,12 +231,11 @@ def first_store(wildcards):
     return {"metadata": f"{store}.zarr/zarr.json", "seal": f"{store}.sealed.json"}
 
 
-def report_entry(path, category, label, **place):
+def report_entry(path, category, label, caption=None, **place):
     """A file of the report with its caption, workflow/report/<name>.rst, and its place in the menu."""
-    caption = f"../report/{Path(path).stem}.rst"
     return report(
         f"<results>/report/{path}",
-        caption=caption,
+        caption=f"../report/{caption or Path(path).stem}.rst",
         category=category,
         labels={"shown": label},
         **place,
@@ -270,4 +273,4 @@ def everything(wildcards):
     if MASKS:
         made = (label_chunks, all_masks, mask_scores, mask_report_files)
         return [*files, *(file for asked in made for file in asked(wildcards))]
-    return [*files, *report_files(wildcards)]
+    return [*files, *report_files(wildcards), *cleaning_files(wildcards)]

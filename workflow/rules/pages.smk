@@ -29,8 +29,8 @@ rule draw_durations:
         rates="<results>/rates.csv",
         database="<results>/experiments.db",
     output:
-        picture=report_entry("durations.png", "5 Durations", "seconds by stage"),
-        table=report_entry("durations.html", "5 Durations", "table"),
+        picture=report_entry("durations.png", "6 Durations", "seconds by stage"),
+        table=report_entry("durations.html", "6 Durations", "table"),
     log:
         "<logs>/draw_durations.log",
     conda:

@@ -5,7 +5,7 @@
 rule list_quarantine:
     input:
         manifest="<results>/manifest.csv",
-        seals=all_seals,
+        seals=ALL_SEALS,
     output:
         "<results>/quarantine.csv",
     log:

@@ -4,8 +4,8 @@
 
 rule summarise_rates:
     input:
-        metadata=expand("<results>/features/{store}.zarr/zarr.json", store=STORES),
-        seals=expand("<results>/features/{store}.sealed.json", store=STORES),
+        metadata=[f"{store}.zarr/zarr.json" for store in TIMED_STORES],
+        seals=[f"{store}.sealed.json" for store in TIMED_STORES],
     output:
         "<results>/rates.csv",
     log:

@@ -53,6 +53,7 @@ rule draw_embedding:
     input:
         unpack(first_store),
         manifest="<results>/manifest.csv",
+        selection="<results>/selection.csv",
     output:
         report_entry("{encoder}/embedding.png", "3 Features", "{encoder}"),
     log:
@@ -67,4 +68,4 @@ rule draw_embedding:
         pool=lookup("encoders/{encoder}/pools/0", within=config),
     shell:
         "scripts/warm draw_embedding --store {params.store:q} --pool {params.pool:q}"
-        " --manifest {input.manifest:q} --picture {output:q} 2>&1 | tee {log:q}"
+        " --manifest {input.manifest:q} --selection {input.selection:q} --picture {output:q} 2>&1 | tee {log:q}"

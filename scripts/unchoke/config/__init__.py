@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from unchoke.config.base import NAME, Section
+from unchoke.config.cleaning import Cleaning
 from unchoke.config.dataset import Dataset
 from unchoke.config.decoding import Decoding
 from unchoke.config.encoders import Encoder
@@ -18,6 +19,7 @@ from unchoke.config.heads import Head, Knn, Linear, Logistic, Ridge
 from unchoke.config.mask_heads import MaskHead
 from unchoke.config.patches import Patches
 from unchoke.config.segment import Segment
+from unchoke.config.subset import Subset
 from unchoke.config.teacher import Teacher
 from unchoke.errors import UnchokeError
 from unchoke.names import MASK_KINDS, PIXELS, SPLITS, TEACHER, suggestion
@@ -36,6 +38,14 @@ class Config(Section):
 
     decoding: Decoding = Decoding()
     """How image files become pixels."""
+
+    cleaning: Cleaning | None = Cleaning()
+    """Which images are looked at twice before heads are trained, and which of them go; null: none. Datasets with masks
+    are not cleaned."""
+
+    subset: Subset | None = None
+    """The part of the data that heads train on; null: all of it. Features are cached for all images, so that another
+    subset needs no new ones."""
 
     encoders: dict[Name, Encoder] = Field(
         {"b0": Encoder(model="efficientnet_b0", weights="untrained", image_size=64)}, min_length=1
@@ -72,12 +82,13 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _heads_follow_the_dataset(cls, raw: Any) -> Any:
-        """Pixels or images: the other kind of head is not there unless it is asked for, and then it is an error."""
+        """Pixels or images: what is for the other kind is not there unless it is asked for, and then it is an error."""
         if not isinstance(raw, dict):
             return raw
         dataset = raw.get("dataset")
         if isinstance(dataset, dict) and dataset.get("kind") in MASK_KINDS:
-            return {"heads": {}, "mask_heads": {kind: {"kind": kind} for kind in ("linear", "decoder", "unet")}, **raw}
+            kinds = ("linear", "decoder", "unet")
+            return {"heads": {}, "mask_heads": {kind: {"kind": kind} for kind in kinds}, "cleaning": None, **raw}
         return raw
 
     @model_validator(mode="after")
@@ -92,6 +103,9 @@ class Config(Section):
             return self
         if self.heads:
             raise ValueError(f"heads: dataset.kind {self.dataset.kind} has masks, which mask_heads learn")
+        for section in ("cleaning", "subset"):
+            if getattr(self, section):
+                raise ValueError(f"{section}: dataset.kind {self.dataset.kind} has masks; only whole images have it")
         for name, encoder in self.encoders.items():
             self._refuse_unfit_encoder(name, encoder)
         for name, head in self.mask_heads.items():

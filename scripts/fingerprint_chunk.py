@@ -1,0 +1,36 @@
+"""Fingerprint some chunks of images: hashes and measures of every image, one file an array."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from unchoke.commands import argument_parser, run
+from unchoke.fingerprint import Fingerprinting, fingerprint_images, save_fingerprints
+from unchoke.memory_watch import memory_watched
+from unchoke.tables import ROW_COLUMNS, read_table
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--rows", type=Path, nargs="+", required=True, help="CSVs with the rows of the chunks")
+    parser.add_argument("--kind", required=True, help="kind of source, dataset.kind in the config")
+    parser.add_argument("--root", type=Path, required=True, help="folder that the rows' paths are below")
+    parser.add_argument("--max-pixels", type=int, required=True, help="largest picture to decode")
+    parser.add_argument("--memory-mb", type=int, required=True, help="resident memory that this may take, MB")
+    parser.add_argument("--chunk-size", type=int, required=True, help="images in one of the rows' CSVs")
+    parser.add_argument("--chunks-per-job", type=int, required=True, help="CSVs of rows that make one chunk here")
+    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
+    parser.add_argument("--store", type=Path, required=True, help="Zarr store to put the chunk into")
+    args = parser.parse_args(argv)
+    settings = Fingerprinting(args.chunk_size * args.chunks_per_job, args.chunks_per_job, args.max_pixels)
+    with memory_watched("fingerprint_chunk", args.memory_mb, "cleaning.memory_mb"):
+        rows = pd.concat([read_table(file, ROW_COLUMNS) for file in args.rows], ignore_index=True)
+        paths = rows["path"].tolist()
+        found = fingerprint_images(args.kind, args.root, paths, args.max_pixels, args.memory_mb)
+        save_fingerprints(args.store, args.chunk, rows, args.rows, found, settings)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

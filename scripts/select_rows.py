@@ -1,0 +1,26 @@
+"""Say which images heads leave out: those that a rule of cleaning drops, and those beyond the subset."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.clean import select_rows
+from unchoke.commands import argument_parser, run
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
+    parser.add_argument("--store", type=Path, help="sealed Zarr store of the fingerprints, where images are cleaned")
+    parser.add_argument("--rules", type=json.loads, default={}, help="cleaning.rules of the config, as JSON")
+    parser.add_argument("--subset", type=json.loads, help="subset of the config, as JSON; null: none")
+    parser.add_argument("--selection", type=Path, required=True, help="CSV to bring up to date")
+    args = parser.parse_args(argv)
+    selection = select_rows(args.manifest, args.store, args.rules, args.subset, args.selection)
+    for reason, count in selection["left_out"].value_counts().sort_index().items():
+        print(f"{reason or 'in use, or excluded in the manifest'}: {count}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,116 @@
+"""Stage: cleaning. What the rules find among the images, and which images heads are left with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from unchoke import stores, tables, versions
+from unchoke.cleaning import RULES, Findings, class_balance, find
+from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes, write_atomic, write_if_changed
+from unchoke.names import SPLITS
+from unchoke.subsets import left_out
+
+SUBSET = "subset"
+"""Why a row is left out that no rule drops."""
+
+
+def clean_images(
+    store: Path, manifest: Path, rules: Mapping[str, Any], findings: Path, cleaning: Path, summary: Path
+) -> dict[str, Any]:
+    """Write all that the rules find, a column of reasons beside the manifest, and their summary; return that.
+
+    store: sealed fingerprints. rules: ``cleaning.rules`` of the config. findings: CSV with a row for each image and
+    rule, ``tables.FINDING_COLUMNS``. cleaning: CSV with a row for every image, ``tables.CLEANING_COLUMNS``.
+    """
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    found = _find(store, frame, rules)
+    write_atomic(findings, tables.frame_bytes(_described(found, frame), tables.FINDING_COLUMNS))
+    reasons = found.frame.groupby("image_id")["rule"].agg(" ".join).reindex(frame["image_id"], fill_value="")
+    column = pd.DataFrame({"image_id": frame["image_id"], "reasons": reasons.to_numpy(), "dropped": found.dropped})
+    write_atomic(cleaning, tables.frame_bytes(column, tables.CLEANING_COLUMNS))
+    result = _summary(found, frame, rules)
+    write_atomic(summary, json_bytes(result))
+    return result
+
+
+def _find(store: Path, frame: pd.DataFrame, rules: Mapping[str, Any]) -> Findings:
+    opened = stores.open_complete(store)
+    if len(frame) != opened.seal["images"]:
+        raise UnchokeError(
+            "Fingerprints and manifest are of different images.",
+            found=f"{opened.seal['images']} fingerprints, {len(frame)} images",
+            where=str(store),
+            do=f"bring the fingerprints up to date: snakemake --cores all {store / 'zarr.json'}",
+        )
+    hashes, measures = (np.asarray(opened.group[name][:]) for name in (stores.HASHES, stores.MEASURES))  # type: ignore[index]
+    return find(frame, hashes, measures, opened.valid(), rules)
+
+
+def _described(found: Findings, frame: pd.DataFrame) -> pd.DataFrame:
+    """The findings with the path, label and split of each image, and the value as text."""
+    rows = frame.iloc[found.frame["image_id"]].reset_index(drop=True)
+    value = ["" if np.isnan(value) else f"{value:.6g}" for value in found.frame["value"]]
+    return found.frame.assign(**{name: rows[name] for name in ("path", "label", "split")}, value=value)
+
+
+def _summary(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Findings by rule and split, and the balance of the classes before and after; plain data."""
+    of_split = frame["split"].to_numpy(object)[found.frame["image_id"]]
+    counts = found.frame.assign(split=of_split).groupby(["rule", "split"]).size().to_dict()
+    dropped = pd.Series(found.dropped)
+    return {
+        "version": versions.CLEANING,
+        "images": int((frame["excluded"] == "").sum()),
+        "findings": {
+            name: {split: int(counts[name, split]) for split in SPLITS if (name, split) in counts}
+            for name in RULES
+            if rules.get(name)
+        },
+        "dropped": {str(name): int(n) for name, n in dropped[dropped != ""].value_counts().sort_index().items()},
+        "class_balance": class_balance(frame, found.dropped).to_dict("records"),
+        "rules": dict(rules),
+    }
+
+
+def select_rows(
+    manifest: Path, store: Path | None, rules: Mapping[str, Any], subset: Mapping[str, Any] | None, selection: Path
+) -> pd.DataFrame:
+    """Write and return why heads leave out each image: a rule that drops it, or the subset; a row for every image.
+
+    store: sealed fingerprints; None where nothing is cleaned. rules: of ``cleaning.rules`` in the config those that
+    drop are enough. subset: that section of the config, or None. The file is not touched where its content stays.
+    """
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    reason: NDArray[np.object_] = np.full(len(frame), "", object)
+    if store is not None:
+        reason = _find(store, frame, rules).dropped.copy()
+    if subset is not None:
+        reason[left_out(frame, reason, subset)] = SUBSET
+    column = pd.DataFrame({"image_id": frame["image_id"], "left_out": reason})
+    write_if_changed(selection, tables.frame_bytes(column, tables.SELECTION_COLUMNS))
+    return column
+
+
+def selected(manifest: Path, selection: Path | None) -> pd.DataFrame:
+    """The manifest with the images that are left out marked as excluded; as it is where there is no selection.
+
+    Raises UnchokeError where the two are of different images.
+    """
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    if selection is None:
+        return frame
+    chosen = tables.read_table(selection, tables.SELECTION_COLUMNS)
+    if len(chosen) != len(frame):
+        raise UnchokeError(
+            "Manifest and selection are of different images.",
+            found=f"{len(chosen)} rows of the selection, {len(frame)} images",
+            where=str(selection),
+            do=f"bring it up to date: snakemake --cores all {selection}",
+        )
+    frame["excluded"] = frame["excluded"].where(frame["excluded"] != "", chosen["left_out"])
+    return frame

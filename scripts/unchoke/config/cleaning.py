@@ -1,0 +1,179 @@
+"""Which images are looked at twice before heads are trained, and which of them go."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from unchoke.config.base import Section
+
+Action = Literal["report", "drop"]
+
+
+class Unreadable(Section):
+    """Images that cannot be read. They take part in no other rule."""
+
+    action: Action = "drop"
+    """`report`: list them. `drop`: list them, and leave them out of all that follows; nothing is deleted."""
+
+
+class ExactDuplicate(Section):
+    """Copies with the same pixels, whatever the encoding of their files."""
+
+    action: Action = "drop"
+    """`drop` keeps one copy: of test before val before train, then the one listed first. Copies in test always stay."""
+
+
+class NearDuplicate(Section):
+    """Images with nearly the same perceptual hash: encoded again, brightened, moved by a pixel."""
+
+    action: Action = "report"
+    """`drop` keeps one image of a cluster, chosen as among exact duplicates. Images in test always stay."""
+
+    radius: int = Field(3, ge=0, le=7)
+    """Bits of 64 in which the hashes of two neighbours in a cluster may differ."""
+
+
+class LabelConflict(Section):
+    """Copies whose labels differ."""
+
+    action: Action = "report"
+    """`drop` leaves out every copy, since no label can be trusted. Copies in test always stay."""
+
+    near: bool = False
+    """Whether near duplicates are compared as well; needs the rule `near_duplicate`."""
+
+
+class Leak(Section):
+    """Copies that are in several splits."""
+
+    action: Action = "drop"
+    """`drop` leaves out copies in train of what is in val or test, and copies in val of what is in test."""
+
+    near: bool = False
+    """Whether near duplicates leak as well; needs the rule `near_duplicate`."""
+
+
+class Dark(Section):
+    """Images that are nearly black."""
+
+    action: Action = "report"
+    """`drop` leaves them out of every split."""
+
+    mean_below: float = Field(5, ge=0, le=255)
+    """Mean grey value, 0 to 255, below which an image is dark."""
+
+
+class Bright(Section):
+    """Images that are nearly white."""
+
+    action: Action = "report"
+    """`drop` leaves them out of every split."""
+
+    mean_above: float = Field(250, ge=0, le=255)
+    """Mean grey value, 0 to 255, above which an image is bright."""
+
+
+class Blank(Section):
+    """Images that show next to nothing."""
+
+    action: Action = "drop"
+    """`drop` leaves them out of every split."""
+
+    deviation_below: float = Field(2, ge=0, le=128)
+    """Standard deviation of the grey values, of 255, below which an image is blank."""
+
+
+class Blurred(Section):
+    """Images without sharp edges."""
+
+    action: Action = "report"
+    """`drop` leaves them out of every split."""
+
+    sharpness_below: float = Field(100, ge=0)
+    """Variance of the Laplacian, in squared grey values, below which an image is blurred. It depends on the subject:
+    choose it from the report's histogram."""
+
+
+class OddSize(Section):
+    """Images much smaller, longer or larger than the others."""
+
+    action: Action = "report"
+    """`drop` leaves them out of every split."""
+
+    side_below: int = Field(16, ge=0)
+    """Shorter side, px, below which a size is odd."""
+
+    aspect_above: float = Field(5, ge=1)
+    """Longer side over shorter side above which a size is odd."""
+
+    area_factor: float = Field(10, ge=1)
+    """How many times larger or smaller than the median area, width × height, an area may be."""
+
+
+class Rules(Section):
+    """What is looked for, in this order; null turns a rule off. The first rule that drops an image is its reason."""
+
+    unreadable: Unreadable | None = Unreadable()
+    """Images that cannot be read."""
+
+    exact_duplicate: ExactDuplicate | None = ExactDuplicate()
+    """Copies with the same pixels."""
+
+    near_duplicate: NearDuplicate | None = NearDuplicate()
+    """Images that look the same."""
+
+    label_conflict: LabelConflict | None = LabelConflict()
+    """Copies with different labels."""
+
+    leak: Leak | None = Leak()
+    """Copies in several splits."""
+
+    dark: Dark | None = Dark()
+    """Images that are nearly black."""
+
+    bright: Bright | None = Bright()
+    """Images that are nearly white."""
+
+    blank: Blank | None = Blank()
+    """Images that show next to nothing."""
+
+    blurred: Blurred | None = None
+    """Images without sharp edges; `{}` turns it on."""
+
+    odd_size: OddSize | None = OddSize()
+    """Images of an unusual size."""
+
+    @model_validator(mode="after")
+    def _near_copies_are_looked_for_where_a_rule_asks(self) -> "Rules":
+        for name, rule in (("label_conflict", self.label_conflict), ("leak", self.leak)):
+            if rule and rule.near and not self.near_duplicate:
+                raise ValueError(
+                    f"{name}.near: true needs the rule near_duplicate, which is null: "
+                    "turn it on with near_duplicate: {action: report}"
+                )
+        return self
+
+
+class Cleaning(Section):
+    """Which images are looked at twice before heads are trained, and which of them go."""
+
+    memory_mb: int = Field(1024, ge=256)
+    """Resident memory that a job of cleaning may take, MB; images are fingerprinted in batches that fit."""
+
+    chunks_per_job: int | None = Field(None, ge=1)
+    """Chunks of images that one job fingerprints; null: 16 of image files, 256 of arrays."""
+
+    rules: Rules = Rules()
+    """What is looked for, and what is done about it."""
+
+
+def dropping(rules: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    """Those of `rules` that decide which images go: the rules that drop, and the radius where one of them needs it.
+
+    rules: as the config dumps them. An image is dropped by these exactly where all of them would drop it.
+    """
+    drops = {name: rule for name, rule in rules.items() if rule and rule["action"] == "drop"}
+    near = rules["near_duplicate"]
+    if near and any(rule.get("near") for rule in drops.values()):
+        drops["near_duplicate"] = near
+    return drops

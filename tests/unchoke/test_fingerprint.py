@@ -1,0 +1,134 @@
+"""The stage of fingerprints: from files and arrays to a sealed store."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from unchoke import stores, tables
+from unchoke.errors import UnchokeError
+from unchoke.fingerprint import Fingerprinting, fingerprint_images, save_fingerprints
+from unchoke.fingerprints import MEASURES, fingerprint
+from unchoke.hashing import sha256_bytes
+from unchoke.manifest import SplitSettings, build_manifest
+from unchoke.seal import seal_features
+
+SETTINGS = Fingerprinting(chunk_size=6, rows_files=2, max_pixels=10**6)
+MEMORY_MB = 4000
+
+
+def picture(seed: int, height: int = 20, width: int = 24) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def write_picture(path: Path, rgb_HW3: NDArray[np.uint8]) -> None:
+    data = io.BytesIO()
+    Image.fromarray(rgb_HW3).save(data, path.suffix[1:])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.getvalue())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight pictures of two classes and three sizes, one of them broken, and one empty file."""
+    root = tmp_path / "images"
+    for seed in range(8):
+        write_picture(root / str(seed % 2) / f"{seed}.png", picture(seed, 20 + seed // 3))
+    (root / "0/8.png").write_bytes(b"")
+    (root / "1/9.png").write_bytes((root / "1/1.png").read_bytes()[:200])
+    return root
+
+
+def manifest_of(root: Path, results: Path) -> Any:
+    build_manifest("folder", root, None, SplitSettings(0, 0.2, 0.2), 3, results / "manifest.csv", results / "rows")
+    return tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS)
+
+
+def make_store(root: Path, results: Path, order: list[int], memory_mb: int = MEMORY_MB) -> Path:
+    """Every chunk, in this order, and the seal."""
+    store = results / "fingerprints.zarr"
+    for chunk in order:
+        files = tables.rows_files(results / "rows", chunk, SETTINGS.rows_files)
+        rows = [tables.read_table(file, tables.ROW_COLUMNS) for file in files]
+        together = pd.concat(rows, ignore_index=True)
+        found = fingerprint_images("folder", root, together["path"].tolist(), SETTINGS.max_pixels, memory_mb)
+        save_fingerprints(store, chunk, together, files, found, SETTINGS)
+    seal_features(store, results / "manifest.csv", results / "rows")
+    return store
+
+
+def test_a_row_is_the_fingerprint_of_its_image(folder: Path, tmp_path: Path) -> None:
+    frame = manifest_of(folder, tmp_path)
+    opened = stores.open_complete(make_store(folder, tmp_path, [0, 1]))
+    hashes, measures = opened.features(stores.HASHES), opened.features(stores.MEASURES)
+    broken = {"0/8.png": "empty file", "1/9.png": "broken image"}
+    for image_id, path in zip(frame["image_id"], frame["path"], strict=True):
+        assert opened.valid()[image_id] == (path not in broken)
+        if path not in broken:
+            hash_3, measure_6 = fingerprint(np.asarray(Image.open(folder / path).convert("RGB")))
+            np.testing.assert_array_equal(hashes[image_id], hash_3)
+            np.testing.assert_array_equal(measures[image_id], measure_6)
+    reasons = {frame["path"][entry["image_id"]]: entry["reason"] for entry in opened.seal["invalid"]}
+    assert reasons.keys() == broken.keys()
+    assert all(reasons[path].startswith(broken[path]) for path in broken)
+
+
+def test_neither_order_nor_memory_moves_a_byte(folder: Path, tmp_path: Path) -> None:
+    seals = []
+    for name, order, memory_mb in (("a", [0, 1], MEMORY_MB), ("b", [1, 0], 1)):
+        manifest_of(folder, tmp_path / name)
+        store = make_store(folder, tmp_path / name, order, memory_mb)
+        seals.append(sha256_bytes(stores.seal_file(store).read_bytes()))
+    assert seals[0] == seals[1]
+
+
+def test_the_encoding_of_a_file_says_nothing(tmp_path: Path) -> None:
+    for ending in ("png", "bmp", "tiff"):
+        write_picture(tmp_path / f"one.{ending}", picture(3))
+    found = fingerprint_images("folder", tmp_path, ["one.png", "one.bmp", "one.tiff"], 10**6, MEMORY_MB)
+    assert len(np.unique(found.hashes, axis=0)) == 1
+
+
+def test_the_batch_follows_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of arrays are asked for in batches: of one image where memory is short, of many where it is not."""
+    asked: list[int] = []
+    pixels = np.stack([picture(seed) for seed in range(12)])
+
+    def open_images(kind: str, root: Path, paths: list[str]) -> list[Any]:
+        asked.append(len(paths))
+        return [lambda row=int(path): pixels[row] for path in paths]
+
+    monkeypatch.setattr("unchoke.fingerprint.open_images", open_images)
+    paths = [str(row) for row in range(12)]
+    short = fingerprint_images("npy", tmp_path, paths, 10**6, 1)
+    assert asked == [1] * 12
+    asked.clear()
+    ample = fingerprint_images("npy", tmp_path, paths, 10**6, MEMORY_MB)
+    assert sum(asked) >= 12
+    assert len(asked) == 2
+    np.testing.assert_array_equal(short.hashes, ample.hashes)
+
+
+def test_rows_that_changed_since_are_refused_by_the_seal(folder: Path, tmp_path: Path) -> None:
+    manifest_of(folder, tmp_path)
+    make_store(folder, tmp_path, [0, 1])
+    write_picture(folder / "0/0.png", picture(99))
+    manifest_of(folder, tmp_path)
+    with pytest.raises(UnchokeError, match="Chunk 0 of fingerprints"):
+        seal_features(tmp_path / "fingerprints.zarr", tmp_path / "manifest.csv", tmp_path / "rows")
+
+
+def test_a_record_says_what_a_chunk_was_made_from(folder: Path, tmp_path: Path) -> None:
+    manifest_of(folder, tmp_path)
+    store = make_store(folder, tmp_path, [0, 1])
+    record = json.loads(stores.record_file(store, 1).read_text())
+    files = tables.rows_files(tmp_path / "rows", 1, 2)
+    assert record["rows_sha256"] == sha256_bytes(b"".join(file.read_bytes() for file in files))
+    assert record["images"] == 4 - len(record["invalid"])
+    assert record["shapes"][stores.MEASURES] == [6, len(MEASURES)]

@@ -1,0 +1,111 @@
+# in:   <results>/rows/<chunk>.csv, the images
+# out:  <results>/fingerprints.zarr, findings.csv, cleaning.csv, cleaning.json
+
+
+rule fingerprint_chunk:
+    input:
+        fingerprint_rows,
+    output:
+        hashes="<results>/fingerprints.zarr/hashes/c/{chunk}/0",
+        measures="<results>/fingerprints.zarr/measures/c/{chunk}/0",
+    log:
+        "<logs>/fingerprint_chunk/{chunk}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=CLEANING["memory_mb"],
+    params:
+        version=versions.FINGERPRINTS,
+        kind=config["dataset"]["kind"],
+        root=image_root,
+        max_pixels=config["decoding"]["max_pixels"],
+        memory_mb=CLEANING["memory_mb"],
+        chunk_size=config["chunk_size"],
+        chunks_per_job=CHUNKS_PER_JOB,
+        store=subpath(output.hashes, ancestor=4),
+    shell:
+        "python scripts/fingerprint_chunk.py --rows {input:q} --kind {params.kind:q}"
+        " --root {params.root:q} --max-pixels {params.max_pixels}"
+        " --memory-mb {params.memory_mb} --chunk-size {params.chunk_size}"
+        " --chunks-per-job {params.chunks_per_job} --chunk {wildcards.chunk}"
+        " --store {params.store:q} 2>&1 | tee {log:q}"
+
+
+rule seal_fingerprints:
+    input:
+        fingerprint_chunks,
+        manifest="<results>/manifest.csv",
+    output:
+        metadata="<results>/fingerprints.zarr/zarr.json",
+        seal="<results>/fingerprints.sealed.json",
+    log:
+        "<logs>/seal_fingerprints.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.SEAL,
+        store=subpath(output.metadata, parent=True),
+        folder=subpath(input.manifest, parent=True),
+    shell:
+        "scripts/warm seal_features --store {params.store:q}"
+        " --manifest {input.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"
+
+
+rule clean_images:
+    input:
+        metadata="<results>/fingerprints.zarr/zarr.json",
+        seal="<results>/fingerprints.sealed.json",
+        manifest="<results>/manifest.csv",
+    output:
+        findings="<results>/findings.csv",
+        cleaning="<results>/cleaning.csv",
+        summary="<results>/cleaning.json",
+    log:
+        "<logs>/clean_images.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=CLEANING["memory_mb"],
+    params:
+        version=versions.CLEANING,
+        rules=json_of(CLEANING["rules"]),
+        memory_mb=CLEANING["memory_mb"],
+        store=subpath(input.metadata, parent=True),
+    shell:
+        "python scripts/clean_images.py --store {params.store:q}"
+        " --manifest {input.manifest:q} --rules {params.rules:q}"
+        " --memory-mb {params.memory_mb} --findings {output.findings:q}"
+        " --cleaning {output.cleaning:q} --summary {output.summary:q} 2>&1 | tee {log:q}"
+
+
+rule draw_cleaning:
+    input:
+        findings="<results>/findings.csv",
+        selection="<results>/selection.csv",
+        metadata="<results>/fingerprints.zarr/zarr.json",
+        seal="<results>/fingerprints.sealed.json",
+        manifest="<results>/manifest.csv",
+    output:
+        CLEANING_PAGES,
+    log:
+        "<logs>/draw_cleaning.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        version=versions.REPORT,
+        store=subpath(input.metadata, parent=True),
+        rules=json_of(CLEANING["rules"]),
+        kind=config["dataset"]["kind"],
+        root=image_root,
+        max_pixels=config["decoding"]["max_pixels"],
+        folder=subpath(output[0], parent=True),
+    shell:
+        "scripts/warm draw_cleaning --findings {input.findings:q}"
+        " --manifest {input.manifest:q} --selection {input.selection:q}"
+        " --store {params.store:q} --rules {params.rules:q} --kind {params.kind:q}"
+        " --root {params.root:q} --max-pixels {params.max_pixels}"
+        " --folder {params.folder:q} 2>&1 | tee {log:q}"

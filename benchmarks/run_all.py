@@ -19,8 +19,12 @@ BENCHMARKS = (
     "heads_at_scale",
     "stitch_masks",
     "demo_masks",
+    "near_duplicates",
+    "planted_duplicates",
+    "workflow_start",
     "mask_heads",
     "orchestration",
+    "cleaning_at_scale",
     "workflow_overhead",
     "crash_rounds",
 )

@@ -1,0 +1,53 @@
+"""What a process and all its descendants take together."""
+
+import subprocess
+import time
+from typing import NamedTuple
+
+import psutil
+from clones import LIMIT_S, kill_session
+
+EVERY_S = 0.05
+MB = 2**20
+
+
+class Taken(NamedTuple):
+    """What a process took from its start to its end."""
+
+    wall_s: float
+    peak_mb: float
+    """Resident memory of it and its descendants together, at most, MB of 2**20 bytes; sampled every 0.05 s. Pages that
+    they share count for each of them, so that the figure errs on the side of too much."""
+
+
+def watch(process: "subprocess.Popen[bytes]") -> Taken:
+    """Wait for a process that leads its session; RuntimeError where it fails or outlives the limit of a benchmark."""
+    started, peak_mb = time.perf_counter(), 0.0
+    root = psutil.Process(process.pid)
+    try:
+        while process.poll() is None:
+            peak_mb = max(peak_mb, resident_mb(root))
+            if time.perf_counter() - started > LIMIT_S:
+                raise RuntimeError(f"process {process.pid} took more than {LIMIT_S:.0f} s")
+            time.sleep(EVERY_S)
+    except BaseException:
+        kill_session(process)
+        raise
+    if process.returncode:
+        raise RuntimeError(f"{process.args} ended with {process.returncode}")
+    return Taken(time.perf_counter() - started, peak_mb)
+
+
+def resident_mb(root: psutil.Process) -> float:
+    """Of a process and its descendants now; those that end meanwhile count for nothing."""
+    total = 0
+    try:
+        family = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0.0
+    for process in family:
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total / MB

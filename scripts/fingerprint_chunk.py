@@ -27,8 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = Fingerprinting(args.chunk_size * args.chunks_per_job, args.chunks_per_job, args.max_pixels)
     with memory_watched("fingerprint_chunk", args.memory_mb, "cleaning.memory_mb"):
         rows = pd.concat([read_table(file, ROW_COLUMNS) for file in args.rows], ignore_index=True)
-        paths = rows["path"].tolist()
-        found = fingerprint_images(args.kind, args.root, paths, args.max_pixels, args.memory_mb)
+        found = fingerprint_images(rows, args.kind, args.root, args.max_pixels, args.memory_mb)
         save_fingerprints(args.store, args.chunk, rows, args.rows, found, settings)
 
 

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -21,7 +22,9 @@ from unchoke.sources import open_images
 
 MB = 2**20
 _MOST_BATCH_MB = 32  # more is no faster
-_WORKING_COPIES = 8  # what a batch may take, over its own bytes: slices, pixels, what is computed with
+
+_Data = bytes | NDArray[np.uint8] | UnreadableImageError
+"""What a reader of a source gives, or why it gives nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,20 @@ class Fingerprints:
     seconds: dict[str, float]
 
 
-def fingerprint_images(kind: str, root: Path, paths: list[str], max_pixels: int, memory_mb: int) -> Fingerprints:
-    """Fingerprints of the images of a source, read in batches that keep this process below `memory_mb`, MB."""
-    started, n = time.perf_counter(), len(paths)
+def fingerprint_images(rows: pd.DataFrame, kind: str, root: Path, max_pixels: int, memory_mb: int) -> Fingerprints:
+    """Fingerprints of the images of a source.
+
+    rows: the columns of ``tables.ROW_COLUMNS``. memory_mb: what this process may take, MB; a sixteenth of it is read at
+    once, and as much ahead.
+    """
+    started, n = time.perf_counter(), len(rows)
     found = Fingerprints(
         np.zeros((n, len(HASHES)), np.uint64), np.zeros((n, len(MEASURES)), np.float32), np.zeros(n, bool), {}, {}
     )
     seconds = dict.fromkeys(("read", "decode", "encode"), 0.0)
-    pictures = _pictures(kind, root, paths, max_pixels, memory_mb, found.reasons, seconds)
+    batches = _read_ahead(rows, kind, root, min(_MOST_BATCH_MB, memory_mb / 16) * MB, seconds)
     with threadpool_limits(1, "blas"):  # other jobs have the other cores
-        for rows_B, rgb_BHW3 in _batches(pictures):
+        for rows_B, rgb_BHW3 in _of_one_size(_pictures(batches, max_pixels, found.reasons, seconds)):
             before = time.perf_counter()
             found.hashes[rows_B], found.measures[rows_B] = fingerprint_batch(rgb_BHW3)
             found.valid[rows_B] = True
@@ -69,42 +76,54 @@ def fingerprint_images(kind: str, root: Path, paths: list[str], max_pixels: int,
     return found
 
 
+def _read_ahead(
+    rows: pd.DataFrame, kind: str, root: Path, most_bytes: float, seconds: dict[str, float]
+) -> Iterator[list[_Data]]:
+    """What the source gives of all images, in batches; a thread reads the next one while this one is worked on.
+
+    The time that is waited for it counts as reading.
+    """
+    batch_N = np.cumsum(rows["size_bytes"].clip(lower=0)) // most_bytes
+    paths = [batch["path"].tolist() for _, batch in rows.groupby(batch_N, sort=True)]
+    with ThreadPoolExecutor(1) as reader:
+        ahead = reader.submit(_read, kind, root, paths[0])
+        for number in range(len(paths)):
+            began = time.perf_counter()
+            batch = ahead.result()
+            if number + 1 < len(paths):
+                ahead = reader.submit(_read, kind, root, paths[number + 1])
+            seconds["read"] += time.perf_counter() - began
+            yield batch
+
+
+def _read(kind: str, root: Path, paths: list[str]) -> list[_Data]:
+    found: list[_Data] = []
+    for reader in open_images(kind, root, paths):
+        try:
+            found.append(reader())
+        except UnreadableImageError as error:
+            found.append(error)
+    return found
+
+
 def _pictures(
-    kind: str,
-    root: Path,
-    paths: list[str],
-    max_pixels: int,
-    memory_mb: int,
-    reasons: dict[int, str],
-    seconds: dict[str, float],
+    batches: Iterable[list[_Data]], max_pixels: int, reasons: dict[int, str], seconds: dict[str, float]
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Row and pixels, uint8 (H, W, 3), of every image that can be read; the others leave their reason."""
-    start, count = 0, 1
-    while start < len(paths):
-        size_mb = 0.0
-        for row, reader in enumerate(open_images(kind, root, paths[start : start + count]), start):
-            began = read = time.perf_counter()
-            try:
-                data = reader()
-                read = time.perf_counter()
-                pixels = pixels_of(data, max_pixels=max_pixels)
-            except UnreadableImageError as error:
-                reasons[row] = str(error)
-            else:
-                size_mb = max(size_mb, pixels.nbytes / MB)
-                seconds["read"] += read - began
-                seconds["decode"] += time.perf_counter() - read
-                yield row, pixels
-        start += count
-        count = max(1, int(_batch_mb(memory_mb) / size_mb)) if size_mb else count
+    for row, data in enumerate(chain.from_iterable(batches)):
+        began = time.perf_counter()
+        try:
+            if isinstance(data, UnreadableImageError):
+                raise data
+            pixels = pixels_of(data, max_pixels=max_pixels)
+        except UnreadableImageError as error:
+            reasons[row] = str(error)
+            continue
+        seconds["decode"] += time.perf_counter() - began
+        yield row, pixels
 
 
-def _batch_mb(memory_mb: int) -> float:
-    free_mb = memory_mb - psutil.Process().memory_info().rss / MB
-    return min(_MOST_BATCH_MB, free_mb / _WORKING_COPIES)
-
-
-def _batches(
+def _of_one_size(
     pictures: Iterable[tuple[int, NDArray[np.uint8]]], most_mb: float = _MOST_BATCH_MB / 4
 ) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
     """Runs of pictures of one size, of `most_mb` MB at most or of one picture: their rows, and uint8 (B, H, W, 3)."""

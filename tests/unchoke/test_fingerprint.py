@@ -57,7 +57,7 @@ def make_store(root: Path, results: Path, order: list[int], memory_mb: int = MEM
         files = tables.rows_files(results / "rows", chunk, SETTINGS.rows_files)
         rows = [tables.read_table(file, tables.ROW_COLUMNS) for file in files]
         together = pd.concat(rows, ignore_index=True)
-        found = fingerprint_images("folder", root, together["path"].tolist(), SETTINGS.max_pixels, memory_mb)
+        found = fingerprint_images(together, "folder", root, SETTINGS.max_pixels, memory_mb)
         save_fingerprints(store, chunk, together, files, found, SETTINGS)
     seal_features(store, results / "manifest.csv", results / "rows")
     return store
@@ -91,7 +91,8 @@ def test_neither_order_nor_memory_moves_a_byte(folder: Path, tmp_path: Path) -> 
 def test_the_encoding_of_a_file_says_nothing(tmp_path: Path) -> None:
     for ending in ("png", "bmp", "tiff"):
         write_picture(tmp_path / f"one.{ending}", picture(3))
-    found = fingerprint_images("folder", tmp_path, ["one.png", "one.bmp", "one.tiff"], 10**6, MEMORY_MB)
+    rows = pd.DataFrame({"path": ["one.png", "one.bmp", "one.tiff"], "size_bytes": 1})
+    found = fingerprint_images(rows, "folder", tmp_path, 10**6, MEMORY_MB)
     assert len(np.unique(found.hashes, axis=0)) == 1
 
 
@@ -105,13 +106,12 @@ def test_the_batch_follows_the_memory(tmp_path: Path, monkeypatch: pytest.Monkey
         return [lambda row=int(path): pixels[row] for path in paths]
 
     monkeypatch.setattr("unchoke.fingerprint.open_images", open_images)
-    paths = [str(row) for row in range(12)]
-    short = fingerprint_images("npy", tmp_path, paths, 10**6, 1)
+    rows = pd.DataFrame({"path": [str(row) for row in range(12)], "size_bytes": 2**16})
+    short = fingerprint_images(rows, "npy", tmp_path, 10**6, 1)
     assert asked == [1] * 12
     asked.clear()
-    ample = fingerprint_images("npy", tmp_path, paths, 10**6, MEMORY_MB)
-    assert sum(asked) >= 12
-    assert len(asked) == 2
+    ample = fingerprint_images(rows, "npy", tmp_path, 10**6, MEMORY_MB)
+    assert asked == [12]
     np.testing.assert_array_equal(short.hashes, ample.hashes)
 
 

@@ -60,7 +60,7 @@ def fingerprint_set(planted: PlantedSet, store: Path, memory_mb: int, *, backwar
     for chunk in reversed(chunks) if backwards else chunks:
         files = tables.rows_files(planted.folder / "rows", chunk, CHUNKS_PER_JOB)
         rows = pd.concat([tables.read_table(file, tables.ROW_COLUMNS) for file in files], ignore_index=True)
-        found = fingerprint_images("folder", planted.root, rows["path"].tolist(), MAX_PIXELS, memory_mb)
+        found = fingerprint_images(rows, "folder", planted.root, MAX_PIXELS, memory_mb)
         save_fingerprints(store, chunk, rows, files, found, settings)
     seal_features(store, planted.manifest, planted.folder / "rows")
 
@@ -193,7 +193,8 @@ def test_neither_the_order_of_chunks_nor_the_batches_move_a_byte(planted, tmp_pa
 
 def test_an_image_alone_has_the_fingerprint_that_it_has_in_a_chunk(planted):
     store = stores.open_complete(planted.folder / "fingerprints.zarr")
-    alone = [fingerprint_images("folder", planted.root, [file.path], MAX_PIXELS, 4096) for file in planted.files]
+    rows = [pd.DataFrame({"path": [file.path], "size_bytes": [1]}) for file in planted.files]
+    alone = [fingerprint_images(row, "folder", planted.root, MAX_PIXELS, 4096) for row in rows]
     for name in (stores.HASHES, stores.MEASURES):
         assert np.array_equal(np.concatenate([getattr(one, name) for one in alone]), store.group[name][:])
     assert np.array_equal(np.concatenate([one.valid for one in alone]), store.valid())

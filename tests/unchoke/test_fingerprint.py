@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from sklearn.datasets import load_digits
 
-from unchoke import stores, tables
+from unchoke import stores, tables, versions
 from unchoke.errors import UnchokeError
 from unchoke.fingerprint import Fingerprinting, fingerprint_images, save_fingerprints
 from unchoke.fingerprints import MEASURES, fingerprint
@@ -19,6 +20,9 @@ from unchoke.hashing import sha256_bytes
 from unchoke.manifest import SplitSettings, build_manifest
 from unchoke.seal import seal_features
 
+GOLDEN = {
+    1: "b7415b9e020399e6e81a0bc816481cfc784c8a8eefe6a62f8499138ddfbf3bce"
+}  # By version: SHA-256 of the hashes and measures of two digits
 SETTINGS = Fingerprinting(chunk_size=6, rows_files=2, max_pixels=10**6)
 MEMORY_MB = 4000
 
@@ -132,3 +136,8 @@ def test_a_record_says_what_a_chunk_was_made_from(folder: Path, tmp_path: Path) 
     assert record["rows_sha256"] == sha256_bytes(b"".join(file.read_bytes() for file in files))
     assert record["images"] == 4 - len(record["invalid"])
     assert record["shapes"][stores.MEASURES] == [6, len(MEASURES)]
+
+
+def test_fingerprints_move_with_their_version_alone() -> None:
+    hash_3, measure_6 = fingerprint(load_digits().images[:2].astype(np.uint8).repeat(3).reshape(16, 8, 3) * 16)
+    assert sha256_bytes(hash_3.tobytes() + measure_6.tobytes()) == GOLDEN[versions.FINGERPRINTS]

@@ -25,6 +25,8 @@ BENCHMARKS = (
     "mask_heads",
     "orchestration",
     "cleaning_at_scale",
+    "scale",
+    "slurm",
     "workflow_overhead",
     "crash_rounds",
 )

@@ -1,20 +1,21 @@
-"""Turn the images of one chunk into features: one file a pool, and one that says which images could be read."""
+"""Turn the images of a chunk, or of a shard, into features: one file a pool, and one that says which could be read."""
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from unchoke.commands import argument_parser, or_none, run, true_or_false
 from unchoke.devices import add_device_flags, device_of
 from unchoke.encoders import keep_encoder
-from unchoke.extract import Extraction, extract_chunk, save_chunk
+from unchoke.extract import Extraction, chunk_settings, extract_chunk
+from unchoke.extract_shard import extract_shard
 from unchoke.files import read_json
-from unchoke.tables import ROW_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--rows", type=Path, required=True, help="CSV with the rows of the chunk")
+    parser.add_argument("--rows", type=Path, nargs="+", required=True, help="CSV with the rows of each chunk")
     parser.add_argument("--kind", default="folder", help="kind of source, dataset.kind in the config")
     parser.add_argument("--root", type=Path, required=True, help="folder that the rows' paths are below")
     parser.add_argument("--weights", type=Path, required=True, help="safetensors file of the encoder")
@@ -27,17 +28,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--max-pixels", type=int, default=Extraction.max_pixels, help="largest picture to decode")
     parser.add_argument("--jpeg-draft", type=true_or_false, default=False, help="let the JPEG decoder scale down")
     parser.add_argument("--chunk-size", type=int, required=True, help="images per chunk")
-    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
+    parser.add_argument("--chunks-per-shard", type=int, default=1, help="above 1, what is made is a shard of so many")
+    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk, or of the shard")
     parser.add_argument("--store", type=Path, required=True, help="Zarr store to put the chunk into")
     add_device_flags(parser)
     args = parser.parse_args(argv)
     source = (args.weights, args.card, args.image_size, args.pools)
     encoder = keep_encoder(*source, device_of(args), args.precision, args.vram_mb)
     micro_batch = read_json(args.plan)["micro_batch"]
-    settings = Extraction(args.chunk_size, micro_batch, args.max_pixels, args.jpeg_draft, args.view)
-    rows = read_table(args.rows, ROW_COLUMNS)
-    features = extract_chunk(rows, args.root, encoder, settings, args.threads, args.kind)
-    save_chunk(args.store, args.chunk, args.rows, features, encoder, settings)
+    how = Extraction(args.chunk_size, micro_batch, args.max_pixels, args.jpeg_draft, args.view)
+    encode = partial(extract_chunk, root=args.root, encoder=encoder, settings=how, threads=args.threads, kind=args.kind)
+    extract_shard(args.store, args.chunk, args.rows, args.chunks_per_shard, encode, chunk_settings(encoder, how))
 
 
 if __name__ == "__main__":

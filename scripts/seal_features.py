@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.commands import argument_parser, run
+from unchoke.origins import write_origin
 from unchoke.seal import seal_features
 
 
@@ -15,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=Path, required=True, help="folder with the rows of each chunk")
     args = parser.parse_args(argv)
     seal = seal_features(args.store, args.manifest, args.rows)
+    write_origin(args.store, seal)
     print(f"{args.store}: {seal['images']:,} rows, {len(seal['invalid'])} unreadable, pools {seal['widths']}")
 
 

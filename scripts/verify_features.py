@@ -1,10 +1,12 @@
-"""Compare every chunk of sealed feature stores with the digests in their seals."""
+"""Compare every chunk of sealed feature stores with the digests in their seals, and say what made them."""
 
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.commands import argument_parser, run
+from unchoke.origins import origin_text, read_origin
 from unchoke.seal import verify_features
 
 
@@ -14,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     for store, n_files in verify_features(args.stores).items():
         print(f"{store}: all {n_files:,} chunk files are as they were sealed")
+        print(textwrap.indent(origin_text(read_origin(store)), "  "))
 
 
 if __name__ == "__main__":

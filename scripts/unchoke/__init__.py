@@ -6,6 +6,7 @@ From Python, on what a run of the workflow has left:
     load_head(path)                 a trained head, for features of its encoder
     predict(images, checkpoint)     from pictures to predictions
     segment(image, checkpoint)      from a large image to its mask
+    compare(a, b)                   how two stores of features differ, such as those of two machines
 
 They import what they need when they are first called, so that ``import unchoke`` costs nothing.
 
@@ -26,26 +27,46 @@ import os
 
 TYPE_CHECKING = False  # importing typing would cost more than all the rest
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from unchoke.checkpoints import Head
+    from unchoke.differences import Comparison
     from unchoke.prediction import predict
+    from unchoke.remote import RemoteStore
     from unchoke.stores import FeatureStore
     from unchoke.whole_images import segment
 
 __version__ = "0.1.0"
-__all__ = ["load_head", "open_features", "predict", "segment"]
+__all__ = ["compare", "load_head", "open_features", "predict", "segment"]
 
 
-def open_features(path: "str | os.PathLike[str]") -> "FeatureStore":
+def open_features(
+    path: "str | os.PathLike[str]", storage_options: "Mapping[str, Any] | None" = None
+) -> "FeatureStore | RemoteStore":
     """The sealed store of an encoder, ``features/<encoder>.zarr`` of a run's results, found complete.
 
     ``store.features(pool)`` is float16 (N, D) by image_id, ``store.valid()`` bool (N,).
+    path: a folder, or a URL such as ``s3://bucket/tiny.zarr`` with ``tiny.sealed.json`` beside it, whose files are
+    compared with the seal when they are read. storage_options: for a URL, what fsspec hands to its filesystem.
     Raises UnchokeError with the missing or changed chunk, and the command that rebuilds it.
     """
     from pathlib import Path
 
+    from unchoke.remote import is_url, open_remote
     from unchoke.stores import open_complete
 
-    return open_complete(Path(path))
+    return open_remote(str(path), storage_options) if is_url(str(path)) else open_complete(Path(path))
+
+
+def compare(a: "str | os.PathLike[str]", b: "str | os.PathLike[str]", tolerance: float = 0.0) -> "Comparison":
+    """How two sealed stores, each a folder or a URL, differ: ``print(compare(a, b))`` says it in a page.
+
+    ``.equal``, and ``.within_tolerance`` of a relative difference of rows; see ``unchoke.differences.Comparison``.
+    """
+    from unchoke.differences import compare_stores
+
+    return compare_stores(open_features(a), open_features(b), tolerance)
 
 
 def load_head(path: "str | os.PathLike[str]") -> "Head":

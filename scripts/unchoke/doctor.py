@@ -46,6 +46,8 @@ class _Work:
     rows: int
     """Images, or patches of them."""
     chunks: int
+    files: int
+    """File targets of each array: chunks, or shards of them."""
     patch_px: int | None
     """None where whole images are encoded."""
     text: str
@@ -76,13 +78,14 @@ def _work(config: dict[str, Any]) -> _Work:
     count = len(listing.images)
     if dataset["kind"] not in MASK_KINDS:
         chunks = chunk_count(count, config["chunk_size"])
-        return _Work(count, chunks, None, f"{count:,} in {chunks:,} chunks of {config['chunk_size']}")
+        files = chunk_count(count, config["chunk_size"] * config["chunks_per_shard"])
+        return _Work(count, chunks, files, None, f"{count:,} in {chunks:,} chunks of {config['chunk_size']}")
     sizes = [size for image in listing.images if (size := _size(listing.root / image.path))]
     rows = sum(Grid(*size, patches["size"], patches["overlap"]).count for size in sizes)
     chunks = chunk_count(rows, patches["per_chunk"])
     unread = f", {count - len(sizes)} of them unreadable" if len(sizes) < count else ""
     text = f"{count:,}{unread}, {rows:,} patches in {chunks:,} chunks of {patches['per_chunk']}"
-    return _Work(rows, chunks, patches["size"], text)
+    return _Work(rows, chunks, chunks, patches["size"], text)
 
 
 def _size(path: Path) -> tuple[int, int] | None:
@@ -159,7 +162,7 @@ def _n_files(config: dict[str, Any], work: _Work) -> int:
         each = [len(encoder["views"]) * (2 * len(encoder["pools"]) + 3) for encoder in config["encoders"].values()]
     else:
         each = [7, *(4 * len(encoder["strides"]) + 3 for encoder in config["encoders"].values())]  # 7: labels
-    return work.chunks * (1 + sum(each))
+    return work.chunks + work.files * sum(each)
 
 
 def _open_files() -> Finding:

@@ -174,7 +174,12 @@ def save_chunk(
 
 def write_chunk(store: Path, chunk: int, rows_file: Path, features: Chunk, settings: dict[str, Any]) -> None:
     """As ``save_chunk``, with what the record shall say of how the chunk was made."""
-    record = {
+    stores.write_chunk(store, chunk, features.arrays, chunk_record(rows_file, features, settings))
+
+
+def chunk_record(rows_file: Path, features: Chunk, settings: dict[str, Any]) -> dict[str, Any]:
+    """What a record says of how a chunk was made."""
+    return {
         "rows_sha256": sha256_bytes(rows_file.read_bytes()),
         "settings": settings,
         "invalid": [{"image_id": image_id, "reason": reason} for image_id, reason in features.invalid.items()],
@@ -183,7 +188,6 @@ def write_chunk(store: Path, chunk: int, rows_file: Path, features: Chunk, setti
         "threads": features.threads,
         "peak_mb": features.peak_mb,
     }
-    stores.write_chunk(store, chunk, features.arrays, record)
 
 
 def chunk_settings(encoder: Encoder, settings: Extraction) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from unchoke.errors import UnchokeError
 def resource_limits(given: dict[str, int | None], budget_mb: int, host_mb: int) -> dict[str, int]:
     """Limits of gpu, vram_mb and mem_mb: those of the command line, and ours where it gives none.
 
-    given: limits of the command line. budget_mb: gpu.vram_mb of the config. host_mb: memory of the machine.
+    given: limits of the command line. budget_mb: gpu.vram_mb of the config, for each card. host_mb: memory of the
+    machine.
     Snakemake would run a job that asks for more than its limit as if it asked for the limit, and jobs side by side
     under a limit of 0: both raise UnchokeError here.
     """
-    limits = {"gpu": 1, "vram_mb": budget_mb, "mem_mb": host_mb} | {
-        name: value for name, value in given.items() if value is not None
-    }
+    stated = {name: value for name, value in given.items() if value is not None}
+    limits = {"gpu": 1, "vram_mb": stated.get("gpu", 1) * budget_mb, "mem_mb": host_mb} | stated
     if limits["gpu"] < 1:
         raise UnchokeError(
             "gpu=0 would let all GPU jobs run side by side.",
@@ -30,6 +30,46 @@ def resource_limits(given: dict[str, int | None], budget_mb: int, host_mb: int) 
             do="lower gpu.vram_mb in the config, or raise --resources vram_mb",
         )
     return limits
+
+
+def threads_of_job(wanted: int, cores: int | None, gpu: int) -> int:
+    """Threads of a job on a card, so that as many jobs as there are cards fit the cores.
+
+    wanted: decoding.threads of the config. cores: those of the run; None on a cluster, whose jobs have their own.
+    gpu: the limit on cards. With one card Snakemake itself keeps a job to the cores.
+    """
+    return wanted if cores is None or gpu == 1 else min(wanted, max(1, cores // gpu))
+
+
+def refuse_missing_cards(gpu: int, cards: int) -> None:
+    """UnchokeError where a run asks for more cards than the machine shows: jobs beyond them would compute on the CPU.
+
+    A machine without any is not refused: `gpu` workers then share its processors.
+    """
+    if 0 < cards < gpu:
+        raise UnchokeError(
+            "There are fewer graphics cards than the run asks for.",
+            found=f"{cards} visible",
+            expected=f"--resources gpu={gpu}",
+            do=f"run with --resources gpu={cards}, or show more cards by CUDA_VISIBLE_DEVICES",
+        )
+
+
+def announce_cards(count: int) -> None:
+    """Tell the clients of all jobs, through the environment, how many cards the run may use at once."""
+    os.environ["UNCHOKE_CARDS"] = str(count)
+
+
+def visible_cards() -> int:
+    """How many graphics cards of this machine CUDA_VISIBLE_DEVICES shows; 0 where there is no driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return 0
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return int(pynvml.nvmlDeviceGetCount()) if shown is None else sum(map(bool, shown.split(",")))
 
 
 def host_memory_mb() -> int:

@@ -34,9 +34,9 @@ def memory_watched(stage: str, budget_mb: int, key: str, *, binding: bool = True
     """
     watch = _Watch(stage, budget_mb, key, binding)
     thread = threading.Thread(target=watch.run, daemon=True)
-    thread.start()
     try:
         try:
+            thread.start()
             yield
         finally:
             watch.done.set()
@@ -97,7 +97,10 @@ def _interrupt_main_thread() -> None:
 
 def peak_memory_mb() -> float:
     """Most resident memory of this process so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else MB)
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MB
+    lines = Path("/proc/self/status").read_text().splitlines()  # getrusage counts what was before exec, too
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
 
 
 def free_memory_mb() -> float:

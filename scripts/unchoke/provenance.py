@@ -1,8 +1,10 @@
 """On what machine, with which releases and from which commit something was computed."""
 
+import functools
 import os
 import platform
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,6 +21,32 @@ def environment() -> dict[str, str | None]:
         "commit": _commit(Path(__file__).parent),
     }
     return facts
+
+
+@functools.cache
+def made_by(device: str) -> dict[str, str | None]:
+    """``environment()``, the host's name, and the name of the card or processor; asked once a process.
+
+    device: cuda, mps or cpu, as torch calls its kind. For the records of chunks: the seal, whose bytes depend on data
+    and settings alone, does not hold it.
+    """
+    return {**environment(), "host": platform.node(), "device": device_name(device)}
+
+
+def device_name(device: str) -> str:
+    """What computes: ``NVIDIA GeForce GTX 1650``, or the processor as the kernel calls it."""
+    if device == "cuda":
+        import torch  # which a process that computes on a card has loaded
+
+        return torch.cuda.get_device_name()
+    return f"{device}: {_processor() or platform.processor() or platform.machine()}"
+
+
+def _processor() -> str:
+    if sys.platform != "linux":
+        return ""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _release(package: str) -> str | None:

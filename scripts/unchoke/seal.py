@@ -17,7 +17,7 @@ def seal_features(store: Path, manifest: Path, rows: Path) -> dict[str, Any]:
     """
     n_rows = tables.count_rows(manifest)
     first = stores.read_record(store, 0)
-    settings, n_chunks = first["settings"], chunk_count(n_rows, first["settings"]["chunk_size"])
+    settings, n_chunks = first["settings"], chunk_count(n_rows, first["shapes"][stores.VALID][0])
     records = [stores.read_record(store, chunk) for chunk in range(n_chunks)]
     for chunk, record in enumerate(records):
         files = tables.rows_files(rows, chunk, settings.get("rows_files", 1))
@@ -31,6 +31,7 @@ def seal_features(store: Path, manifest: Path, rows: Path) -> dict[str, Any]:
             "rows_sha256": [record["rows_sha256"] for record in records],
             "invalid": [entry for record in records for entry in record["invalid"]],
         },
+        chunks_per_shard=first.get("chunks_per_shard", 1),
     )
 
 

@@ -10,7 +10,8 @@
     <store>.chunks/<chunk>.json     what a chunk was made from, digests of its files, images that could not be read
     <store>.sealed.json             the same for the whole store; its bytes depend on data and settings alone
 
-`<store>` ends in ``.zarr``; the files beside it carry its name without that ending.
+`<store>` ends in ``.zarr``; the files beside it carry its name without that ending. Where chunks_per_shard is above 1,
+what is called a chunk here is a shard: one file of chunks_per_shard * chunk_size rows, in inner chunks of chunk_size.
 """
 
 import shutil
@@ -26,9 +27,11 @@ import zarr
 from numpy.typing import NDArray
 
 from unchoke.chunks import chunk_count
+from unchoke.drafts import drafts_folder
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, read_json, write_atomic
 from unchoke.hashing import sha256_bytes
+from unchoke.provenance import made_by
 from unchoke.zarr_files import METADATA, MemoryGroup, create_array, decode_chunk, encode_chunk, write_metadata_last
 
 VALID = "valid"
@@ -61,21 +64,34 @@ def seal_file(store: Path) -> Path:
     return store.with_suffix(".sealed.json")
 
 
-def write_chunk(store: Path, chunk: int, arrays: dict[str, NDArray[Any]], record: dict[str, Any]) -> None:
+def write_chunk(
+    store: Path, chunk: int, arrays: dict[str, NDArray[Any]], record: dict[str, Any], chunks_per_shard: int = 1
+) -> None:
     """Write one chunk of every array, whole ones of chunk_size rows each, and its record with their digests.
 
+    chunks_per_shard: above 1, what is written is a shard of so many chunks.
     What rules name comes behind what they do not: Snakemake looks for missing files, but behind a checkpoint it does
     not look for jobs that were killed.
     """
     started = time.perf_counter()
-    encoded = {name: encode_chunk(values) for name, values in arrays.items()}
+    encoded = {name: encode_chunk(values, chunks_per_shard) for name, values in arrays.items()}
     shapes = {name: list(values.shape) for name, values in arrays.items()}
     digests = {name: sha256_bytes(data) for name, data in encoded.items()}
-    record = {**record, "chunk": chunk, "shapes": shapes, "sha256": digests}
+    record = {"made_by": made_by(_device(record)), **record, **_sharded(chunks_per_shard), "chunk": chunk}
+    record |= {"shapes": shapes, "sha256": digests}
     _write_record(store, chunk, record, started, sync=True)
     for name in sorted(encoded, key=lambda name: name != VALID):
         write_atomic(chunk_file(store, name, chunk, arrays[name].ndim), encoded[name])
     _write_record(store, chunk, record, started, sync=False)  # now that it is known how long it took
+
+
+def _device(record: dict[str, Any]) -> str:
+    """What kind of device the record's settings name; a store that no encoder made needs none."""
+    return str(record.get("settings", {}).get("device", "cpu"))
+
+
+def _sharded(chunks_per_shard: int) -> dict[str, int]:
+    return {"chunks_per_shard": chunks_per_shard} if chunks_per_shard > 1 else {}
 
 
 def _write_record(store: Path, chunk: int, record: dict[str, Any], started: float, *, sync: bool) -> None:
@@ -84,18 +100,22 @@ def _write_record(store: Path, chunk: int, record: dict[str, Any], started: floa
 
 
 def seal(
-    store: Path, n_images: int, shapes: dict[str, list[int]], facts: dict[str, Any], origins: dict[str, Any]
+    store: Path,
+    n_images: int,
+    shapes: dict[str, list[int]],
+    facts: dict[str, Any],
+    origins: dict[str, Any],
+    chunks_per_shard: int = 1,
 ) -> dict[str, Any]:
     """Make a store of finished chunks one that can be opened; return the seal.
 
     shapes: shape of one chunk of every array. facts: what the arrays' metadata and the seal shall say.
-    origins: what the seal alone shall say.
+    origins: what the seal alone shall say. chunks_per_shard: as the chunks were written with.
     Every chunk must be there and have the digest of its record; UnchokeError names the first that does not.
     Files of other chunkings, and drafts of killed jobs, are removed. The root's metadata is written last.
     """
     (store / METADATA).unlink(missing_ok=True)
-    chunk_size = shapes[VALID][0]
-    n_chunks = chunk_count(n_images, chunk_size)
+    n_chunks = chunk_count(n_images, shapes[VALID][0])
     digests: dict[str, list[str]] = {name: [] for name in shapes}
     for chunk in range(n_chunks):
         record = read_record(store, chunk)
@@ -107,13 +127,13 @@ def seal(
     group = MemoryGroup(facts)
     for name, shape in shapes.items():
         dtype, whole = _DTYPES.get(name, _FEATURE), (n_images, *shape[1:])
-        create_array(group.root, name, whole, tuple(shape), dtype, _DIMENSIONS[len(shape)])
+        create_array(group.root, name, whole, tuple(shape), dtype, _DIMENSIONS[len(shape)], chunks_per_shard)
     write_metadata_last(group.contents(), store)
     widths = {name: shape[1] for name, shape in shapes.items() if name != VALID}
     axes = {name: len(shape) for name, shape in shapes.items() if len(shape) > 2}
     deep = {"axes": axes} if axes else {}
-    record = {**facts, **origins, **deep, "images": n_images, "chunk_size": chunk_size, "widths": widths}
-    record["sha256"] = digests
+    record = {**facts, **origins, **deep, **_sharded(chunks_per_shard), "images": n_images, "widths": widths}
+    record |= {"chunk_size": shapes[VALID][0] // chunks_per_shard, "sha256": digests}
     write_atomic(seal_file(store), json_bytes(record))
     return record
 
@@ -135,7 +155,8 @@ def read_chunk(store: Path, chunk: int) -> dict[str, NDArray[Any]]:
     for name, shape in record["shapes"].items():
         _checked_digest(store, name, chunk, len(shape), record["sha256"][name])
         data = chunk_file(store, name, chunk, len(shape)).read_bytes()
-        arrays[name] = decode_chunk(data, tuple(shape), _DTYPES.get(name, _FEATURE))
+        dtype, inner = _DTYPES.get(name, _FEATURE), record.get("chunks_per_shard", 1)
+        arrays[name] = decode_chunk(data, tuple(shape), dtype, inner)
     return arrays
 
 
@@ -172,6 +193,7 @@ def _shapes(record: Path) -> dict[str, list[int]]:
 
 def _remove_strangers(store: Path, arrays: set[str], n_chunks: int) -> None:
     """Delete what no chunk of this store is: other pools, chunks beyond the last, drafts of killed jobs."""
+    shutil.rmtree(drafts_folder(store), ignore_errors=True)
     for entry in store.iterdir():
         if entry.is_dir() and entry.name not in arrays:
             shutil.rmtree(entry)

@@ -5,7 +5,8 @@ thread answers the socket, the main thread runs the commands. A client passes it
 prints where it would have printed; when the client goes away the worker ends at once, and the command with it.
 
 It also ends when it has been idle for UNCHOKE_WARM_IDLE_S (300 s), when it is told to, when somebody else asks for the
-graphics card and it is idle, and when a file of the code has changed.
+graphics card and it is idle, and when a file of the code has changed. In a Slurm job it ends with the task that started
+it, also where Slurm does not end what has left the job's process tree.
 """
 
 import contextlib
@@ -64,6 +65,8 @@ class Worker:
         self.log = os.dup(2)
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ)
+        if task := os.environ.get("SLURM_TASK_PID"):
+            self.selector.register(os.pidfd_open(int(task)), selectors.EVENT_READ, f"the Slurm task {task} has ended")
 
     def serve(self) -> None:
         """Run one request after the other until there is a reason to end."""
@@ -132,6 +135,9 @@ class Worker:
                     except Exception as error:  # whatever a client sends, the next one must be answered
                         self._log(f"refused: {type(error).__name__}: {error}")
                         connection.close()
+                elif isinstance(key.data, str):
+                    self._log(f"ends: {key.data}")
+                    os._exit(1)
                 else:
                     self._hang_up(key.data)
 
@@ -141,8 +147,7 @@ class Worker:
         outputs, fields = read_message(connection)
         connection.settimeout(None)
         if not outputs and fields[0] != "load":
-            connection.sendall(self._control(fields[0]).encode())
-            connection.close()
+            self._answer_control(connection, fields[0])
             return
         command = fields[0] if outputs else fields[1]
         if not is_command(command):
@@ -168,16 +173,20 @@ class Worker:
                 os.close(request.outputs.pop())
         request.connection.close()
 
-    def _control(self, word: str) -> str:
-        current, seconds = self.current, time.monotonic() - self.since
-        state = f"pid {os.getpid()}, {memory_text()}, "
+    def _answer_control(self, connection: socket.socket, word: str) -> None:
+        """Say how things are, and then end if that was asked for: the process would be gone before its answer."""
+        current, seconds, card = self.current, time.monotonic() - self.since, os.environ.get("CUDA_VISIBLE_DEVICES")
+        ends = word == "stop" or (word == "yield" and current is None and seconds > YIELD_AFTER_S)
+        state = f"pid {os.getpid()}, {f'card {card}, ' if card else ''}{memory_text()}, "
         state += f"runs {current} since {seconds:.0f} s" if current else f"idle since {seconds:.0f} s"
-        if word == "stop" or (word == "yield" and current is None and seconds > YIELD_AFTER_S):
-            self._log(f"ends: asked to {word}")
-            self.stopping = True
-            self.requests.put(None)
-            return f"ends: {state}\n"
-        return f"{state}\n"
+        try:
+            connection.sendall(f"{'ends: ' if ends else ''}{state}\n".encode())
+        finally:
+            connection.close()
+            if ends:
+                self._log(f"ends: asked to {word}")
+                self.stopping = True
+                self.requests.put(None)
 
     def _log(self, text: str) -> None:
         os.write(self.log, f"{time.strftime('%F %T')} worker {os.getpid()} {text}\n".encode())

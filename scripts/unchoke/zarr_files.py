@@ -34,17 +34,20 @@ class MemoryGroup:
         return {key: buffer.to_bytes() for key, buffer in self._memory.items()}
 
 
-def encode_chunk(values: NDArray[Any]) -> bytes:
-    """The bytes of a chunk as Zarr writes it; they do not depend on the length of the whole array."""
+def encode_chunk(values: NDArray[Any], inner: int = 1) -> bytes:
+    """The bytes of a chunk as Zarr writes it; they do not depend on the length of the whole array.
+
+    inner: as for ``create_array``.
+    """
     group = MemoryGroup()
-    create_array(group.root, "one", values.shape, values.shape, values.dtype)[...] = values
+    create_array(group.root, "one", values.shape, values.shape, values.dtype, inner=inner)[...] = values
     return group.contents()["one/c" + "/0" * values.ndim]
 
 
-def decode_chunk(data: bytes, shape: tuple[int, ...], dtype: np.dtype) -> NDArray[Any]:
+def decode_chunk(data: bytes, shape: tuple[int, ...], dtype: np.dtype, inner: int = 1) -> NDArray[Any]:
     """What ``encode_chunk`` made the bytes of, an array of this shape and dtype."""
     group = MemoryGroup()
-    array = create_array(group.root, "one", shape, shape, dtype)
+    array = create_array(group.root, "one", shape, shape, dtype, inner=inner)
     group.put("one/c" + "/0" * len(shape), data)
     return np.asarray(array[...])
 
@@ -56,12 +59,18 @@ def create_array(
     chunks: tuple[int, ...],
     dtype: np.dtype,
     dimensions: tuple[str, ...] | None = None,
+    inner: int = 1,
 ) -> zarr.Array:
-    """An array as all of ours are: Zstandard with a checksum, and chunks of zeros written like any other."""
+    """An array as all of ours are: Zstandard with a checksum, and chunks of zeros written like any other.
+
+    chunks: shape of what lies in one file. inner: into how many chunks of equal rows a file is cut; where it is more
+    than one, the file is a shard.
+    """
     return group.create_array(
         name,
         shape=shape,
-        chunks=chunks,
+        chunks=(chunks[0] // inner, *chunks[1:]),
+        shards=chunks if inner > 1 else None,
         dtype=dtype,
         compressors=ZstdCodec(level=1, checksum=True),
         fill_value=0,

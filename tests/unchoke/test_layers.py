@@ -20,13 +20,14 @@ LAYERS = [
     {
         *("sources", "arrays", "tables", "files", "images", "tiffs", "windows", "pictures", "views", "stores"),
         *("zarr_files", "checkpoint_files", "encoders", "maps", "pools", "devices", "provenance", "commands", "lease"),
-        *("limits", "memory", "memory_watch", "shards", "worker", "client"),
+        *("limits", "memory", "memory_watch", "shards", "worker", "client", "drafts", "origins", "remote"),
     },
     {
         *("manifest", "patches", "masks", "extract_patches", "split_patches", "mask_heads", "segmentation"),
         *("predict_patches", "stitch", "scores", "database_rows", "mask_database", "whole_images", "teachers", "teach"),
         *("taught_patches", "weights", "plan", "extract", "seal", "rates", "doctor", "quarantine", "heads", "members"),
         *("checkpoints", "prediction", "comparisons", "database", "leaderboard", "report", "fingerprint", "clean"),
+        *("extract_shard", "differences"),
     },
 ]
 GROUND, PURE = LAYERS[:2]

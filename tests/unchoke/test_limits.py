@@ -2,15 +2,63 @@
 
 from pathlib import Path
 
+import pynvml
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unchoke.errors import UnchokeError
-from unchoke.limits import host_memory_mb, resource_limits
+from unchoke.limits import host_memory_mb, refuse_missing_cards, resource_limits, threads_of_job, visible_cards
 
 
 def test_the_command_line_comes_first_and_erases_nothing_else() -> None:
     assert resource_limits({}, 4096, 16000) == {"gpu": 1, "vram_mb": 4096, "mem_mb": 16000}
-    assert resource_limits({"gpu": 2, "mem_mb": None}, 4096, 16000) == {"gpu": 2, "vram_mb": 4096, "mem_mb": 16000}
+    stated = {"gpu": 2, "vram_mb": 5000, "mem_mb": None}
+    assert resource_limits(stated, 4096, 16000) == {"gpu": 2, "vram_mb": 5000, "mem_mb": 16000}
+
+
+@pytest.mark.parametrize("gpu", [1, 2, 7])
+def test_each_card_brings_its_budget_and_no_more(gpu: int) -> None:
+    limits = resource_limits({"gpu": gpu}, 4096, 16000)
+    fitting = min(limits["gpu"], limits["vram_mb"] // 4096)  # jobs side by side, each of a card and its whole budget
+    assert fitting == gpu
+    assert limits["vram_mb"] - fitting * 4096 == 0
+
+
+@given(st.integers(1, 64), st.integers(1, 256), st.integers(1, 16))
+def test_jobs_on_all_cards_fit_the_cores(wanted: int, cores: int, gpu: int) -> None:
+    threads = threads_of_job(wanted, cores, gpu)
+    assert 1 <= threads <= wanted
+    assert gpu == 1 or threads * gpu <= max(cores, gpu)
+    assert threads == wanted or (threads + 1) * gpu > cores  # none is left unused
+    assert threads_of_job(wanted, None, gpu) == threads_of_job(wanted, cores, 1) == wanted
+
+
+def test_more_cards_than_the_machine_shows_are_refused() -> None:
+    with pytest.raises(UnchokeError, match=r"(?s)fewer.*2 visible.*gpu=3.*--resources gpu=2"):
+        refuse_missing_cards(3, 2)
+    for gpu, cards in ((2, 2), (1, 2), (3, 0)):
+        refuse_missing_cards(gpu, cards)
+
+
+@pytest.mark.parametrize(("shown", "count"), [(None, 4), ("", 0), ("3", 1), ("GPU-a,GPU-b", 2)])
+def test_visible_cards_are_those_that_cuda_is_shown(
+    shown: str | None, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pynvml.nvmlInit", lambda: None)
+    monkeypatch.setattr("pynvml.nvmlDeviceGetCount", lambda: 4)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if shown is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    assert visible_cards() == count
+
+
+def test_a_machine_without_a_driver_has_no_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_driver() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr("pynvml.nvmlInit", no_driver)
+    assert visible_cards() == 0
 
 
 def test_no_card_at_all_is_refused() -> None:

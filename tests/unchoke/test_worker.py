@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,124 @@ def test_a_client_that_is_killed_while_it_waits_leaves_nobody_waiting(house: Hou
     time.sleep(0.5)
     client.kill()
     assert client.communicate(timeout=4) == ("", "")  # its outputs end, though the worker is still busy
+
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+def main(argv):
+    card = os.environ["CUDA_VISIBLE_DEVICES"]
+    (Path(argv[0]) / f"begun.{card}.{argv[1]}").touch()
+    while not (Path(argv[0]) / f"end.{argv[1]}").exists():
+        time.sleep(0.01)
+    print(card, os.getpid())
+"""
+
+
+@pytest.fixture
+def cards(house: House) -> Iterator[House]:
+    """A house with the command `hold`, which holds its card until it is told to end."""
+    (house.folder / "scripts" / "hold.py").write_text(HOLD + "if __name__ == '__main__':\n    main(sys.argv[1:])\n")
+    yield house
+    for pid in workers(house):
+        os.kill(pid, signal.SIGKILL)
+
+
+def workers(house: House) -> list[int]:
+    """Process ids of all workers of a house."""
+    return [int(line.split()[1].rstrip(",")) for line in house.warm("--status")[1].splitlines() if "pid" in line]
+
+
+def hold(house: House, name: str, **more: str) -> "subprocess.Popen[str]":
+    return house.start("hold", str(house.folder), name, **{"UNCHOKE_CARDS": "2", **more})
+
+
+def begun(house: House) -> set[str]:
+    """Cards and names of what has begun."""
+    return {file.name.removeprefix("begun.") for file in house.folder.glob("begun.*")}
+
+
+def end(house: House, client: "subprocess.Popen[str]", name: str) -> str:
+    """Let a command end; its card."""
+    (house.folder / f"end.{name}").touch()
+    return client.communicate(timeout=20)[0].split()[0]
+
+
+@pytest.mark.parametrize("warm", ["1", "0"])
+def test_two_run_at_once_on_two_cards_and_a_third_waits(cards: House, warm: str) -> None:
+    clients = {}
+    for name, expected in (("a", {"0.a"}), ("b", {"0.a", "1.b"})):
+        clients[name] = hold(cards, name, UNCHOKE_WARM=warm)
+        wait_until(lambda expected=expected: begun(cards) == expected)
+    clients["c"] = hold(cards, "c", UNCHOKE_WARM=warm)
+    time.sleep(0.5)
+    assert begun(cards) == {"0.a", "1.b"}
+    assert end(cards, clients["b"], "b") == "1"
+    wait_until(lambda: begun(cards) == {"0.a", "1.b", "1.c"})
+    assert [end(cards, clients[name], name) for name in "ac"] == ["0", "1"]
+
+
+def test_a_killed_client_frees_its_card(cards: House) -> None:
+    first, second = hold(cards, "a"), hold(cards, "b")
+    wait_until(lambda: len(begun(cards)) == 2)
+    third = hold(cards, "c")
+    time.sleep(0.2)
+    card = next(name for name in begun(cards) if name.endswith(".a")).split(".")[0]
+    first.kill()
+    wait_until(lambda: f"{card}.c" in begun(cards))
+    assert end(cards, third, "c") == card
+    end(cards, second, "b")
+
+
+def test_a_waiting_client_can_be_ended(cards: House) -> None:
+    others = [hold(cards, "a"), hold(cards, "b")]
+    wait_until(lambda: len(begun(cards)) == 2)
+    waiting = [hold(cards, "c"), hold(cards, "d")]  # one looks for a card, the other stands behind it
+    time.sleep(0.3)
+    for client in waiting:
+        client.terminate()
+    assert {client.wait(20) for client in waiting} <= {130, -signal.SIGTERM}  # the latter where it has hardly begun
+    for name, client in zip("ab", others, strict=True):
+        end(cards, client, name)
+    assert len(begun(cards)) == 2
+
+
+def test_each_card_keeps_its_own_worker_warm(cards: House) -> None:
+    for name in "abcdef":
+        (cards.folder / f"end.{name}").touch()
+    clients = [hold(cards, name) for name in "abcdef"]
+    served = {client.communicate(timeout=20)[0] for client in clients}
+    assert {line.split()[0] for line in served} <= {"0", "1"}
+    assert len(served) == len({line.split()[0] for line in served})  # one process for each card
+
+
+def test_cards_are_the_first_that_cuda_is_shown(cards: House) -> None:
+    shown = {"CUDA_VISIBLE_DEVICES": "GPU-x,7,GPU-z"}
+    clients = {name: hold(cards, name, **shown) for name in "ab"}
+    wait_until(lambda: len(begun(cards)) == 2)
+    assert {end(cards, client, name) for name, client in clients.items()} == {"GPU-x", "7"}
+
+
+def test_several_cards_asked_for_and_one_shown_share_its_worker(cards: House) -> None:
+    (cards.folder / "end.a").touch(), (cards.folder / "end.b").touch()
+    clients = [hold(cards, name, CUDA_VISIBLE_DEVICES="3") for name in "ab"]
+    lines = {client.communicate(timeout=20)[0] for client in clients}
+    assert len(lines) == 1 and lines.pop().startswith("3 ")
+
+
+def test_status_and_stop_speak_of_all_workers_of_the_run(cards: House) -> None:
+    cards.warm("--load", "count", UNCHOKE_CARDS="2")
+    assert cards.warm("count")[1] == "1\n"  # another run, with a worker of its own
+    told = cards.warm("--status", UNCHOKE_CARDS="2")[1].splitlines()
+    assert ["card 0" in line or "card 1" in line for line in told] == [True, True]
+    assert len(workers(cards)) == 3  # from a terminal: all of the clone
+    assert cards.warm("--stop", UNCHOKE_CARDS="2")[1].count("ends") == 2
+    wait_until(lambda: cards.warm("--status", UNCHOKE_CARDS="2")[1] == "no worker\n")
+    assert cards.warm("count")[1] == "2\n"
+    assert cards.warm("--stop")[1].count("ends") == 1
+
+
+def test_a_terminal_does_not_speak_to_the_workers_of_slurm_jobs(cards: House) -> None:
+    cards.warm("count", SLURM_JOB_ID="7", CUDA_VISIBLE_DEVICES="0")
+    assert cards.warm("--status")[1] == cards.warm("--status", SLURM_JOB_ID="77")[1] == "no worker\n"
+    assert "ends" in cards.warm("--stop", SLURM_JOB_ID="7")[1]

@@ -115,7 +115,7 @@ def store_digests(clone: Clone) -> dict[str, str]:
         for pattern in (
             "manifest.*",
             "rows/*",
-            "fingerprints.*",
+            "fingerprints.sealed.json",
             "fingerprints.zarr/**/*",
             "findings.csv",
             "cleaning.*",

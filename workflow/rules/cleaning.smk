@@ -2,6 +2,11 @@
 # out:  <results>/fingerprints.zarr, findings.csv, cleaning.csv, cleaning.json
 
 
+localrules:
+    seal_fingerprints,
+    draw_cleaning,
+
+
 rule fingerprint_chunk:
     input:
         fingerprint_rows,
@@ -10,6 +15,8 @@ rule fingerprint_chunk:
         measures="<results>/fingerprints.zarr/measures/c/{chunk}/0",
     log:
         "<logs>/fingerprint_chunk/{chunk}.log",
+    group:
+        cluster_group("fingerprints")
     conda:
         "../../environment.yml"
     resources:
@@ -38,6 +45,7 @@ rule seal_fingerprints:
     output:
         metadata="<results>/fingerprints.zarr/zarr.json",
         seal="<results>/fingerprints.sealed.json",
+        origin="<results>/fingerprints.origin.json",
     log:
         "<logs>/seal_fingerprints.log",
     conda:

@@ -2,6 +2,11 @@
 # out:  <results>/manifest.csv, <results>/manifest.json, <results>/rows/<chunk>.csv
 
 
+localrules:
+    write_digits,
+    build_manifest,
+
+
 rule write_digits:
     output:
         record=f"{config['dataset']['path']}/digits.json",

@@ -2,6 +2,10 @@
 # out:  <results>/experiments.db, and the leaderboard on the terminal
 
 
+localrules:
+    build_database,
+
+
 rule build_database:
     input:
         head_groups,

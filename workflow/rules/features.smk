@@ -1,5 +1,5 @@
 # in:   <results>/rows/<chunk>.csv, the images, an encoder's weights
-# out:  <results>/features/<encoder>.zarr/<pool>/c/<chunk>/0
+# out:  <results>/features/<encoder>.zarr/<pool>/c/<chunk>/0, or <shard> where chunks_per_shard is above 1
 
 
 for store, (name, view) in STORES.items():
@@ -10,7 +10,7 @@ for store, (name, view) in STORES.items():
             f"extract_chunk_{store}"
         input:
             **encoder_weights(name),
-            rows=chunk_rows,
+            rows=shard_rows,
             plan=f"<results>/plans/{name}.json",
         output:
             [
@@ -19,14 +19,17 @@ for store, (name, view) in STORES.items():
             ],
         log:
             f"<logs>/extract_chunk/{store}/{{chunk}}.log",
+        group:
+            cluster_group("features", store)
         conda:
             "../../environment.yml"
-        threads: config["decoding"]["threads"]
+        threads: GPU_THREADS
         resources:
             gpu=1,
             mem_mb=planned_mem_mb,
             vram_mb=planned_vram_mb,
         params:
+            **SHARD_PARAMS,
             version=versions.EXTRACT,
             kind=config["dataset"]["kind"],
             root=image_root,
@@ -47,4 +50,6 @@ for store, (name, view) in STORES.items():
             " --precision {params.precision} --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
             " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
             " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
-            " --store {params.store:q} 2>&1 | tee {log:q}"
+            " --store {params.store:q}"
+            f"{SHARD_FLAG}"
+            " 2>&1 | tee {log:q}"

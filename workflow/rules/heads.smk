@@ -16,7 +16,7 @@ rule train_head:
         "<logs>/train_head/{encoder}/{head}.log",
     conda:
         "../../environment.yml"
-    threads: config["decoding"]["threads"]
+    threads: GPU_THREADS
     resources:
         gpu=1,
         mem_mb=head_mem_mb,

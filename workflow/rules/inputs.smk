@@ -50,6 +50,9 @@ def source_path(wildcards):
 @functools.cache  # Snakemake would look the same answer up for every chunk
 def manifest_folder():
     """Where the manifest is; asking makes Snakemake wait for it."""
+    # --batch cuts the seal's inputs before it looks at checkpoints, so that it needs the manifest as it stands.
+    if workflow.dag_settings.batch:
+        return Path("results", config["dataset"]["name"])
     made = checkpoints.build_patches if MASKS else checkpoints.build_manifest
     return Path(made.get().output.record).parent
 
@@ -62,6 +65,21 @@ def manifest_record():
 def chunk_rows(wildcards):
     """The rows file of a chunk, which the checkpoint writes without declaring it."""
     return f"{manifest_folder()}/rows/{wildcards.chunk}.csv"
+
+
+# What a rule says of shards; nothing where there are none, so that results made before there were any still hold.
+CHUNKS_PER_SHARD = config["chunks_per_shard"]
+SHARD_PARAMS = {"chunks_per_shard": CHUNKS_PER_SHARD} if CHUNKS_PER_SHARD > 1 else {}
+SHARD_FLAG = " --chunks-per-shard {params.chunks_per_shard}" if SHARD_PARAMS else ""
+
+
+def shard_rows(wildcards):
+    """The rows files of the chunks that one job encodes: one, or those of a shard."""
+    if CHUNKS_PER_SHARD == 1:
+        return chunk_rows(wildcards)
+    first = int(wildcards.chunk) * CHUNKS_PER_SHARD
+    behind = min(first + CHUNKS_PER_SHARD, manifest_record()["chunks"])
+    return [f"{manifest_folder()}/rows/{chunk}.csv" for chunk in range(first, behind)]
 
 
 def store_arrays(encoder):
@@ -78,8 +96,8 @@ def store_arrays(encoder):
 
 
 def chunk_files(store):
-    """Every chunk of every array of a store. Validity and record, which the same job writes, the seal looks for."""
-    chunks = range(manifest_record()["chunks"])
+    """Every chunk, or shard, of every array. Validity and record, which the same job writes, the seal looks for."""
+    chunks = range(-(-manifest_record()["chunks"] // CHUNKS_PER_SHARD))
     return [
         f"<results>/features/{store}.zarr/{array.format(chunk=chunk)}"
         for array in store_arrays(STORES[store][0])

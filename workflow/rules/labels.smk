@@ -2,6 +2,10 @@
 # out:  <results>/labels.zarr/mask/c/<chunk>/0/0, its zarr.json, labels.sealed.json
 
 
+localrules:
+    seal_labels,
+
+
 rule cut_masks:
     input:
         rows=mask_rows,
@@ -9,6 +13,8 @@ rule cut_masks:
         "<results>/labels.zarr/mask/c/{chunk}/0/0",
     log:
         "<logs>/cut_masks/{chunk}.log",
+    group:
+        cluster_group("labels")
     conda:
         "../../environment.yml"
     resources:
@@ -36,6 +42,7 @@ rule seal_labels:
     output:
         metadata="<results>/labels.zarr/zarr.json",
         seal="<results>/labels.sealed.json",
+        origin="<results>/labels.origin.json",
     log:
         "<logs>/seal_labels.log",
     conda:

@@ -15,9 +15,11 @@ for name, encoder in config["encoders"].items():
             [f"<results>/features/{name}.zarr/{array}" for array in store_arrays(name)],
         log:
             f"<logs>/extract_patches/{name}/{{chunk}}.log",
+        group:
+            cluster_group("features", name)
         conda:
             "../../environment.yml"
-        threads: config["decoding"]["threads"]
+        threads: GPU_THREADS
         resources:
             gpu=1,
             mem_mb=planned_mem_mb,

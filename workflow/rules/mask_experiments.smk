@@ -2,6 +2,10 @@
 # out:  <results>/experiments.db, and the leaderboard on the terminal
 
 
+localrules:
+    build_mask_database,
+
+
 rule build_mask_database:
     input:
         mask_groups,

@@ -2,6 +2,11 @@
 # out:  <results>/report/…: what they are worth
 
 
+localrules:
+    draw_mask_board,
+    draw_mask_head,
+
+
 rule draw_mask_board:
     input:
         "<results>/experiments.db",

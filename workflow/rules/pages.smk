@@ -2,6 +2,11 @@
 # out:  <results>/report/…: figures and tables that `snakemake --report` puts into one page
 
 
+localrules:
+    draw_quarantine,
+    draw_durations,
+
+
 report: "../report/workflow.rst"
 
 

@@ -2,6 +2,11 @@
 # out:  <results>/manifest.csv, patches.csv, grids.json, rows/<chunk>.csv, mask_rows/<chunk>.csv
 
 
+localrules:
+    write_canvases,
+    build_patches,
+
+
 rule write_canvases:
     output:
         record=f"{config['dataset']['path']}/canvases.json",

@@ -12,7 +12,7 @@ rule plan_memory:
         "<logs>/plan_memory/{encoder}.log",
     conda:
         "../../environment.yml"
-    threads: config["decoding"]["threads"]
+    threads: GPU_THREADS
     resources:
         gpu=1,
         mem_mb=3000,

@@ -2,6 +2,12 @@
 # out:  <results>/quarantine.csv; for each encoder quarantine/<encoder>.csv, and its .json where it lists few enough images
 
 
+localrules:
+    list_quarantine,
+    list_encoder_quarantine,
+    check_quarantine,
+
+
 rule list_quarantine:
     input:
         manifest="<results>/manifest.csv",

@@ -2,6 +2,10 @@
 # out:  <results>/rates.csv: seconds, rates and peaks by stage, with the bottleneck
 
 
+localrules:
+    summarise_rates,
+
+
 rule summarise_rates:
     input:
         metadata=[f"{store}.zarr/zarr.json" for store in TIMED_STORES],

@@ -2,6 +2,12 @@
 # out:  <results>/report/…: what they are worth
 
 
+localrules:
+    draw_leaderboard,
+    draw_head,
+    draw_embedding,
+
+
 rule draw_leaderboard:
     input:
         "<results>/experiments.db",

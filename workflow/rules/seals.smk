@@ -1,6 +1,11 @@
 # in:   all chunks of a store
 # out:  <results>/features/<store>.zarr/zarr.json, <store>.sealed.json: what makes them one store
 
+
+localrules:
+    seal_features,
+
+
 # What a store has a row for: an image, or a patch.
 ROWS_TABLE = "patches.csv" if MASKS else "manifest.csv"
 
@@ -12,6 +17,7 @@ rule seal_features:
     output:
         metadata="<results>/features/{store}.zarr/zarr.json",
         seal="<results>/features/{store}.sealed.json",
+        origin="<results>/features/{store}.origin.json",
     log:
         "<logs>/seal_features/{store}.log",
     conda:

@@ -2,6 +2,10 @@
 # out:  <results>/selection.csv: which images heads leave out, and why
 
 
+localrules:
+    select_rows,
+
+
 # Heads wait for what is dropped alone: a rule that only reports is no reason to train them again.
 rule select_rows:
     input:

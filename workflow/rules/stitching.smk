@@ -2,6 +2,10 @@
 # out:  <results>/stitched/<encoder>/<head>/<image>.zarr, .png, .json; scores/<encoder>/<head>.json
 
 
+localrules:
+    score_masks,
+
+
 rule predict_patches:
     input:
         patch_inputs,
@@ -13,9 +17,11 @@ rule predict_patches:
         "<logs>/predict_patches/{encoder}/{head}/{chunk}.log",
     wildcard_constraints:
         encoder=ENCODERS_OF_HEADS,
+    group:
+        cluster_group("predictions")
     conda:
         "../../environment.yml"
-    threads: config["decoding"]["threads"]
+    threads: GPU_THREADS
     resources:
         gpu=1,
         mem_mb=3000,
@@ -45,6 +51,8 @@ rule stitch_band:
         "<results>/stitched/{encoder}/{head}/{image}.zarr/mask/c/{band}/0",
     log:
         "<logs>/stitch_band/{encoder}/{head}/{image}/{band}.log",
+    group:
+        cluster_group("bands", number="image")
     conda:
         "../../environment.yml"
     resources:
@@ -76,6 +84,8 @@ rule finish_mask:
         summary="<results>/stitched/{encoder}/{head}/{image}.json",
     log:
         "<logs>/finish_mask/{encoder}/{head}/{image}.log",
+    group:
+        cluster_group("bands", number="image")
     conda:
         "../../environment.yml"
     resources:

@@ -2,6 +2,10 @@
 # out:  <results>/features/teacher.zarr/logits/c/<chunk>/0/0/0, features/…; its results, and its probabilities
 
 
+localrules:
+    describe_teacher,
+
+
 @functools.cache  # a checkpoint may be large
 def teacher_digests():
     """SHA-256 of the teacher's file and checkpoint."""
@@ -21,9 +25,11 @@ rule teach_patches:
         ],
     log:
         f"<logs>/teach_patches/{TEACHER}/{{chunk}}.log",
+    group:
+        cluster_group("features", TEACHER)
     conda:
         "../../environment.yml"
-    threads: config["decoding"]["threads"]
+    threads: GPU_THREADS
     resources:
         gpu=1,
         mem_mb=4000,
@@ -86,6 +92,8 @@ rule predict_teacher:
         f"<results>/predictions/{TEACHER}/{TEACHER}.zarr/probability/c/{{chunk}}/0/0/0",
     log:
         "<logs>/predict_teacher/{chunk}.log",
+    group:
+        cluster_group("predictions", TEACHER)
     conda:
         "../../environment.yml"
     resources:

@@ -36,6 +36,10 @@ class Config(Section):
     chunk_size: int = Field(64, ge=1)
     """Images per chunk: one job, and one file a pooling."""
 
+    chunks_per_shard: int = Field(1, ge=1, le=1024)
+    """Chunks per shard. Above 1, one job makes so many chunks, and one file a pooling, a Zarr shard, holds them; they
+    read the same. A job that was killed takes up at the chunk where it stopped. 1 for datasets with masks."""
+
     decoding: Decoding = Decoding()
     """How image files become pixels."""
 
@@ -103,6 +107,10 @@ class Config(Section):
             return self
         if self.heads:
             raise ValueError(f"heads: dataset.kind {self.dataset.kind} has masks, which mask_heads learn")
+        if self.chunks_per_shard > 1:
+            raise ValueError(
+                f"chunks_per_shard: dataset.kind {self.dataset.kind} has masks; only whole images have shards"
+            )
         for section in ("cleaning", "subset"):
             if getattr(self, section):
                 raise ValueError(f"{section}: dataset.kind {self.dataset.kind} has masks; only whole images have it")

@@ -100,7 +100,7 @@ class OddSize(Section):
     action: Action = "report"
     """`drop` leaves them out of every split."""
 
-    side_below: int = Field(16, ge=0)
+    side_below: int = Field(8, ge=0)
     """Shorter side, px, below which a size is odd."""
 
     aspect_above: float = Field(5, ge=1)

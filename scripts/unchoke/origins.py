@@ -1,0 +1,88 @@
+"""What made a sealed store: settings, weights, releases, commit, hosts and devices, in a file beside the seal.
+
+    <store>.origin.json     written by the seal's command from the records of the chunks
+
+The seal's bytes depend on data and settings alone, so that two machines give the same; what tells the machines apart is
+here. Nothing in it is promised to be the same twice.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from unchoke import stores
+from unchoke.files import file_sha256, json_bytes, read_json, write_atomic
+from unchoke.hashing import canonical_json, sha256_bytes
+from unchoke.provenance import made_by
+
+LONGEST_LIST = 8  # makers of one store that a text names
+_SAID_OF_SETTINGS = ("model", "weights_sha256", "version", "precision", "image_size", "view", "micro_batch")
+_SAID_OF_MAKERS = ("host", "device", "commit", "unchoke", "torch", "timm", "zarr", "python", "platform")
+
+
+def origin_file(store: Path) -> Path:
+    """Where the origin of a store lies."""
+    return store.with_suffix(".origin.json")
+
+
+def write_origin(store: Path, seal: dict[str, Any]) -> dict[str, Any]:
+    """Write what made a store that has just been sealed, from its chunks' records; return it."""
+    n_chunks = len(seal["sha256"][stores.VALID])
+    makers = (stores.read_record(store, chunk).get("made_by", {}) for chunk in range(n_chunks))
+    origin = {
+        "seal_sha256": file_sha256(stores.seal_file(store)),
+        "settings": seal["settings"],
+        "seal_version": seal.get("version"),
+        "made": group_makers(makers),
+        "sealed": {**made_by("cpu"), "time": time.strftime("%FT%TZ", time.gmtime())},
+    }
+    write_atomic(origin_file(store), json_bytes(origin))
+    return origin
+
+
+def group_makers(makers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Who made how many chunks, and the first of them; in the order of the first chunks.
+
+    makers: ``made_by`` of every chunk; empty where its record does not say.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for chunk, by in enumerate(makers):
+        group = groups.setdefault(canonical_json(by), {"chunks": 0, "first_chunk": chunk, "by": by})
+        group["chunks"] += 1
+    return list(groups.values())
+
+
+def read_origin(store: Path) -> dict[str, Any]:
+    """The origin of a sealed store; empty where none was recorded, or that of an earlier seal is still there."""
+    if not origin_file(store).exists():
+        return {}
+    return origin_of_seal(read_json(origin_file(store)), stores.seal_file(store).read_bytes())
+
+
+def origin_of_seal(origin: dict[str, Any], seal: bytes) -> dict[str, Any]:
+    """`origin`; empty where it is that of another seal than the one whose bytes are `seal`."""
+    return origin if origin["seal_sha256"] == sha256_bytes(seal) else {}
+
+
+def origin_text(origin: dict[str, Any]) -> str:
+    """An origin for a terminal, a line for the settings and one for each machine that made chunks."""
+    if not origin:
+        return "what made it is not recorded: seal it again with snakemake --forcerun seal_features"
+    lines = [_said("settings", origin["settings"], _SAID_OF_SETTINGS)]
+    for group in origin["made"][:LONGEST_LIST]:
+        lines.append(_said(f"{group['chunks']:,} chunks from {group['first_chunk']}", group["by"], _SAID_OF_MAKERS))
+    if (more := len(origin["made"]) - LONGEST_LIST) > 0:
+        lines.append(f"and {more} more makers")
+    lines.append(_said(f"sealed {origin['sealed']['time']}", origin["sealed"], ("host", "commit", "unchoke")))
+    return "\n".join(lines)
+
+
+def _said(subject: str, facts: dict[str, Any], names: Iterable[str]) -> str:
+    return f"{subject}: {', '.join(_pairs(facts, names)) or 'not recorded'}"
+
+
+def _pairs(facts: dict[str, Any], names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if facts.get(name) is not None:
+            yield f"{name} {facts[name]}"

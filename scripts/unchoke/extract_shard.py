@@ -12,6 +12,8 @@ from unchoke import stores
 from unchoke.drafts import Draft, read_draft, remove_drafts, write_draft
 from unchoke.extract import Chunk, chunk_record, write_chunk
 from unchoke.files import files_sha256
+from unchoke.origins import group_makers
+from unchoke.provenance import made_by
 from unchoke.tables import ROW_COLUMNS, read_table
 
 
@@ -40,7 +42,8 @@ def extract_shard(
         made_before += draft is not None
         if draft is None:
             features = encode(read_table(file, ROW_COLUMNS))
-            draft = Draft(features.arrays, chunk_record(file, features, settings))
+            record = {**chunk_record(file, features, settings), "made_by": made_by(settings.get("device", "cpu"))}
+            draft = Draft(features.arrays, record)
             write_draft(store, shard, chunk, draft)
         parts.append(draft)
     if made_before:
@@ -59,6 +62,7 @@ def _summed(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "seconds": {stage: sum(record["seconds"][stage] for record in records) for stage in seconds},
         "threads": records[-1]["threads"],
         "peak_mb": {meter: max(record["peak_mb"][meter] for record in records) for meter in peaks},
+        "makers": group_makers(record["made_by"] for record in records),
     }
 
 

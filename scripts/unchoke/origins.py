@@ -8,6 +8,7 @@ here. Nothing in it is promised to be the same twice.
 
 import time
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def origin_file(store: Path) -> Path:
 def write_origin(store: Path, seal: dict[str, Any]) -> dict[str, Any]:
     """Write what made a store that has just been sealed, from its chunks' records; return it."""
     n_chunks = len(seal["sha256"][stores.VALID])
-    makers = (stores.read_record(store, chunk).get("made_by", {}) for chunk in range(n_chunks))
+    makers = (by for chunk in range(n_chunks) for by in _makers(stores.read_record(store, chunk)))
     origin = {
         "seal_sha256": file_sha256(stores.seal_file(store)),
         "settings": seal["settings"],
@@ -39,6 +40,12 @@ def write_origin(store: Path, seal: dict[str, Any]) -> dict[str, Any]:
     }
     write_atomic(origin_file(store), json_bytes(origin))
     return origin
+
+
+def _makers(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Who made a chunk, or each chunk of a shard."""
+    for group in record.get("makers", [{"chunks": 1, "by": record.get("made_by", {})}]):
+        yield from repeat(group["by"], group["chunks"])
 
 
 def group_makers(makers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -68,7 +75,7 @@ def origin_of_seal(origin: dict[str, Any], seal: bytes) -> dict[str, Any]:
 def origin_text(origin: dict[str, Any]) -> str:
     """An origin for a terminal, a line for the settings and one for each machine that made chunks."""
     if not origin:
-        return "what made it is not recorded: seal it again with snakemake --forcerun seal_features"
+        return "what made it is not recorded: it was sealed by an older version"
     lines = [_said("settings", origin["settings"], _SAID_OF_SETTINGS)]
     for group in origin["made"][:LONGEST_LIST]:
         lines.append(_said(f"{group['chunks']:,} chunks from {group['first_chunk']}", group["by"], _SAID_OF_MAKERS))

@@ -100,6 +100,7 @@ def samples_of(
     """
     from unchoke.images import UnreadableImageError
     from unchoke.sources.digits import png_bytes
+    from unchoke.sources.folder import IMAGE_ENDINGS
 
     rows = list(rows)
     readers = open_images(kind, root, [path for _, path, _, _ in rows])
@@ -109,10 +110,13 @@ def samples_of(
         except UnreadableImageError as error:
             skipped[path] = str(error)
             continue
-        if isinstance(data, bytes):
-            yield Sample(split, f"{image_id:09d}", label, Path(path).suffix.lower().removeprefix("."), data)
-        else:
-            yield Sample(split, f"{image_id:09d}", label, "png", png_bytes(data))
+        if not isinstance(data, bytes):
+            data, path = png_bytes(data), "row.png"
+        ending = Path(path).suffix.lower()
+        if ending not in IMAGE_ENDINGS:
+            skipped[path] = f"its ending, {ending or 'none'}, is not one that readers of shards take for an image's"
+            continue
+        yield Sample(split, f"{image_id:09d}", label, ending.removeprefix("."), data)
 
 
 def write_shards(folder: Path, samples: Iterable[Sample], per_shard: int) -> list[Path]:

@@ -66,7 +66,16 @@ class Worker:
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ)
         if task := os.environ.get("SLURM_TASK_PID"):
-            self.selector.register(os.pidfd_open(int(task)), selectors.EVENT_READ, f"the Slurm task {task} has ended")
+            self._watch(task)
+
+    def _watch(self, task: str) -> None:
+        """End with a Slurm task; where the system cannot tell when that is, Slurm and the idle time have to do."""
+        try:
+            ended = os.pidfd_open(int(task))
+        except (AttributeError, OSError, ValueError) as error:  # an old kernel or Python, or other process ids in here
+            self._log(f"cannot watch the Slurm task {task}: {type(error).__name__}: {error}")
+            return
+        self.selector.register(ended, selectors.EVENT_READ, f"the Slurm task {task} has ended")
 
     def serve(self) -> None:
         """Run one request after the other until there is a reason to end."""

@@ -169,6 +169,21 @@ def test_a_slurm_job_has_a_worker_of_its_own(house: House) -> None:
     house.warm("--stop", SLURM_JOB_ID="7")
 
 
+@pytest.mark.parametrize("task", ["999999999", "none"])
+def test_a_slurm_task_that_cannot_be_watched_stops_nobody(house: House, task: str) -> None:
+    """As in a container that numbers its processes anew."""
+    assert house.warm("count", SLURM_JOB_ID="8", SLURM_TASK_PID=task) == (0, "1\n", "")
+    house.warm("--stop", SLURM_JOB_ID="8")
+
+
+def test_a_worker_ends_with_its_slurm_task(house: House) -> None:
+    task = subprocess.Popen(["sleep", "100"])
+    assert house.warm("count", SLURM_JOB_ID="9", SLURM_TASK_PID=str(task.pid)) == (0, "1\n", "")
+    task.kill()
+    task.wait()
+    wait_until(lambda: house.warm("--status", SLURM_JOB_ID="9")[1] == "no worker\n")
+
+
 def test_a_folder_too_deep_for_a_socket_is_named(house: House) -> None:
     deep = house.folder / ("deep" * 25)
     status, out, err = house.warm("count", XDG_RUNTIME_DIR=str(deep))

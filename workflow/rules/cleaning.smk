@@ -26,14 +26,13 @@ rule fingerprint_chunk:
         kind=config["dataset"]["kind"],
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
-        memory_mb=CLEANING["memory_mb"],
         chunk_size=config["chunk_size"],
         chunks_per_job=CHUNKS_PER_JOB,
         store=subpath(output.hashes, ancestor=4),
     shell:
         "python scripts/fingerprint_chunk.py --rows {input:q} --kind {params.kind:q}"
         " --root {params.root:q} --max-pixels {params.max_pixels}"
-        " --memory-mb {params.memory_mb} --chunk-size {params.chunk_size}"
+        " --memory-mb {resources.mem_mb} --chunk-size {params.chunk_size}"
         " --chunks-per-job {params.chunks_per_job} --chunk {wildcards.chunk}"
         " --store {params.store:q} 2>&1 | tee {log:q}"
 
@@ -79,12 +78,11 @@ rule clean_images:
     params:
         version=versions.CLEANING,
         rules=json_of(CLEANING["rules"]),
-        memory_mb=CLEANING["memory_mb"],
         store=subpath(input.metadata, parent=True),
     shell:
         "python scripts/clean_images.py --store {params.store:q}"
         " --manifest {input.manifest:q} --rules {params.rules:q}"
-        " --memory-mb {params.memory_mb} --findings {output.findings:q}"
+        " --memory-mb {resources.mem_mb} --findings {output.findings:q}"
         " --cleaning {output.cleaning:q} --summary {output.summary:q} 2>&1 | tee {log:q}"
 
 

@@ -222,8 +222,14 @@ def measured(wildcards, input):
 
 
 def planned_mem_mb(wildcards, input):
-    """Memory of the machine for one chunk, MB: what planning took, and as much again for decoded pictures."""
-    return round(2 * measured(wildcards, input)["host_mb"])
+    """Memory of the machine for one chunk, MB: what planning took, and as much again for decoded pictures.
+
+    For a shard also three times its features, of 2,048 numbers in each of three pools.
+    """
+    rows = config["chunk_size"] * CHUNKS_PER_SHARD if CHUNKS_PER_SHARD > 1 else 0
+    return round(
+        2 * measured(wildcards, input)["host_mb"] + rows * 3 * 3 * 2 * 2048 / 2**20
+    )
 
 
 def planned_vram_mb(wildcards, input):

@@ -79,6 +79,7 @@ def _open_column(file: Path, column: str) -> "NDArray[Any]":
 
 
 def _cells(rows: list[list[str]], place: int, file: Path) -> Sequence[str]:
-    if short := next((line for line, row in enumerate(rows, 2) if len(row) <= place), 0):
+    """Cells of a column; empty lines are none."""
+    if short := next((line for line, row in enumerate(rows, 2) if row and len(row) <= place), 0):
         raise UnchokeError("A row of the CSV has too few cells.", found=f"row {short}", where=str(file))
-    return [row[place] for row in rows]
+    return [row[place] for row in rows if row]

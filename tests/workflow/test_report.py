@@ -44,7 +44,7 @@ def entries(report: str) -> dict[str, dict]:
 def test_every_figure_and_table_of_the_config_is_in_the_report(report: str) -> None:
     assert entries(report).keys() == EXPECTED
     menu = variable(report, "categories")
-    assert sorted(menu) == ["1 Leaderboard", "2 Heads", "3 Features", "4 Quarantine", "5 Durations"]
+    assert sorted(menu) == ["1 Leaderboard", "2 Heads", "3 Features", "4 Quarantine", "6 Durations"]
     assert menu["2 Heads"].keys() == {"tiny · logistic", "tiny · neighbours"}
 
 

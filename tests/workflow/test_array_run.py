@@ -1,4 +1,4 @@
-"""The same images as PNG files, in HDF5, .npy and Zarr arrays and in tar shards: one workflow, the same pixels."""
+"""The same images as PNG files, in HDF5 files, Zarr arrays and tar shards: one workflow, the same pixels."""
 
 import csv
 import io
@@ -47,11 +47,9 @@ def write_pcam(folder: Path) -> None:
             )
 
 
-def write_arrays(folder: Path) -> None:
+def write_zarr(folder: Path) -> None:
     folder.mkdir(parents=True)
     for split, (x_NHW3, y_N) in pixels_and_labels().items():
-        np.save(folder / f"{split}_x.npy", x_NHW3)
-        np.save(folder / f"{split}_y.npy", y_N)
         store = zarr.open_group(folder / f"{split}.zarr", mode="w")
         store.create_array("x", data=x_NHW3, chunks=(7, 8, 8, 3))
         store.create_array("y", data=y_N)
@@ -99,13 +97,11 @@ def locations(images: str, labels: str) -> dict[str, dict[str, str]]:
 
 WRITERS = {
     "pcam": write_pcam,
-    "npy": write_arrays,
-    "zarr": write_arrays,
+    "zarr": write_zarr,
     "webdataset": write_shards,
     "folder": write_files,
 }
 DATASETS: dict[str, dict[str, object]] = {
-    "npy": {"kind": "npy", **locations("{}_x.npy", "{}_y.npy")},
     "zarr": {"kind": "zarr", **locations("{}.zarr:x", "{}.zarr:y")},
     "webdataset": {"kind": "webdataset"},
     "folder": {"kind": "folder"},
@@ -153,7 +149,7 @@ def features_of(clone: Clone) -> list[bytes]:
     return [feature_D.tobytes() for feature_D in features]
 
 
-@pytest.mark.parametrize("name", ["npy", "zarr", "webdataset"])
+@pytest.mark.parametrize("name", ["zarr", "webdataset"])
 def test_every_source_gives_the_same_pixels(pcam: tuple[Clone, str], tmp_path: Path, name: str) -> None:
     clone, _ = run(tmp_path, name, DATASETS[name], f"results/{name}/fingerprints.zarr/zarr.json")
     assert hashes_by_split(clone) == hashes_by_split(pcam[0])

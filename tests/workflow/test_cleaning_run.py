@@ -144,16 +144,6 @@ def test_a_deleted_chunk_of_fingerprints_is_made_again_alone(again: Clone) -> No
     assert store_digests(again) == before
 
 
-def test_other_chunks_of_fingerprints_say_the_same(again: Clone) -> None:
-    """All images in one job, on one core: the same findings."""
-    names = ("findings.csv", "cleaning.csv", "selection.csv")
-    before = {name: (again.results / name).read_bytes() for name in names}
-    again.configure(**{**CLEANED, "cleaning": {"rules": CLEANED["cleaning"]["rules"]}})  # type: ignore[index]
-    output = again.snakemake("--cores", "1")
-    assert jobs(output, "fingerprint_chunk") == 1
-    assert {name: (again.results / name).read_bytes() for name in names} == before
-
-
 def test_new_images_cost_their_own_fingerprints(again: Clone) -> None:
     names = sorted(digit_files())
     again.add_images([next(n for n in reversed(names) if n.startswith(f"{digit}/0")) for digit in "01"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ENVIRONMENT, Clone, make_clone, store_digests
 
-ROUNDS = 5  # `make bench` runs a hundred; four of runs over masks, and those of cleaning, shards and Slurm, come on top
+ROUNDS = 4  # `make bench` runs a hundred; four of runs over masks, and those of cleaning, shards and Slurm, come on top
 FEW = {"chunk_size": 4}  # twelve chunks: a long time in which to be killed
 
 

@@ -24,6 +24,8 @@ from unchoke import memory_watch
 from unchoke.errors import UnchokeError
 from unchoke.memory_watch import memory_watched, peak_memory_mb
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background takes away
+
 def hold_mb(total_mb):
     held = []
     for _ in range(total_mb // 8):

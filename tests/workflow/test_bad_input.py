@@ -57,6 +57,7 @@ def test_a_read_only_results_folder_is_named(clone: Clone, tmp_path: Path) -> No
         subprocess.run(["umount", results], check=True)
 
 
+@pytest.mark.xdist_group("killed")  # among the first: it is the longest
 def test_a_full_disk_loses_nothing_that_is_finished(clone: Clone) -> None:
     results = clone.folder / "results"
     results.mkdir()

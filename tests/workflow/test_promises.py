@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, Clone, make_clone, store_digests
+from conftest import CONFIG, ENVIRONMENT, Clone, make_clone, store_digests
 
 ROUNDS = 4  # `make bench` runs a hundred; four of runs over masks, and those of cleaning, shards and Slurm, come on top
 FEW = {"chunk_size": 4}  # twelve chunks: a long time in which to be killed
@@ -76,14 +76,24 @@ def test_a_run_that_was_killed_ends_in_the_same_bytes(undisturbed: Clone, tmp_pa
 
 
 @pytest.mark.xdist_group("run")
-@pytest.mark.parametrize(("cores", "warm"), [("1", "1"), ("8", "1"), ("2", "0")])
-def test_cores_and_warmth_do_not_move_a_byte(
-    finished: tuple[Clone, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: str, warm: str
-) -> None:
-    monkeypatch.setitem(ENVIRONMENT, "UNCHOKE_WARM", warm)
+@pytest.mark.parametrize("cores", ["1", "8"])
+def test_cores_do_not_move_a_byte(finished: tuple[Clone, str], tmp_path: Path, cores: str) -> None:
     clone = make_clone(tmp_path / "another run")
     clone.snakemake("--cores", cores)
     assert store_digests(clone) == store_digests(finished[0])
+
+
+@pytest.mark.xdist_group("run")
+def test_commands_of_their_own_give_the_bytes_of_the_warm_worker(
+    finished: tuple[Clone, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to the heads: every command takes seconds to read torch."""
+    monkeypatch.setitem(ENVIRONMENT, "UNCHOKE_WARM", "0")
+    clone = make_clone(tmp_path / "another run")
+    clone.snakemake("--cores", "2", *(f"results/few/heads/tiny.zarr/{head}/zarr.json" for head in CONFIG["heads"]))
+    cold, warm = store_digests(clone), store_digests(finished[0])
+    assert warm.items() >= cold.items()
+    assert warm.keys() - cold.keys() == {"results/few/quarantine.csv"}
 
 
 @pytest.mark.xdist_group("run")

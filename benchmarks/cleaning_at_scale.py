@@ -169,7 +169,7 @@ def run_round(clone: Clone, data: Path, number: int) -> Round:
 
 def run_snakemake(clone: Clone, name: str, *targets: str) -> Taken:
     try:
-        return watch(clone.start(name, *targets, "--cores", str(CORES)))
+        return watch(clone.start(name, *targets, "--cores", str(CORES)), clone.folder)
     except RuntimeError as error:
         raise RuntimeError(f"{error}\n{clone.said(name)}") from error
 

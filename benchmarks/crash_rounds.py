@@ -46,6 +46,11 @@ CONFIG = {
 PROMISED = (
     "manifest.*",
     "rows/*",
+    "fingerprints.zarr/**/*",
+    "fingerprints.sealed.json",
+    "findings.csv",
+    "cleaning.*",
+    "selection.csv",
     "features/*.zarr/**/*",
     "features/*.sealed.json",
     "quarantine.*",

@@ -30,6 +30,7 @@ ENCODER = {"model": "test_resnet", "weights": "untrained", "image_size": 32, "po
 OUTPUTS = {
     "extract_chunk": ["{store}/avg/c/{chunk}/0", "{store}/valid/c/{chunk}", "{stem}.chunks/{chunk}.json"],
     "seal_features": ["{store}/zarr.json", "{stem}.sealed.json", "{stem}.origin.json"],
+    "select_rows": ["{selection}"],
     "list_quarantine": ["{quarantine}"],
     "summarise_rates": ["{table}"],
     "build_database": ["{database}"],
@@ -46,7 +47,7 @@ from pathlib import Path
 
 def main(argv=None):
     words = sys.argv[1:] if argv is None else argv
-    given = {{flag.lstrip("-"): value for flag, value in zip(words[::2], words[1::2])}}
+    given = {{flag[2:]: words[place + 1] for place, flag in enumerate(words) if flag.startswith("--")}}
     given["stem"] = given.get("store", "").removesuffix(".zarr")
     for name in {outputs}:
         path = Path(name.format(**given))
@@ -131,7 +132,7 @@ def row(name: str, values: Sequence[float], form: Callable[[float], str]) -> lis
 def compare(args: argparse.Namespace, clone: Clone, folder: Path) -> int:
     make_images(folder / "images", args.chunks)
     dataset = {"path": str(folder / "images")}
-    clone.configure(NAME, dataset=dataset, encoders={"encoder": ENCODER}, heads={}, chunk_size=1)
+    clone.configure(NAME, dataset=dataset, encoders={"encoder": ENCODER}, heads={}, cleaning=None, chunk_size=1)
     clone.snakemake(NAME, f"results/{NAME}/plans/encoder.json", *EVERYTHING)
     replace_commands(clone)
     whole = measure_run(clone, *EVERYTHING)

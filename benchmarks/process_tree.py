@@ -1,7 +1,9 @@
-"""What a process and all its descendants take together."""
+"""What a run takes together: a process, all its descendants, and who else works in a folder of its own."""
 
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -16,17 +18,20 @@ class Taken(NamedTuple):
 
     wall_s: float
     peak_mb: float
-    """Resident memory of it and its descendants together, at most, MB of 2**20 bytes; sampled every 0.05 s. Pages that
+    """Resident memory of all together, at most, MB of 2**20 bytes; sampled every 0.05 s. Pages that
     they share count for each of them, so that the figure errs on the side of too much."""
 
 
-def watch(process: "subprocess.Popen[bytes]") -> Taken:
-    """Wait for a process that leads its session; RuntimeError where it fails or outlives the limit of a benchmark."""
+def watch(process: "subprocess.Popen[bytes]", folder: Path | None = None) -> Taken:
+    """Wait for a process that leads its session; RuntimeError where it fails or outlives the limit of a benchmark.
+
+    folder: processes that work in it or below count too, such as the warm worker of a clone, which is nobody's child.
+    """
     started, peak_mb = time.perf_counter(), 0.0
     root = psutil.Process(process.pid)
     try:
         while process.poll() is None:
-            peak_mb = max(peak_mb, resident_mb(root))
+            peak_mb = max(peak_mb, resident_mb(root, folder))
             if time.perf_counter() - started > LIMIT_S:
                 raise RuntimeError(f"process {process.pid} took more than {LIMIT_S:.0f} s")
             time.sleep(EVERY_S)
@@ -38,16 +43,28 @@ def watch(process: "subprocess.Popen[bytes]") -> Taken:
     return Taken(time.perf_counter() - started, peak_mb)
 
 
-def resident_mb(root: psutil.Process) -> float:
-    """Of a process and its descendants now; those that end meanwhile count for nothing."""
+def resident_mb(root: psutil.Process, folder: Path | None) -> float:
+    """Of all of them now; those that end meanwhile count for nothing."""
     total = 0
-    try:
-        family = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0.0
-    for process in family:
+    for process in {*_family(root), *(_at_work_in(folder) if folder else ())}:
         try:
             total += process.memory_info().rss
         except psutil.NoSuchProcess:
             continue
     return total / MB
+
+
+def _family(root: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _at_work_in(folder: Path) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(folder.resolve()):
+                yield process
+        except (psutil.Error, OSError):
+            continue

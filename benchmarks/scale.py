@@ -26,32 +26,13 @@ from typing import NamedTuple
 import numpy as np
 from clones import Clone, temporary_clone, temporary_folder
 from common import Limit, benchmark_parser, report
-from orchestration import ENCODER, NAME, OUTPUTS, Cost, measure_run
+from orchestration import ENCODER, NAME, Cost, measure_run, replace_commands
 
 CHUNK_SIZE = 64
 STORE = f"results/{NAME}/features/encoder"
 SEALED = f"{STORE}.sealed.json"
 PLAN = f"results/{NAME}/plans/encoder.json"
 RUN = ("--cores", "2", "--resources", "gpu=1")
-NO_OP = '''"""Write the files that the command of this name is expected to write, and nothing in them."""
-
-import sys
-from pathlib import Path
-
-
-def main(argv=None):
-    words = sys.argv[1:] if argv is None else argv
-    given = {{flag[2:]: words[place + 1] for place, flag in enumerate(words) if flag.startswith("--")}}
-    given["stem"] = given["store"].removesuffix(".zarr")
-    for name in {outputs}:
-        path = Path(name.format(**given))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"{{}}")
-
-
-if __name__ == "__main__":
-    main()
-'''
 
 
 class Side(NamedTuple):
@@ -94,8 +75,7 @@ def prepare(clone: Clone, images: Path) -> float:
     clone.snakemake(NAME, f"results/{NAME}/manifest.csv", *RUN)
     seconds = time.perf_counter() - started
     clone.snakemake(NAME, PLAN, *RUN)
-    for command in ("extract_chunk", "seal_features"):
-        (clone.folder / "scripts" / f"{command}.py").write_text(NO_OP.format(outputs=OUTPUTS[command]))
+    replace_commands(clone)
     return seconds
 
 

@@ -4,10 +4,10 @@ Peer:   bare_loop.py, one process that starts, loads the same weights, and extra
 Limit:  at 512 chunks of EfficientNet-B0, at most 1.10 × the loop, and the same bytes in both seals. With 33 chunks of
         the small encoder, at least 15 × as fast as a process of its own for every chunk (UNCHOKE_WARM=0).
 
-Both sides start cold, and both find the weights made. The workflow's time holds all it does where the config has no
-heads: manifest, memory plan, chunks, seal, quarantine, rates, database; the loop finds its manifest made. Two sets: the
-photographs as they are, and the same ones over and over under new names (links) to fill --chunks, without those of more
-than 1,000 px, which would be most of its time. A small encoder stands beside the first, without a limit there.
+Both sides start cold, and both find the weights made. The workflow's time holds all it does where the config has
+neither heads nor cleaning: manifest, memory plan, chunks, seal, quarantine, rates; the loop finds its manifest made.
+Two sets: the photographs as they are, and the same ones over and over under new names (links) to fill --chunks, without
+those of more than 1,000 px, which would be most of its time. A small encoder stands beside the first, without a limit.
 
 One process a chunk is measured on 8 chunks of the photographs and extrapolated to all of them: their wall, less that of
 the same call when nothing is left to do, so that Snakemake's own start is not multiplied, over 8. The same 8 chunks
@@ -81,7 +81,8 @@ class Bench:
         name = f"{subject.name}-{next(self.numbers)}"
         encoders = {"encoder": subject.encoder}
         dataset = {"path": str(subject.data)}
-        self.clone.configure(name, dataset=dataset, encoders=encoders, heads={}, chunk_size=CHUNK_SIZE)
+        sections = {"encoders": encoders, "heads": {}, "cleaning": None, "chunk_size": CHUNK_SIZE}
+        self.clone.configure(name, dataset=dataset, **sections)
         return name
 
     def make_weights(self, subject: Subject) -> None:

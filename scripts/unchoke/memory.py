@@ -5,14 +5,13 @@
 
 import contextlib
 import os
-import resource
-import sys
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from unchoke.errors import UnchokeError
+from unchoke.memory_watch import peak_memory_mb
 
 MB = 2**20
 
@@ -76,9 +75,7 @@ class Host:
             Path("/proc/self/clear_refs").write_text("5")
 
     def peak_mb(self) -> float:
-        if sys.platform != "linux":
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MB
-        return _status_mb(Path("/proc/self/status"), "VmHWM")
+        return peak_memory_mb()
 
 
 def meter_of(device: torch.device) -> Meter:

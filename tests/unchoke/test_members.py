@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -218,13 +219,40 @@ def test_groups_that_fit_into_memory_give_the_same(kind: str, most: int, monkeyp
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_groups_have_as_many_members_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = []
-    begin = members._Group._begin
-    monkeypatch.setattr(members._Group, "_begin", lambda group: (sizes.append(len(group.grid)), begin(group))[1])
-    monkeypatch.setattr(members, "_MOST_PARAMETERS", 4 * 2 * (WIDTH + 1) * CLASSES)  # four settings of two seeds
-    fit(settings_of("linear", **SMALL))
-    assert sizes == [4, 2]
+@pytest.mark.parametrize("threads", [1, 2, 5, 16])
+@pytest.mark.parametrize(("n_seeds", "n_settings"), [(1, 1), (1, 10), (2, 3), (3, 10), (10, 10), (4, 1)])
+@pytest.mark.parametrize("most", [1, 700, 10**9])
+def test_groups_hold_every_member_once_and_no_more_than_fit(
+    n_seeds: int, n_settings: int, threads: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members, "_MOST_PARAMETERS", most)
+    seeds, grid = list(range(n_seeds)), [(0.1 * number, 0.0) for number in range(n_settings)]
+    parts = {
+        device: members._parts(seeds, grid, 100, torch.device(device), threads if device == "cpu" else 1)
+        for device in ("cpu", "cuda")
+    }
+    for seed_parts, grid_parts in parts.values():
+        assert [*chain(*seed_parts)] == seeds and [*chain(*grid_parts)] == grid
+        assert all(seed_parts) and all(grid_parts)
+        assert max(map(len, grid_parts)) * n_seeds * 100 <= most or max(map(len, grid_parts)) == 1
+        assert max(map(len, seed_parts)) - min(map(len, seed_parts)) <= 1
+    assert parts["cuda"][0] == [seeds]
+    assert len(parts["cpu"][0]) == min(threads, n_seeds)
+    assert len(parts["cpu"][0]) * len(parts["cpu"][1]) >= min(threads, 4, n_settings)
+    assert parts["cpu"][1] == members._parts(seeds, grid, 100, torch.device("cpu"), 1)[1]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_the_number_of_threads_changes_no_bit(kind: str, seeds: int) -> None:
+    rng = np.random.default_rng(0)
+    wide = [rows_of(rng.normal(size=(300, 200)), rng.integers(0, CLASSES, 300)) for _ in range(2)]
+    head = settings_of(kind, **{**SMALL, "seeds": list(range(seeds)), "batch_size": 100})
+    one = fit(head, None, *wide)
+    for threads in (2, 3, 7):
+        torch.set_num_threads(threads)
+        assert same(fit(head, None, *wide), one)
+        assert torch.get_num_threads() == threads
 
 
 # --- how long, what is kept, what is chosen
@@ -346,7 +374,8 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) ->
     again = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     done = [line for line in again if line.startswith("epoch")]
     assert again[0] == f"goes on after epoch {epoch} of {slow_training.EPOCHS}"
-    assert done == [f"epoch {number}" for number in range(epoch + 1, slow_training.EPOCHS + 1)]
+    epochs = [*range(epoch + 1, slow_training.EPOCHS + 1), *range(1, slow_training.EPOCHS + 1)]  # the other rate's too
+    assert done == [f"epoch {number}" for number in epochs]
     (tmp_path / "undisturbed").mkdir()
     assert (tmp_path / "members.safetensors").read_bytes() == slow_training.train(tmp_path / "undisturbed")
 
@@ -383,7 +412,7 @@ def test_groups_that_are_finished_are_not_trained_again(tmp_path: Path, monkeypa
     assert len(list(tmp_path.iterdir())) == 5  # of six groups: the last one's end is the end of all
     trained, run_epoch = set(), members._Group._run_epoch
     monkeypatch.setattr(
-        members._Group, "_run_epoch", lambda group, state: (trained.add(*group.grid), run_epoch(group, state))
+        members._Group, "_run_epoch", lambda group, state: (trained.add(group.draft), run_epoch(group, state))
     )
     assert same(fit(head, tmp_path), before)
     assert len(trained) == 1

@@ -7,7 +7,7 @@ import torch
 
 from unchoke.heads import Fitted
 from unchoke.heads.rows import Rows
-from unchoke.members import Parameters, train_members
+from unchoke.members import Kind, Parameters, add_product, add_sum, train_members
 
 _DEVIATION = 0.01  # of the first weights, as DINOv2's linear evaluation draws them
 
@@ -16,7 +16,7 @@ def fit(
     train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
 ) -> Fitted:
     """Train all learning rates, weight decays and seeds; the best setting over the seeds is kept, with all seeds."""
-    return train_members(_first_parameters, logits_of, train, val, n_classes, settings, device, drafts)
+    return train_members(KIND, train, val, n_classes, settings, device, drafts)
 
 
 def predict(
@@ -27,11 +27,23 @@ def predict(
     return ((x_ND.float() - part["mean"]) / part["scale"]) @ part["weight"] + part["bias"]
 
 
-def logits_of(parameters: Parameters, x_SBD: torch.Tensor) -> torch.Tensor:
+def _forward(parameters: Parameters, x_SBD: torch.Tensor) -> tuple[torch.Tensor]:
     """Logits (S, L, C, B) of S seeds, each with rows of its own, and L settings."""
     weight_SLCD, bias_SLC1 = parameters["weight"], parameters["bias"]
     product = torch.bmm(weight_SLCD.flatten(1, 2), x_SBD.transpose(1, 2))
-    return product.view(*weight_SLCD.shape[:3], -1) + bias_SLC1
+    return (product.view(*weight_SLCD.shape[:3], -1) + bias_SLC1,)
+
+
+def _add_gradients(
+    parameters: Parameters,
+    x_SBD: torch.Tensor,
+    layers: tuple[torch.Tensor, ...],
+    slope_SLCB: torch.Tensor,
+    into: Parameters,
+    beta: float,
+) -> None:
+    add_product(into["weight"].flatten(1, 2), slope_SLCB.flatten(1, 2), x_SBD, beta)
+    add_sum(into["bias"], slope_SLCB, beta)
 
 
 def _first_parameters(
@@ -39,3 +51,6 @@ def _first_parameters(
 ) -> dict[str, torch.Tensor]:
     weight_DC = torch.empty(width, n_classes).normal_(0, _DEVIATION, generator=generator)
     return {"weight": weight_DC, "bias": torch.zeros(1, n_classes)}
+
+
+KIND = Kind(_first_parameters, _forward, _add_gradients)

@@ -7,14 +7,14 @@ import torch
 
 from unchoke.heads import Fitted
 from unchoke.heads.rows import Rows
-from unchoke.members import Parameters, train_members
+from unchoke.members import Kind, Parameters, add_product, add_sum, train_members
 
 
 def fit(
     train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
 ) -> Fitted:
     """Train all learning rates, weight decays and seeds; the best setting over the seeds is kept, with all seeds."""
-    return train_members(_first_parameters, logits_of, train, val, n_classes, settings, device, drafts)
+    return train_members(KIND, train, val, n_classes, settings, device, drafts)
 
 
 def predict(
@@ -27,12 +27,28 @@ def predict(
     return hidden_NH @ part["weight"] + part["bias"]
 
 
-def logits_of(parameters: Parameters, x_SBD: torch.Tensor) -> torch.Tensor:
-    """Logits (S, L, C, B) of S seeds, each with rows of its own, and L settings."""
+def _forward(parameters: Parameters, x_SBD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Hidden units (S, L, H, B) and logits (S, L, C, B) of S seeds, each with rows of its own, and L settings."""
     first_SLHD, second_SLCH = parameters["hidden_weight"], parameters["weight"]
     product = torch.bmm(first_SLHD.flatten(1, 2), x_SBD.transpose(1, 2))
     hidden_SLHB = torch.relu(product.view(*first_SLHD.shape[:3], -1) + parameters["hidden_bias"])
-    return second_SLCH @ hidden_SLHB + parameters["bias"]
+    return hidden_SLHB, second_SLCH @ hidden_SLHB + parameters["bias"]
+
+
+def _add_gradients(
+    parameters: Parameters,
+    x_SBD: torch.Tensor,
+    layers: tuple[torch.Tensor, ...],
+    slope_SLCB: torch.Tensor,
+    into: Parameters,
+    beta: float,
+) -> None:
+    hidden_SLHB, _ = layers
+    slope_SLHB = (parameters["weight"].transpose(2, 3) @ slope_SLCB).mul_(hidden_SLHB > 0)
+    add_product(into["weight"].flatten(0, 1), slope_SLCB.flatten(0, 1), hidden_SLHB.flatten(0, 1).transpose(1, 2), beta)
+    add_sum(into["bias"], slope_SLCB, beta)
+    add_product(into["hidden_weight"].flatten(1, 2), slope_SLHB.flatten(1, 2), x_SBD, beta)
+    add_sum(into["hidden_bias"], slope_SLHB, beta)
 
 
 def _first_parameters(
@@ -50,3 +66,6 @@ def _first_parameters(
         "weight": uniform(hidden, hidden, n_classes),
         "bias": uniform(hidden, 1, n_classes),
     }
+
+
+KIND = Kind(_first_parameters, _forward, _add_gradients)

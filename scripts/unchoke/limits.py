@@ -36,9 +36,9 @@ def threads_of_job(wanted: int, cores: int | None, gpu: int) -> int:
     """Threads of a job on a card, so that as many jobs as there are cards fit the cores.
 
     wanted: decoding.threads of the config. cores: those of the run; None on a cluster, whose jobs have their own.
-    gpu: the limit on cards. With one card Snakemake itself keeps a job to the cores.
+    gpu: the limit on cards.
     """
-    return wanted if cores is None or gpu == 1 else min(wanted, max(1, cores // gpu))
+    return wanted if cores is None else min(wanted, max(1, cores // gpu))
 
 
 def refuse_missing_cards(gpu: int, cards: int) -> None:

@@ -29,9 +29,9 @@ def test_each_card_brings_its_budget_and_no_more(gpu: int) -> None:
 def test_jobs_on_all_cards_fit_the_cores(wanted: int, cores: int, gpu: int) -> None:
     threads = threads_of_job(wanted, cores, gpu)
     assert 1 <= threads <= wanted
-    assert gpu == 1 or threads * gpu <= max(cores, gpu)
+    assert threads * gpu <= max(cores, gpu)
     assert threads == wanted or (threads + 1) * gpu > cores  # none is left unused
-    assert threads_of_job(wanted, None, gpu) == threads_of_job(wanted, cores, 1) == wanted
+    assert threads_of_job(wanted, None, gpu) == wanted
 
 
 def test_more_cards_than_the_machine_shows_are_refused() -> None:

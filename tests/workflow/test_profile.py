@@ -14,12 +14,13 @@ create, passes = JobScheduler.__init__, []
 def counted(self, *arguments, **more):
     create(self, *arguments, **more)
     acquire = self._open_jobs.acquire
-    self._open_jobs.acquire = lambda *a, **k: (passes.append(1), acquire(*a, **k))[1]
+    started = lambda: sum("gpu" in job.rule.resources for job in self.running)
+    self._open_jobs.acquire = lambda *a, **k: (passes.append(started()), acquire(*a, **k))[1]
 JobScheduler.__init__ = counted
 try:
     main(sys.argv[1:])
 except SystemExit as end:
-    print("status", end.code, "passes", len(passes))
+    print("status", end.code, "jobs of a card at once", max(passes), "passes", len(passes))
 """
 
 
@@ -46,16 +47,28 @@ def test_a_need_that_cannot_fit_is_refused_before_any_job(clone: Clone) -> None:
     assert not (clone.folder / "results").exists()
 
 
-def test_the_scheduler_passes_a_few_times_a_job_and_no_more(clone: Clone) -> None:
-    """Snakemake's limit on jobs a second would make it thousands; see the design."""
+def test_the_scheduler_passes_a_few_times_a_job_and_lets_one_wait(clone: Clone) -> None:
+    """Snakemake's limit on jobs a second would make it thousands of passes; see the design."""
     clone.configure(chunk_size=1, heads={})
-    command = [sys.executable, "-c", COUNT_PASSES, *clone.command("--cores", "2")[3:]]
+    output, at_once, passes = watched(clone, "--cores", "2")
+    assert jobs(output, "extract_chunk") == 47
+    assert passes < 5 * 47
+    assert at_once == 2
+
+
+def test_one_core_has_one_job_at_a_time(clone: Clone) -> None:
+    clone.configure(heads={})
+    assert watched(clone, "results/few/features/tiny.sealed.json", "--cores", "1")[1] == 1
+
+
+def watched(clone: Clone, *arguments: str) -> tuple[str, int, int]:
+    """What a run printed, the most jobs of a card that it had started at once, and its passes of the scheduler."""
+    command = [sys.executable, "-c", COUNT_PASSES, *clone.command(*arguments)[3:]]
     done = subprocess.run(command, cwd=clone.folder, capture_output=True, text=True, env=ENVIRONMENT)
     output = done.stdout + done.stderr
-    assert "status 0 passes" in done.stdout, output
-    passes = done.stdout.rsplit(" ", 1)[1]
-    assert jobs(output, "extract_chunk") == 47
-    assert int(passes) < 5 * 47
+    assert "status 0 " in done.stdout, output
+    words = done.stdout.split()
+    return output, int(words[-3]), int(words[-1])
 
 
 @pytest.mark.xdist_group("run")

@@ -24,6 +24,11 @@ def is_local():
     return workflow.global_resources["_nodes"].value is None
 
 
+def is_submission():
+    """Whether this is the Snakemake that runs the jobs of a submission, on a node of a cluster."""
+    return workflow.remote_exec and is_local()
+
+
 # A job of a cluster has memory of its own, and one card however many chunks are grouped in it: Snakemake would ask for
 # as many cards as the limit allows. How many jobs have a card at once is the scheduler's, below.
 for name, limit in (LIMITS if is_local() else {"gpu": 1}).items():
@@ -36,6 +41,9 @@ announce_cards(CARDS)
 if CARDS > 1 and config["gpu"]["device"] in ("auto", "cuda"):
     refuse_missing_cards(CARDS, visible_cards())
 GPU_THREADS = threads_of_job(config["decoding"]["threads"], workflow.cores, CARDS)
+# Of two chunk jobs on a card, one waits at the worker (rules/worker.smk): each counts for half of what the other takes.
+WAITING = is_local() and os.environ.get("UNCHOKE_WARM") != "0"
+CHUNK_THREADS = max(1, GPU_THREADS // 2) if WAITING else GPU_THREADS
 
 
 def cluster_group(name, *parts, number="chunk"):
@@ -64,23 +72,3 @@ def cluster_group(name, *parts, number="chunk"):
         return chosen
 
     return group
-
-
-onstart:
-    if not is_local():
-        workflow.scheduler.resources["gpu"] = LIMITS["gpu"]
-    # Snakemake's limit on jobs a second starts a timer that never ends at every pass of its loop; a test counts them.
-    if is_local():
-        workflow.scheduler.job_rate_limiter = None
-        workflow.scheduler.resources["_job_count"] = sys.maxsize
-        # The worker reads torch while the first jobs, which do without it, run.
-        if any("gpu" in job.rule.resources for job in workflow.dag.needrun_jobs()):
-            shell("scripts/warm --load extract_chunk")
-
-
-onsuccess:
-    shell("scripts/warm --stop > /dev/null")
-
-
-onerror:
-    shell("scripts/warm --stop > /dev/null")

@@ -19,7 +19,7 @@ for name, encoder in config["encoders"].items():
             cluster_group("features", name)
         conda:
             "../../environment.yml"
-        threads: GPU_THREADS
+        threads: CHUNK_THREADS
         resources:
             gpu=1,
             mem_mb=planned_mem_mb,
@@ -39,6 +39,6 @@ for name, encoder in config["encoders"].items():
             "scripts/warm extract_patches --rows {input.rows:q} --root {params.root:q}"
             " --weights {input.weights:q} --card {input.card:q} --strides {params.strides}"
             " --size {params.size} --plan {input.plan:q} --precision {params.precision}"
-            " --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
+            " --device {params.device} --vram-mb {params.vram_mb} --threads {GPU_THREADS}"
             " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
             " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"

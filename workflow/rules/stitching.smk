@@ -21,7 +21,7 @@ rule predict_patches:
         cluster_group("predictions")
     conda:
         "../../environment.yml"
-    threads: GPU_THREADS
+    threads: CHUNK_THREADS
     resources:
         gpu=1,
         mem_mb=3000,
@@ -38,7 +38,7 @@ rule predict_patches:
         "scripts/warm predict_patches --checkpoint {input.checkpoint:q} {params.store:q}"
         " --rows {input.rows:q} --root {params.root:q} --max-pixels {params.max_pixels}"
         " --per-chunk {params.per_chunk} --chunk {wildcards.chunk} --device {params.device}"
-        " --vram-mb {params.vram_mb} --threads {threads} --probability {output:q} 2>&1 | tee {log:q}"
+        " --vram-mb {params.vram_mb} --threads {GPU_THREADS} --probability {output:q} 2>&1 | tee {log:q}"
 
 
 rule stitch_band:

@@ -29,7 +29,7 @@ rule teach_patches:
         cluster_group("features", TEACHER)
     conda:
         "../../environment.yml"
-    threads: GPU_THREADS
+    threads: CHUNK_THREADS
     resources:
         gpu=1,
         mem_mb=4000,
@@ -50,7 +50,7 @@ rule teach_patches:
         "scripts/warm teach_patches --rows {input.rows:q} --root {params.root:q}"
         " --file {input.file:q} --checkpoint {input.checkpoint:q}"
         " --features {params.features} --classes {params.classes} --size {params.size}"
-        " --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
+        " --device {params.device} --vram-mb {params.vram_mb} --threads {GPU_THREADS}"
         " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
         " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"
 

@@ -1,0 +1,37 @@
+# What Snakemake does for the warm worker: its start and its end, and a job that waits at it while another computes.
+
+
+# Limits with a second job for each card, which waits at its worker while the first one computes: one after the other they
+# would leave 30 ms between them, in which Snakemake works and a process starts. The worker runs one at a time, and what
+# waits takes nothing of the card.
+LIMITS_WITH_WAITING = (
+    {"gpu": 2 * CARDS, "vram_mb": 2 * LIMITS["vram_mb"]} if WAITING else {}
+)
+
+# A job of a cluster, which has no hooks: the worker reads torch while Snakemake starts, once for the job and once in it.
+if workflow.remote_exec and os.environ.get("CUDA_VISIBLE_DEVICES"):
+    shell("scripts/warm --load extract_chunk")
+if is_submission():
+    for name, limit in LIMITS_WITH_WAITING.items():
+        workflow.global_resources[name] = limit
+
+
+onstart:
+    # Snakemake's limit on jobs a second starts a timer that never ends at every pass of its loop; a test counts them.
+    if is_local():
+        workflow.scheduler.job_rate_limiter = None
+        workflow.scheduler.resources["_job_count"] = sys.maxsize
+        workflow.scheduler.resources.update(LIMITS_WITH_WAITING)
+        # The worker reads torch while the first jobs, which do without it, run.
+        if any("gpu" in job.rule.resources for job in workflow.dag.needrun_jobs()):
+            shell("scripts/warm --load extract_chunk")
+    else:
+        workflow.scheduler.resources["gpu"] = LIMITS["gpu"]
+
+
+onsuccess:
+    shell("scripts/warm --stop > /dev/null")
+
+
+onerror:
+    shell("scripts/warm --stop > /dev/null")

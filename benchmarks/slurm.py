@@ -5,8 +5,8 @@ Limit:  512 chunks in groups of 64 at most 1.5 × the local run, plus the cluste
 
 The cluster is a real Slurm of this machine alone (tests/workflow/slurm_sandbox.py), with one card that is none, so that
 both sides have the same processors. Both find weights and memory plan made. Its own queueing is the time, between the
-first submission and the end of the last, in which none of the run's jobs ran: Slurm had not started one yet, or
-Snakemake had not looked at the queue since one ended. Starts of Snakemake and torch in each submission are ours.
+first submission and the seal, in which none of the run's jobs ran: Slurm had not started one yet, or Snakemake had not
+looked at the queue since one ended. Starts of Snakemake and torch in each submission are ours.
 """
 
 import argparse
@@ -53,13 +53,14 @@ def extract(clone: Clone, name: str, *arguments: str, **environment: str) -> flo
     return time.perf_counter() - started
 
 
-def queueing_s(slurm: Slurm) -> float:
-    """Seconds between the first submission and the last end in which no job ran."""
+def queueing_s(slurm: Slurm, sealed: datetime) -> float:
+    """Seconds between the first submission and the seal in which no job ran."""
     jobs = [slurm.describe(job) for job in slurm.jobs("COMPLETED")]
     moments = [[datetime.fromisoformat(job[f"{key}Time"]) for key in ("Submit", "Start", "End")] for job in jobs]
     spans = sorted((start, end) for _, start, end in moments)
     ends = itertools.accumulate((end for _, end in spans), max)
-    gaps = [(start - end).total_seconds() for (start, _), end in zip(spans[1:], ends, strict=False)]
+    starts = [*(start for start, _ in spans[1:]), sealed]
+    gaps = [(start - end).total_seconds() for start, end in zip(starts, ends, strict=True)]
     first = (spans[0][0] - min(submit for submit, _, _ in moments)).total_seconds()
     return first + sum(gap for gap in gaps if gap > 0)
 
@@ -72,8 +73,10 @@ def compare(args: argparse.Namespace, clone: Clone, folder: Path) -> int:
     with slurm_sandbox(folder / "slurm") as slurm:
         groups = ("--group-components", f"features={args.group}")
         cluster_s = extract(clone, "cluster", *PROFILE, *groups, **slurm.environment)
-        submissions, waited_s = len(slurm.jobs("COMPLETED")), queueing_s(slurm)
-    seals = [(clone.results(name) / "features/encoder.sealed.json").read_bytes() for name in ("local", "cluster")]
+        files = [clone.results(name) / "features/encoder.sealed.json" for name in ("local", "cluster")]
+        sealed = datetime.fromtimestamp(files[1].stat().st_mtime)
+        submissions, waited_s = len(slurm.jobs("COMPLETED")), queueing_s(slurm, sealed)
+    seals = [file.read_bytes() for file in files]
     limit_s = MOST * local_s + waited_s
     table = [
         ["", "seconds"],

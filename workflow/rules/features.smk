@@ -26,6 +26,7 @@ for store, (name, view) in STORES.items():
         threads: CHUNK_THREADS
         resources:
             gpu=1,
+            worker_threads=GPU_THREADS,
             mem_mb=planned_mem_mb,
             vram_mb=planned_vram_mb,
         params:
@@ -47,7 +48,7 @@ for store, (name, view) in STORES.items():
             "scripts/warm extract_chunk --rows {input.rows:q} --kind {params.kind:q} --root {params.root:q}"
             " --weights {input.weights:q} --card {input.card:q} --pools {params.pools}"
             " --image-size {params.image_size} --view {params.view} --plan {input.plan:q}"
-            " --precision {params.precision} --device {params.device} --vram-mb {params.vram_mb} --threads {GPU_THREADS}"
+            " --precision {params.precision} --device {params.device} --vram-mb {params.vram_mb} --threads {resources.worker_threads}"
             " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
             " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
             " --store {params.store:q}"

@@ -41,7 +41,7 @@ announce_cards(CARDS)
 if CARDS > 1 and config["gpu"]["device"] in ("auto", "cuda"):
     refuse_missing_cards(CARDS, visible_cards())
 GPU_THREADS = threads_of_job(config["decoding"]["threads"], workflow.cores, CARDS)
-# Of two chunk jobs on a card, one waits at the worker (rules/worker.smk): each counts for half of what the other takes.
+# Of two chunk jobs on a card, one waits at the worker (rules/worker.smk): each counts for half the threads that one has.
 WAITING = is_local() and os.environ.get("UNCHOKE_WARM") != "0"
 CHUNK_THREADS = max(1, GPU_THREADS // 2) if WAITING else GPU_THREADS
 

@@ -22,6 +22,7 @@ for name, encoder in config["encoders"].items():
         threads: CHUNK_THREADS
         resources:
             gpu=1,
+            worker_threads=GPU_THREADS,
             mem_mb=planned_mem_mb,
             vram_mb=planned_vram_mb,
         params:
@@ -39,6 +40,6 @@ for name, encoder in config["encoders"].items():
             "scripts/warm extract_patches --rows {input.rows:q} --root {params.root:q}"
             " --weights {input.weights:q} --card {input.card:q} --strides {params.strides}"
             " --size {params.size} --plan {input.plan:q} --precision {params.precision}"
-            " --device {params.device} --vram-mb {params.vram_mb} --threads {GPU_THREADS}"
+            " --device {params.device} --vram-mb {params.vram_mb} --threads {resources.worker_threads}"
             " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
             " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"

@@ -24,6 +24,7 @@ rule predict_patches:
     threads: CHUNK_THREADS
     resources:
         gpu=1,
+        worker_threads=GPU_THREADS,
         mem_mb=3000,
         vram_mb=config["gpu"]["vram_mb"],
     params:
@@ -38,7 +39,7 @@ rule predict_patches:
         "scripts/warm predict_patches --checkpoint {input.checkpoint:q} {params.store:q}"
         " --rows {input.rows:q} --root {params.root:q} --max-pixels {params.max_pixels}"
         " --per-chunk {params.per_chunk} --chunk {wildcards.chunk} --device {params.device}"
-        " --vram-mb {params.vram_mb} --threads {GPU_THREADS} --probability {output:q} 2>&1 | tee {log:q}"
+        " --vram-mb {params.vram_mb} --threads {resources.worker_threads} --probability {output:q} 2>&1 | tee {log:q}"
 
 
 rule stitch_band:

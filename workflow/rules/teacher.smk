@@ -32,6 +32,7 @@ rule teach_patches:
     threads: CHUNK_THREADS
     resources:
         gpu=1,
+        worker_threads=GPU_THREADS,
         mem_mb=4000,
         vram_mb=config["gpu"]["vram_mb"],
     params:
@@ -50,7 +51,7 @@ rule teach_patches:
         "scripts/warm teach_patches --rows {input.rows:q} --root {params.root:q}"
         " --file {input.file:q} --checkpoint {input.checkpoint:q}"
         " --features {params.features} --classes {params.classes} --size {params.size}"
-        " --device {params.device} --vram-mb {params.vram_mb} --threads {GPU_THREADS}"
+        " --device {params.device} --vram-mb {params.vram_mb} --threads {resources.worker_threads}"
         " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
         " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"
 

@@ -72,6 +72,11 @@ def watched(clone: Clone, *arguments: str) -> tuple[str, int, int]:
 
 
 @pytest.mark.xdist_group("run")
+def test_other_cores_make_nothing_anew(finished: tuple[Clone, str]) -> None:
+    assert "Nothing to be done" in finished[0].snakemake("-n", "--cores", "1")
+
+
+@pytest.mark.xdist_group("run")
 def test_the_worker_ends_with_the_run(finished: tuple[Clone, str]) -> None:
     warm = subprocess.run(["scripts/warm", "--status"], cwd=finished[0].folder, capture_output=True, text=True)
     assert warm.stdout == "no worker\n"

@@ -1,9 +1,8 @@
 # What Snakemake does for the warm worker: its start and its end, and a job that waits at it while another computes.
 
 
-# Limits with a second job for each card, which waits at its worker while the first one computes: one after the other they
-# would leave 30 ms between them, in which Snakemake works and a process starts. The worker runs one at a time, and what
-# waits takes nothing of the card.
+# Limits with a second job for each card, which waits at its worker while the first one computes: the worker would have
+# nothing to do while Snakemake works and a process starts. It runs one at a time, and what waits takes nothing of the card.
 LIMITS_WITH_WAITING = (
     {"gpu": 2 * CARDS, "vram_mb": 2 * LIMITS["vram_mb"]} if WAITING else {}
 )

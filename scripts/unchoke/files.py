@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside their place, synced, renamed."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -8,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from unchoke.errors import UnchokeError
 
@@ -38,19 +39,39 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 
 def _replace(path: Path, data: bytes, sync: bool) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with draft.open("xb") as file:
+    with open_draft(path) as file:
+        draft = Path(file.name)
+        try:
             file.write(data)
             file.flush()
             if sync:
                 os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
     if sync:
         sync_folder(path.parent)
+
+
+def open_draft(path: Path) -> BinaryIO:
+    """A new file beside `path`, to be renamed or deleted before it is closed.
+
+    Its name is always the same, so that the draft of a killed process is taken over and none stays behind. Where a
+    living process writes the same file, or the file system knows no locks, the draft has a name of its own.
+    """
+    draft = path.with_name(f".{path.name}.tmp")
+    file = draft.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if draft.stat().st_ino == os.fstat(file.fileno()).st_ino:  # it has not become the file itself since
+            file.truncate(0)
+            file.seek(0)
+            return file
+    except OSError:
+        pass
+    file.close()
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp").open("xb")
 
 
 def sync_folder(folder: Path) -> None:

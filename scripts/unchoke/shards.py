@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import secrets
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unchoke.errors import UnchokeError
-from unchoke.files import sync_folder
+from unchoke.files import open_draft, sync_folder
 from unchoke.sources import open_images
 
 MOST_INDEXES = 8  # of shards, kept by a process: some 400 bytes a file in them
@@ -158,8 +157,8 @@ class _Draft:
     def __init__(self, place: Path) -> None:
         self.samples = 0
         self._place = place
-        self._draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
-        self._file = self._draft.open("xb")
+        self._file = open_draft(place)
+        self._draft = Path(self._file.name)
         self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
 
     def add(self, sample: Sample) -> None:
@@ -179,12 +178,12 @@ class _Draft:
         self._tar.close()
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
         self._draft.replace(self._place)
+        self._file.close()
         sync_folder(self._place.parent)
         return self._place
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        self._file.close()
         self._draft.unlink(missing_ok=True)
+        self._file.close()

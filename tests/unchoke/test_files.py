@@ -1,23 +1,34 @@
 """Files are whole or not there."""
 
 import errno
+import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.errors import UnchokeError
-from unchoke.files import json_bytes, read_json, write_atomic, write_if_changed
+from unchoke.files import json_bytes, open_draft, read_json, write_atomic, write_if_changed
 
 OUTGROW_THE_LIMIT = """
 import resource, sys
 from pathlib import Path
 from unchoke.files import write_atomic
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+write_atomic(Path(sys.argv[1]), bytes(5000))
+"""
+
+BE_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from unchoke.files import write_atomic
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 write_atomic(Path(sys.argv[1]), bytes(5000))
 """
 
@@ -70,6 +81,35 @@ def test_an_interruption_leaves_no_draft(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_atomic(tmp_path / "file.bin", b"new")
     assert os.listdir(tmp_path) == []
+
+
+def test_the_draft_of_a_killed_process_is_taken_over(tmp_path):
+    path = tmp_path / "file.bin"
+    assert subprocess.run([sys.executable, "-c", BE_KILLED, path], check=False).returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 1
+    write_atomic(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+def test_two_that_write_the_same_file_at_once_do_not_mix(tmp_path):
+    path = tmp_path / "file.bin"
+    with open_draft(path) as first:
+        first.write(b"the first")
+        write_atomic(path, b"the second")
+        assert path.read_bytes() == b"the second"
+        first.flush()
+        Path(first.name).replace(path)
+    assert path.read_bytes() == b"the first"
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", fail_with(errno.ENOSYS))
+    (tmp_path / ".file.bin.tmp").write_bytes(b"somebody's draft")
+    write_atomic(tmp_path / "file.bin", b"new")
+    assert (tmp_path / "file.bin").read_bytes() == b"new"
+    assert (tmp_path / ".file.bin.tmp").read_bytes() == b"somebody's draft"
 
 
 def test_an_error_that_is_not_about_the_disk_stays_as_it_is(tmp_path, monkeypatch):

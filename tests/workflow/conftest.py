@@ -139,6 +139,13 @@ def store_digests(clone: Clone) -> dict[str, str]:
     return {str(file.relative_to(clone.folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
+def assert_same_bytes(clone: Clone, other: Clone) -> None:
+    """Every file whose bytes are promised is in both; those that differ are named."""
+    made, expected = store_digests(clone), store_digests(other)
+    differ = sorted(path for path in made.keys() | expected.keys() if made.get(path) != expected.get(path))
+    assert not differ, "\n".join(f"{path}: {made.get(path)}, expected {expected.get(path)}" for path in differ)
+
+
 def empty_clone(clone: Clone, **sections: object) -> Clone:
     """The workflow and a config, without images."""
     clone.folder.mkdir(parents=True)

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BLOBS, ENVIRONMENT, MASK_CONFIG, Clone, make_masked_clone, store_digests
+from conftest import BLOBS, ENVIRONMENT, MASK_CONFIG, Clone, assert_same_bytes, make_masked_clone, store_digests
 from test_promises import kill, start
 
 SCORES = ("results/blobs/scores/tiny/linear.json", "results/blobs/scores/pixels/unet.json")
@@ -48,14 +48,14 @@ def test_a_run_over_masks_that_was_killed_ends_in_the_same_bytes(
     run.wait(120)
     clone.snakemake("--unlock")
     clone.snakemake("--cores", "2", *SCORES)
-    assert store_digests(clone) == store_digests(undisturbed)
+    assert_same_bytes(clone, undisturbed)
 
 
 @pytest.mark.xdist_group("killed masks")
 def test_cores_move_no_byte(undisturbed: Clone, tmp_path: Path) -> None:
     clone = make_masked_clone(tmp_path / "another run", mask_heads=LONGER)
     clone.snakemake("--cores", "1", *SCORES)
-    assert store_digests(clone) == store_digests(undisturbed)
+    assert_same_bytes(clone, undisturbed)
 
 
 @pytest.mark.xdist_group("masks")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import CONFIG, ENVIRONMENT, Clone, make_clone, store_digests
+from conftest import CONFIG, ENVIRONMENT, Clone, assert_same_bytes, make_clone, store_digests
 
 ROUNDS = 4  # `make bench` runs a hundred; four of runs over masks, and those of cleaning, shards and Slurm, come on top
 FEW = {"chunk_size": 4}  # twelve chunks: a long time in which to be killed
@@ -72,7 +72,7 @@ def test_a_run_that_was_killed_ends_in_the_same_bytes(undisturbed: Clone, tmp_pa
     run.wait(120)
     clone.snakemake("--unlock")
     clone.snakemake("--cores", "2")
-    assert store_digests(clone) == store_digests(undisturbed)
+    assert_same_bytes(clone, undisturbed)
 
 
 @pytest.mark.xdist_group("run")
@@ -80,7 +80,7 @@ def test_a_run_that_was_killed_ends_in_the_same_bytes(undisturbed: Clone, tmp_pa
 def test_cores_do_not_move_a_byte(finished: tuple[Clone, str], tmp_path: Path, cores: str) -> None:
     clone = make_clone(tmp_path / "another run")
     clone.snakemake("--cores", cores)
-    assert store_digests(clone) == store_digests(finished[0])
+    assert_same_bytes(clone, finished[0])
 
 
 @pytest.mark.xdist_group("run")

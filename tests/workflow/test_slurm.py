@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from conftest import CONFIG, ENVIRONMENT, Clone, make_clone, store_digests
+from conftest import CONFIG, ENVIRONMENT, Clone, assert_same_bytes, make_clone
 from slurm_sandbox import Slurm, missing, slurm_sandbox
 
 pytestmark = [
@@ -241,4 +241,4 @@ def test_a_resumed_run_ends_in_the_bytes_of_a_local_run(disturbed: Disturbed, sl
     assert len(notes(disturbed.clone)) == 2 + 2 + 4 + 8
     local = make_clone(tmp_path / "local", **SECTIONS)
     local.snakemake(*TARGETS, "--cores", "2")
-    assert store_digests(disturbed.clone) == store_digests(local)
+    assert_same_bytes(disturbed.clone, local)

@@ -229,6 +229,16 @@ def test_a_failed_rebuild_leaves_the_old_database(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*.tmp*"))
 
 
+def test_what_a_killed_rebuild_left_is_no_hindrance(tmp_path: Path) -> None:
+    for ending in ("", "-journal"):
+        (tmp_path / f".experiments.db.tmp{ending}").write_bytes(b"a part of a page")
+    add_head(tmp_path, "a")
+    build(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "experiments.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM heads").fetchone() == (1,)
+    assert not list(tmp_path.glob(".*.tmp*"))
+
+
 def test_a_full_disk_leaves_the_old_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's own error, from a limit on the pages of the new database."""
     add_head(tmp_path, "a")

@@ -149,6 +149,17 @@ def test_a_deleted_band_is_stitched_again_without_learning_anything(again: Clone
     assert [jobs(output, rule) for rule in rules] == [0, 0, 0, 0, 1, 1]
 
 
+def test_new_scores_ask_for_every_file_of_a_mask(again: Clone) -> None:
+    """Of a job whose shell was killed, Snakemake may delete some files before its command has written the last."""
+    before = store_digests(again)
+    (again.results / "scores/tiny/linear.json").unlink()
+    for file in ("0.png", "1.zarr/zarr.json", "2.json"):
+        (again.results / "stitched/tiny/linear" / file).unlink()
+    output = again.snakemake("--cores", "2", *SCORES)
+    assert store_digests(again) == before
+    assert [jobs(output, rule) for rule in ("stitch_band", "finish_mask")] == [0, 3]
+
+
 def test_deleted_labels_cost_their_chunk_and_the_heads(again: Clone) -> None:
     before, features = store_digests(again), again.times("features/**/*")
     (again.results / "labels.zarr/mask/c/1/0/0").unlink()

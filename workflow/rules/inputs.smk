@@ -218,7 +218,7 @@ def weights_files(wildcards):
 
 def measured(wildcards, input):
     """What the memory plan of an encoder has measured; not there until it has been made."""
-    return json.loads(Path(input.plan).with_suffix(".peaks.json").read_text())
+    return json.loads(Path(input.peaks).read_text())
 
 
 def planned_mem_mb(wildcards, input):

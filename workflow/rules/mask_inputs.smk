@@ -154,11 +154,6 @@ def band_labels(wildcards):
     ]
 
 
-def stitched_folder(wildcards, input):
-    """The folder of a head's masks."""
-    return str(Path(input.summaries[0]).parent)
-
-
 def mask_bands(encoder, head, image):
     """Every band of an image's mask."""
     step = config["patches"]["size"] - config["patches"]["overlap"]
@@ -172,23 +167,29 @@ def image_bands(wildcards):
     return mask_bands(wildcards.encoder, wildcards.head, wildcards.image)
 
 
+def mask_files(encoder, head, image):
+    """The finished mask of an image."""
+    stem = f"<results>/stitched/{encoder}/{head}/{image}"
+    return [f"{stem}{ending}" for ending in (".zarr/zarr.json", ".png", ".json")]
+
+
 def all_masks(wildcards):
     """Every file of every mask: asked for by name, so that one deleted by hand is made again."""
-    masks = [
-        (*place, image) for place in segmenting_places() for image in segmented_images()
+    return [
+        file
+        for place in segmenting_places()
+        for image in segmented_images()
+        for file in [*mask_files(*place, image), *mask_bands(*place, image)]
     ]
-    finished = [
-        f"<results>/stitched/{encoder}/{head}/{image}{ending}"
-        for encoder, head, image in masks
-        for ending in (".zarr/zarr.json", ".png", ".json")
-    ]
-    return [*finished, *(band for mask in masks for band in mask_bands(*mask))]
 
 
-def image_summaries(wildcards):
-    """What is said of the masks of all images that a head segments."""
-    folder = f"<results>/stitched/{wildcards.encoder}/{wildcards.head}"
-    return [f"{folder}/{image}.json" for image in segmented_images()]
+def scored_masks(wildcards):
+    """The finished masks of all images that a head segments."""
+    return [
+        file
+        for image in segmented_images()
+        for file in mask_files(wildcards.encoder, wildcards.head, image)
+    ]
 
 
 def mask_scores(wildcards):

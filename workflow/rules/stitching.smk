@@ -108,7 +108,7 @@ rule finish_mask:
 
 rule score_masks:
     input:
-        summaries=image_summaries,
+        masks=scored_masks,
         group="<results>/heads/{encoder}.zarr/{head}/zarr.json",
         manifest="<results>/manifest.csv",
         quarantine="<results>/quarantine/{encoder}.csv",
@@ -123,10 +123,11 @@ rule score_masks:
     params:
         version=versions.STITCH,
         group=subpath(input.group, parent=True),
-        stitched=stitched_folder,
+        results=subpath(input.manifest, parent=True),
         resamples=config["evaluation"]["resamples"],
         seed=config["evaluation"]["seed"],
     shell:
-        "scripts/warm score_masks --group {params.group:q} --stitched {params.stitched:q}"
+        "scripts/warm score_masks --group {params.group:q}"
+        " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
         " --manifest {input.manifest:q} --quarantine {input.quarantine:q} --resamples {params.resamples} --seed {params.seed}"
         " --scores {output:q} 2>&1 | tee {log:q}"

@@ -9,8 +9,7 @@ from unchoke.checkpoints import evaluate_head, read_checkpoint
 from unchoke.clean import selected
 from unchoke.commands import argument_parser, run
 from unchoke.devices import add_device_flags, device_of
-from unchoke.evaluation import Bootstrap
-from unchoke.heads import plain_figures
+from unchoke.evaluation import Bootstrap, plain_figures
 from unchoke.names import SPLITS
 from unchoke.stores import open_views
 

@@ -10,7 +10,8 @@ intervals that lie too high where it is small.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,18 @@ class Figure:
     """Upper end of the 95 % interval."""
     sd: float
     """Deviation over the replicates (n - 1); NaN where there is one."""
+
+
+def plain_figures(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
+    """Figures as JSON has them: null for what is not known."""
+    return {
+        name: {key: known_or_none(value) for key, value in asdict(figure).items()} for name, figure in figures.items()
+    }
+
+
+def known_or_none(value: Any) -> Any:
+    """None in the place of NaN and infinity, which JSON has not."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 @dataclass(frozen=True)

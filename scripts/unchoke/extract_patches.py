@@ -13,6 +13,7 @@ from unchoke.encoders import Encodes
 from unchoke.extract import Chunk, Extraction, Picture, encode_pictures
 from unchoke.images import UnreadableImageError
 from unchoke.memory import meters_of
+from unchoke.quarantine import invalid_patches
 from unchoke.windows import open_image, read_patch
 
 
@@ -34,12 +35,6 @@ def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: 
     seconds = {**encoded.seconds, "total": time.perf_counter() - started}
     peaks = {name: meter.peak_mb() for name, meter in meters.items()}
     return Chunk({**encoded.arrays, stores.VALID: encoded.valid_N}, invalid, seconds, threads, peaks)
-
-
-def invalid_patches(rows: pd.DataFrame, reasons: dict[int, str]) -> dict[int, str]:
-    """By image_id why a patch of it could not be read, from what is said of places in `rows`."""
-    images = rows["image_id"].tolist()
-    return {images[row]: reason for row, reason in reasons.items()}
 
 
 def _read_picture(root: Path, size: int, max_pixels: int, path: str, y0: int, x0: int) -> Picture:

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unchoke import stores, versions
-from unchoke.extract_patches import invalid_patches
 from unchoke.hashing import sha256_bytes
 from unchoke.images import UnreadableImageError
-from unchoke.memory import Host
+from unchoke.memory_watch import peak_memory_mb
+from unchoke.quarantine import invalid_patches
 from unchoke.tiling import IGNORED
 from unchoke.windows import open_mask, read_labels
 
@@ -58,7 +58,7 @@ def cut_masks(store: Path, chunk: int, rows: pd.DataFrame, rows_file: Path, root
         "images": int(valid_N.sum()),
         "seconds": {"read": 0.0, "decode": seconds, "encode": 0.0, "total": seconds},
         "threads": 1,
-        "peak_mb": {"host": Host().peak_mb()},
+        "peak_mb": {"host": peak_memory_mb()},
     }
     stores.write_chunk(store, chunk, {stores.MASK: labels_NHW, stores.VALID: valid_N}, record)
     return int(valid_N.sum())

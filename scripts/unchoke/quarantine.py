@@ -12,6 +12,12 @@ from unchoke.files import json_bytes, read_json, write_atomic
 from unchoke.manifest import VANISHED
 
 
+def invalid_patches(rows: pd.DataFrame, reasons: dict[int, str]) -> dict[int, str]:
+    """By image_id why a patch of it could not be read, from what is said of places in `rows`."""
+    images = rows["image_id"].tolist()
+    return {images[row]: reason for row, reason in reasons.items()}
+
+
 def list_quarantine(manifest: Path, seals: list[Path], quarantine: Path) -> pd.DataFrame:
     """Write and return the table of images that are marked in the manifest, or that some encoder could not read."""
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from unchoke.errors import UnchokeError
-from unchoke.evaluation import DEFAULT, Bootstrap
+from unchoke.evaluation import DEFAULT, Bootstrap, plain_figures
 from unchoke.files import json_bytes, read_json, write_atomic
-from unchoke.heads import plain_figures
 from unchoke.manifest import in_use
 from unchoke.overlaps import summarise
 from unchoke.zarr_files import METADATA

@@ -10,7 +10,7 @@ it has so far.
 import importlib
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from unchoke import stores, versions
 from unchoke.checkpoint_files import write_checkpoint
-from unchoke.evaluation import DEFAULT, Bootstrap, Figure, evaluate
+from unchoke.evaluation import DEFAULT, Bootstrap, Figure, evaluate, known_or_none, plain_figures
 from unchoke.files import json_bytes, write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.heads.rows import Rows, average_views, draw_shots, split_rows
@@ -153,7 +153,7 @@ def save_head(
     sha256 = write_checkpoint(checkpoint, head.fitted.replicates, facts)
     facts |= {
         "chosen": head.fitted.chosen,
-        "history": {name: [_known(value) for value in values] for name, values in head.fitted.history.items()},
+        "history": {name: [known_or_none(value) for value in values] for name, values in head.fitted.history.items()},
         "metrics": {split: plain_figures(figures) for split, figures in head.figures.items()},
         "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()} | _drawn(head, settings),
         "replicates": len(head.fitted.replicates),
@@ -167,15 +167,6 @@ def save_head(
     for name, curve in head.fitted.curves.items():
         results.root.create_array(f"curves/{name}", data=curve)
     place_group(results.contents(), group)
-
-
-def plain_figures(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
-    """Figures as JSON has them: null for what is not known."""
-    return {name: {key: _known(value) for key, value in asdict(figure).items()} for name, figure in figures.items()}
-
-
-def _known(value: Any) -> Any:
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _drawn(head: TrainedHead, settings: dict[str, Any]) -> dict[str, int]:

@@ -5,11 +5,17 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BLOBS, ENVIRONMENT, MASK_CONFIG, Clone, assert_same_bytes, make_masked_clone, store_digests
+from conftest import ENVIRONMENT, MASK_CONFIG, Clone, assert_same_bytes, jobs, make_masked_clone
 from test_promises import kill, start
 
 SCORES = ("results/blobs/scores/tiny/linear.json", "results/blobs/scores/pixels/unet.json")
 LONGER = {**MASK_CONFIG["mask_heads"], "linear": {"kind": "linear", "epochs": 3}}  # a draft after each epoch
+ANEW = (
+    "features/tiny.zarr/s4/c/1/0/0/0",
+    "labels.zarr/mask/c/1/0/0",
+    "heads/tiny.zarr/linear/zarr.json",
+    "stitched/tiny/linear/2.png",
+)
 # What is there when a stage begins, and within what time it is disturbed, s.
 STAGES = {
     "extraction": ("plans/tiny.json", 1.0),
@@ -58,20 +64,17 @@ def test_cores_move_no_byte(undisturbed: Clone, tmp_path: Path) -> None:
     assert_same_bytes(clone, undisturbed)
 
 
-@pytest.mark.xdist_group("masks")
+@pytest.mark.xdist_group("killed masks")
 def test_commands_of_their_own_give_the_bytes_of_the_warm_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On three images in one chunk: every command takes seconds to read torch."""
-    digests = []
-    for warm in ("1", "0"):
-        clone = make_masked_clone(tmp_path / warm, patches={"size": 64, "overlap": 16, "per_chunk": 16})
-        for name in BLOBS.keys() - {"train/b", "val/small", "test/odd"}:
-            for folder in ("images", "masks"):
-                (clone.folder / f"blobs/{folder}/{name}.png").unlink()
-        clone.snakemake("--cores", "2", "results/blobs/plans/tiny.json")
-        monkeypatch.setitem(ENVIRONMENT, "UNCHOKE_WARM", warm)
-        clone.snakemake("--cores", "2", "results/blobs/stitched/tiny/linear/0.png")
-        monkeypatch.delitem(ENVIRONMENT, "UNCHOKE_WARM")
-        digests.append(store_digests(clone))
-    assert digests[0] == digests[1]
+    """A chunk of maps and of labels, a head, and the mask of one patch, made anew: each takes seconds to read torch."""
+    clone = undisturbed.copy_to(tmp_path / "clone")
+    monkeypatch.setitem(ENVIRONMENT, "UNCHOKE_WARM", "0")
+    made = [f"results/blobs/{path}" for path in ANEW]
+    for path in made:
+        (clone.folder / path).unlink()
+    output = clone.snakemake("--cores", "2", *made)
+    rules = ("extract_patches", "cut_masks", "train_mask_head", "predict_patches", "stitch_band", "finish_mask")
+    assert [jobs(output, rule) for rule in rules] == [1] * len(rules)
+    assert_same_bytes(clone, undisturbed)

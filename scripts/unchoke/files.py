@@ -57,10 +57,11 @@ def _replace(path: Path, data: bytes, sync: bool) -> None:
 def open_draft(path: Path) -> BinaryIO:
     """A new file beside `path`, to be renamed or deleted before it is closed.
 
-    Its name is always the same, so that the draft of a killed process is taken over and none stays behind. Where a
-    living process writes the same file, or the file system knows no locks, the draft has a name of its own.
+    Its name is always the same on a machine, so that the draft of a killed process is taken over and none stays behind;
+    between machines, not every file system's locks hold. Where a living process writes the same file, or the file
+    system knows no locks, the draft has a name of its own.
     """
-    draft = path.with_name(f".{path.name}.tmp")
+    draft = path.with_name(f".{path.name}.{os.uname().nodename}.tmp")
     file = draft.open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -106,10 +106,22 @@ def test_two_that_write_the_same_file_at_once_do_not_mix(tmp_path):
 
 def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", fail_with(errno.ENOSYS))
-    (tmp_path / ".file.bin.tmp").write_bytes(b"somebody's draft")
+    draft = tmp_path / f".file.bin.{os.uname().nodename}.tmp"
+    draft.write_bytes(b"somebody's draft")
     write_atomic(tmp_path / "file.bin", b"new")
     assert (tmp_path / "file.bin").read_bytes() == b"new"
-    assert (tmp_path / ".file.bin.tmp").read_bytes() == b"somebody's draft"
+    assert draft.read_bytes() == b"somebody's draft"
+
+
+def test_the_draft_of_another_machine_is_left_alone(tmp_path, monkeypatch):
+    with open_draft(tmp_path / "file.bin") as first:
+        first.write(b"of one machine")
+        monkeypatch.setattr(fcntl, "flock", lambda *_: None)  # which the other does not hear of
+        uname = os.uname()
+        monkeypatch.setattr(os, "uname", lambda: os.uname_result((uname[0], "another", *uname[2:])))
+        write_atomic(tmp_path / "file.bin", b"of the other")
+        first.flush()
+        assert (tmp_path / "file.bin").read_bytes() == b"of the other"
 
 
 def test_an_error_that_is_not_about_the_disk_stays_as_it_is(tmp_path, monkeypatch):

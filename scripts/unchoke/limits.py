@@ -1,8 +1,11 @@
 """What the jobs of one run may take together, and the refusal of what could never fit."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 from unchoke.errors import UnchokeError
+from unchoke.files import read_json
 
 
 def resource_limits(given: dict[str, int | None], budget_mb: int, host_mb: int) -> dict[str, int]:
@@ -30,6 +33,24 @@ def resource_limits(given: dict[str, int | None], budget_mb: int, host_mb: int) 
             do="lower gpu.vram_mb in the config, or raise --resources vram_mb",
         )
     return limits
+
+
+def measured_peaks(plan: Path) -> dict[str, Any]:
+    """What a memory plan has measured, from the file beside it; see ``scripts/plan_memory.py``.
+
+    Raises FileNotFoundError where there is no plan yet, and UnchokeError where there is nothing beside the plan.
+    """
+    peaks = plan.with_suffix(".peaks.json")
+    try:
+        return read_json(peaks)  # type: ignore[no-any-return]
+    except FileNotFoundError as error:
+        if not plan.exists():
+            raise
+        raise UnchokeError(
+            "What a memory plan has measured is missing.",
+            where=str(peaks),
+            do=f"plan again, with your --configfile: snakemake --cores all --forcerun {plan}",
+        ) from error
 
 
 def threads_of_job(wanted: int, cores: int | None, gpu: int) -> int:

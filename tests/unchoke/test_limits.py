@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.errors import UnchokeError
-from unchoke.limits import host_memory_mb, refuse_missing_cards, resource_limits, threads_of_job, visible_cards
+from unchoke.limits import (
+    host_memory_mb,
+    measured_peaks,
+    refuse_missing_cards,
+    resource_limits,
+    threads_of_job,
+    visible_cards,
+)
 
 
 def test_the_command_line_comes_first_and_erases_nothing_else() -> None:
@@ -75,3 +82,15 @@ def test_the_machine_has_the_memory_that_the_kernel_says() -> None:
     with Path("/proc/meminfo").open() as file:
         total_kb = int(file.readline().split()[1])
     assert host_memory_mb() == pytest.approx(total_kb / 1024, rel=0.02)
+
+
+def test_a_plan_without_its_peaks_is_named_with_the_command_that_mends_it(tmp_path: Path) -> None:
+    plan = tmp_path / "plans/tiny.json"
+    with pytest.raises(FileNotFoundError):  # Snakemake asks again when the plan has been made
+        measured_peaks(plan)
+    plan.parent.mkdir()
+    plan.write_text("{}")
+    with pytest.raises(UnchokeError, match=r"(?s)is missing.*tiny\.peaks\.json.*--forcerun \S+/plans/tiny\.json"):
+        measured_peaks(plan)
+    plan.with_suffix(".peaks.json").write_text('{"host_mb": 5}')
+    assert measured_peaks(plan) == {"host_mb": 5}

@@ -12,7 +12,6 @@ for store, (name, view) in STORES.items():
             **encoder_weights(name),
             rows=shard_rows,
             plan=f"<results>/plans/{name}.json",
-            peaks=ancient(f"<results>/plans/{name}.peaks.json"),
         output:
             [
                 f"<results>/features/{store}.zarr/{pool}/c/{{chunk}}/0"

@@ -216,11 +216,6 @@ def weights_files(wildcards):
     )
 
 
-def measured(wildcards, input):
-    """What the memory plan of an encoder has measured; not there until it has been made."""
-    return json.loads(Path(input.peaks).read_text())
-
-
 def planned_mem_mb(wildcards, input):
     """Memory of the machine for one chunk, MB: what planning took, and as much again for decoded pictures.
 
@@ -228,13 +223,14 @@ def planned_mem_mb(wildcards, input):
     """
     rows = config["chunk_size"] * CHUNKS_PER_SHARD if CHUNKS_PER_SHARD > 1 else 0
     return round(
-        2 * measured(wildcards, input)["host_mb"] + rows * 3 * 3 * 2 * 2048 / 2**20
+        2 * measured_peaks(Path(input.plan))["host_mb"]
+        + rows * 3 * 3 * 2 * 2048 / 2**20
     )
 
 
 def planned_vram_mb(wildcards, input):
     """Memory of the card for one chunk, MB."""
-    plan = measured(wildcards, input)
+    plan = measured_peaks(Path(input.plan))
     return round(plan["peak_mb"]) if plan["device"] == "cuda" else 0
 
 

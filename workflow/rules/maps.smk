@@ -11,7 +11,6 @@ for name, encoder in config["encoders"].items():
             **encoder_weights(name),
             rows=chunk_rows,
             plan=f"<results>/plans/{name}.json",
-            peaks=ancient(f"<results>/plans/{name}.peaks.json"),
         output:
             [f"<results>/features/{name}.zarr/{array}" for array in store_arrays(name)],
         log:

@@ -1,5 +1,6 @@
 """Stage: what the databases of image heads and of mask heads share: a draft that replaces the old one, and its rows."""
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,9 +23,9 @@ def new_database(database: Path, schema: str) -> Iterator[sqlite3.Connection]:
     Raises UnchokeError, with the old database untouched, when the disk refuses.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
-    draft = database.with_name(f".{database.name}.tmp")
-    for left in database.parent.glob(f"{draft.name}*"):  # by a job that was killed, with SQLite's journal
-        left.unlink()
+    for left in database.parent.glob(f".{database.name}.*.tmp*"):  # by a job that was killed, with SQLite's journal
+        left.unlink(missing_ok=True)
+    draft = database.with_name(f".{database.name}.{secrets.token_hex(4)}.tmp")
     try:
         with closing(sqlite3.connect(draft)) as connection:
             connection.execute("PRAGMA foreign_keys = ON")

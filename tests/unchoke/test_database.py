@@ -231,7 +231,7 @@ def test_a_failed_rebuild_leaves_the_old_database(tmp_path: Path) -> None:
 
 def test_what_a_killed_rebuild_left_is_no_hindrance(tmp_path: Path) -> None:
     for ending in ("", "-journal"):
-        (tmp_path / f".experiments.db.tmp{ending}").write_bytes(b"a part of a page")
+        (tmp_path / f".experiments.db.0a1b2c3d.tmp{ending}").write_bytes(b"a part of a page")
     add_head(tmp_path, "a")
     build(tmp_path)
     with closing(sqlite3.connect(tmp_path / "experiments.db")) as connection:

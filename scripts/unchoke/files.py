@@ -1,5 +1,6 @@
 """Files that are whole or not there: written beside their place, synced, renamed."""
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -58,20 +59,18 @@ def open_draft(path: Path) -> BinaryIO:
     """A new file beside `path`, to be renamed or deleted before it is closed.
 
     Its name is always the same on a machine, so that the draft of a killed process is taken over and none stays behind;
-    between machines, not every file system's locks hold. Where a living process writes the same file, or the file
-    system knows no locks, the draft has a name of its own.
+    between machines, not every file system's locks hold. Where a living process writes the same file, the file
+    system knows no locks, or the name is somebody else's, the draft has a name of its own.
     """
     draft = path.with_name(f".{path.name}.{os.uname().nodename}.tmp")
-    file = draft.open("ab")
-    try:
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        file = stack.enter_context(draft.open("ab"))
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if draft.stat().st_ino == os.fstat(file.fileno()).st_ino:  # it has not become the file itself since
+        if draft.lstat().st_ino == os.fstat(file.fileno()).st_ino:  # no link, nor has it become the file itself since
             file.truncate(0)
             file.seek(0)
+            stack.pop_all()
             return file
-    except OSError:
-        pass
-    file.close()
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp").open("xb")
 
 

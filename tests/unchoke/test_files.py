@@ -113,6 +113,19 @@ def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
     assert draft.read_bytes() == b"somebody's draft"
 
 
+def test_what_has_the_name_of_a_draft_and_is_none_stays_as_it_is(tmp_path):
+    """A link to somebody's file; or a draft of another user, here a folder, since root may write to all files."""
+    theirs = tmp_path / "theirs"
+    theirs.write_bytes(b"of value")
+    (tmp_path / f".linked.{os.uname().nodename}.tmp").symlink_to(theirs)
+    (tmp_path / f".refused.{os.uname().nodename}.tmp").mkdir()
+    for name in ("linked", "refused"):
+        write_atomic(tmp_path / name, b"new")
+        assert (tmp_path / name).read_bytes() == b"new"
+    assert theirs.read_bytes() == b"of value"
+    assert len(os.listdir(tmp_path)) == 5
+
+
 def test_the_draft_of_another_machine_is_left_alone(tmp_path, monkeypatch):
     with open_draft(tmp_path / "file.bin") as first:
         first.write(b"of one machine")

@@ -97,16 +97,26 @@ def test_paths_of_results_belong_to_rules(path):
 
 
 @pytest.mark.parametrize(
-    "modules",
+    "module",
     [
         "sources",
         *("sources.folder", "sources.csv", "sources.digits", "sources.masks", "sources.canvases"),
         *("sources.hdf5", "sources.npy", "sources.zarr", "sources.webdataset", "locations", "arrays", "shards"),
-        *("config", "commands", "versions"),
+        *("config", "commands", "versions", "files", "limits", "names"),
     ],
 )
-def test_what_the_snakefile_imports_is_light(modules):
-    code = f"import sys, unchoke.{modules}; print(*sys.modules)"
+def test_what_the_snakefile_imports_is_light(module):
+    assert not {"torch", "pandas", "numpy"} & loaded_by(module)
+
+
+@pytest.mark.parametrize("module", ["masks", "scores"])
+def test_stages_that_compute_without_torch_do_not_read_it(module):
+    assert "torch" not in loaded_by(module)
+
+
+def loaded_by(module):
+    """The names of all modules that are there once one of ours has been imported."""
+    code = f"import sys, unchoke.{module}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "unchoke" in loaded
-    assert not {"torch", "pandas", "numpy"} & set(loaded)
+    assert f"unchoke.{module}" in loaded
+    return set(loaded)

@@ -56,7 +56,7 @@ def members_of(shard: Path) -> tuple[Member, ...]:
     UnchokeError where it is no plain tar, or ends too early.
     """
     stat = shard.stat()
-    return _members(shard, stat.st_size, stat.st_mtime_ns)
+    return _members(shard.absolute(), stat.st_size, stat.st_mtime_ns)  # commands come from several folders
 
 
 @lru_cache(maxsize=MOST_INDEXES)

@@ -28,9 +28,15 @@ onstart:
         workflow.scheduler.resources["gpu"] = LIMITS["gpu"]
 
 
+# UNCHOKE_WARM_STAY=1 leaves the worker to its idle time, for the next of several short runs.
+STOP_WORKER = (
+    "true" if os.environ.get("UNCHOKE_WARM_STAY") == "1" else "scripts/warm --stop"
+)
+
+
 onsuccess:
-    shell("scripts/warm --stop > /dev/null")
+    shell(f"{STOP_WORKER} > /dev/null")
 
 
 onerror:
-    shell("scripts/warm --stop > /dev/null")
+    shell(f"{STOP_WORKER} > /dev/null")

@@ -12,7 +12,7 @@ from unchoke import members
 from unchoke.config.heads import Linear
 from unchoke.heads import linear
 
-EPOCHS = 24
+EPOCHS = 10
 SETTINGS = Linear(kind="linear", learning_rates=[0.01, 0.1], seeds=[0, 1], epochs=EPOCHS, batch_size=16).model_dump()
 
 

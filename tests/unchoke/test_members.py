@@ -363,14 +363,14 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) ->
     victim = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert victim.stdout
     for line in victim.stdout:
-        if line == "epoch 6\n":
+        if line == "epoch 3\n":
             victim.send_signal(signal.SIGKILL)
             break
     assert victim.wait(30) == -signal.SIGKILL
     assert not (tmp_path / "members.safetensors").exists()
     (draft,) = (tmp_path / "drafts").glob("*.safetensors")
     epoch = int(load_file(draft)["epoch"])
-    assert 5 <= epoch < slow_training.EPOCHS
+    assert 2 <= epoch < slow_training.EPOCHS
     again = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     done = [line for line in again if line.startswith("epoch")]
     assert again[0] == f"goes on after epoch {epoch} of {slow_training.EPOCHS}"

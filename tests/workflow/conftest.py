@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ BLOBS = {
     "val/large": (97, 100),
     "val/small": (30, 40),
 }
-ENVIRONMENT = {**os.environ, "UNCHOKE_WARM_IDLE_S": "20"}
+# Clones share the commands of this repository, and so one warm worker, which reads torch once a process of tests.
+ENVIRONMENT = {**os.environ, "UNCHOKE_WARM_IDLE_S": "60", "UNCHOKE_WARM_STAY": "1"}
 FLAWED = ("0/broken.png", "1/quote' and \"space\nand line.png", "1/größe-图.png")
 
 
@@ -68,13 +70,26 @@ class Clone:
     def results(self) -> Path:
         return self.folder / "results" / self.name
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the processes that work in this clone; a worker of its own ends with the run."""
+        shared = (self.folder / "scripts").is_symlink()
+        return ENVIRONMENT if shared else {**ENVIRONMENT, "UNCHOKE_WARM_STAY": "0", "UNCHOKE_WARM_IDLE_S": "20"}
+
+    def with_own_worker(self) -> "Clone":
+        """The same clone with a copy of the commands, so that its worker serves, and dies with, no other test."""
+        (self.folder / "scripts").unlink()
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(REPOSITORY / "scripts", self.folder / "scripts", ignore=ignored)
+        return self
+
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", *arguments, "--quiet", "host", "--configfile", "my.yaml"]
 
     def snakemake(self, *arguments: str, ok: bool = True) -> str:
         """Output of snakemake with these arguments, after it has ended as expected."""
         done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, env=ENVIRONMENT
+            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, env=self.environment
         )
         output = done.stdout + done.stderr
         assert (done.returncode == 0) == ok, output
@@ -149,12 +164,8 @@ def assert_same_bytes(clone: Clone, other: Clone) -> None:
 def empty_clone(clone: Clone, **sections: object) -> Clone:
     """The workflow and a config, without images."""
     clone.folder.mkdir(parents=True)
-    for name in ("workflow", "config", "environment.yml"):
+    for name in ("workflow", "config", "scripts", "environment.yml"):
         (clone.folder / name).symlink_to(REPOSITORY / name)
-    # A copy of the commands, so that the clone has a warm worker of its own.
-    shutil.copytree(
-        REPOSITORY / "scripts", clone.folder / "scripts", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-    )
     clone.configure(**sections)
     return clone
 
@@ -198,6 +209,14 @@ def write_png(path: Path, values_HW: NDArray[np.uint8]) -> None:
     write_image(path, data.getvalue())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One worker for this process of tests, whose socket lies where no other process of tests looks."""
+    ENVIRONMENT["XDG_RUNTIME_DIR"] = str(tmp_path_factory.getbasetemp())
+    yield
+    subprocess.run([REPOSITORY / "scripts/warm", "--stop"], env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=False)
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
     return make_clone(tmp_path / "clone with spaces")
@@ -207,7 +226,7 @@ def clone(tmp_path: Path) -> Clone:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
     """A clone after one undisturbed run, and what snakemake said; tests work on copies of it."""
     clone = make_clone(tmp_path_factory.mktemp("finished") / "clone")
-    return clone, clone.snakemake("--cores", "2", "--resources", "gpu=1")
+    return clone, clone.snakemake("--cores", "8", "--resources", "gpu=1")
 
 
 @pytest.fixture

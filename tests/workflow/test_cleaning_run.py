@@ -155,7 +155,7 @@ def test_new_images_cost_their_own_fingerprints(again: Clone) -> None:
 def test_a_run_that_was_killed_while_it_cleaned_ends_in_the_same_bytes(
     cleaned: tuple[Clone, str], tmp_path: Path
 ) -> None:
-    clone = make_dirty_clone(tmp_path / "killed")
+    clone = make_dirty_clone(tmp_path / "killed").with_own_worker()
     run = start(clone)
     wait_for(clone.results / "fingerprints.zarr/hashes/c/1/0", run)
     os.killpg(run.pid, signal.SIGKILL)

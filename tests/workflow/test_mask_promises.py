@@ -44,7 +44,7 @@ def test_a_run_over_masks_that_was_killed_ends_in_the_same_bytes(
     undisturbed: Clone, tmp_path: Path, stage: str, victim: str
 ) -> None:
     pattern, longest_s = STAGES[stage]
-    clone = make_masked_clone(tmp_path / "killed", mask_heads=LONGER)
+    clone = make_masked_clone(tmp_path / "killed", mask_heads=LONGER).with_own_worker()
     run = start(clone, *SCORES)
     while not any(clone.results.glob(pattern)):
         assert run.poll() is None, f"snakemake ended before {stage} began"

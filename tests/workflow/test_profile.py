@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ENVIRONMENT, Clone, jobs
+from conftest import Clone, jobs
 
 COUNT_PASSES = """
 import sys
@@ -64,7 +64,7 @@ def test_one_core_has_one_job_at_a_time(clone: Clone) -> None:
 def watched(clone: Clone, *arguments: str) -> tuple[str, int, int]:
     """What a run printed, the most jobs of a card that it had started at once, and its passes of the scheduler."""
     command = [sys.executable, "-c", COUNT_PASSES, *clone.command(*arguments)[3:]]
-    done = subprocess.run(command, cwd=clone.folder, capture_output=True, text=True, env=ENVIRONMENT)
+    done = subprocess.run(command, cwd=clone.folder, capture_output=True, text=True, env=clone.environment)
     output = done.stdout + done.stderr
     assert "status 0 " in done.stdout, output
     words = done.stdout.split()
@@ -75,8 +75,3 @@ def watched(clone: Clone, *arguments: str) -> tuple[str, int, int]:
 def test_other_cores_make_nothing_anew(finished: tuple[Clone, str]) -> None:
     assert "Nothing to be done" in finished[0].snakemake("-n", "--cores", "1")
 
-
-@pytest.mark.xdist_group("run")
-def test_the_worker_ends_with_the_run(finished: tuple[Clone, str]) -> None:
-    warm = subprocess.run(["scripts/warm", "--status"], cwd=finished[0].folder, capture_output=True, text=True)
-    assert warm.stdout == "no worker\n"

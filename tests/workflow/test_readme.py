@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Clone
 
+pytestmark = pytest.mark.xdist_group("run")
+
 README = Path(__file__).parents[2] / "README.md"
 QUERIES = [part.strip() for part in re.search(r"```sql\n(.+?)```", README.read_text(), re.S)[1].split("\n\n")]
 

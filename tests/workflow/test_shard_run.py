@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from conftest import ENVIRONMENT, FLAWED, Clone, jobs, make_clone, write_png
+from conftest import FLAWED, Clone, jobs, make_clone, write_png
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -41,7 +41,7 @@ def chunks(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 @pytest.fixture(scope="module")
 def shards(chunks: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, list[Path]]:
     """The same after the config has asked for shards, and the drafts that were there when the first run was killed."""
-    clone = chunks.copy_to(tmp_path_factory.mktemp("shards") / "clone")
+    clone = chunks.copy_to(tmp_path_factory.mktemp("shards") / "clone").with_own_worker()
     clone.configure(**SHARDS)
     drafts = kill_with_drafts(clone, at_least=2)
     shutil.rmtree(clone.folder / ".snakemake/locks")
@@ -78,7 +78,7 @@ def test_a_run_that_was_killed_in_a_shard_goes_on_inside_it(chunks: Clone, shard
 def kill_with_drafts(clone: Clone, at_least: int) -> list[Path]:
     """SIGKILL to Snakemake, its jobs and the worker in the middle of a shard; the drafts that are left."""
     run = subprocess.Popen(
-        clone.command("--cores", "2", TARGET), cwd=clone.folder, start_new_session=True, env=ENVIRONMENT
+        clone.command("--cores", "2", TARGET), cwd=clone.folder, start_new_session=True, env=clone.environment
     )
     folder = clone.results / "features/tiny.drafts"
     while len(list(folder.rglob("*.draft"))) < at_least:

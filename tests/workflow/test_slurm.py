@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from conftest import CONFIG, ENVIRONMENT, Clone, assert_same_bytes, make_clone
+from conftest import CONFIG, Clone, assert_same_bytes, make_clone
 from slurm_sandbox import Slurm, missing, slurm_sandbox
 
 pytestmark = [
@@ -94,7 +94,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 @pytest.fixture(scope="module")
 def disturbed(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Disturbed"]:
     """A run with a job cancelled half way, one at its time limit, and a node drained and resumed."""
-    clone = make_clone(tmp_path_factory.mktemp("disturbed") / "clone", **SECTIONS)
+    clone = make_clone(tmp_path_factory.mktemp("disturbed") / "clone", **SECTIONS).with_own_worker()
     (clone.folder / "partitions.yaml").write_text(PARTITIONS)
     with (clone.folder / "scripts/extract_chunk.py").open("a") as command:
         command.write(HOLD)
@@ -140,7 +140,7 @@ def on_slurm(clone: Clone, slurm: Slurm) -> Iterator[Run]:
     command = [sys.executable, "-c", SNAKEMAKE, *clone.command(*TARGETS, "--keep-going", *PROFILE)[3:]]
     log = clone.folder / "snakemake.log"
     with log.open("wb") as output:
-        environment = {**ENVIRONMENT, **slurm.environment}
+        environment = {**clone.environment, **slurm.environment}
         process = subprocess.Popen(command, cwd=clone.folder, env=environment, stdout=output, stderr=output)
     try:
         yield Run(process, log)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from conftest import BLOBS, ENVIRONMENT, MASK_CONFIG, Clone, jobs, make_masked_clone, store_digests
+from conftest import BLOBS, MASK_CONFIG, Clone, jobs, make_masked_clone, store_digests
 from PIL import Image
 from torch.nn.functional import cross_entropy, interpolate
 
@@ -147,11 +147,11 @@ def iou_by_hand(clone: Clone) -> float:
 
 
 def test_a_run_that_was_killed_ends_in_the_same_bytes(taught: tuple[Clone, str], tmp_path: Path) -> None:
-    clone = make_taught_clone(tmp_path / "killed")
+    clone = make_taught_clone(tmp_path / "killed").with_own_worker()
     (clone.folder / "teacher.pt").write_bytes((taught[0].folder / "teacher.pt").read_bytes())
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     wanted = ["--cores", "2", "results/blobs/checkpoints/tiny/student.safetensors"]
-    run = subprocess.Popen(clone.command(*wanted), cwd=clone.folder, env=ENVIRONMENT, **quiet)
+    run = subprocess.Popen(clone.command(*wanted), cwd=clone.folder, env=clone.environment, **quiet)
     while not (clone.results / "features/teacher.zarr/features/c/1/0/0/0").exists():
         assert run.poll() is None
         time.sleep(0.01)

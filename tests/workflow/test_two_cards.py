@@ -19,7 +19,7 @@ def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_two_cards_have_a_worker_each_and_give_the_bytes_of_one(
     finished: tuple[Clone, str], tmp_path: Path, sockets: Path
 ) -> None:
-    clone = make_clone(tmp_path / "two", decoding={"threads": 1}, gpu={"device": "cpu"})
+    clone = make_clone(tmp_path / "two", decoding={"threads": 1}, gpu={"device": "cpu"}).with_own_worker()
     seal = "results/few/features/tiny.sealed.json"
     clone.snakemake(seal, "--cores", "2", "--resources", "gpu=2")
     assert len(list(sockets.glob("*-*.log"))) == 2

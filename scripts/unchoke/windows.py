@@ -85,7 +85,7 @@ def _open(kept: Callable[[Path, int, int, int], Windows], path: Path, max_pixels
     with _naming_the_fault():
         stat = path.stat()
         with _opening:
-            return kept(path.absolute(), stat.st_size, stat.st_mtime_ns, max_pixels)  # commands come from several folders
+            return kept(path.absolute(), stat.st_size, stat.st_mtime_ns, max_pixels)  # commands have several folders
 
 
 @lru_cache(_KEPT)

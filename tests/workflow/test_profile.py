@@ -74,4 +74,3 @@ def watched(clone: Clone, *arguments: str) -> tuple[str, int, int]:
 @pytest.mark.xdist_group("run")
 def test_other_cores_make_nothing_anew(finished: tuple[Clone, str]) -> None:
     assert "Nothing to be done" in finished[0].snakemake("-n", "--cores", "1")
-

@@ -4,7 +4,7 @@ Peer:   an undisturbed run of the same images and config, in a clone of its own.
 Limit:  no file of the promised stores may differ, in --rounds kills that came before the run had ended.
 
 A round: a fresh clone of 12 chunks, a tiny encoder and two heads; at a moment drawn from --seed, SIGKILL for the client
-that is at work, the warm worker, or Snakemake with its whole process group, in turn; then `snakemake --unlock`, and
+that is at work, the warm worker, or Snakemake with its whole process group, in turn; then
 `snakemake` to the end; then the SHA-256 of every file of manifest, rows, features, seals, quarantine, heads and
 checkpoints. The moment is drawn over the time in which that victim was seen alive in the undisturbed run; where it does
 not live just then, the next one of its kind is killed. A kill that came too late is no round, and is drawn again.
@@ -194,10 +194,8 @@ class Tally:
 
 def resume(clone: Clone, expected: dict[str, str]) -> list[str]:
     """What is wrong after the next run: nothing, files that differ, or that it failed."""
-    for arguments in (["--unlock"], EVERYTHING):
-        status = wait_within(clone.start(NAME, *arguments), LIMIT_S)
-        if status:
-            return [f"snakemake {' '.join(arguments)} ended with {status}: {clone.said(NAME)}"]
+    if status := wait_within(clone.start(NAME, *EVERYTHING), LIMIT_S):
+        return [f"snakemake {' '.join(EVERYTHING)} ended with {status}: {clone.said(NAME)}"]
     return differences(digests(clone), expected)
 
 

@@ -218,6 +218,7 @@ def spawn(listener: _socket.socket, path: str) -> None:
     subprocess.Popen(
         [sys.executable, "-m", "unchoke.worker", str(listener.fileno()), path],
         cwd=SCRIPTS,
+        env={name: value for name, value in os.environ.items() if name != "UNCHOKE_RUN"},  # it outlives the run
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

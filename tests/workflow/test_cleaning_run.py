@@ -160,7 +160,6 @@ def test_a_run_that_was_killed_while_it_cleaned_ends_in_the_same_bytes(
     wait_for(clone.results / "fingerprints.zarr/hashes/c/1/0", run)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait(120)
-    clone.snakemake("--unlock")
     clone.snakemake("--cores", "2")
     assert_same_bytes(clone, cleaned[0])
 

@@ -52,7 +52,6 @@ def test_a_run_over_masks_that_was_killed_ends_in_the_same_bytes(
     time.sleep(random.Random(stage + victim).uniform(0, longest_s))
     kill(clone, victim, run)
     run.wait(120)
-    clone.snakemake("--unlock")
     clone.snakemake("--cores", "2", *SCORES)
     assert_same_bytes(clone, undisturbed)
 

@@ -53,9 +53,11 @@ def processes(clone: Clone, text: str) -> Iterator[int]:
 
 
 def kill(clone: Clone, victim: str, run: "subprocess.Popen[bytes]") -> None:
-    """SIGKILL to Snakemake and all its jobs, to the worker, or to a client."""
+    """SIGKILL to Snakemake and all its jobs, to Snakemake alone, to the worker, or to a client."""
     if victim == "snakemake":
         os.killpg(run.pid, signal.SIGKILL)
+    elif victim == "snakemake alone":
+        run.kill()
     else:
         for pid in processes(clone, {"worker": "unchoke.worker", "client": "scripts/warm"}[victim]):
             os.kill(pid, signal.SIGKILL)
@@ -64,14 +66,13 @@ def kill(clone: Clone, victim: str, run: "subprocess.Popen[bytes]") -> None:
 @pytest.mark.xdist_group("killed")
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_a_run_that_was_killed_ends_in_the_same_bytes(undisturbed: Clone, tmp_path: Path, seed: int) -> None:
-    victim = ("worker", "client", "snakemake")[seed % 3]
+    victim = ("worker", "client", "snakemake", "snakemake alone")[seed % 4]
     clone = make_clone(tmp_path / "killed", **FEW).with_own_worker()
     run = start(clone)
     wait_for(clone.results / "plans/tiny.json", run)
     time.sleep(random.Random(seed).uniform(0, 1.5))
     kill(clone, victim, run)
     run.wait(120)
-    clone.snakemake("--unlock")
     clone.snakemake("--cores", "2")
     assert_same_bytes(clone, undisturbed)
 

@@ -158,7 +158,6 @@ def test_a_run_that_was_killed_ends_in_the_same_bytes(taught: tuple[Clone, str],
     os.killpg(run.pid, signal.SIGKILL)
     run.wait(60)
     assert not (clone.results / "features/teacher.sealed.json").exists()
-    clone.snakemake("--unlock")
     assert 0 < jobs(clone.snakemake(*wanted), "teach_patches") < chunks_of(clone)
     made = store_digests(clone)
     assert any("heads/tiny.zarr/student" in path for path in made)

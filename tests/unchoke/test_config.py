@@ -388,3 +388,22 @@ def test_encoders_share_a_file_of_weights_where_their_weights_are_the_same_and_n
     assert weights_name("a", "pretrained", 0) == weights_name("a", "pretrained", 1)
     assert weights_name("a", "untrained", 0) != weights_name("a", "untrained", 1)
     assert "/" not in weights_name("hf-hub:timm/a", "x/w.pt", 0)
+
+
+# --- names become file names
+
+
+@pytest.mark.parametrize("place", ["dataset", "encoders", "heads"])
+def test_a_name_is_refused_where_a_file_name_would_be_too_long(place):
+    def named(name):
+        config = changed("dataset.name", name)
+        if place != "dataset":
+            config = json.loads(json.dumps(DEFAULTS))
+            config[place][name] = next(iter(config[place].values()))
+        return config
+
+    load_config(named("a" * 100))
+    message = error_of(named("a" * 300))
+    assert place in message and "at most 100 characters" in message
+    longest = f".{'a' * 100}@transverse.origin.json.{'h' * 64}.tmp"
+    assert len(longest) <= 255

@@ -59,7 +59,7 @@ def manifest_folder():
 
 def manifest_record():
     """What the manifest's record says."""
-    return json.loads((manifest_folder() / "manifest.json").read_text())
+    return read_json(manifest_folder() / "manifest.json")
 
 
 def chunk_rows(wildcards):
@@ -237,7 +237,7 @@ def planned_vram_mb(wildcards, input):
 def head_mem_mb(wildcards, input):
     """Memory of the machine for one head, MB: all features thrice as they are computed with, and torch."""
     settings = config["heads"][wildcards.head]
-    seal = json.loads(Path(input.seals[0]).read_text())
+    seal = read_json(Path(input.seals[0]))
     views = max(len(settings["train_views"]), len(settings["test_views"]))
     values = seal["images"] * seal["widths"][settings["pool"]] * views
     size = 8 if settings.get("precision") == "float64" else 4

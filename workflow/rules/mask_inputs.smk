@@ -28,7 +28,7 @@ def segmenting_places():
 @functools.cache
 def grids():
     """The grid of every image, by image_id."""
-    return json.loads((manifest_folder() / "grids.json").read_text())
+    return read_json(manifest_folder() / "grids.json")
 
 
 def segmented_images():

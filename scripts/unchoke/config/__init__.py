@@ -4,11 +4,13 @@ Schema, defaults and the table of keys are written from it by ``scripts/write_co
 neither torch nor pandas, since the Snakefile reads it in every job.
 """
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from unchoke.config.base import NAME, Section
+from unchoke.config.base import NAME, NAME_LENGTH, Section
 from unchoke.config.cleaning import Cleaning
 from unchoke.config.dataset import Dataset
 from unchoke.config.decoding import Decoding
@@ -21,10 +23,11 @@ from unchoke.config.patches import Patches
 from unchoke.config.segment import Segment
 from unchoke.config.subset import Subset
 from unchoke.config.teacher import Teacher
+from unchoke.config.text import Keys, check_arguments, check_files, places
 from unchoke.errors import UnchokeError
 from unchoke.names import MASK_KINDS, PIXELS, SPLITS, TEACHER, suggestion
 
-Name = Annotated[str, Field(pattern=NAME)]
+Name = Annotated[str, Field(pattern=NAME, max_length=NAME_LENGTH)]
 
 
 class Config(Section):
@@ -177,24 +180,57 @@ class Config(Section):
         return self
 
 
-def load_config(raw: dict[str, Any]) -> dict[str, Any]:
-    """`raw` with every default filled in, as plain data; UnchokeError lists all that is wrong with it."""
+def load_config(raw: dict[str, Any], files: Sequence[Path] = (), arguments: Sequence[str] = ()) -> dict[str, Any]:
+    """`raw` with every default filled in, as plain data.
+
+    files, arguments: the config files and the command line that `raw` was read from.
+    Raises UnchokeError that lists all that is wrong with it, with its line where a file has it.
+    """
+    check_files(files)
+    check_arguments(arguments)
     try:
-        return Config.model_validate(raw).model_dump()
+        valid = Config.model_validate(raw).model_dump()
     except ValidationError as error:
-        problems = [_readable(problem) for problem in error.errors()]
-        raise UnchokeError(
-            "The config does not hold.\n" + "\n".join(f"  - {problem}" for problem in problems),
-            do="every key, unit and default stands in config/README.md",
-        ) from None
+        known = places(files)
+        raise _not_valid([_readable(problem, known) for problem in error.errors()]) from None
+    if truths := list(_truths_for_others(raw, valid)):
+        known = places(files)
+        raise _not_valid([_placed(keys, f"expected a number or text, found {value}", known) for keys, value in truths])
+    return valid
 
 
-def _readable(problem: Any) -> str:
+def _not_valid(problems: list[str]) -> UnchokeError:
+    return UnchokeError(
+        "The config does not hold.\n" + "\n".join(f"  - {problem}" for problem in problems),
+        do="every key, unit and default stands in config/README.md",
+    )
+
+
+def _truths_for_others(raw: Any, valid: Any, keys: Keys = ()) -> Iterator[tuple[Keys, bool]]:
+    """True and false in the place of another value: Python takes them for 1 and 0."""
+    if isinstance(raw, bool) and not isinstance(valid, bool):
+        yield keys, raw
+    elif isinstance(raw, dict) and isinstance(valid, dict):
+        for name in raw.keys() & valid.keys():
+            yield from _truths_for_others(raw[name], valid[name], (*keys, str(name)))
+    elif isinstance(raw, list) and isinstance(valid, list):
+        for place, (value, other) in enumerate(zip(raw, valid, strict=False)):
+            yield from _truths_for_others(value, other, (*keys, str(place)))
+
+
+def _placed(keys: Sequence[str], message: str, known: dict[Keys, str]) -> str:
+    """A line of the message: which key, what is wrong, and in which line of which file."""
+    where, place = ".".join(keys), known.get(tuple(keys))
+    text = f"{where}: {message}" if where else message
+    return f"{text} ({place})" if place else text
+
+
+def _readable(problem: Any, known: dict[Keys, str]) -> str:
     """One line: where, what was expected and found, and the nearest right name for a kind that does not exist."""
     place = list(problem["loc"])
     if place and place[0] in ("heads", "mask_heads"):
         del place[2:3]  # pydantic's own mark of the kind, which no file contains
-    where = ".".join(str(part) for part in place if part != "[key]")
+    keys = [str(part) for part in place if part != "[key]"]
     context = problem.get("ctx", {})
     if problem["type"] == "value_error":
         message = str(context["error"])
@@ -204,7 +240,7 @@ def _readable(problem: Any) -> str:
     elif problem["type"] == "union_tag_not_found":
         message = "the key 'kind' is missing"
     elif problem["type"] == "missing":
-        where, message = ".".join(where.split(".")[:-1]), f"the key '{place[-1]}' is missing"
+        message = f"the key '{keys.pop()}' is missing"
     else:
         message = f"{problem['msg'][0].lower()}{problem['msg'][1:]}, found {problem['input']!r}"
-    return f"{where}: {message}" if where else message
+    return _placed(keys, message, known)

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from unchoke.names import suggestion
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # what may be part of a path and of a Snakemake wildcard
+NAME_LENGTH = 100
+"""Characters of a name at most: of the 255 bytes of a file name, `.<encoder>@<view>.origin.json.<host>.tmp` adds 93."""
 
 
 class Section(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from unchoke.config.base import NAME, Section, listed_in, one_of
+from unchoke.config.base import NAME, NAME_LENGTH, Section, listed_in, one_of
 from unchoke.locations import ARRAY_KINDS, ROLES, by_split, known_split
 from unchoke.names import MASK_KINDS
 
@@ -108,8 +108,8 @@ def _says(locations: dict[str, str]) -> str:
 class Dataset(Section):
     """Where the images are and how they are split."""
 
-    name: str = Field(pattern=NAME)
-    """Results go to `results/<name>/`. Letters, digits, `_`, `.`, `-`."""
+    name: str = Field(pattern=NAME, max_length=NAME_LENGTH)
+    """Results go to `results/<name>/`. At most 100 letters, digits, `_`, `.`, `-`."""
 
     kind: Kind
     """`folder`: images by class, or by split and class. `csv`: a table with the columns path, label and, if you have

@@ -407,3 +407,10 @@ def test_a_name_is_refused_where_a_file_name_would_be_too_long(place):
     assert place in message and "at most 100 characters" in message
     longest = f".{'a' * 100}@transverse.origin.json.{'h' * 64}.tmp"
     assert len(longest) <= 255
+
+
+@pytest.mark.parametrize("name", ["{x}", "{{x}}", "a{", "}b"])
+def test_braces_are_refused_where_snakemake_would_take_them_for_wildcards(name):
+    assert "may not have braces" in error_of(changed("encoders.b0.weights", f"{name}.pt"))
+    assert "may not have braces" in error_of(changed("dataset.path", name))
+    assert load_config({"dataset": {"name": "a", "kind": "folder", "path": name}})["dataset"]["path"] == name

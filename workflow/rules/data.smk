@@ -3,24 +3,28 @@
 
 
 localrules:
-    write_digits,
     build_manifest,
 
 
-rule write_digits:
-    output:
-        record=f"{config['dataset']['path']}/digits.json",
-    log:
-        "<logs>/write_digits.log",
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-    params:
-        version=versions.DIGITS,
-        folder=subpath(output.record, parent=True),
-    shell:
-        "python scripts/write_digits.py --path {params.folder:q} 2>&1 | tee {log:q}"
+if config["dataset"]["kind"] == "digits":
+
+    localrules:
+        write_digits,
+
+    rule write_digits:
+        output:
+            record=f"{config['dataset']['path']}/digits.json",
+        log:
+            "<logs>/write_digits.log",
+        conda:
+            "../../environment.yml"
+        resources:
+            mem_mb=1000,
+        params:
+            version=versions.DIGITS,
+            folder=subpath(output.record, parent=True),
+        shell:
+            "python scripts/write_digits.py --path {params.folder:q} 2>&1 | tee {log:q}"
 
 
 checkpoint build_manifest:

@@ -1,5 +1,7 @@
 # What rules depend on where the config or the manifest says it, and the config's values that need a word of code.
 
+from snakemake.sourcecache import LocalSourceFile
+
 WEIGHTS = {
     weights_name(e["model"], e["weights"], e["seed"]): e
     for e in config["encoders"].values()
@@ -22,6 +24,10 @@ wildcard_constraints:
 MASKS = config["dataset"]["kind"] in MASK_KINDS
 
 
+# Snakemake formats the path of environment.yml, which has no wildcards, and stumbles over braces in that of the checkout.
+LocalSourceFile.format = lambda self, **wildcards: self
+
+
 def json_of(settings):
     """A part of the config as one JSON flag."""
     return json.dumps(settings, sort_keys=True)
@@ -37,7 +43,9 @@ def source_settings():
     return {
         "kind": dataset["kind"],
         **split,
-        "fields": json_of(fields),
+        # Functions, whose answers Snakemake does not search for wildcards: an expression may have {4}, a path {name}.
+        "group": lambda wildcards: split["group"],
+        "fields": lambda wildcards: json_of(fields),
         "listing": digest,
     }
 

@@ -3,24 +3,28 @@
 
 
 localrules:
-    write_canvases,
     build_patches,
 
 
-rule write_canvases:
-    output:
-        record=f"{config['dataset']['path']}/canvases.json",
-    log:
-        "<logs>/write_canvases.log",
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-    params:
-        version=versions.CANVASES,
-        folder=subpath(output.record, parent=True),
-    shell:
-        "python scripts/write_canvases.py --path {params.folder:q} 2>&1 | tee {log:q}"
+if config["dataset"]["kind"] == "canvases":
+
+    localrules:
+        write_canvases,
+
+    rule write_canvases:
+        output:
+            record=f"{config['dataset']['path']}/canvases.json",
+        log:
+            "<logs>/write_canvases.log",
+        conda:
+            "../../environment.yml"
+        resources:
+            mem_mb=1000,
+        params:
+            version=versions.CANVASES,
+            folder=subpath(output.record, parent=True),
+        shell:
+            "python scripts/write_canvases.py --path {params.folder:q} 2>&1 | tee {log:q}"
 
 
 checkpoint build_patches:

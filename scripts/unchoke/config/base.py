@@ -38,3 +38,10 @@ def one_of(names: list[str], name: str) -> str:
     if name not in names:
         raise ValueError(f"unknown name '{name}': {suggestion(name, names)}")
     return name
+
+
+def without_braces(path: str) -> str:
+    """`path`, which becomes an input or output of a rule; ValueError where Snakemake would find a wildcard in it."""
+    if "{" in path or "}" in path:
+        raise ValueError(f"'{path}' may not have braces, which Snakemake takes for wildcards: rename it, or link to it")
+    return path

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from unchoke.config.base import NAME, NAME_LENGTH, Section, listed_in, one_of
+from unchoke.config.base import NAME, NAME_LENGTH, Section, listed_in, one_of, without_braces
 from unchoke.locations import ARRAY_KINDS, ROLES, by_split, known_split
 from unchoke.names import MASK_KINDS
 
@@ -165,6 +165,12 @@ class Dataset(Section):
         if not isinstance(preset, str) or preset not in PRESETS:
             return raw
         return {**PRESETS[preset], **{key: value for key, value in raw.items() if value is not None or key == "groups"}}
+
+    @model_validator(mode="after")
+    def _a_rule_can_write_to_the_path(self) -> "Dataset":
+        if self.kind in ("digits", "canvases"):
+            without_braces(self.path)
+        return self
 
     @model_validator(mode="after")
     def _arrays_have_locations(self) -> "Dataset":

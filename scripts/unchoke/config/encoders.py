@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from unchoke.config.base import Section, listed_in, one_of
+from unchoke.config.base import Section, listed_in, one_of, without_braces
 from unchoke.config.views import View
 from unchoke.hashing import sha256_bytes
 
@@ -23,7 +23,7 @@ class Encoder(Section):
     model: str = Field(min_length=1)
     """A model of timm, with its weights' tag if it has several, such as `vit_small_patch14_dinov2.lvd142m`."""
 
-    weights: str = Field("pretrained", min_length=1)
+    weights: Annotated[str, AfterValidator(without_braces)] = Field("pretrained", min_length=1)
     """`pretrained`: timm's, from the hub. `untrained`: drawn from `seed`. Anything else is the path of a safetensors
     file, or of a PyTorch file that holds tensors alone."""
 

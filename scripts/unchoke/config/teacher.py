@@ -1,19 +1,21 @@
 """A network that mask heads learn from, or that segments in their place."""
 
-from pydantic import Field
+from typing import Annotated
 
-from unchoke.config.base import Section
+from pydantic import AfterValidator, Field
+
+from unchoke.config.base import Section, without_braces
 
 
 class Teacher(Section):
     """A network that mask heads learn from, or that segments in their place."""
 
-    file: str = Field(min_length=1)
+    file: Annotated[str, AfterValidator(without_braces)] = Field(min_length=1)
     """A Python file of yours with `load(checkpoint, device)`; what it gives is called with patches, float32 (B, 3, S,
     S) from 0 to 1, and answers with `logits` (B, classes, h, w) and, if it has any, `features` (B, C, h, w). It runs as
     part of Unchoke: name only files that you trust."""
 
-    checkpoint: str = Field(min_length=1)
+    checkpoint: Annotated[str, AfterValidator(without_braces)] = Field(min_length=1)
     """The file with its weights, which `load` gets."""
 
     features: bool = False

@@ -66,6 +66,7 @@ def list_manifest(
         "kind": kind,
         "split_settings": settings,
         "left_out_files": left_out,
+        **({"containers": listing.containers} if listing.containers else {}),
     }
 
 

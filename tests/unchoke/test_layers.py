@@ -20,7 +20,8 @@ LAYERS = [
     {
         *("sources", "arrays", "tables", "files", "images", "tiffs", "windows", "pictures", "views", "stores"),
         *("zarr_files", "checkpoint_files", "encoders", "maps", "pools", "devices", "provenance", "commands", "lease"),
-        *("limits", "memory", "memory_watch", "shards", "worker", "client", "drafts", "origins", "remote", "run_locks"),
+        *("limits", "memory", "memory_watch", "shards", "worker", "client", "drafts", "origins", "remote"),
+        *("run_locks", "regular_files"),
     },
     {
         *("manifest", "patches", "masks", "extract_patches", "split_patches", "mask_heads", "segmentation"),

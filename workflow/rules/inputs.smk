@@ -38,7 +38,11 @@ def source_settings():
     dataset, split = config["dataset"], config["dataset"]["split"]
     fields = fields_of(dataset)
     digest = sources.listing_digest(
-        dataset["kind"], Path(dataset["path"]), split["group"], fields
+        dataset["kind"],
+        Path(dataset["path"]),
+        split["group"],
+        fields,
+        record=Path("results", dataset["name"], "manifest.json"),
     )
     return {
         "kind": dataset["kind"],

@@ -10,8 +10,11 @@ from typing import Any, Protocol
 from unchoke.errors import UnchokeError
 from unchoke.locations import Location
 from unchoke.names import nearest, suggestion
+from unchoke.regular_files import check_regular, named
 
 MOST_NAMED = 10  # names that an error lists
+MOST_ROWS = 20_000_000
+"""Rows of an array, each an image: the manifest is held in memory, and takes 1.1 KB a row while it is made."""
 
 
 class Rows(Protocol):
@@ -48,8 +51,13 @@ def open_located(root: Path, location: Location, open_array: ArrayOpener) -> Row
             where=str(file.parent.absolute()),
             do=f"gunzip {packed}" if packed.exists() else "correct dataset.path, or the location below it",
         )
+    if not file.is_dir():
+        with named("A file of arrays cannot be read.", file, "put the file in its place, or correct the location"):
+            check_regular(file)
     try:
-        return open_array(file, location.key)
+        array = open_array(file, location.key)
+        check_rows(array.shape, f"{root}, {location}")
+        return array
     except PermissionError as error:
         raise broken_file("A file of arrays may not be read.", error, file) from None
 
@@ -79,6 +87,18 @@ def broken_file(problem: str, error: Exception | str, file: Path) -> UnchokeErro
         where=str(file),
         do="copy or download the file again, or correct dataset.kind",
     )
+
+
+def check_rows(shape: tuple[int, ...], where: str) -> None:
+    """UnchokeError where an array has more rows than a manifest can hold."""
+    if shape and shape[0] > MOST_ROWS:
+        raise UnchokeError(
+            "An array has more rows than a dataset can have.",
+            found=f"{shape[0]:,} rows",
+            expected=f"at most {MOST_ROWS:,}: the manifest is held in memory",
+            where=where,
+            do="split it into several datasets, one run each, or name another array",
+        )
 
 
 def check_images(array: Rows, where: str) -> None:

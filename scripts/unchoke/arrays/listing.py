@@ -1,12 +1,13 @@
 """Every row of the arrays that a dataset names, as an image."""
 
 import math
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 
 from unchoke.arrays import ArrayOpener, check_images, open_located
+from unchoke.arrays.folders import files_of_store
+from unchoke.arrays.gaps import check_stored, refers_to
 from unchoke.arrays.values import read_values
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_json
@@ -54,8 +55,10 @@ def _images(root: Path, split: str, fields: Fields, open_array: ArrayOpener) -> 
     location = parse_location(fields["images"][split])
     array = open_located(root, location, open_array)
     check_images(array, f"{root}, {location}")
+    check_stored(array, "images", f"{root}, {location}", every=False)
     count, row_bytes = array.shape[0], math.prod(array.shape[1:])
-    mtime_ns = max(mtime_ns for _, _, mtime_ns in files_of(root, location))
+    times = [mtime_ns for _, _, mtime_ns in files_of(root, location)]
+    mtime_ns = max(times + [size_and_time(root / name)[1] for name in refers_to(array)])
     labels = _values(root, split, fields, "labels", count, open_array)
     groups = _values(root, split, fields, "groups", count, open_array) if fields.get("groups") else repeat("")
     for row, label, group in zip(range(count), labels, groups, strict=False):
@@ -85,13 +88,15 @@ def _values(root: Path, split: str, fields: Fields, role: str, count: int, open_
     return values
 
 
-def fields_digest(root: Path, fields: Fields) -> str:
-    """Digest of the locations, and of sizes and times of the files that they name; nothing is opened."""
+def fields_digest(root: Path, fields: Fields, behind: Sequence[tuple[object, ...]] = ()) -> str:
+    """Digest of the locations, and of sizes and times of the files that they name; nothing is opened.
+
+    behind: the same of files that those refer to.
+    """
     named = {parse_location(location) for by_split in fields.values() for location in by_split.values()}
     entries: list[tuple[object, ...]] = [(str(place), *file) for place in named for file in files_of(root, place)]
-    return sha256_json(
-        {"fields": {role: dict(given) for role, given in fields.items()}, "files": entries_digest(entries)}
-    )
+    files = entries_digest([*entries, *behind])
+    return sha256_json({"fields": {role: dict(given) for role, given in fields.items()}, "files": files})
 
 
 def files_of(root: Path, location: Location) -> list[tuple[str, int, int]]:
@@ -100,7 +105,5 @@ def files_of(root: Path, location: Location) -> list[tuple[str, int, int]]:
     place = root / location.file
     if not place.is_dir():
         return [("", *size_and_time(place))]
-    found = []
-    for folder, _, names in os.walk(place / location.key):
-        found += [(f"{folder}/{name}", *size_and_time(Path(folder, name))) for name in names]
-    return found or [("", -1, 0)]
+    files = files_of_store(place / location.key)
+    return [(name, *size_and_time(Path(name))) for name, _ in files] or [("", -1, 0)]

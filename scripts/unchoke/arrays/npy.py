@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from unchoke.arrays import broken_file
 from unchoke.errors import UnchokeError
+from unchoke.regular_files import open_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,7 @@ def open_npy(file: Path, key: str = "") -> NpyRows:
             "An .npy file has no keys.", found=f"'{file.name}:{key}'", expected=f"'{file.name}'", where=str(file)
         )
     try:
-        with file.open("rb") as handle:
+        with open_regular(file) as handle:
             version = npy.read_magic(handle)
             read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, in_fortran_order, dtype = read_header(handle)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from unchoke.arrays import ArrayOpener, Rows, check_images, open_located
+from unchoke.arrays.gaps import NotStoredError
 from unchoke.errors import UnchokeError
 from unchoke.images import UnreadableImageError, unreadable
 from unchoke.locations import Location, parse_row
@@ -98,6 +99,8 @@ def _read_slice(array: Rows, rows: range) -> "NDArray[np.uint8]":
         raise UnreadableImageError(f"the array has {array.shape[0]} rows")
     try:
         pixels: NDArray[np.uint8] = array[rows.start : rows.stop]
+    except NotStoredError as error:
+        raise UnreadableImageError(f"not stored: {error}") from None
     except OSError as error:
         if error.errno is not None:
             raise

@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unchoke.arrays import ArrayOpener, broken_file, listed, open_located
+from unchoke.arrays.gaps import check_stored
 from unchoke.arrays.npy import open_npy
 from unchoke.errors import UnchokeError
 from unchoke.locations import Location
 from unchoke.names import suggestion
+from unchoke.regular_files import open_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+TABLES = (".csv", ".npy")
+"""Endings of files that are read as such, whatever the kind of the images' files."""
 
 
 def read_values(root: Path, location: Location, open_array: ArrayOpener) -> list[str]:
@@ -23,7 +28,7 @@ def read_values(root: Path, location: Location, open_array: ArrayOpener) -> list
     """
     import numpy as np
 
-    openers: dict[str, ArrayOpener] = {".csv": _open_column, ".npy": open_npy}
+    openers: dict[str, ArrayOpener] = dict(zip(TABLES, (_open_column, open_npy), strict=True))
     array = open_located(root, location, openers.get(Path(location.file).suffix.lower(), open_array))
     where = f"{root}, {location}"
     if not array.shape or math.prod(array.shape[1:]) != 1:
@@ -34,6 +39,7 @@ def read_values(root: Path, location: Location, open_array: ArrayOpener) -> list
             where=where,
             do="store the number of the class, or its name",
         )
+    check_stored(array, "labels or groups", where, every=True)
     return as_text(np.asarray(array[0 : array.shape[0]]).reshape(-1), where)
 
 
@@ -63,7 +69,7 @@ def _open_column(file: Path, column: str) -> "NDArray[Any]":
     import numpy as np
 
     try:
-        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as handle:
+        with open_text(file) as handle:
             header, *rows = csv.reader(handle, strict=True)
     except (ValueError, csv.Error) as error:
         raise broken_file("The CSV cannot be read.", error, file) from None

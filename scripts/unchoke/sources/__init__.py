@@ -1,16 +1,17 @@
 """Sources of images, one module a kind, each with ``list_images(path, group, fields) -> Listing``.
 
 A module may also have ``open_images(root, paths)``, where its images are no files of their own, ``listing_digest(path,
-group, fields)``, where there is a quicker way than to list, and ``prerequisites(path)`` and ``recipe_digest()``, where
-a rule makes the images. A digest reads only names, sizes and times, and imports neither torch, pandas nor NumPy: the
-Snakefile takes it each time it is read.
+group, fields)``, where there is a quicker way than to list, ``digest_of_containers(path, fields, known)``, where files
+refer to others, and ``prerequisites(path)`` and ``recipe_digest()``, where a rule makes the images. A digest reads only
+names, sizes and times, and imports neither torch, pandas nor NumPy: the Snakefile takes it each time it is read.
 """
 
 import importlib
+import json
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,8 @@ class Listing:
     images: list[ImageFile]
     """In the order in which new images get their ids."""
     left_out: Counter[str] = field(default_factory=Counter)
+    containers: Mapping[str, Mapping[str, list[int]]] = field(default_factory=dict)
+    """Of HDF5 the files that each location is read from; see ``arrays.listing.Containers``."""
 
 
 def list_images(kind: str, path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
@@ -70,17 +73,33 @@ def list_images(kind: str, path: Path, group: str | None = None, fields: Fields 
     return listing
 
 
-def listing_digest(kind: str, path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> str:
-    """Digest that changes when an image or a mask is added, removed or replaced, or an image relabelled."""
+def listing_digest(
+    kind: str, path: Path, group: str | None = None, fields: Fields = NO_FIELDS, record: Path | None = None
+) -> str:
+    """Digest that changes when an image or a mask is added, removed or replaced, or an image relabelled.
+
+    record: of the manifest, if there is one: it says which files HDF5 files refer to, which else must be opened.
+    """
     module = _source(kind)
     if hasattr(module, "recipe_digest"):
         return str(module.recipe_digest())
+    if hasattr(module, "digest_of_containers"):
+        return str(module.digest_of_containers(path, fields, _containers(record)))
     if hasattr(module, "listing_digest"):
         return str(module.listing_digest(path, group, fields))
     entries: list[tuple[object, ...]] = list(list_images(kind, path, group, fields).images)
     if hasattr(module, "list_masks"):
         entries += [(name, *mask) for name, mask in module.list_masks(path, group).items()]
     return entries_digest(entries)
+
+
+def _containers(record: Path | None) -> Mapping[str, Mapping[str, list[int]]]:
+    """What a manifest's record says of files; nothing where there is none, or a broken one, which its readers name."""
+    try:
+        found = json.loads(record.read_bytes()).get("containers", {}) if record else {}
+        return {place: {name: list(state) for name, state in files.items()} for place, files in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
 
 
 def entries_digest(entries: list[tuple[object, ...]]) -> str:

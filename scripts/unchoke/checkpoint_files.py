@@ -15,6 +15,7 @@ from safetensors.torch import save
 from unchoke.errors import UnchokeError
 from unchoke.files import write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
+from unchoke.regular_files import check_regular
 
 Tensors = dict[str, torch.Tensor]
 
@@ -39,6 +40,7 @@ def read_checkpoint_file(
     what: it shall hold, for the UnchokeError where the file is not one of ours, or of another version than `version`.
     """
     try:
+        check_regular(path)
         with safe_open(path, "pt") as file:
             facts = json.loads((file.metadata() or {})["unchoke"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from unchoke.errors import UnchokeError
+from unchoke.regular_files import read_regular
 
 # Our own limit, checked for every image before its pixels are read, stands in for Pillow's process-wide one.
 Image.MAX_IMAGE_PIXELS = None
@@ -37,6 +38,7 @@ _FAULTS_OF_THE_FILE = (
     errno.ENAMETOOLONG,
     errno.ELOOP,
     errno.EINVAL,
+    errno.EFBIG,
 )
 
 
@@ -46,8 +48,7 @@ class UnreadableImageError(Exception):
 
 def unreadable(error: UnchokeError) -> UnreadableImageError:
     """For the images of one array or shard, what an error says of it in its first line, which names no folder."""
-    problem = str(error).splitlines()[0].rstrip(".")
-    return UnreadableImageError(problem[0].lower() + problem[1:])
+    return UnreadableImageError(_in_small_letters(str(error).splitlines()[0].rstrip(".")))
 
 
 @contextmanager
@@ -62,13 +63,17 @@ def faults_of_the_file() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FAULTS_OF_THE_FILE:
             raise
-        raise UnreadableImageError((error.strerror or "cannot be opened").lower()) from None
+        raise UnreadableImageError(_in_small_letters(error.strerror or "cannot be opened")) from None
+
+
+def _in_small_letters(reason: str) -> str:
+    return reason[0].lower() + reason[1:]
 
 
 def read_image_file(path: Path) -> bytes:
-    """The bytes of an image file; errors as in ``faults_of_the_file``."""
+    """The bytes of a regular file of ``regular_files.MOST_BYTES`` at most; errors as in ``faults_of_the_file``."""
     with faults_of_the_file():
-        data = path.read_bytes()
+        data = read_regular(path)
     if not data:
         raise UnreadableImageError("empty file")
     return data

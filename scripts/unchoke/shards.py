@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from unchoke.errors import UnchokeError
 from unchoke.files import open_draft, sync_folder
+from unchoke.regular_files import check_regular, named, open_regular
 from unchoke.sources import open_images
 
 MOST_INDEXES = 8  # of shards, kept by a process: some 400 bytes a file in them
@@ -55,6 +56,8 @@ def members_of(shard: Path) -> tuple[Member, ...]:
 
     UnchokeError where it is no plain tar, or ends too early.
     """
+    with named("A shard cannot be read.", shard, "put the shard in its place"):
+        check_regular(shard)
     stat = shard.stat()
     return _members(shard.absolute(), stat.st_size, stat.st_mtime_ns)  # commands come from several folders
 
@@ -63,7 +66,7 @@ def members_of(shard: Path) -> tuple[Member, ...]:
 def _members(shard: Path, size: int, mtime_ns: int) -> tuple[Member, ...]:
     found = []
     try:
-        with shard.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        with open_regular(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             while info := tar.next():
                 tar.members = []  # type: ignore[attr-defined]  # or it would hold every header
                 named = _NAME.fullmatch(info.name)
@@ -85,7 +88,7 @@ def _members(shard: Path, size: int, mtime_ns: int) -> tuple[Member, ...]:
 
 def read_member(shard: Path, member: Member) -> bytes:
     """The bytes of a file in a shard; OSError where the shard cannot be opened."""
-    with shard.open("rb") as file:
+    with open_regular(shard) as file:
         file.seek(member.offset)
         return file.read(member.size)
 

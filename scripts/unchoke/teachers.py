@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from unchoke.errors import UnchokeError
 from unchoke.files import file_sha256
 from unchoke.mask_heads.steps import in_halves
+from unchoke.regular_files import check_regular, named
 
 LOGITS, FEATURES = "logits", "features"
 MICRO_BATCH = 4  # patches that a teacher sees at once, fewer where memory runs out
@@ -136,6 +137,9 @@ def load_teacher(
 
     Raises UnchokeError where the file has no ``load``, or fails.
     """
+    for path in (file, checkpoint):
+        with named("A file of the teacher cannot be read.", path, "correct teacher.file or teacher.checkpoint"):
+            check_regular(path)
     sha256 = {"file_sha256": file_sha256(file), "weights_sha256": file_sha256(checkpoint)}
     name = f"unchoke_teacher_{sha256['file_sha256'][:12]}"
     spec = importlib.util.spec_from_file_location(name, file)

@@ -15,6 +15,7 @@ from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.names import suggestion
+from unchoke.regular_files import check_regular
 
 _DATA_CONFIG_KEYS = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
 _CLASSIFIER = re.compile(r"^(head|head_drop|fc|classifier|head_dist|last_linear)\.|\.fc\.(weight|bias)$")
@@ -127,6 +128,7 @@ def _from_file(model_name: str, path: Path) -> Any:
 def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a safetensors file, or of a PyTorch file; the latter is read without running any code in it."""
     try:
+        check_regular(path)
         return dict(timm.models.load_state_dict(str(path), device="cpu", weights_only=True))
     except FileNotFoundError:
         found = "nothing"

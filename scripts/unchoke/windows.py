@@ -26,6 +26,7 @@ from unchoke.images import (
     read_image_file,
     turned,
 )
+from unchoke.regular_files import MOST_BYTES, open_regular
 from unchoke.tiling import IGNORED, reflected
 
 _BROKEN = (
@@ -131,7 +132,7 @@ def _whole(pixels_HWx: NDArray[Any]) -> Windows:
 
 
 def _is_tiff(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if not (head := file.read(4)):
             raise UnreadableImageError("empty file")
         return head in tiffs.SIGNATURES
@@ -173,7 +174,7 @@ def image_size(path: Path) -> tuple[int, int]:
     with _naming_the_fault():
         if _is_tiff(path):
             return tiffs.page_size(tiffs.first_page(path))
-        with path.open("rb") as file, Image.open(file) as image:
+        with open_regular(path, MOST_BYTES) as file, Image.open(file) as image:
             if image.format == "PNG" and _EXIF_KEYS.isdisjoint(image.info) and not _may_turn_late(path):
                 image.info["exif"] = b""  # else Pillow decodes the pixels to look behind them
             on_its_side = orientation_of(image) >= 5
@@ -182,10 +183,10 @@ def image_size(path: Path) -> tuple[int, int]:
 
 def _may_turn_late(path: Path) -> bool:
     """Whether a PNG has blocks behind its pixels that may turn it."""
-    kinds = []
-    with path.open("rb") as file:
+    kinds: list[bytes] = []
+    with open_regular(path, MOST_BYTES) as file:
         file.seek(8)
-        while len(head := file.read(8)) == 8:
+        while len(head := file.read(8)) == 8 and kinds[-1:] != [b"IEND"]:
             length, kind = struct.unpack(">I4s", head)
             kinds.append(kind)
             file.seek(length + 4, io.SEEK_CUR)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from unchoke import regular_files
 from unchoke.images import UnreadableImageError, decode_image, picture_of, read_image_file
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's remarks on what is broken on purpose
@@ -237,10 +238,11 @@ def test_a_file_at_fault_gives_a_reason_that_names_no_folder(tmp_path, name):
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE])
 def test_a_machine_at_fault_does_not_brand_the_image(monkeypatch, number):
-    def fail(_):
+    def fail(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(regular_files.os, "open", fail)
+    monkeypatch.setattr(regular_files, "check_regular", lambda *_: None)
     with pytest.raises(OSError) as caught:
         read_image_file(Path("a.png"))
     assert caught.value.errno == number

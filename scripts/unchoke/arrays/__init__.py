@@ -58,7 +58,7 @@ def open_located(root: Path, location: Location, open_array: ArrayOpener) -> Row
         array = open_array(file, location.key)
         check_rows(array.shape, f"{root}, {location}")
         return array
-    except PermissionError as error:
+    except (PermissionError, IsADirectoryError) as error:
         raise broken_file("A file of arrays may not be read.", error, file) from None
 
 

@@ -12,7 +12,7 @@ from unchoke.arrays.npy import open_npy
 from unchoke.errors import UnchokeError
 from unchoke.locations import Location
 from unchoke.names import suggestion
-from unchoke.regular_files import open_text
+from unchoke.regular_files import named, open_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def _open_column(file: Path, column: str) -> "NDArray[Any]":
     import numpy as np
 
     try:
-        with open_text(file) as handle:
+        with named("The CSV cannot be read.", file, "correct the location"), open_text(file) as handle:
             header, *rows = csv.reader(handle, strict=True)
     except (ValueError, csv.Error) as error:
         raise broken_file("The CSV cannot be read.", error, file) from None

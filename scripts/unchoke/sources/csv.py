@@ -6,6 +6,7 @@ from pathlib import Path
 from unchoke.errors import UnchokeError
 from unchoke.locations import NO_FIELDS, Fields
 from unchoke.names import nearest
+from unchoke.regular_files import open_text
 from unchoke.sources import ImageFile, Listing, refuse_duplicates, size_and_time, split_name
 
 
@@ -35,12 +36,15 @@ def read_rows(path: Path, columns_needed: list[str], group: str | None) -> list[
     Raises UnchokeError where it is no such table, or where a row names no image.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        with open_text(path) as file:
             reader = csv.DictReader(file, strict=True)
             rows, columns = list(reader), reader.fieldnames or []
     except (OSError, csv.Error) as error:
         raise UnchokeError(
-            "The CSV of images cannot be read.", found=str(error), where=str(path.absolute()), do="check dataset.path"
+            "The CSV of images cannot be read.",
+            found=str(error),
+            where=str(path.absolute()),
+            do="check dataset.path",
         ) from None
     for column in [*columns_needed, *([group] if group else [])]:
         if column not in columns:

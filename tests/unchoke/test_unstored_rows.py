@@ -414,3 +414,15 @@ def test_links_within_a_zarr_store_are_read_and_count_in_the_digest(tmp_path):
     first = listing_digest("zarr", tmp_path, None, IN_ZARR)
     os.utime(tmp_path / "moved/0/0/0", ns=(1, 1))
     assert listing_digest("zarr", tmp_path, None, IN_ZARR) != first
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr"])
+def test_an_array_of_more_rows_than_a_manifest_holds_is_refused_at_once(tmp_path, kind):
+    shape, chunks = (10**12, 1, 1), (10**6, 1, 1)
+    if kind == "hdf5":
+        with h5py.File(tmp_path / "all.h5", "w") as handle:
+            handle.create_dataset("x", shape, np.uint8, chunks=chunks)
+    else:
+        zarr.create_array(tmp_path / "all.zarr", name="x", shape=shape, chunks=chunks, dtype="u1")
+    with pytest.raises(UnchokeError, match=r"(?s)more rows than.*1,000,000,000,000 rows.*at most 20,000,000"):
+        list_images(kind, tmp_path, None, FIELDS if kind == "hdf5" else IN_ZARR)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from unchoke.errors import UnchokeError
 from unchoke.names import SPLITS, suggestion
+from unchoke.texts import clean_text
 
 SPLIT_NAMES = {name: name for name in SPLITS} | {
     "training": "train",
@@ -66,7 +67,7 @@ def parse_row(name: str) -> tuple[Location, int]:
 
 def known_split(text: str) -> str:
     """train, val or test for what people write; ValueError names the nearest."""
-    name = text.strip().lower()
+    name = clean_text(text).lower()
     if name not in SPLIT_NAMES:
         raise ValueError(f"unknown split '{text}': {suggestion(name, SPLITS)}")
     return SPLIT_NAMES[name]

@@ -4,13 +4,12 @@ Standard library only.
 """
 
 import errno
-import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from unchoke.errors import UnchokeError
 
@@ -47,12 +46,6 @@ def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     if len(data) > most_bytes:
         raise _too_large(len(data), path, most_bytes)
     return data
-
-
-def open_text(path: Path) -> TextIO:
-    """A table in UTF-8, with or without a mark of it; errors as of ``check_regular``."""
-    file = open_regular(path, MOST_TABLE_BYTES)
-    return io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
 
 
 def check_regular(path: Path, most_bytes: int | None = None) -> None:

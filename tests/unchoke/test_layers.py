@@ -15,13 +15,25 @@ LAYERS = [
     {"names", "errors", "versions"},
     {
         *("chunks", "splits", "metrics", "evaluation", "overlaps", "hashing", "tiling", "blends", "stitching", "png"),
-        *("locations", "fingerprints", "near_duplicates", "cleaning", "subsets"),
+        *("locations", "fingerprints", "near_duplicates", "cleaning", "subsets", "texts", "split_folders"),
     },
     {
-        *("sources", "arrays", "tables", "files", "images", "tiffs", "windows", "pictures", "views", "stores"),
+        *(
+            "sources",
+            "arrays",
+            "tables",
+            "files",
+            "images",
+            "csv_files",
+            "tiffs",
+            "windows",
+            "pictures",
+            "views",
+            "stores",
+        ),
         *("zarr_files", "checkpoint_files", "encoders", "maps", "pools", "devices", "provenance", "commands", "lease"),
         *("limits", "memory", "memory_watch", "shards", "worker", "client", "drafts", "origins", "remote"),
-        *("run_locks", "regular_files"),
+        *("run_locks", "regular_files", "csv_files"),
     },
     {
         *("manifest", "patches", "masks", "extract_patches", "split_patches", "mask_heads", "segmentation"),
@@ -103,7 +115,7 @@ def test_paths_of_results_belong_to_rules(path):
         "sources",
         *("sources.folder", "sources.csv", "sources.digits", "sources.masks", "sources.canvases"),
         *("sources.hdf5", "sources.npy", "sources.zarr", "sources.webdataset", "locations", "arrays", "shards"),
-        *("config", "commands", "versions", "files", "limits", "names"),
+        *("config", "commands", "versions", "files", "limits", "names", "texts", "csv_files"),
     ],
 )
 def test_what_the_snakefile_imports_is_light(module):

@@ -1,18 +1,18 @@
 """Labels and groups of the rows of arrays, as text: from arrays, .npy files, or columns of a CSV."""
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unchoke.arrays import ArrayOpener, broken_file, listed, open_located
+from unchoke.arrays import ArrayOpener, listed, open_located
 from unchoke.arrays.gaps import check_stored
 from unchoke.arrays.npy import open_npy
+from unchoke.csv_files import CsvFile, read_csv
 from unchoke.errors import UnchokeError
 from unchoke.locations import Location
 from unchoke.names import suggestion
-from unchoke.regular_files import named, open_text
+from unchoke.texts import clean_label, clean_text, decode_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ def read_values(root: Path, location: Location, open_array: ArrayOpener) -> list
 
 
 def as_text(value_N: "NDArray[Any]", where: str) -> list[str]:
-    """The values as text; UnchokeError where one is neither an integer nor text."""
+    """The values as text, as ``texts.clean_label`` gives it; UnchokeError where one is neither an integer nor text."""
     import numpy as np
 
     if value_N.dtype.kind in "iub":
@@ -61,31 +61,29 @@ def as_text(value_N: "NDArray[Any]", where: str) -> list[str]:
             where=where,
             do="store the number of the class, or its name",
         )
-    return [value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value for value in values]
+    return [clean_label(decode_text(value) if isinstance(value, bytes) else value) for value in values]
 
 
 def _open_column(file: Path, column: str) -> "NDArray[Any]":
     """A column of a CSV with a header, as an array of objects."""
     import numpy as np
 
-    try:
-        with named("The CSV cannot be read.", file, "correct the location"), open_text(file) as handle:
-            header, *rows = csv.reader(handle, strict=True)
-    except (ValueError, csv.Error) as error:
-        raise broken_file("The CSV cannot be read.", error, file) from None
-    if column not in header:
+    table, column = read_csv(file), clean_text(column)
+    if not column or column not in table.columns:
+        named = [name for name in table.columns if name]
         raise UnchokeError(
             f"The CSV has no column '{column}'." if column else "It is not said which column of the CSV is meant.",
-            found=f"columns {listed(header)}",
-            expected=f"a column '{column}'" if column else f"a location with a column, '{file.name}:{header[-1]}'",
+            found=f"columns {listed(named)}",
+            expected=f"a column '{column}'" if column else f"a location with a column, '{file.name}:{named[-1]}'",
             where=str(file),
-            do=suggestion(column, header),
+            do=suggestion(column, named),
         )
-    return np.array(_cells(rows, header.index(column), file), dtype=object)
+    return np.array(_cells(table, table.columns.index(column), file), dtype=object)
 
 
-def _cells(rows: list[list[str]], place: int, file: Path) -> Sequence[str]:
-    """Cells of a column; empty lines are none."""
-    if short := next((line for line, row in enumerate(rows, 2) if row and len(row) <= place), 0):
-        raise UnchokeError("A row of the CSV has too few cells.", found=f"row {short}", where=str(file))
-    return [row[place] for row in rows if row]
+def _cells(table: CsvFile, place: int, file: Path) -> Sequence[str]:
+    """The cells of a column."""
+    for number, row in zip(table.numbers, table.rows, strict=True):
+        if len(row) <= place:
+            raise UnchokeError("A row of the CSV has too few cells.", found=f"row {number}", where=str(file))
+    return [row[place] for row in table.rows]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
 from unchoke.locations import NO_FIELDS, Fields, known_split
+from unchoke.texts import clean_text, spellings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,10 +134,10 @@ def _source(kind: str):  # type: ignore[no-untyped-def]
     return importlib.import_module(f"unchoke.sources.{kind}")
 
 
-def refuse_duplicates(paths: list[str], where: Path, first_line: int) -> None:
-    """UnchokeError where two rows name one file."""
+def refuse_duplicates(paths: Sequence[str], rows: Sequence[int], where: Path) -> None:
+    """UnchokeError where two rows name one file; rows: their numbers."""
     seen: dict[str, int] = {}
-    for line, path in enumerate(paths, first_line):
+    for line, path in zip(rows, paths, strict=True):
         if (other := seen.setdefault(posixpath.normpath(path), line)) != line:
             raise UnchokeError(
                 "A path stands in the table twice.",
@@ -149,7 +150,7 @@ def refuse_duplicates(paths: list[str], where: Path, first_line: int) -> None:
 
 def split_name(text: str, where: str) -> str:
     """train, val, test or empty for what people write; UnchokeError names the nearest."""
-    if not text.strip():
+    if not clean_text(text):
         return ""
     try:
         return known_split(text)
@@ -167,6 +168,15 @@ def size_and_time(file: Path | os.DirEntry[str]) -> tuple[int, int]:
     """Size in bytes and time of change in ns; -1 and 0 where there is no such file, as behind a broken link."""
     try:
         stat = file.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: the name holds a NUL
         return -1, 0
     return stat.st_size, stat.st_mtime_ns
+
+
+def path_on_disk(root: Path, path: str) -> str:
+    """The path of a table, below `root`, as the file itself is named; as the table has it where there is no file.
+
+    Tables and disks differ in blanks at the ends and in Unicode's forms, which nobody sees.
+    """
+    names = (name for name in (path, *spellings(path)) if "\0" not in name and os.path.lexists(root / name))
+    return next(names, path.replace("\0", ""))

@@ -3,13 +3,15 @@
 import os
 import posixpath
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from unchoke.errors import UnchokeError
 from unchoke.locations import NO_FIELDS, Fields
 from unchoke.names import nearest
-from unchoke.sources import ImageFile, Listing, csv, folder, size_and_time
+from unchoke.sources import ImageFile, Listing, csv, folder, path_on_disk, size_and_time
+from unchoke.texts import clean_text
 
 IMAGES, MASKS = "images", "masks"
 MASKED = "mask"
@@ -58,7 +60,7 @@ def _list(path: Path, group: str | None) -> tuple[Listing, dict[str, MaskFile]]:
 
 def _list_csv(path: Path, group: str | None) -> tuple[Listing, dict[str, MaskFile]]:
     rows = csv.read_rows(path, ["path", "mask"], group)
-    masked = {row["path"]: row["mask"] for row in rows if row["mask"]}
+    masked = {row["path"]: path_on_disk(path.parent, row["mask"]) for row in rows if clean_text(row.get("mask", ""))}
     labelled = [{**row, "label": MASKED if row["path"] in masked else ""} for row in rows]
     masks = {image: MaskFile(mask, *size_and_time(path.parent / mask)) for image, mask in masked.items()}
     return csv.listing_of(path, labelled, group), masks
@@ -68,16 +70,38 @@ def _list_folder(path: Path, group: str | None) -> tuple[Listing, dict[str, Mask
     """Paired by their paths less the endings."""
     _check_folders(path)
     group_of = folder.group_pattern(group)
-    images, masks = folder.list_images(path / IMAGES), folder.list_images(path / MASKS)
-    mask_of = _by_stem(masks, "masks for one image")
+    images, masks = folder.list_files(path / IMAGES), folder.list_files(path / MASKS)
+    split_of = folder.splits_of_files(images)
+    mask_of = _pair(images, masks)
     listed, found = [], {}
-    for stem, image in _by_stem(images, "images for one mask").items():
-        name = f"{IMAGES}/{image.path}"
-        if mask := mask_of.pop(stem, None):
+    for image in images.images:
+        name, first = f"{IMAGES}/{image.path}", image.path.partition("/")[0]
+        if mask := mask_of.get(image.path):
             found[name] = MaskFile(f"{MASKS}/{mask.path}", mask.size_bytes, mask.mtime_ns)
-        listed.append(image._replace(path=name, label=MASKED if mask else "", group=group_of(name)))
-    alone = Counter({ALONE: len(mask_of)} if mask_of else {})
+        label, split = MASKED if mask else "", split_of.get(first, "")
+        listed.append(image._replace(path=name, label=label, split=split, group=group_of(name)))
+    alone = Counter({ALONE: len(masks.images) - len(mask_of)}) + folder.without_images(path / IMAGES, split_of)
     return Listing(path, sorted(listed), images.left_out + masks.left_out + alone), found
+
+
+def _pair(images: Listing, masks: Listing) -> dict[str, ImageFile]:
+    """The mask of every image that has one, by the path of the image.
+
+    Names that are the same belong together, and of the others those that look the same (``texts.clean_text``).
+    """
+    mask_of: dict[str, ImageFile] = {}
+    images_left, masks_left = images.images, masks.images
+    for spelling in (str, clean_text):
+        masks_by_stem = _by_stem(masks_left, spelling, masks.root, "masks for one image")
+        wanted = [image for image in images_left if _stem(image, spelling) in masks_by_stem]
+        if spelling is str:
+            wanted = images_left  # two images of one name are wrong without a mask, too
+        for stem, image in _by_stem(wanted, spelling, images.root, "images for one mask").items():
+            if mask := masks_by_stem.pop(stem, None):
+                mask_of[image.path] = mask
+        images_left = [image for image in images_left if image.path not in mask_of]
+        masks_left = list(masks_by_stem.values())
+    return mask_of
 
 
 def _check_folders(path: Path) -> None:
@@ -95,16 +119,20 @@ def _check_folders(path: Path) -> None:
             )
 
 
-def _by_stem(listing: Listing, too_many: str) -> dict[str, ImageFile]:
-    """Files by their paths less the ending; UnchokeError names two that have one."""
-    files: dict[str, ImageFile] = {}
-    for file in listing.images:
-        if (other := files.setdefault(posixpath.splitext(file.path)[0], file)) is not file:
+def _stem(file: ImageFile, spelling: Callable[[str], str]) -> str:
+    return spelling(posixpath.splitext(file.path)[0])
+
+
+def _by_stem(files: list[ImageFile], spelling: Callable[[str], str], root: Path, too_many: str) -> dict[str, ImageFile]:
+    """Files by their paths less the ending, in this spelling; UnchokeError names two that have one."""
+    found: dict[str, ImageFile] = {}
+    for file in files:
+        if (other := found.setdefault(_stem(file, spelling), file)) is not file:
             raise UnchokeError(
                 f"There are two {too_many}.",
                 found=f"{other.path!r} and {file.path!r}",
-                expected="names that differ in more than their endings",
-                where=str(listing.root),
+                expected="names that differ in more than their endings, and in more than what nobody sees",
+                where=str(root),
                 do="rename or delete one of the two",
             )
-    return files
+    return found

@@ -1,0 +1,64 @@
+"""Text as people see it: one spelling for labels, groups, names of columns and everything else that is compared."""
+
+import codecs
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterator
+
+# What editors, fixed-width fields and clipboards leave at the ends of a text, beside blanks: NUL, the mark of byte
+# order, and marks without width (zero-width space to right-to-left mark, embeddings of direction, word joiner).
+_UNSEEN = "\0\ufeff\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060"
+_ENDS = _UNSEEN + "".join(char for char in map(chr, range(0x3001)) if char.isspace())
+
+_MOST_MIXED = 6  # folders of one path whose forms differ
+_WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)(\.0+)?")
+
+# The longer marks first: that of UTF-32 begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def decode_text(data: bytes) -> str:
+    """The text of a file: UTF-16 or UTF-32 where it begins with their mark of byte order, else UTF-8, without the mark.
+
+    Bytes that are not UTF-8 survive as surrogates. ValueError where a file with another mark is damaged.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+    return data.decode("utf-8", "surrogateescape")
+
+
+def clean_text(text: str) -> str:
+    """The text in Unicode's form NFC, without blanks, NULs and other marks without width at its ends."""
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip(_ENDS)
+
+
+def clean_label(text: str) -> str:
+    """A label or group as ``clean_text`` gives it, and a whole number without its point: ``3.0`` is ``3``.
+
+    pandas writes a column of whole numbers with points as soon as one of them is missing. Any other text stays:
+    ``3.10``, ``v3.0``, ``007``.
+    """
+    text = clean_text(text)
+    if (match := _WHOLE.fullmatch(text)) is None or not match[3]:
+        return text
+    return match[2] if match[2] == "0" else match[1] + match[2]
+
+
+def spellings(path: str) -> Iterator[str]:
+    """Other names under which a path of a table may lie on a disk, the likeliest first.
+
+    Its ends are cleaned, and each folder and name is tried in Unicode's forms NFC and NFD: macOS writes the second.
+    """
+    parts = clean_text(path).split("/")
+    forms = [dict.fromkeys((part, unicodedata.normalize("NFD", part))) for part in parts]
+    all_alike = ["/".join(parts), unicodedata.normalize("NFD", "/".join(parts))]
+    mixed = itertools.islice(itertools.product(*forms), 2**_MOST_MIXED)
+    yield from (name for name in dict.fromkeys([*all_alike, *map("/".join, mixed)]) if name != path)

@@ -3,8 +3,10 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from unchoke.errors import UnchokeError
 from unchoke.locations import NO_FIELDS, Fields
@@ -14,6 +16,9 @@ from unchoke.texts import clean_label
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 
+SplitsOf: TypeAlias = Callable[[Mapping[str, int], Collection[str]], Mapping[str, str]]
+"""From the images below each first folder, and the first folders with folders in them, to the folders' splits."""
+
 
 def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
     """Every image below `path`; its class is the first folder, or the second where the first ones are splits.
@@ -22,17 +27,11 @@ def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS
     group: a regular expression searched in the path below `path`; its first group, or its whole match.
     UnchokeError where folders named as splits hold no folders of classes, or lie beside others with images.
     """
-    pattern, listing = group_pattern(group), list_files(path)
-    counts, classed = _first_folders(listing.images)
-    split_of = split_folders(counts, classed, str(path.absolute()))
-    if split_of and not classed:
-        raise _no_classes(sorted(split_of), path)
-    images = [_placed(image, split_of)._replace(group=pattern(image.path)) for image in listing.images]
-    return Listing(path, images, listing.left_out + without_images(path, split_of))
+    return list_files(path, partial(_splits_of_classes, path), group)
 
 
-def list_files(path: Path) -> Listing:
-    """Every image below `path`, in the order of their paths, without label, split and group."""
+def list_files(path: Path, splits_of: SplitsOf, group: str | None = None) -> Listing:
+    """The same, where `splits_of` says which of the first folders are splits."""
     if not path.is_dir():
         raise UnchokeError(
             "The folder of images is missing.",
@@ -41,57 +40,71 @@ def list_files(path: Path) -> Listing:
             where=str(path.absolute()),
             do="correct dataset.path in the config; it is relative to the folder that snakemake runs in",
         )
-    images, left_out = [], Counter[str]()
-    for folder, files in folders_below(path, left_out):
+    pattern, left_out = group_pattern(group), Counter[str]()
+    folders = [(folder, _images_among(files, left_out)) for folder, files in folders_below(path, left_out)]
+    split_of = splits_of(*_first_folders(folders))
+    images = []
+    for folder, files in folders:
+        label, split = _class_and_split(folder, split_of)
         for file in files:
-            if file.name.lower().endswith(IMAGE_ENDINGS):
-                images.append(ImageFile(folder + file.name, "", "", "", *size_and_time(file)))
-            else:
-                left_out[Path(file.name).suffix.lower() or "no ending"] += 1
-    return Listing(path, sorted(images), left_out)
+            name = folder + file.name
+            images.append(ImageFile(name, label, split, pattern(name), *size_and_time(file)))
+    return Listing(path, sorted(images), left_out + _without_images(path, split_of))
 
 
-def splits_of_files(listing: Listing) -> dict[str, str]:
-    """The splits of the first folders of a listing whose folders are no classes; empty where these are no splits."""
-    return split_folders(_first_folders(listing.images)[0], None, str(listing.root.absolute()))
+def _splits_of_classes(path: Path, counts: Mapping[str, int], classed: Collection[str]) -> dict[str, str]:
+    """The splits of the first folders, where these are no classes themselves; UnchokeError where there are no classes
+    in them."""
+    where = str(path.absolute())
+    split_of = split_folders(counts, classed, where)
+    if split_of and not classed:
+        first = min(split_of)
+        raise UnchokeError(
+            "The folders of the splits hold images, and no folders of classes.",
+            found=f"images directly in {', '.join(f'{name}/' for name in sorted(split_of))}",
+            expected=f"a folder for each class: {first}/cat/1.png",
+            where=where,
+            do="sort the images into folders by class, or list them with their labels in a CSV (dataset.kind: csv)",
+        )
+    return split_of
 
 
-def without_images(path: Path, split_of: Mapping[str, str]) -> Counter[str]:
+def _images_among(files: list[os.DirEntry[str]], left_out: Counter[str]) -> list[os.DirEntry[str]]:
+    """The images; other files are counted in `left_out` by their endings."""
+    images = []
+    for file in files:
+        if file.name.lower().endswith(IMAGE_ENDINGS):
+            images.append(file)
+        else:
+            left_out[Path(file.name).suffix.lower() or "no ending"] += 1
+    return images
+
+
+def _first_folders(folders: list[tuple[str, list[os.DirEntry[str]]]]) -> tuple[Counter[str], set[str]]:
+    """How many images lie below each of the first folders, and in which of these they lie in folders of their own."""
+    counts, classed = Counter[str](), set[str]()
+    for folder, images in folders:
+        if folder and images:
+            first, _, rest = folder.partition("/")
+            counts[first] += len(images)
+            classed |= {first} if rest else set()
+    return counts, classed
+
+
+def _class_and_split(folder: str, split_of: Mapping[str, str]) -> tuple[str, str]:
+    """What the path of a folder says of the images in it."""
+    parts = folder.split("/")[:-1]
+    split = split_of.get(parts.pop(0), "") if split_of and parts else ""
+    return clean_label(parts[0]) if parts else "", split
+
+
+def _without_images(path: Path, split_of: Mapping[str, str]) -> Counter[str]:
     """Counts the visible folders beside those of splits, all of which hold no image; nothing without splits."""
     if not split_of:
         return Counter()
     others = [entry.name for entry in os.scandir(path) if _is_folder(entry) and entry.name not in split_of]
     count = sum(not (name.startswith(".") or is_system_folder(name)) for name in others)
     return Counter({EMPTY: count} if count else {})
-
-
-def _first_folders(images: list[ImageFile]) -> tuple[Counter[str], set[str]]:
-    """How many images lie below each of the first folders, and in which of these they lie in folders of their own."""
-    counts, classed = Counter[str](), set[str]()
-    for image in images:
-        first, *rest = image.path.split("/", 2)
-        if rest:
-            counts[first] += 1
-        if len(rest) > 1:
-            classed.add(first)
-    return counts, classed
-
-
-def _placed(image: ImageFile, split_of: Mapping[str, str]) -> ImageFile:
-    """The image with the split and the class that its folders say."""
-    *folders, _ = image.path.split("/", 2)
-    split = split_of[folders.pop(0)] if split_of and folders else ""
-    return image._replace(label=clean_label(folders[0]) if folders else "", split=split)
-
-
-def _no_classes(splits: list[str], path: Path) -> UnchokeError:
-    return UnchokeError(
-        "The folders of the splits hold images, and no folders of classes.",
-        found=f"images directly in {', '.join(f'{name}/' for name in splits)}",
-        expected=f"a folder for each class: {splits[0]}/cat/1.png",
-        where=str(path.absolute()),
-        do="sort the images into folders by class, or list them with their labels in a CSV (dataset.kind: csv)",
-    )
 
 
 def folders_below(root: Path, left_out: Counter[str]) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:

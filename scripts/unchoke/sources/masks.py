@@ -11,6 +11,7 @@ from unchoke.errors import UnchokeError
 from unchoke.locations import NO_FIELDS, Fields
 from unchoke.names import nearest
 from unchoke.sources import ImageFile, Listing, csv, folder, path_on_disk, size_and_time
+from unchoke.split_folders import split_folders
 from unchoke.texts import clean_text
 
 IMAGES, MASKS = "images", "masks"
@@ -69,18 +70,17 @@ def _list_csv(path: Path, group: str | None) -> tuple[Listing, dict[str, MaskFil
 def _list_folder(path: Path, group: str | None) -> tuple[Listing, dict[str, MaskFile]]:
     """Paired by their paths less the endings."""
     _check_folders(path)
-    group_of = folder.group_pattern(group)
-    images, masks = folder.list_files(path / IMAGES), folder.list_files(path / MASKS)
-    split_of = folder.splits_of_files(images)
+    group_of, where = folder.group_pattern(group), str((path / IMAGES).absolute())
+    images = folder.list_files(path / IMAGES, lambda counts, _: split_folders(counts, None, where))
+    masks = folder.list_files(path / MASKS, lambda *_: {})
     mask_of = _pair(images, masks)
     listed, found = [], {}
     for image in images.images:
-        name, first = f"{IMAGES}/{image.path}", image.path.partition("/")[0]
+        name = f"{IMAGES}/{image.path}"
         if mask := mask_of.get(image.path):
             found[name] = MaskFile(f"{MASKS}/{mask.path}", mask.size_bytes, mask.mtime_ns)
-        label, split = MASKED if mask else "", split_of.get(first, "")
-        listed.append(image._replace(path=name, label=label, split=split, group=group_of(name)))
-    alone = Counter({ALONE: len(masks.images) - len(mask_of)}) + folder.without_images(path / IMAGES, split_of)
+        listed.append(image._replace(path=name, label=MASKED if mask else "", group=group_of(name)))
+    alone = Counter({ALONE: len(masks.images) - len(mask_of)})
     return Listing(path, sorted(listed), images.left_out + masks.left_out + alone), found
 
 

@@ -2,38 +2,17 @@
 
 import io
 import os
-import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from unchoke.errors import UnchokeError
 from unchoke.files import open_draft, sync_folder
-from unchoke.regular_files import check_regular, named, open_regular
 from unchoke.sources import open_images
 
-MOST_INDEXES = 8  # of shards, kept by a process: some 400 bytes a file in them
 UNSPLIT = "images"  # begins the names of shards whose samples have no split
-
-_NAME = re.compile(r"(?s)((?:.*/|)[^.]+)[.]([^/]*)")  # WebDataset's rule: tariterators.base_plus_ext
-_META = re.compile(r"__[^/]*__(/|$)")  # which WebDataset leaves out: tariterators.tar_file_iterator
-
-
-class Member(NamedTuple):
-    """A file in a shard."""
-
-    name: str
-    key: str
-    """Its folder and name up to the first dot: what the files of a sample share."""
-    ending: str
-    """What is behind that dot, in lower case."""
-    offset: int
-    """Of its bytes in the shard."""
-    size: int
-    """Bytes."""
 
 
 class Sample(NamedTuple):
@@ -49,48 +28,6 @@ class Sample(NamedTuple):
     """Of the image's file, ``png`` for instance."""
     data: bytes
     """The bytes of the image's file."""
-
-
-def members_of(shard: Path) -> tuple[Member, ...]:
-    """The files in a shard that belong to samples, in order; kept while the shard's size and time stay.
-
-    UnchokeError where it is no plain tar, or ends too early.
-    """
-    with named("A shard cannot be read.", shard, "put the shard in its place"):
-        check_regular(shard)
-    stat = shard.stat()
-    return _members(shard.absolute(), stat.st_size, stat.st_mtime_ns)  # commands come from several folders
-
-
-@lru_cache(maxsize=MOST_INDEXES)
-def _members(shard: Path, size: int, mtime_ns: int) -> tuple[Member, ...]:
-    found = []
-    try:
-        with open_regular(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            while info := tar.next():
-                tar.members = []  # type: ignore[attr-defined]  # or it would hold every header
-                named = _NAME.fullmatch(info.name)
-                if info.isreg() and named and not _META.match(info.name):
-                    found.append(Member(info.name, named[1], named[2].lower(), info.offset_data, info.size))
-            file.seek(tar.offset)
-            if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-                raise tarfile.ReadError(f"no member and no end of the archive at byte {tar.offset:,} of {size:,}")
-    except tarfile.TarError as error:
-        raise UnchokeError(
-            "A shard is cut short, or no plain tar.",
-            found=str(error),
-            expected="a tar that is not compressed, with its mark of the end",
-            where=str(shard),
-            do="copy or download it again, or unpack it: gunzip",
-        ) from None
-    return tuple(found)
-
-
-def read_member(shard: Path, member: Member) -> bytes:
-    """The bytes of a file in a shard; OSError where the shard cannot be opened."""
-    with open_regular(shard) as file:
-        file.seek(member.offset)
-        return file.read(member.size)
 
 
 def samples_of(

@@ -35,8 +35,8 @@ def split_of_folder(name: str) -> str:
 def split_folders(counts: Mapping[str, int], classed: Collection[str] | None, where: str) -> dict[str, str]:
     """The splits of the first folders by their names; empty where these are no splits.
 
-    counts: images below each of the first folders that has any. classed: those in which folders hold images, as classes
-    do; None where folders are never classes.
+    counts: files of data below each of the first folders that has any. classed: those in which folders hold images, as
+    classes do; None where folders are never classes.
 
     Folders are splits where train is among them or two different splits are, and where one of them holds folders of
     classes. So ``train``, ``bus`` and ``car``, with images directly in each, are classes. UnchokeError where another
@@ -57,7 +57,7 @@ def _stray(others: list[str], named: Mapping[str, str], counts: Mapping[str, int
     more = f", and {len(others) - 1} more such folders" if len(others) > 1 else ""
     return UnchokeError(
         f"{_listed(named)} here, and '{others[0]}' is no split.",
-        found=f"{counts[others[0]]:,} images below {others[0]}/{more}",
+        found=f"{counts[others[0]]:,} files below {others[0]}/{more}",
         expected="images in folders named as splits alone (train, val, test), or in no such folder",
         where=where,
         do=f"move {others[0]}/ out of this folder; where {_names(named)} are no splits, rename them",

@@ -24,7 +24,7 @@ LAYERS = [
             "tables",
             "files",
             "images",
-            "csv_files",
+            *("csv_files", "tar_members"),
             "tiffs",
             "windows",
             "pictures",
@@ -33,7 +33,7 @@ LAYERS = [
         ),
         *("zarr_files", "checkpoint_files", "encoders", "maps", "pools", "devices", "provenance", "commands", "lease"),
         *("limits", "memory", "memory_watch", "shards", "worker", "client", "drafts", "origins", "remote"),
-        *("run_locks", "regular_files", "csv_files"),
+        *("run_locks", "regular_files", "csv_files", "tar_members"),
     },
     {
         *("manifest", "patches", "masks", "extract_patches", "split_patches", "mask_heads", "segmentation"),

@@ -13,8 +13,8 @@ from unchoke.images import UnreadableImageError, read_image_file
 from unchoke.locations import Location
 from unchoke.pictures import read_picture
 from unchoke.regular_files import MOST_BYTES, open_regular, read_regular
-from unchoke.shards import members_of
 from unchoke.sources import csv
+from unchoke.tar_members import members_of
 from unchoke.windows import image_size, open_image, open_mask
 
 

@@ -19,9 +19,10 @@ import write_shards as command
 from unchoke.errors import UnchokeError
 from unchoke.images import UnreadableImageError, decode_image
 from unchoke.manifest import SplitSettings, build_manifest
-from unchoke.shards import Sample, members_of, write_shards
+from unchoke.shards import Sample, write_shards
 from unchoke.sources import list_images, listing_digest, open_images
 from unchoke.sources.digits import digit_files, png_bytes
+from unchoke.tar_members import members_of
 
 RGB_NHW3 = np.random.default_rng(0).integers(0, 256, (30, 6, 5, 3), np.uint8)
 
@@ -164,23 +165,32 @@ def test_samples_are_those_of_webdataset(names):
 # --- listing
 
 
-def test_splits_come_from_the_first_folder_or_the_shards_name(tmp_path):
-    shards = {
-        "train-000.tar": "train",
-        "VALID_1.tar": "val",
-        "testing.tar": "test",
-        "training/part-0.tar": "train",
-        "test/train-0.tar": "test",
-        "parts/val-0.tar": "val",
-        "trains-0.tar": "",
-        "0.tar": "",
-        "testimonials/0.tar": "",
-    }
-    for name in shards:
+SHARDS = {
+    "train-000.tar": "train",
+    "VALID_1.tar": "val",
+    "testing.tar": "test",
+    "training/part-0.tar": "train",
+    "test/train-0.tar": "test",
+    "parts/val-0.tar": "val",
+    "trains-0.tar": "",
+    "0.tar": "",
+}
+
+
+@pytest.mark.parametrize("other", ["", "testimonials/0.tar"])
+def test_splits_come_from_the_first_folder_or_the_shards_name(tmp_path, other):
+    shards = {name: split for name, split in SHARDS.items() if not (other and name.startswith("training/"))}
+    for name in [*shards, other or "__MACOSX/train/0.tar", ".git/0.tar", "._train-000.tar"]:
         write_tar(tmp_path / name, [("1.png", b"x")])
-    assert {path: fact[1] for path, fact in facts(tmp_path).items()} == {
-        f"{name}/1.png": split for name, split in shards.items()
-    }
+    expected = {f"{name}/1.png": split for name, split in (shards | ({other: ""} if other else {})).items()}
+    assert {path: fact[1] for path, fact in facts(tmp_path).items()} == expected
+
+
+def test_shards_in_a_folder_beside_those_of_splits_stop_the_run(tmp_path):
+    for name in ["train/0.tar", "val/0.tar", "parts/val-0.tar", "unlabeled/0.tar"]:
+        write_tar(tmp_path / name, [("1.png", b"x")])
+    message = error_of(tmp_path)
+    assert "train/ and val/ are here, and 'unlabeled' is no split" in message and "1 files" in message
 
 
 def test_labels_groups_sizes_and_what_is_left_out(tmp_path):

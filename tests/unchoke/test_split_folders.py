@@ -65,7 +65,7 @@ def test_a_folder_with_images_beside_splits_stops_the_run(tmp_path, place, names
     message = str(caught.value)
     folders = {1: "train/ is", 2: "{}/ and {}/ are", 3: "{}/, {}/ and {}/ are"}[len(names)].format(*names)
     assert message.startswith(f"{folders} here, and '{stray.split('/')[0]}' is no split.\n")
-    assert str(tmp_path) in message and "1 images" in message and "do:" in message
+    assert str(tmp_path) in message and "1 files" in message and "do:" in message
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Images in the tar shards of a WebDataset, read in place."""
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,12 +11,15 @@ from pathlib import Path
 
 from unchoke.errors import UnchokeError
 from unchoke.locations import NO_FIELDS, SPLIT_NAMES, Fields
-from unchoke.shards import Member, members_of, read_member
 from unchoke.sources import ImageFile, Listing, Reader, entries_digest, size_and_time
-from unchoke.sources.folder import IMAGE_ENDINGS, group_pattern
+from unchoke.sources.folder import IMAGE_ENDINGS, folders_below, group_pattern
+from unchoke.split_folders import split_folders, split_of_folder
+from unchoke.tar_members import Member, members_of, read_member
+from unchoke.texts import clean_label, clean_text, decode_text
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 ALONE = "sample without an image"
+READING = 2  # raised where labels or members are read otherwise, so that shards are listed anew
 
 _IN_SHARD = re.compile(r"(?s)(.+?\.tar)/(.+)")
 
@@ -33,7 +35,9 @@ def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS
     group_of = group_pattern(group)
     images: list[ImageFile] = []
     left_out = Counter[str]()
-    for name in _shards(path):
+    names = _shards(path, left_out)
+    _refuse_stray_folders(names, path)
+    for name in names:
         shard, split = path / name, _split_of(name)
         _, mtime_ns = size_and_time(shard)
         for image, label in _samples(shard, left_out):
@@ -44,7 +48,13 @@ def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS
 
 def listing_digest(path: Path, group: str | None, fields: Fields) -> str:
     """Digest of the shards' names, sizes and times, and of what `group` makes of them; none is opened."""
-    return entries_digest([("group", group), *((name, *size_and_time(path / name)) for name in _shards(path))])
+    return entries_digest(
+        [
+            ("group", group),
+            ("reading", READING),
+            *((name, *size_and_time(path / name)) for name in _shards(path, Counter())),
+        ]
+    )
 
 
 def open_images(root: Path, names: Sequence[str]) -> list[Reader]:
@@ -92,8 +102,11 @@ def _place_of(name: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _shards(path: Path) -> list[str]:
-    """The paths of all shards below `path`, sorted; UnchokeError where the folder is missing or one is compressed."""
+def _shards(path: Path, left_out: Counter[str]) -> list[str]:
+    """The paths of all shards below `path`, sorted; UnchokeError where the folder is missing or one is compressed.
+
+    left_out: takes the folders of the system, whose shards are none.
+    """
     if not path.is_dir():
         raise UnchokeError(
             "The folder of shards is missing.",
@@ -102,8 +115,7 @@ def _shards(path: Path) -> list[str]:
             where=str(path.absolute()),
             do="correct dataset.path in the config; it is relative to the folder that snakemake runs in",
         )
-    files = [Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
-    names = sorted(file.relative_to(path).as_posix() for file in files if not file.name.startswith("."))
+    names = sorted(folder + file.name for folder, files in folders_below(path, left_out) for file in files)
     if packed := [name for name in names if name.lower().endswith(COMPRESSED)]:
         raise UnchokeError(
             "A shard is compressed, and so cannot be read in place.",
@@ -120,7 +132,16 @@ def _split_of(name: str) -> str:
     first, _, rest = name.partition("/")
     letters = re.match(r"[a-z]*", Path(name).name.lower())
     by_name = SPLIT_NAMES.get(letters[0] if letters else "", "")
-    return SPLIT_NAMES.get(first.lower(), by_name) if rest else by_name
+    return (split_of_folder(first) or by_name) if rest else by_name
+
+
+def _refuse_stray_folders(names: list[str], path: Path) -> None:
+    """UnchokeError where shards without a split lie in a folder beside folders of splits."""
+    firsts = Counter(name.partition("/")[0] for name in names if "/" in name)
+    stray = {name.partition("/")[0] for name in names if "/" in name and not _split_of(name)}
+    counts = {first: count for first, count in firsts.items() if first in stray or split_of_folder(first)}
+    if stray and "train" in map(split_of_folder, counts):
+        split_folders(counts, None, str(path.absolute()))
 
 
 def _samples(shard: Path, left_out: Counter[str]) -> Iterator[tuple[Member, str]]:
@@ -139,6 +160,7 @@ def _samples(shard: Path, left_out: Counter[str]) -> Iterator[tuple[Member, str]
             )
         seen.add(key)
         labels = {member.ending: member for member in members if member.ending in ("cls", "json")}
+        _refuse_twins(shard, members)
         left_out.update(f".{member.ending}" for member in members if member not in (*images, *labels.values()))
         if images:
             yield images[0], _label(shard, labels)
@@ -146,23 +168,49 @@ def _samples(shard: Path, left_out: Counter[str]) -> Iterator[tuple[Member, str]
             left_out[ALONE] += 1
 
 
+def _refuse_twins(shard: Path, members: list[Member]) -> None:
+    """UnchokeError where two files of a sample have one name, of which readers would take either."""
+    endings = Counter(member.ending for member in members)
+    ending, count = endings.most_common(1)[0]
+    if count > 1:
+        raise UnchokeError(
+            "A file stands in a shard twice.",
+            found=" and ".join(repr(member.name) for member in members if member.ending == ending),
+            expected="one file of each name",
+            where=str(shard),
+            do="write the shard again with one of them",
+        )
+
+
 def _label(shard: Path, labels: dict[str, Member]) -> str:
     """What a sample's .cls says, or ``label`` of its .json; empty where neither says a thing."""
-    if "cls" in labels:
-        return read_member(shard, labels["cls"]).decode("utf-8", "surrogateescape").strip()
-    if "json" not in labels:
+    member = labels.get("cls") or labels.get("json")
+    if member is None:
         return ""
     try:
-        facts = json.loads(read_member(shard, labels["json"]))
-        if not isinstance(facts, dict):
-            raise ValueError(f"a {type(facts).__name__}")
-    except ValueError as error:
+        data = read_member(shard, member)
+        return clean_label(decode_text(data) if member.ending == "cls" else _label_of_json(data))
+    except (ValueError, RecursionError) as error:
         raise UnchokeError(
-            "The .json of a sample cannot be read.",
+            f"The .{member.ending} of a sample cannot be read.",
             found=str(error),
-            expected='{"label": …}',
-            where=f"{shard}, {labels['json'].name}",
+            expected='{"label": …}' if member.ending == "json" else "text in UTF-8",
+            where=f"{shard}, {member.name}",
             do="write the shard again",
         ) from None
+
+
+def _label_of_json(data: bytes) -> str:
+    """``label`` of an object; empty where it has none. ValueError where it is no object, or names the label twice."""
+    text = clean_text(decode_text(data))
+    facts = json.loads(text, object_pairs_hook=_once)
+    if not isinstance(facts, dict):
+        raise ValueError(f"a {type(facts).__name__}")
     label = facts.get("label")
-    return "" if label is None else str(label)
+    return "" if label is None or label != label else str(label)  # NaN stands for a missing one
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if [key for key, _ in pairs].count("label") > 1:
+        raise ValueError("'label' stands there twice")
+    return dict(pairs)

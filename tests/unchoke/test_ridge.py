@@ -43,8 +43,7 @@ def sklearns(train: Rows, rows: Rows, penalty: float, standardize: bool, balance
 
 
 def indicators(fitted: Fitted, rows: Rows) -> np.ndarray:
-    part = {name: tensor.double() for name, tensor in fitted.replicates[0].items()}
-    return ((rows.x_ND.double() - part["mean"]) / part["scale"] @ part["weight"].T + part["bias"]).numpy()
+    return ridge.indicators(fitted.replicates[0], rows.x_ND, CPU).numpy()
 
 
 @settings(max_examples=15)
@@ -115,3 +114,45 @@ def test_more_features_than_images_are_solved() -> None:
     train, val = rows_of(x_ND, y_N), rows_of(*clouds([5, 5, 5], 40, 2))
     fitted, _ = fit(train, val, penalty=[0.1])
     np.testing.assert_allclose(indicators(fitted, val), sklearns(train, val, 0.1, True, False), atol=1e-3)
+
+
+def by_svd(train: Rows, rows: Rows, penalty: float, standardize: bool) -> np.ndarray:
+    """Fitted indicators, from the singular values of the centred features in float64."""
+    x_ND, more_ND = (part.x_ND.numpy().astype(np.float64) for part in (train, rows))
+    if standardize:
+        scaler = StandardScaler().fit(x_ND)
+        x_ND, more_ND = scaler.transform(x_ND), scaler.transform(more_ND)
+    mean_D, indicator_NC = x_ND.mean(0), np.eye(3)[train.y_N.numpy()]
+    left_NK, values_K, right_KD = np.linalg.svd(x_ND - mean_D, full_matrices=False)
+    share_C = indicator_NC.mean(0)
+    rotated_KC = (values_K / (values_K**2 + penalty))[:, None] * (left_NK.T @ (indicator_NC - share_C))
+    return (more_ND - mean_D) @ (right_KD.T @ rotated_KC) + share_C
+
+
+@pytest.mark.parametrize("width", [30, 200], ids=["tall", "wide"])
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("penalty", [1e-12, 1e-8, 1e-4, 1e-2, 1e5])
+def test_ill_conditioned_features_are_solved(
+    width: int, standardize: bool, penalty: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deviations from 1 to 1e-8 along some directions: the condition number of the Gram matrix is 1e16."""
+    monkeypatch.setattr(ridge, "_BLOCK", 16)
+    rng = np.random.default_rng(0)
+    turn_DD = np.linalg.qr(rng.normal(size=(width, width)))[0]
+    x_ND = ((rng.normal(size=(250, width)) * np.logspace(0, -8, width)) @ turn_DD).astype(np.float32)
+    y_N = rng.integers(0, 3, 250)
+    train, val = rows_of(x_ND[:150], y_N[:150]), rows_of(x_ND[150:], y_N[150:])
+    fitted, _ = fit(train, val, penalty=[penalty], standardize=standardize)
+    np.testing.assert_allclose(indicators(fitted, val), by_svd(train, val, penalty, standardize), atol=1e-6)
+
+
+def test_threads_do_not_move_the_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ridge, "_BLOCK", 7)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append(fit(*sets(7), penalty=[1.0], class_weights="balanced")[0].replicates[0])
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(found[0][name], other[name]) for other in found[1:] for name in other)

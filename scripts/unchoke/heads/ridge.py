@@ -2,14 +2,19 @@
 
     minimise  sum_n w_n ||W x_n + b - e(y_n)||² + penalty ||W||²
 
-The features are read once, a block of rows at a time, into the Gram matrix of features and indicators. Its eigenvectors
-then give the solution of any penalty for one product. The intercept b is not penalised.
+The intercept b is not penalised: features and indicators are centred about their weighted means. The Gram matrix is
+never formed, since it squares the condition number. Rows are reduced to the triangle of their QR decomposition
+instead, a block at a time (Demmel et al. 2012, "Communication-optimal parallel and sequential QR
+and LU factorizations"). Its singular values give the solution of any penalty for one product. All in float64.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from unchoke.heads import Fitted
@@ -17,6 +22,7 @@ from unchoke.heads.products import single_products
 from unchoke.heads.rows import Rows, best, class_weights, moments, score
 
 _BLOCK = 4096  # rows at once
+_RUNS = 8  # of blocks, reduced at once
 _LEAST = 1e-3  # probability
 
 
@@ -32,18 +38,18 @@ def _fit_penalties(
     train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, pool: Executor
 ) -> Fitted:
     mean_D, scale_D = moments(train.x_ND, settings["standardize"])
-    weights = settings["class_weights"]
-    gram_DD, product_DC, centre_D, share_C = _sums(train, n_classes, weights, mean_D, scale_D, pool)
-    values_D, vectors_DD = torch.linalg.eigh(gram_DD)
-    rotated_DC = vectors_DD.T @ product_DC
+    table = _Table(train, n_classes, settings["class_weights"], mean_D, scale_D)
+    centre_D, share_C = table.centres(pool)
+    triangle = table.triangle(centre_D, share_C, pool)
+    left_KK, values_K, right_KD = torch.linalg.svd(triangle[:, :-n_classes], full_matrices=False)
+    rotated_KC = left_KK.T @ triangle[:, -n_classes:]
     penalties = sorted(settings["penalty"], reverse=True)
     candidates, scores = [], []
     for penalty in penalties:
-        weight_DC = vectors_DD @ (rotated_DC / (values_D.clamp_min(0) + penalty)[:, None])
+        weight_DC = right_KD.T @ ((values_K / (values_K.square() + penalty))[:, None] * rotated_KC)
         bias_C = share_C - centre_D @ weight_DC
-        tensors = {"mean": mean_D, "scale": scale_D, "weight": weight_DC.T.float().contiguous(), "bias": bias_C.float()}
-        candidates.append(tensors)
-        scores.append(float(score(predict(tensors, settings, val.x_ND, device), val, settings["choose_by"])))
+        candidates.append({"mean": mean_D, "scale": scale_D, "weight": weight_DC.T.contiguous(), "bias": bias_C})
+        scores.append(float(score(predict(candidates[-1], settings, val.x_ND, device), val, settings["choose_by"])))
     place = best(scores, "ridge")
     return Fitted([candidates[place]], {"penalty": penalties[place]}, {"penalty": penalties, "val_score": scores})
 
@@ -55,37 +61,64 @@ def predict(
 
     What is below 0.001 counts as 0.001; among such the larger indicator still comes first.
     """
-    part = {name: tensor.to(device) for name, tensor in tensors.items()}
-    indicator_NC = ((x_ND.float() - part["mean"]) / part["scale"]) @ part["weight"].T + part["bias"]
-    return indicator_NC.clamp_min(_LEAST).log() + _LEAST * indicator_NC
+    indicator_NC = indicators(tensors, x_ND, device)
+    return (indicator_NC.clamp_min(_LEAST).log() + _LEAST * indicator_NC).float()
 
 
-def _sums(
-    train: Rows, n_classes: int, weights: str, mean_D: torch.Tensor, scale_D: torch.Tensor, pool: Executor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Of centred features and indicators: Gram matrix (D, D), product (D, C), and both centres (D,), (C,); float64.
+def indicators(tensors: dict[str, torch.Tensor], x_ND: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The fitted indicators, float64 (N, C); small penalties give large weights, whose sum float32 would round."""
+    if device.type == "mps":
+        device = torch.device("cpu")  # mps has no float64
+    part = {name: tensor.to(device).double() for name, tensor in tensors.items()}
+    blocks_BC = []
+    for start in range(0, len(x_ND), _BLOCK):
+        x_BD = (x_ND[start : start + _BLOCK].to(device).double() - part["mean"]) / part["scale"]
+        blocks_BC.append(x_BD @ part["weight"].T + part["bias"])
+    return torch.cat(blocks_BC)
 
-    Blocks are multiplied in float32, about the mean lest it drowns what differs, and added up in float64.
-    """
-    y_N, width = train.labels(), train.x_ND.shape[1]
-    weight_N = class_weights(y_N, n_classes, weights)[y_N]
-    shift_D = moments(train.x_ND, True)[0]
 
-    def block_sums(start: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gram matrix of a block's features with a column of ones, and their product with the indicators."""
+class _Table:
+    """The training rows a block at a time: features and, as further columns, indicators; float64."""
+
+    def __init__(self, train: Rows, n_classes: int, weights: str, mean_D: torch.Tensor, scale_D: torch.Tensor) -> None:
+        self.x_ND, self.y_N, self.n_classes = train.x_ND, train.labels(), n_classes
+        self.mean_D, self.scale_D = mean_D.double(), scale_D.double()
+        self.weight_N = class_weights(self.y_N, n_classes, weights).double()[self.y_N]
+        self.starts = range(0, len(self.y_N), _BLOCK)
+
+    def centres(self, pool: Executor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weighted means of features (D,) and of indicators (C,)."""
+        total_E = sum(pool.map(self._weighted_sum, self.starts), torch.zeros((), device=self.y_N.device))
+        mean_E = total_E / self.weight_N.sum()
+        return mean_E[: -self.n_classes], mean_E[-self.n_classes :]
+
+    def triangle(self, centre_D: torch.Tensor, share_C: torch.Tensor, pool: Executor) -> torch.Tensor:
+        """R of the QR decomposition of all centred and weighted rows, (min(N, D + C), D + C).
+
+        Which rows make a run does not depend on the number of threads, so that the bits do not either.
+        """
+        runs = np.array_split(np.array(self.starts), min(_RUNS, len(self.starts)))
+        reduce_run = partial(self._reduced_run, torch.cat([centre_D, share_C]))
+        return _triangle(torch.cat(list(pool.map(reduce_run, (run.tolist() for run in runs)))))
+
+    def _block(self, start: int) -> torch.Tensor:
         rows = slice(start, start + _BLOCK)
-        x_BD = (train.x_ND[rows].float() - shift_D) / scale_D
-        x_BE = torch.cat([x_BD, torch.ones_like(x_BD[:, :1])], 1)
-        indicator_BC = torch.nn.functional.one_hot(y_N[rows], n_classes).float()
-        heavy_EB = (x_BE * weight_N[rows, None]).T
-        return heavy_EB @ x_BE, heavy_EB @ indicator_BC
+        x_BD = (self.x_ND[rows].double() - self.mean_D) / self.scale_D
+        return torch.cat([x_BD, torch.nn.functional.one_hot(self.y_N[rows], self.n_classes).double()], 1)
 
-    gram_EE = torch.zeros(width + 1, width + 1, dtype=torch.float64, device=y_N.device)
-    product_EC = torch.zeros(width + 1, n_classes, dtype=torch.float64, device=y_N.device)
-    for gram, product in pool.map(block_sums, range(0, len(y_N), _BLOCK)):
-        gram_EE += gram
-        product_EC += product
-    total, centre_D, share_C = gram_EE[-1, -1], gram_EE[-1, :-1] / gram_EE[-1, -1], product_EC[-1] / gram_EE[-1, -1]
-    gram_DD = gram_EE[:-1, :-1] - total * torch.outer(centre_D, centre_D)
-    product_DC = product_EC[:-1] - total * torch.outer(centre_D, share_C)
-    return gram_DD, product_DC, centre_D + (shift_D - mean_D) / scale_D, share_C
+    def _weighted_sum(self, start: int) -> torch.Tensor:
+        return self.weight_N[start : start + _BLOCK] @ self._block(start)
+
+    def _reduced_run(self, centre_E: torch.Tensor, starts: Sequence[int]) -> torch.Tensor:
+        """The triangle of the blocks of a run, one after the other."""
+        triangle_RE = torch.empty((0, len(centre_E)), dtype=torch.float64, device=centre_E.device)
+        for start in starts:
+            root_B1 = self.weight_N[start : start + _BLOCK, None].sqrt()
+            triangle_RE = _triangle(torch.cat([triangle_RE, (self._block(start) - centre_E) * root_B1]))
+        return triangle_RE
+
+
+def _triangle(rows_NE: torch.Tensor) -> torch.Tensor:
+    """A matrix (min(N, E), E) whose columns have the same products as those of the rows."""
+    triangle: torch.Tensor = torch.linalg.qr(rows_NE, mode="r")[1]
+    return triangle

@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     save_run(args.run, head, device)
     save_head(head, features, args.settings, args.group, args.checkpoint)
     shutil.rmtree(drafts, ignore_errors=True)
+    for warning in head.fitted.warnings:
+        print(f"warning: {warning}")
     print(f"chosen {head.fitted.chosen}, test accuracy {head.figures['test']['accuracy'].value:.4f}")
 
 

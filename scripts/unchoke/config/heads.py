@@ -63,14 +63,14 @@ class Logistic(HeadSection):
     refit: bool = False
     """Fit anew on train and val together with the C that was chosen."""
 
-    max_iterations: int = Field(1000, ge=1)
-    """L-BFGS iterations for one value of C, at most."""
+    max_iterations: int = Field(5000, ge=1)
+    """L-BFGS iterations for one value of C, at most. Where they do not suffice, the head carries a warning."""
 
     tolerance: float = Field(1e-4, gt=0)
-    """L-BFGS stops when no entry of the gradient of the mean loss is larger."""
+    """L-BFGS stops when no entry of the gradient of the mean loss is larger than this share of the loss."""
 
     precision: Literal["float32", "float64"] = "float32"
-    """Arithmetic of the products; tolerances below 1e-6 need float64."""
+    """Arithmetic of the products. With float32 the last iterations are in float64 where the tolerance needs it."""
 
     @model_validator(mode="after")
     def _shots_are_not_refitted(self) -> "Logistic":

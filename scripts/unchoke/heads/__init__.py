@@ -44,6 +44,8 @@ class Fitted:
     """Over time, for heads that are trained in epochs: (epochs, settings, seeds)."""
     before_refit: list[dict[str, torch.Tensor]] | None = None
     """What was fitted on train alone, where `replicates` have seen val too; figures of val are of these."""
+    warnings: list[str] = field(default_factory=list)
+    """What a reader of the results must know of the fit, such as an optimum that was not reached."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,11 @@ def _fit_draws(
     chosen = {"shots": settings["shots"], **same}
     before = [replicate for fit in fits for replicate in fit.before_refit or []]
     return Fitted(
-        [replicate for fit in fits for replicate in fit.replicates], chosen, history, before_refit=before or None
+        [replicate for fit in fits for replicate in fit.replicates],
+        chosen,
+        history,
+        before_refit=before or None,
+        warnings=[f"{text}, draw {draw}" for draw, fit in enumerate(fits) for text in fit.warnings],
     )
 
 
@@ -158,6 +164,7 @@ def save_head(
         "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()} | _drawn(head, settings),
         "replicates": len(head.fitted.replicates),
         "checkpoint_sha256": sha256,
+        "warnings": head.fitted.warnings,
     }
     results = MemoryGroup(json.loads(canonical_json(facts)))
     for split, logits in head.logits_RNC.items():

@@ -29,7 +29,7 @@ def draw_settings(
     """
     tried = pd.DataFrame(history, dtype=object)
     over, others = _axes_of(tried, settings)
-    panels = [name for name in history if name not in {over, *others, "draw", "val_score"}]
+    panels = [name for name in history if name not in {over, *others, "draw", "reached", "val_score"}]
     panels = ["val_score", *panels]
     height_in = 1.2 + 2.9 * ((len(panels) + 1) // 2)
     figure = new_figure(5.5 * min(len(panels), 2) + 1, height_in, f"{title}: settings tried", _note(tried))

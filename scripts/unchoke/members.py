@@ -92,9 +92,11 @@ class _State:
     """Where the training of a group of members stands."""
 
     epoch: int
+    """Validations so far; they come after every pass over the data, or after `validate_every` steps."""
     tensors: Parameters
     """`now.*` the parameters, `first.*` and `second.*` their moments, `kept.*` those that are kept, with `scores`
-    (S, L), and the curves so far, `train_loss` and `val_score` (epochs, L, S)."""
+    (S, L), and the curves so far, `train_loss` and `val_score` (epochs, L, S). With `patience` also the best score so far,
+    the step that it was seen after, and whether training has ended, `best`, `best_step` and `ended` (S, L)."""
 
     def part(self, part: str) -> Parameters:
         """The tensors of one part, by the names of the parameters."""
@@ -175,6 +177,11 @@ def _split(whole: list[_T], parts: int) -> list[list[_T]]:
 def _joined(trained: list[Parameters], parts: int) -> Parameters:
     """The tensors of all groups as those of one, from `parts` groups of settings for each part of the seeds."""
     joined = {}
+    epochs = max(len(group[name]) for group in trained for name in _CURVES)
+    for group in trained:
+        for name in _CURVES:  # a group whose members have all ended early has none of the later values
+            missing = group[name].new_full((epochs - len(group[name]), *group[name].shape[1:]), torch.nan)
+            group[name] = torch.cat([group[name], missing])
     for name in trained[0]:
         of_seeds = [
             torch.cat([group[name] for group in trained[start : start + parts]], 1)
@@ -206,7 +213,8 @@ class _Task:
         self.weight_N = self.weight_C[self.y_N]
         self.batches = math.ceil(len(self.y_N) / settings["batch_size"])
         self.steps = settings["steps"] or settings["epochs"] * self.batches
-        self.epochs = math.ceil(self.steps / self.batches)
+        self.every = settings["validate_every"] or self.batches
+        self.epochs = math.ceil(self.steps / self.every)
         self.stopped = threading.Event()
 
     def standardized(self, x_ND: torch.Tensor) -> torch.Tensor:
@@ -249,16 +257,21 @@ class _Group:
     def train(self, more: bool) -> Parameters:
         """Tensors of the finished training: kept parameters, scores and curves; `more`: other groups will follow."""
         state, saved = self._resume() or self._begin(), time.monotonic()
-        while state.epoch < self.task.epochs and not self.task.stopped.is_set():
+        while not self._is_done(state) and not self.task.stopped.is_set():
             self._run_epoch(state)
-            done = state.epoch == self.task.epochs
+            done = self._is_done(state)
             if self.draft and (more if done else time.monotonic() - saved > DRAFT_EVERY_S):
                 self._save(state, self.draft)
                 saved = time.monotonic()
         wanted = {
-            name: tensor for name, tensor in state.tensors.items() if not name.startswith(("now.", "first.", "second."))
+            name: tensor
+            for name, tensor in state.tensors.items()
+            if name.startswith("kept.") or name in ("scores", *_CURVES)
         }
         return {name: tensor.cpu() for name, tensor in wanted.items()}
+
+    def _is_done(self, state: _State) -> bool:
+        return state.epoch >= self.task.epochs or bool(self._ended(state.tensors).all())
 
     def _begin(self) -> _State:
         drawn = [self.task.first_parameters(seed) for seed in self.seeds]
@@ -275,18 +288,24 @@ class _Group:
         return _State(0, tensors)
 
     def _run_epoch(self, state: _State) -> None:
-        """All batches of an epoch, then val."""
+        """All batches up to the next validation, and the validation."""
         task, size = self.task, self.settings["batch_size"]
-        orders = [np.random.default_rng([seed, state.epoch]).permutation(len(task.y_N)) for seed in self.seeds]
-        order_SN = torch.from_numpy(np.stack(orders)).to(self.device)
+        begun = state.epoch * task.every
+        steps = range(begun, min(begun + task.every, task.steps))
         loss_SL = torch.zeros(len(self.seeds), len(self.grid), device=self.device)
-        begun = state.epoch * task.batches
-        batches = min(task.batches, task.steps - begun)
-        for batch in range(batches):
-            place_SB = order_SN[:, batch * size : (batch + 1) * size]
-            loss_SL += self._step(state, begun + batch, place_SB)
+        order_SN = self._order(begun // task.batches)
+        for step in steps:
+            pass_over_data, batch = divmod(step, task.batches)
+            if not batch and step > begun:
+                order_SN = self._order(pass_over_data)
+            loss_SL += self._step(state, step, order_SN[:, batch * size : (batch + 1) * size])
         state.epoch += 1
-        self._score(state, loss_SL / batches)
+        self._score(state, loss_SL / len(steps), steps.stop)
+
+    def _order(self, pass_over_data: int) -> torch.Tensor:
+        """The rows in the order of each seed, int64 (S, N)."""
+        orders = [np.random.default_rng([seed, pass_over_data]).permutation(len(self.task.y_N)) for seed in self.seeds]
+        return torch.from_numpy(np.stack(orders)).to(self.device)
 
     @torch.no_grad()
     def _step(self, state: _State, step: int, place_SB: torch.Tensor) -> torch.Tensor:
@@ -365,8 +384,8 @@ class _Group:
         return 1.0 if self.settings["schedule"] == "constant" else (1 + math.cos(math.pi * step / self.task.steps)) / 2
 
     @torch.no_grad()
-    def _score(self, state: _State, loss_SL: torch.Tensor) -> None:
-        """Score every member on val, keep what the settings say, and write both down."""
+    def _score(self, state: _State, loss_SL: torch.Tensor, step: int) -> None:
+        """Score every member on val, keep what the settings say, and write both down; step: steps so far."""
         tensors = state.tensors
         now = state.part("now")
         score_SL = self._val_scores(now)
@@ -374,12 +393,32 @@ class _Group:
             better_SL = torch.ones_like(score_SL, dtype=torch.bool)
         else:
             better_SL = (score_SL > tensors["scores"]) | tensors["scores"].isnan()  # NaN: nothing is known yet
+        ended_SL = self._ended(tensors)
+        better_SL &= ~ended_SL
+        self._note_best(tensors, score_SL, step, ended_SL)
         tensors["scores"] = torch.where(better_SL, score_SL, tensors["scores"])
         keep_SL11 = better_SL[:, :, None, None].to(self.device)
         for name, tensor in now.items():
             torch.where(keep_SL11, tensor, tensors[f"kept.{name}"], out=tensors[f"kept.{name}"])
         for name, values_SL in (("train_loss", loss_SL.cpu()), ("val_score", score_SL.float())):
-            tensors[name] = torch.cat([tensors[name], values_SL.T[None]])
+            known_SL = torch.where(ended_SL, torch.nan, values_SL)
+            tensors[name] = torch.cat([tensors[name], known_SL.T[None]])
+
+    def _ended(self, tensors: Parameters) -> torch.Tensor:
+        """Members whose training has ended for want of a better score, bool (S, L); their results stay as they are."""
+        return tensors["ended"] if "ended" in tensors else torch.zeros_like(tensors["scores"], dtype=torch.bool)
+
+    def _note_best(self, tensors: Parameters, score_SL: torch.Tensor, step: int, ended_SL: torch.Tensor) -> None:
+        """Count the steps since the best score, as Lightning's EarlyStopping counts validations, with min_delta 0."""
+        patience = self.settings["patience"]
+        if patience is None:
+            return
+        best_SL = tensors.get("best", torch.full_like(score_SL, -torch.inf))
+        since_SL = tensors.get("best_step", torch.zeros_like(score_SL, dtype=torch.int64))
+        better_SL = score_SL > best_SL
+        tensors["best"] = torch.where(better_SL, score_SL, best_SL)
+        tensors["best_step"] = torch.where(better_SL, step, since_SL)
+        tensors["ended"] = ended_SL | (step - tensors["best_step"] >= patience)
 
     def _val_scores(self, now: Parameters) -> torch.Tensor:
         """The score of every member on val, float64 (S, L), a block of images at a time."""

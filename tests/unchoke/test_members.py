@@ -271,6 +271,43 @@ def test_the_last_epoch_of_counted_steps_may_be_short(steps: int, epochs: int) -
     assert len(fit(settings_of("linear", **SMALL, steps=steps)).curves["train_loss"]) == epochs
 
 
+@pytest.mark.parametrize("every", [1, 3, 5, 7, 20])
+def test_scores_every_few_steps_are_those_of_trainings_that_end_there(every: int) -> None:
+    """75 rows in batches of 16 are 5 steps; 12 steps in all."""
+    given = {**SMALL, "steps": 12, "schedule": "constant"}
+    fitted = fit(settings_of("linear", **given, validate_every=every))
+    ends = [*range(every, 12, every), 12]
+    ended = [fit(settings_of("linear", **{**given, "steps": steps}, validate_every=1)) for steps in ends]
+    expected = [one.curves["val_score"][-1] for one in ended]
+    np.testing.assert_array_equal(fitted.curves["val_score"], expected)
+    losses = np.split(ended[-1].curves["train_loss"], ends[:-1])
+    np.testing.assert_allclose(fitted.curves["train_loss"], [part.mean(0) for part in losses], rtol=1e-5)
+    for one, other in zip(fitted.replicates, ended[-1].replicates, strict=True):
+        assert torch.equal(one["weight"], other["weight"])
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+@pytest.mark.parametrize(("every", "patience"), [(2, 6), (3, 1), (2, 5)])
+def test_a_member_ends_when_its_patience_does(keep: str, every: int, patience: int, tmp_path: Path) -> None:
+    """Counted by hand on the scores of members that are not stopped."""
+    given = {**SMALL, "steps": 60, "validate_every": every, "schedule": "constant", "keep": keep}
+    whole = fit(settings_of("linear", **given)).curves["val_score"]
+    fitted = fit(settings_of("linear", **given, patience=patience))
+    found, scores_LS = fitted.curves["val_score"], np.zeros(whole.shape[1:])
+    for place in np.ndindex(scores_LS.shape):
+        values, waited, best = whole[:, *place], 0, -1.0
+        for end, value in enumerate(values):  # noqa: B007
+            waited = 0 if value > best else waited + every
+            best = max(best, value)
+            if waited >= patience:
+                break
+        np.testing.assert_array_equal(found[: end + 1, *place], values[: end + 1])
+        assert np.isnan(found[end + 1 :, *place]).all()
+        scores_LS[place] = values[: end + 1].max() if keep == "best" else values[end]
+    assert len(found) < len(whole)
+    np.testing.assert_allclose(fitted.history["val_score"], scores_LS.mean(1), rtol=1e-6)
+
+
 @pytest.mark.parametrize("keep", ["last", "best"])
 def test_the_chosen_setting_has_the_best_mean_over_the_seeds(keep: str) -> None:
     fitted = fit(settings_of("mlp", **{**SMALL, "epochs": 8}, keep=keep))
@@ -381,7 +418,11 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
-@pytest.mark.parametrize("given", [SGD, {"keep": "best"}], ids=["sgd", "adamw best"])
+@pytest.mark.parametrize(
+    "given",
+    [SGD, {"keep": "best"}, {"keep": "best", "validate_every": 3, "patience": 9, "steps": 40}],
+    ids=["sgd", "adamw best", "patience"],
+)
 def test_it_goes_on_after_any_epoch(
     kind: str, given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,12 @@ class GradientSection(HeadSection):
     steps: int | None = Field(None, ge=1)
     """Steps after which training ends, in place of `epochs`; null: epochs count."""
 
+    validate_every: int | None = Field(None, ge=1)
+    """Steps from one score on val to the next; null: one pass over the training images."""
+
+    patience: int | None = Field(None, ge=1)
+    """Steps without a better score on val after which the training of a member ends; null: it never ends early."""
+
     batch_size: int = Field(256, ge=1)
     """Images a step."""
 
@@ -161,7 +167,7 @@ class GradientSection(HeadSection):
     """`balanced`: every class weighs the same in the loss, however many images it has."""
 
     keep: Literal["last", "best"] = "last"
-    """Weights of the last epoch, or of the epoch that was best on val."""
+    """Weights at the last score on val, or at the best one."""
 
     standardize: bool = True
     """Bring every feature to mean 0 and deviation 1 on train first."""

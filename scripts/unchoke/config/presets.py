@@ -52,11 +52,14 @@ def dinov2_logistic() -> dict[str, Any]:
 
 
 def eva_linear() -> dict[str, Any]:
-    """Linear probe of kaiko-ai/eva's pathology leaderboard (Gatopoulos et al. 2024; its configs of offline probes).
+    """Linear probe of kaiko-ai/eva's pathology leaderboard (Gatopoulos et al. 2024), as release 0.4.5 has it.
 
-    AdamW at 3e-4, batches of 256, 12,500 steps with a cosine schedule, five runs of different seeds, each with the
-    weights that had the best balanced accuracy on val. eva also stops early when val has not improved for long, and
-    draws the first weights as torch.nn.Linear does; its older configs of PCam have SGD.
+    Its commit 8207100, configs/vision/pathology/offline/classification: AdamW at a constant 3e-4, batches of 256, at
+    most 12,500 steps, five runs of different seeds, each with the weights that had the best balanced accuracy on val.
+    A run ends early after a fifth of the steps without a better one. It is scored on val after every pass over the
+    training images; `validate_every: 50` scores it every 50 steps, whatever their number. This is so since commit
+    c36237c of March 2025, which removed the cosine schedule: `eva_linear_cosine` has what came before. eva draws the
+    first weights as torch.nn.Linear does, and two classes share one logit there.
     """
     return {
         "kind": "linear",
@@ -66,12 +69,22 @@ def eva_linear() -> dict[str, Any]:
         "weight_decays": [0.01],
         "seeds": [0, 1, 2, 3, 4],
         "steps": 12_500,
+        "patience": 2_500,
         "batch_size": 256,
-        "schedule": "cosine",
+        "schedule": "constant",
         "keep": "best",
         "choose_by": "balanced_accuracy",
         "standardize": False,
     }
+
+
+def eva_linear_cosine() -> dict[str, Any]:
+    """Linear probe of kaiko-ai/eva (Gatopoulos et al. 2024) from October 2024, commit c6af930, to March 2025, c36237c.
+
+    As `eva_linear`, but with a cosine schedule over the 12,500 steps. A run ended early there too, after a twentieth of
+    the steps by its documentation; the configs of single data sets differ. Here it never does. Before, it was SGD.
+    """
+    return {**eva_linear(), "schedule": "cosine", "patience": None}
 
 
 def few_shot() -> dict[str, Any]:
@@ -89,7 +102,9 @@ def knn() -> dict[str, Any]:
     return {"kind": "knn", "pool": "cls", "k": [10, 20, 100, 200], "temperature": 0.07}
 
 
-PRESETS = {preset.__name__: preset for preset in (dinov2_linear, dinov2_logistic, eva_linear, few_shot, knn)}
+PRESETS = {
+    preset.__name__: preset for preset in (dinov2_linear, dinov2_logistic, eva_linear, eva_linear_cosine, few_shot, knn)
+}
 
 
 def expand_preset(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """How fast is the logistic head along its path of C, and is it as good?
 
 Peer:   scikit-learn's LogisticRegression, fitted anew for every C of the path on the same standardised features, with
-        the same penalty, tolerance and limit of iterations.
+        the same penalty, gradient at the stop and limit of iterations.
 Limit:  test accuracy within 0.5 % of the peer's; both choose C on val.
 
 Both run as they come, with a thread a core, and held to one thread, their best case where threads wait for one
@@ -56,6 +56,10 @@ class Outcome:
     """Accuracy on val, 0 to 1."""
     test: float
     """Accuracy on test, 0 to 1."""
+    iterations: int
+    """Over the path."""
+    tolerances: dict[float, float]
+    """The largest entry of the gradient that ended the fit of each C."""
 
 
 def fit_unchoke(rows: dict[str, Rows], n_classes: int, settings: dict[str, Any]) -> Outcome:
@@ -64,23 +68,41 @@ def fit_unchoke(rows: dict[str, Rows], n_classes: int, settings: dict[str, Any])
     for split in ("val", "test"):
         logits_NC = logistic.predict(fitted.replicates[0], settings, rows[split].x_ND, CPU)
         right[split] = float((logits_NC.argmax(1) == rows[split].y_N).float().mean())
-    return Outcome(fitted.chosen["c"], right["val"], right["test"])
+    history = fitted.history
+    tolerances = {c: settings["tolerance"] * loss for c, loss in zip(history["c"], history["loss"], strict=True)}
+    return Outcome(fitted.chosen["c"], right["val"], right["test"], sum(history["iterations"]), tolerances)
 
 
-def fit_scikit_learn(rows: dict[str, Rows], n_classes: int, settings: dict[str, Any]) -> Outcome:
-    """One fit a C, the best on val kept; the scaler's time is in it, as the standardisation is in ours."""
+def fit_scikit_learn(
+    rows: dict[str, Rows], n_classes: int, settings: dict[str, Any], tolerances: dict[float, float]
+) -> Outcome:
+    """One fit a C, the best on val kept; the scaler's time is in it, as the standardisation is in ours.
+
+    tolerances: of each C, its `tol`.
+    """
     x = {split: part.x_ND.float().numpy() for split, part in rows.items()}
     y = {split: part.y_N.numpy() for split, part in rows.items()}
     scaler = StandardScaler().fit(x["train"])
     x = {split: scaler.transform(values) for split, values in x.items()}
     best: tuple[float, float, LogisticRegression] | None = None
+    iterations = 0
     for c in sorted(settings["c"]):
-        model = LogisticRegression(C=c, tol=settings["tolerance"], max_iter=settings["max_iterations"])
+        model = LogisticRegression(C=c, tol=tolerances[c], max_iter=settings["max_iterations"])
         val = float(model.fit(x["train"], y["train"]).score(x["val"], y["val"]))
+        iterations += int(model.n_iter_[0])
         if best is None or val > best[0]:
             best = val, c, model
     assert best is not None
-    return Outcome(best[1], best[0], float(best[2].score(x["test"], y["test"])))
+    return Outcome(best[1], best[0], float(best[2].score(x["test"], y["test"])), iterations, tolerances)
+
+
+def fit_side(
+    name: str, rows: dict[str, Rows], n_classes: int, settings: dict[str, Any], before: dict[str, Outcome]
+) -> Outcome:
+    """The fit of the library that the name begins with; scikit-learn stops where unchoke, timed first, has stopped."""
+    if name.startswith("unchoke"):
+        return fit_unchoke(rows, n_classes, settings)
+    return fit_scikit_learn(rows, n_classes, settings, next(iter(before.values())).tolerances)
 
 
 def with_threads(threads: int, fit: Callable[[], Outcome]) -> Outcome:
@@ -104,12 +126,12 @@ def compare(args: argparse.Namespace, folder: Path) -> int:
     settings = Logistic(kind="logistic").model_dump()
     outcomes: dict[str, Outcome] = {}
 
-    def fit(name: str, kind: Callable[..., Outcome], threads: int) -> None:
-        outcomes[name] = with_threads(threads, partial(kind, rows, len(classes), settings))
+    def fit(name: str, threads: int) -> None:
+        outcomes[name] = with_threads(threads, partial(fit_side, name, rows, len(classes), settings, outcomes))
 
     sides = {
-        f"{name}, threads {threads}": partial(fit, f"{name}, threads {threads}", kind, threads)
-        for name, kind in {"unchoke": fit_unchoke, "scikit-learn": fit_scikit_learn}.items()
+        f"{name}, threads {threads}": partial(fit, f"{name}, threads {threads}", threads)
+        for name in ("unchoke", "scikit-learn")
         for threads in sorted({1, CORES})
     }
     times = time_in_turn(sides, args.rounds)
@@ -120,9 +142,10 @@ def compare(args: argparse.Namespace, folder: Path) -> int:
 
 def show(args: argparse.Namespace, times: dict[str, list[Timing]], outcomes: dict[str, Outcome]) -> int:
     """The table, and the faster of each compared."""
-    table = [["", *TIMING_HEADER, "C", "val", "test"]]
+    table = [["", *TIMING_HEADER, "iterations", "C", "val", "test"]]
     for name, found in outcomes.items():
-        table.append([name, *timing_cells(times[name]), f"{found.c:g}", f"{found.val:.4f}", f"{found.test:.4f}"])
+        cells = [f"{found.iterations}", f"{found.c:g}", f"{found.val:.4f}", f"{found.test:.4f}"]
+        table.append([name, *timing_cells(times[name]), *cells])
     ours, peer = (
         min((name for name in times if name.startswith(side)), key=lambda name: median_wall(times[name]))
         for side in ("unchoke", "scikit-learn")

@@ -16,6 +16,7 @@ BENCHMARKS = (
     "logistic_speed",
     "head_ablation",
     "logistic_path",
+    "ridge_speed",
     "heads_at_scale",
     "stitch_masks",
     "demo_masks",

@@ -95,8 +95,8 @@ class _State:
     """Validations so far; they come after every pass over the data, or after `validate_every` steps."""
     tensors: Parameters
     """`now.*` the parameters, `first.*` and `second.*` their moments, `kept.*` those that are kept, with `scores`
-    (S, L), and the curves so far, `train_loss` and `val_score` (epochs, L, S). With `patience` also the best score so far,
-    the step that it was seen after, and whether training has ended, `best`, `best_step` and `ended` (S, L)."""
+    (S, L), and the curves so far, `train_loss` and `val_score` (epochs, L, S). With `patience` also the best score,
+    the step that it was seen after, and whether training has ended: `best`, `best_step` and `ended` (S, L)."""
 
     def part(self, part: str) -> Parameters:
         """The tensors of one part, by the names of the parameters."""

@@ -37,8 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     save_run(args.run, head, device)
     save_head(head, features, args.settings, args.group, args.checkpoint)
     shutil.rmtree(drafts, ignore_errors=True)
-    for warning in head.fitted.warnings:
-        print(f"warning: {warning}")
+    print("".join(f"warning: {text}\n" for text in head.fitted.warnings), end="")
     print(f"chosen {head.fitted.chosen}, test accuracy {head.figures['test']['accuracy'].value:.4f}")
 
 

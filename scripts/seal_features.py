@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.commands import argument_parser, run
-from unchoke.origins import write_origin
+from unchoke.origins import rounding_warnings, write_origin
 from unchoke.seal import seal_features
 
 
@@ -16,7 +16,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=Path, required=True, help="folder with the rows of each chunk")
     args = parser.parse_args(argv)
     seal = seal_features(args.store, args.manifest, args.rows)
-    write_origin(args.store, seal)
+    origin = write_origin(args.store, seal)
+    for warning in rounding_warnings(origin):
+        print(f"warning: {args.store}: {warning}")
     print(f"{args.store}: {seal['images']:,} rows, {len(seal['invalid'])} unreadable, pools {seal['widths']}")
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from unchoke.images import UnreadableImageError, picture_of
 from unchoke.memory import meters_of
 from unchoke.sources import Reader, open_images
 from unchoke.views import view_of
+
+LOSS = 0.01  # most of a feature's deviation that rounding may cost
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Chunk:
     """How many read and decoded."""
     peak_mb: dict[str, float]
     """Most memory taken, MB: ``host`` resident, and ``card`` on a graphics card, CUDA's context included."""
+    rounding: dict[str, dict[str, int]] = field(default_factory=dict)
+    """As of ``Encoded``."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Encoded:
     valid_N: NDArray[np.bool_]
     reasons: dict[int, str]
     """Why a row is not valid, by its place; padding is not, for no reason."""
+    rounding: dict[str, dict[str, int]]
+    """By pool or map, what float16 costs: see ``rounding_of``."""
     seconds: dict[str, float]
 
 
@@ -93,7 +99,7 @@ def extract_chunk(
     invalid = {ids[row]: reason for row, reason in encoded.reasons.items()}
     seconds = {**encoded.seconds, "total": time.perf_counter() - started}
     peaks = {name: meter.peak_mb() for name, meter in meters.items()}
-    return Chunk({**encoded.arrays, stores.VALID: encoded.valid_N}, invalid, seconds, threads, peaks)
+    return Chunk({**encoded.arrays, stores.VALID: encoded.valid_N}, invalid, seconds, threads, peaks, encoded.rounding)
 
 
 def encode_pictures(pictures: Iterable[Picture], encoder: Encodes, micro_batch: int, rows: int) -> Encoded:
@@ -119,9 +125,28 @@ def encode_pictures(pictures: Iterable[Picture], encoder: Encodes, micro_batch: 
     arrays = {name: _to_float16([batch[name] for batch in found], rows) for name in encoder.arrays}
     for row in _overflowing(arrays, valid_N):
         reasons[row], valid_N[row] = "its features are not finite in float16", False
+    rounding = {name: rounding_of([batch[name] for batch in found], arrays[name], valid_N) for name in arrays}
     for values in arrays.values():
         values[~valid_N] = 0
-    return Encoded(arrays, valid_N, reasons, seconds)
+    return Encoded(arrays, valid_N, reasons, rounding, seconds)
+
+
+def rounding_of(
+    batches: list[NDArray[np.float32]], rounded: NDArray[np.float16], valid_N: NDArray[np.bool_]
+) -> dict[str, int]:
+    """How many features (channels of a map) vary over the valid rows, and how many of them rounding has coarsened.
+
+    Coarsened: the root mean square of the rounding errors is more than a hundredth of the deviation.
+    """
+    valid = np.flatnonzero(valid_N)
+    exact, stored = (values[valid].astype(np.float64) for values in (np.concatenate(batches), rounded))
+    if len(valid) < 2:
+        return {"varying": 0, "coarsened": 0}
+    axes = (0, *range(2, exact.ndim))
+    deviation_D = exact.std(axes)
+    error_D = np.sqrt(((stored - exact) ** 2).mean(axes))
+    varying_D = deviation_D > 0
+    return {"varying": int(varying_D.sum()), "coarsened": int((error_D > LOSS * deviation_D)[varying_D].sum())}
 
 
 def _read_picture(
@@ -184,6 +209,7 @@ def chunk_record(rows_file: Path, features: Chunk, settings: dict[str, Any]) -> 
         "settings": settings,
         "invalid": [{"image_id": image_id, "reason": reason} for image_id, reason in features.invalid.items()],
         "images": int(features.arrays[stores.VALID].sum()),
+        "rounding": features.rounding,
         "seconds": features.seconds,
         "threads": features.threads,
         "peak_mb": features.peak_mb,

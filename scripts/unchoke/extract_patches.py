@@ -34,7 +34,7 @@ def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: 
     invalid = invalid_patches(rows, encoded.reasons)
     seconds = {**encoded.seconds, "total": time.perf_counter() - started}
     peaks = {name: meter.peak_mb() for name, meter in meters.items()}
-    return Chunk({**encoded.arrays, stores.VALID: encoded.valid_N}, invalid, seconds, threads, peaks)
+    return Chunk({**encoded.arrays, stores.VALID: encoded.valid_N}, invalid, seconds, threads, peaks, encoded.rounding)
 
 
 def _read_picture(root: Path, size: int, max_pixels: int, path: str, y0: int, x0: int) -> Picture:

@@ -12,7 +12,7 @@ from unchoke import stores
 from unchoke.drafts import Draft, read_draft, remove_drafts, write_draft
 from unchoke.extract import Chunk, chunk_record, write_chunk
 from unchoke.files import files_sha256
-from unchoke.origins import group_makers
+from unchoke.origins import group_makers, sum_rounding
 from unchoke.provenance import made_by
 from unchoke.tables import ROW_COLUMNS, read_table
 
@@ -59,6 +59,7 @@ def _summed(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "invalid": [entry for record in records for entry in record["invalid"]],
         "images": sum(record["images"] for record in records),
+        "rounding": sum_rounding(records),
         "seconds": {stage: sum(record["seconds"][stage] for record in records) for stage in seconds},
         "threads": records[-1]["threads"],
         "peak_mb": {meter: max(record["peak_mb"][meter] for record in records) for meter in peaks},

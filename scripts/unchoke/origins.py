@@ -17,6 +17,7 @@ from unchoke.files import file_sha256, json_bytes, read_json, write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.provenance import made_by
 
+_COARSENED = 0.01  # share of the features from which on a warning is due
 LONGEST_LIST = 8  # makers of one store that a text names
 _SAID_OF_SETTINGS = ("model", "weights_sha256", "version", "precision", "image_size", "view", "micro_batch")
 _SAID_OF_MAKERS = ("host", "device", "commit", "unchoke", "torch", "timm", "zarr", "python", "platform")
@@ -36,6 +37,7 @@ def write_origin(store: Path, seal: dict[str, Any]) -> dict[str, Any]:
         "settings": seal["settings"],
         "seal_version": seal.get("version"),
         "made": group_makers(makers),
+        "rounding": sum_rounding(stores.read_record(store, chunk) for chunk in range(n_chunks)),
         "sealed": {**made_by("cpu"), "time": time.strftime("%FT%TZ", time.gmtime())},
     }
     write_atomic(origin_file(store), json_bytes(origin))
@@ -60,6 +62,26 @@ def group_makers(makers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(groups.values())
 
 
+def sum_rounding(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """By pool, how many features varied within the chunks, and how many float16 coarsened, summed over the chunks."""
+    total: dict[str, dict[str, int]] = {}
+    for record in records:
+        for pool, counts in record.get("rounding", {}).items():
+            before = total.get(pool, dict.fromkeys(counts, 0))
+            total[pool] = {name: before[name] + count for name, count in counts.items()}
+    return total
+
+
+def rounding_warnings(origin: dict[str, Any]) -> list[str]:
+    """A line for each pool of which float16 coarsens a hundredth of the features or more."""
+    return [
+        f"float16 costs {counts['coarsened'] / counts['varying']:.0%} of the features of {pool} more than a hundredth "
+        "of their deviation: heads may lose accuracy; standardise or scale the encoder's output"
+        for pool, counts in origin.get("rounding", {}).items()
+        if counts["coarsened"] and counts["coarsened"] >= _COARSENED * counts["varying"]
+    ]
+
+
 def read_origin(store: Path) -> dict[str, Any]:
     """The origin of a sealed store; empty where none was recorded, or that of an earlier seal is still there."""
     if not origin_file(store).exists():
@@ -81,6 +103,7 @@ def origin_text(origin: dict[str, Any]) -> str:
         lines.append(_said(f"{group['chunks']:,} chunks from {group['first_chunk']}", group["by"], _SAID_OF_MAKERS))
     if (more := len(origin["made"]) - LONGEST_LIST) > 0:
         lines.append(f"and {more} more makers")
+    lines += [f"warning: {text}" for text in rounding_warnings(origin)]
     lines.append(_said(f"sealed {origin['sealed']['time']}", origin["sealed"], ("host", "commit", "unchoke")))
     return "\n".join(lines)
 

@@ -11,8 +11,9 @@ from PIL import Image
 
 from unchoke import stores, versions
 from unchoke.encoders import Encoder, load_encoder
-from unchoke.extract import Extraction, chunk_settings, extract_chunk
+from unchoke.extract import Extraction, chunk_settings, extract_chunk, rounding_of
 from unchoke.manifest import SplitSettings, build_manifest
+from unchoke.origins import rounding_warnings, sum_rounding
 from unchoke.sources.digits import write_digits
 from unchoke.tables import ROW_COLUMNS, read_table
 from unchoke.views import view_of
@@ -196,3 +197,24 @@ def test_a_chunk_is_what_zarr_itself_writes(tmp_path: Path) -> None:
     )
     array[16:24] = values
     assert (tmp_path / "a.zarr/c/2/0").read_bytes() == stores.encode_chunk(values)
+
+
+@pytest.mark.parametrize(
+    ("offset", "factor", "coarse"), [(0, 1, 0), (0, 1e-3, 0), (10_000, 1, 6), (100, 1, 6), (0, 1e-7, 6), (0, 0, 0)]
+)
+def test_what_float16_costs_is_counted(offset: float, factor: float, coarse: int) -> None:
+    """Between 8,192 and 16,384 float16 has steps of 8; below 6e-5 steps of 6e-8; near 100 of 1/16."""
+    rng = np.random.default_rng(0)
+    x_ND = (rng.normal(size=(40, 6)) * factor + offset).astype(np.float32)
+    valid_N = np.arange(40) != 7
+    x_ND[7] = 1e9  # of an image that could not be read
+    with np.errstate(over="ignore"):
+        found = rounding_of([x_ND[:16], x_ND[16:]], x_ND.astype(np.float16), valid_N)
+    assert found == {"varying": 6 if factor else 0, "coarsened": coarse}
+
+
+def test_coarse_features_are_warned_of_from_a_hundredth_on() -> None:
+    records = [{"rounding": {"avg": {"varying": 500, "coarsened": count}}} for count in (4, 6)]
+    (warning,) = rounding_warnings({"rounding": sum_rounding([*records, {}])})
+    assert warning.startswith("float16 costs 1% of the features of avg")
+    assert rounding_warnings({"rounding": sum_rounding(records[:1] * 2)}) == []

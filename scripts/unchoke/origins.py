@@ -76,7 +76,7 @@ def rounding_warnings(origin: dict[str, Any]) -> list[str]:
     """A line for each pool of which float16 coarsens a hundredth of the features or more."""
     return [
         f"float16 costs {counts['coarsened'] / counts['varying']:.0%} of the features of {pool} more than a hundredth "
-        "of their deviation: heads may lose accuracy; standardise or scale the encoder's output"
+        "of their deviation: heads may lose accuracy"
         for pool, counts in origin.get("rounding", {}).items()
         if counts["coarsened"] and counts["coarsened"] >= _COARSENED * counts["varying"]
     ]

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +28,7 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Put `data` at `path`, so that no reader and no crash ever sees a part of it.
 
     sync: wait until the bytes are on the disk; False only for what is cheap to make again.
+    A link at `path` is replaced by the file; what the link names keeps its bytes.
     Raises UnchokeError, with the old file untouched, when the disk refuses.
     """
     try:
@@ -62,16 +63,27 @@ def open_draft(path: Path) -> BinaryIO:
     between machines, not every file system's locks hold. Where a living process writes the same file, the file
     system knows no locks, or the name is somebody else's, the draft has a name of its own.
     """
-    draft = path.with_name(f".{path.name}.{os.uname().nodename}.tmp")
     with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-        file = stack.enter_context(draft.open("ab"))
+        draft = path.with_name(f".{path.name}.{os.uname().nodename}.tmp")
+        file = stack.enter_context(open(draft, "wb", opener=_open_own_file))
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if draft.lstat().st_ino == os.fstat(file.fileno()).st_ino:  # no link, nor has it become the file itself since
+        if _is_own_file(file.fileno(), draft):
             file.truncate(0)
-            file.seek(0)
             stack.pop_all()
             return file
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp").open("xb")
+
+
+def _open_own_file(path: str, _: int) -> int:
+    """Open or create `path` for writing; follow no link, wait at no named pipe, and leave what is there as it is."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+
+
+def _is_own_file(handle: int, path: Path) -> bool:
+    """Whether an open file is a regular one of ours, and `path` its only name: it may have been renamed since."""
+    state = os.fstat(handle)
+    own = stat.S_ISREG(state.st_mode) and state.st_nlink == 1 and state.st_uid == os.geteuid()
+    return own and os.path.samestat(state, path.lstat())
 
 
 def sync_folder(folder: Path) -> None:
@@ -88,17 +100,25 @@ def disk_error(error: OSError, path: Path) -> UnchokeError | OSError:
     problem = _DISK_ERRORS.get(error.errno or 0)
     if problem is None:
         return error
+    space = _file_system(path)
+    found = f"{error.strerror} ({space.f_bavail * space.f_frsize // 2**20} MB free)"
+    if error.errno == errno.ENOSPC and space.f_files and not space.f_favail:
+        problem = "The file system has no room for another file: all its inodes are in use."
+        found = f"{error.strerror} (0 of {space.f_files} inodes free)"
     return UnchokeError(
         problem,
-        found=f"{error.strerror} ({_free_mb(path)} MB free)",
+        found=found,
         where=str(path),
         do="make room or change the permissions, then run the same command again: all finished work is kept",
     )
 
 
-def _free_mb(path: Path) -> int:
-    existing = next(folder for folder in [path, *path.absolute().parents] if folder.exists())
-    return shutil.disk_usage(existing).free // 2**20
+def _file_system(path: Path) -> os.statvfs_result:
+    """The file system of the nearest folder of `path` that can be looked at."""
+    for folder in path.absolute().parents:
+        with contextlib.suppress(OSError):
+            return os.statvfs(folder)
+    return os.statvfs("/")
 
 
 def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:

@@ -2,20 +2,31 @@
 
 A lock file names its holder. The kernel frees the lock when the holder's process ends, however it ends, so a dead
 process never blocks. A waiting process says for whom, and asks an idle warm worker to make room.
+
+Cleaners of temporary folders remove old files, and others would then lock a new one. So a holder touches its file, and
+puts it back where it is gone. On Linux it also holds a name in the kernel's abstract socket namespace, which nobody
+can remove; elsewhere two processes can have one card until the file is back, at most KEEP_S later.
 """
 
 import contextlib
 import fcntl
 import os
 import socket
+import stat
 import struct
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
+from unchoke.errors import UnchokeError
+from unchoke.hashing import sha256_bytes
+
 POLL_S = 0.5
-_held: dict[str, int] = {}
+KEEP_S = 10.0
+LONGEST_NAME = 200  # characters of what another user's process says of itself
+_held: dict[str, "_Lease"] = {}
 
 
 def lock_folder() -> Path:
@@ -24,45 +35,156 @@ def lock_folder() -> Path:
 
 
 def take_lease(card: str) -> None:
-    """Hold the lock of `card` (its UUID) until this process ends; wait, and say for whom, while another holds it."""
+    """Hold the lock of `card` (its UUID) until this process ends; wait, and say for whom, while another holds it.
+
+    UnchokeError where something else has the place of the lock's folder or file, or they are closed to this user.
+    """
     if card in _held:
         return
-    handle = _open_lock(lock_folder() / f"{card}.lock")
-    told = ""
-    while not _try_lock(handle):
-        holder = _holder(handle)
+    lease, told = _Lease(lock_folder() / f"{card}.lock"), ""
+    while holder := lease.try_to_take():
         if holder != told:
-            print(f"waiting for graphics card {card}: held by {holder.splitlines()[0]}", file=sys.stderr, flush=True)
+            print(f"waiting for graphics card {card}: held by {_name_of(holder)}", file=sys.stderr, flush=True)
             told = holder
         _ask_to_yield(holder)
         time.sleep(POLL_S)  # the kernel has a queue for locks, but none that would also ask the holder to yield
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, _description().encode(), 0)
-    _held[card] = handle
+    _held[card] = lease
+    threading.Thread(target=lease.keep, args=(card,), daemon=True).start()
 
 
 def holder_of(card: str) -> str:
-    """Who holds the lease of `card` now; empty where nobody does."""
-    path = lock_folder() / f"{card}.lock"
-    if not path.exists():
+    """Who holds the lease of `card` now; empty where nobody does. UnchokeError as in ``take_lease``."""
+    lease = _Lease(lock_folder() / f"{card}.lock")
+    if not os.path.lexists(lease.path):
         return ""
-    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    holder = lease.try_to_take()
+    lease.give_back()
+    return _name_of(holder)
+
+
+class _Lease:
+    """A lock file, and on Linux a name that stands for it where the file has been removed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.handle = -1
+        self.name: socket.socket | None = None
+
+    def try_to_take(self) -> str:
+        """Empty where the lease is now ours; else what its holder says of itself."""
+        if holder := self._lock_file():
+            return holder
+        self.name, free = _bind(self.path)
+        if not free:
+            self.give_back()
+            return "a process whose lock file was removed\n"
+        return ""
+
+    def _lock_file(self) -> str:
+        """As ``try_to_take``, of the file alone."""
+        self.handle = _open_lock(self.path)
+        if not _try_lock(self.handle):
+            holder = _holder(self.handle)
+        elif not _is_at(self.handle, self.path):  # removed since it was opened: whoever comes next locks another
+            holder = "a process that has just ended\n"
+        else:
+            os.ftruncate(self.handle, 0)
+            os.pwrite(self.handle, _description().encode(), 0)
+            return ""
+        self.give_back()
+        return holder
+
+    def give_back(self) -> None:
+        """Let go of file and name."""
+        if self.handle >= 0:
+            os.close(self.handle)
+        if self.name:
+            self.name.close()
+        self.handle, self.name = -1, None
+
+    def keep(self, card: str) -> None:
+        """Keep the file young and in its place, for as long as the process lives."""
+        told = False
+        while True:
+            time.sleep(KEEP_S)
+            if _is_at(self.handle, self.path):
+                with contextlib.suppress(OSError):
+                    os.utime(self.handle)
+                told = False
+                continue
+            problem = self._put_back()
+            if problem and not told:
+                print(f"the lock file of graphics card {card} is gone: {problem}", file=sys.stderr, flush=True)
+                told = True
+
+    def _put_back(self) -> str:
+        """Lock a new file in the place of one that was removed; why that cannot be done, else empty."""
+        removed, self.handle = self.handle, -1
+        try:
+            holder = self._lock_file()
+        except (UnchokeError, OSError) as error:
+            holder = " ".join(str(error).split())
+        if holder:
+            self.handle = removed
+            return f"it is now held by {_name_of(holder)}" if self.handle == removed else ""
+        os.close(removed)
+        return ""
+
+
+def _bind(path: Path) -> tuple[socket.socket | None, bool]:
+    """The abstract socket of a lock file, which the kernel gives to one process at a time, and whether it was free."""
+    if sys.platform != "linux":
+        return None, True
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    place = path.parent.resolve() / path.name  # of each folder of locks its own
     try:
-        return "" if _try_lock(handle) else _holder(handle).splitlines()[0]
-    finally:
-        os.close(handle)
+        name.bind(f"\0unchoke-lease-{sha256_bytes(os.fsencode(place))[:32]}")
+    except OSError:
+        name.close()
+        return None, False
+    return name, True
 
 
 def _open_lock(path: Path) -> int:
-    """The lock file, which every user of the machine may lock but which nobody can replace."""
+    """The lock file, open to every user of the machine; UnchokeError for all but a regular file with one name."""
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(0o1777)
+        handle = _open_or_create(path)
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from None
+    state = os.fstat(handle)
+    if stat.S_ISREG(state.st_mode) and state.st_nlink <= 1:
+        return handle
+    os.close(handle)
+    raise _unusable(path, f"a file with {state.st_nlink} names" if stat.S_ISREG(state.st_mode) else "no regular file")
+
+
+def _open_or_create(path: Path) -> int:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with contextlib.suppress(FileExistsError):
-        path.parent.mkdir(parents=True)
-        path.parent.chmod(0o1777)
-    with contextlib.suppress(FileExistsError):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, flags | os.O_CREAT | os.O_EXCL)
         os.fchmod(handle, 0o666)
         return handle
-    return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return os.open(path, flags)  # without O_CREAT, which sticky folders refuse for the files of others
+
+
+def _unusable(path: Path, found: str) -> UnchokeError:
+    return UnchokeError(
+        "The lock of a graphics card cannot be used.",
+        found=found,
+        expected="a file and a folder that every user of the card may write to",
+        where=str(path),
+        do="remove what is there; where it is not yours, set UNCHOKE_LOCKS to another folder, the same for all users",
+    )
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether `path` still names the open file."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    return False
 
 
 def _try_lock(handle: int) -> bool:
@@ -85,9 +207,15 @@ def _holder(handle: int) -> str:
     return text or "a process that has not given its name yet\n"
 
 
+def _name_of(holder: str) -> str:
+    """What a holder says of itself, fit for a terminal: another user may have written anything."""
+    shown = "".join(character if character.isprintable() else "?" for character in holder.split("\n")[0])
+    return shown if len(shown) <= LONGEST_NAME else f"{shown[:LONGEST_NAME]}…"
+
+
 def _ask_to_yield(holder: str) -> None:
     """A worker ends when it is idle; a busy one, and one of another user, goes on."""
-    path = holder.splitlines()[1:2]
+    path = holder.split("\n")[1:2]
     if not path or not path[0]:
         return
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:

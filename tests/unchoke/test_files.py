@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.errors import UnchokeError
-from unchoke.files import json_bytes, open_draft, read_json, write_atomic, write_if_changed
+from unchoke.files import disk_error, json_bytes, open_draft, read_json, write_atomic, write_if_changed
 
 OUTGROW_THE_LIMIT = """
 import resource, sys
@@ -113,17 +114,113 @@ def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
     assert draft.read_bytes() == b"somebody's draft"
 
 
-def test_what_has_the_name_of_a_draft_and_is_none_stays_as_it_is(tmp_path):
-    """A link to somebody's file; or a draft of another user, here a folder, since root may write to all files."""
-    theirs = tmp_path / "theirs"
+def plant_link(draft, theirs):
+    draft.symlink_to(theirs)
+
+
+def plant_dangling_link(draft, theirs):
+    draft.symlink_to(theirs.with_name("nothing"))
+
+
+def plant_hard_link(draft, theirs):
+    draft.hardlink_to(theirs)
+
+
+def plant_pipe(draft, theirs):
+    os.mkfifo(draft)
+
+
+def plant_read_pipe(draft, theirs):
+    """A pipe that somebody reads can be opened for writing at once."""
+    os.mkfifo(draft)
+    os.open(draft, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def plant_socket(draft, theirs):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(draft))
+
+
+def plant_folder(draft, theirs):
+    """As a file of another user does, it refuses to be written to; root may write to all files."""
+    draft.mkdir()
+
+
+PLANTED = [
+    *(plant_link, plant_dangling_link, plant_hard_link, plant_pipe, plant_read_pipe, plant_socket, plant_folder),
+]
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+def test_what_has_the_name_of_a_draft_and_is_none_stays_as_it_is(tmp_path, monkeypatch, plant):
+    monkeypatch.chdir(tmp_path)  # the name of a socket must be short
+    theirs, draft = Path("theirs"), Path(f".file.{os.uname().nodename}.tmp")
     theirs.write_bytes(b"of value")
-    (tmp_path / f".linked.{os.uname().nodename}.tmp").symlink_to(theirs)
-    (tmp_path / f".refused.{os.uname().nodename}.tmp").mkdir()
-    for name in ("linked", "refused"):
-        write_atomic(tmp_path / name, b"new")
-        assert (tmp_path / name).read_bytes() == b"new"
+    plant(draft, theirs.absolute())
+    before = draft.lstat()
+    process = os.fork()
+    if not process:
+        signal.alarm(5)  # which ends a process that waits at a pipe
+        try:
+            write_atomic(Path("file"), b"new")
+        finally:
+            os._exit(0)
+    assert os.waitpid(process, 0)[1] == 0
+    assert Path("file").read_bytes() == b"new"
     assert theirs.read_bytes() == b"of value"
-    assert len(os.listdir(tmp_path)) == 5
+    assert os.path.samestat(before, draft.lstat())
+    assert sorted(os.listdir()) == sorted(["theirs", str(draft), "file"])
+
+
+def test_the_draft_of_another_user_is_left_alone(tmp_path, monkeypatch):
+    draft = tmp_path / f".file.{os.uname().nodename}.tmp"
+    draft.write_bytes(b"of value")
+    monkeypatch.setattr(os, "geteuid", lambda: draft.stat().st_uid + 1)
+    write_atomic(tmp_path / "file", b"new")
+    assert draft.read_bytes() == b"of value"
+
+
+@pytest.mark.parametrize("target", ["there", "nothing"])
+def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(tmp_path, target):
+    (tmp_path / "there").write_bytes(b"of value")
+    (tmp_path / "file").symlink_to(tmp_path / target)
+    write_atomic(tmp_path / "file", b"new")
+    assert not (tmp_path / "file").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "there").read_bytes() == b"of value"
+    assert sorted(os.listdir(tmp_path)) == ["file", "there"]
+
+
+def test_a_file_system_without_inodes_is_told_from_a_full_one(tmp_path, monkeypatch):
+    real = os.statvfs(tmp_path)
+    none_left = os.statvfs_result((4096, 4096, 9000, 1792, 1792, 512, 0, 0, *real[8:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: none_left)
+    monkeypatch.setattr(os, "fsync", fail_with(errno.ENOSPC))
+    with pytest.raises(UnchokeError, match=r"all its inodes are in use[^$]*0 of 512 inodes free"):
+        write_atomic(tmp_path / "file", b"new")
+
+
+@pytest.mark.parametrize("files", [(0, 0, 0), (512, 3, 3)])  # btrfs counts no inodes
+def test_a_full_disk_is_one_where_inodes_are_left_or_not_counted(tmp_path, monkeypatch, files):
+    real = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((4096, 4096, 9000, 1792, 1792, *files, *real[8:])))
+    monkeypatch.setattr(os, "fsync", fail_with(errno.ENOSPC))
+    with pytest.raises(UnchokeError, match=r"The disk is full[^$]*7 MB free"):  # 1792 × 4096 bytes
+        write_atomic(tmp_path / "file", b"new")
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path, monkeypatch):
+    """Root may look into all folders, so the system calls that would fail do it here."""
+    real = os.statvfs
+
+    def refuse(folder):
+        if Path(folder).is_relative_to(tmp_path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(os, "statvfs", refuse)
+    found = disk_error(PermissionError(errno.EACCES, "Permission denied"), tmp_path / "locked" / "file")
+    assert isinstance(found, UnchokeError) and str(tmp_path / "locked" / "file") in str(found)
 
 
 def test_the_draft_of_another_machine_is_left_alone(tmp_path, monkeypatch):

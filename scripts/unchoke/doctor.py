@@ -13,6 +13,7 @@ import torch
 
 from unchoke.chunks import chunk_count
 from unchoke.devices import choose_device
+from unchoke.errors import UnchokeError
 from unchoke.images import UnreadableImageError
 from unchoke.lease import holder_of
 from unchoke.limits import host_memory_mb
@@ -122,7 +123,11 @@ def _device(device: torch.device, budget_mb: int) -> Finding:
     free_mb, total_mb = free_card_mb()
     name = torch.cuda.get_device_name(device)
     text = f"{name}: {free_mb:,.0f} of {total_mb:,.0f} MB free beside other processes, budget {budget_mb:,} MB"
-    if holder := holder_of(card_uuid()):
+    try:
+        holder = holder_of(card_uuid())
+    except UnchokeError as error:
+        return Finding("device", f"{text}; {error}", False)
+    if holder:
         text += f"; leased to {holder}, for which a run would wait"
     return Finding("device", text, free_mb >= 0.9 * min(budget_mb, total_mb))
 

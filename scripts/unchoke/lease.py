@@ -48,6 +48,7 @@ def take_lease(card: str) -> None:
             told = holder
         _ask_to_yield(holder)
         time.sleep(POLL_S)  # the kernel has a queue for locks, but none that would also ask the holder to yield
+    lease.describe()
     _held[card] = lease
     threading.Thread(target=lease.keep, args=(card,), daemon=True).start()
 
@@ -88,8 +89,6 @@ class _Lease:
         elif not _is_at(self.handle, self.path):  # removed since it was opened: whoever comes next locks another
             holder = "a process that has just ended\n"
         else:
-            os.ftruncate(self.handle, 0)
-            os.pwrite(self.handle, _description().encode(), 0)
             return ""
         self.give_back()
         return holder
@@ -102,32 +101,36 @@ class _Lease:
             self.name.close()
         self.handle, self.name = -1, None
 
+    def describe(self) -> None:
+        """Write down who holds the lease."""
+        os.ftruncate(self.handle, 0)
+        os.pwrite(self.handle, _description().encode(), 0)
+
     def keep(self, card: str) -> None:
         """Keep the file young and in its place, for as long as the process lives."""
-        told = False
+        failures = 0
         while True:
             time.sleep(KEEP_S)
-            if _is_at(self.handle, self.path):
-                with contextlib.suppress(OSError):
-                    os.utime(self.handle)
-                told = False
-                continue
-            problem = self._put_back()
-            if problem and not told:
-                print(f"the lock file of graphics card {card} is gone: {problem}", file=sys.stderr, flush=True)
-                told = True
+            problem = self._refresh()
+            failures = failures + 1 if problem else 0
+            if failures == 2:  # at the first one somebody who waits may just have tried the lock
+                print(f"graphics card {card}: its lock file was removed, {problem}", file=sys.stderr, flush=True)
 
-    def _put_back(self) -> str:
-        """Lock a new file in the place of one that was removed; why that cannot be done, else empty."""
-        removed, self.handle = self.handle, -1
+    def _refresh(self) -> str:
+        """Touch the file, or lock a new one where it was removed; why that cannot be done, else empty."""
+        if _is_at(self.handle, self.path):
+            with contextlib.suppress(OSError):
+                os.utime(self.handle)
+            return ""
+        again = _Lease(self.path)
         try:
-            holder = self._lock_file()
+            if holder := again._lock_file():
+                return f"and the new one is held by {_name_of(holder)}"
+            again.describe()
         except (UnchokeError, OSError) as error:
-            holder = " ".join(str(error).split())
-        if holder:
-            self.handle = removed
-            return f"it is now held by {_name_of(holder)}" if self.handle == removed else ""
-        os.close(removed)
+            return f"and cannot be put back: {' '.join(str(error).split())}"
+        os.close(self.handle)
+        self.handle = again.handle
         return ""
 
 
@@ -203,13 +206,15 @@ def _description() -> str:
 
 
 def _holder(handle: int) -> str:
-    text = os.pread(handle, 4096, 0).decode(errors="replace")
-    return text or "a process that has not given its name yet\n"
+    """What the lock file says; its second line need not be there."""
+    return os.pread(handle, 4096, 0).decode(errors="replace") or "\n"
 
 
 def _name_of(holder: str) -> str:
     """What a holder says of itself, fit for a terminal: another user may have written anything."""
     shown = "".join(character if character.isprintable() else "?" for character in holder.split("\n")[0])
+    if not shown.strip():
+        return "a process that has not given its name yet"
     return shown if len(shown) <= LONGEST_NAME else f"{shown[:LONGEST_NAME]}…"
 
 

@@ -3,7 +3,13 @@
 ``--load COMMAND`` has the worker read a command's code while other things happen, and does not wait.
 
 The client needs the standard library alone and ends with the command's own status. It starts the worker where there is
-none. Ctrl-C or SIGTERM end the command with its worker. UNCHOKE_WARM=0 runs the command in a process of its own.
+none. Ctrl-C or SIGTERM end the command with its worker. UNCHOKE_WARM=0, or ``--cold COMMAND``, runs the command in a
+process of its own. Where the process ends while the command reads pictures, the client has it run again, and names a
+picture that has ended it twice as unreadable: the module ``suspects`` says how.
+
+A worker that answers nothing at all, as one that was stopped, is named after a few seconds. After
+UNCHOKE_WARM_PATIENCE_S (120 s) a command that it has not taken on runs in a process of its own. A busy worker answers,
+and is waited for.
 
 With UNCHOKE_CARDS=K, which the workflow sets to its limit gpu=K, there is a worker for each of K graphics cards: the
 command goes to the first card that no other client has, and waits where all are taken.
@@ -22,55 +28,142 @@ from _blake2 import blake2b
 SCRIPTS = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 TRIES = 10  # a worker that is just ending is met once or twice, never this often
 LONGEST_PATH = 103  # bytes of a socket's name on macOS; Linux has 107
+NOTICE_S = 5  # until a worker that has not taken the command on is looked at
+LOOK_AFTER_S = 30  # the same where it has, between two of its lines
+ANSWER_S = 10  # for what a worker says about itself
 POLL_S = 0.005  # by the one client whose turn it is, while all cards are taken
 
 
 def main(arguments: list[str]) -> int:
     """Status of the command, or of what was asked of the worker."""
     try:
-        return answer(arguments)
+        status = answer(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # nobody reads what we print: end in silence, at exit too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    return status
 
 
 def answer(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__.strip())
         return 0 if arguments else 2
+    check_settings()
     if arguments[0] in ("--status", "--stop"):
         return control(arguments[0][2:])
-    load = arguments[0] == "--load"
-    arguments = arguments[load:] or [""]
+    option = arguments[0] if arguments[0] in ("--load", "--cold") else ""
+    arguments = arguments[bool(option) :] or [""]
     command, file = arguments[0], os.path.join(SCRIPTS, arguments[0] + ".py")
     if not command.isidentifier() or not os.path.isfile(file):
         known = sorted(name[:-3] for name in os.listdir(SCRIPTS) if name.endswith(".py"))
         print(f"error: there is no command '{command}'\n  known: {', '.join(known)}", file=sys.stderr)
         return 2
-    if load:
+    if option == "--load":
         return load_code(command)
     _signal.signal(_signal.SIGTERM, _signal.default_int_handler)
-    take_card()
-    if os.environ.get("UNCHOKE_WARM") == "0":
-        os.execv(sys.executable, [sys.executable, file, *arguments[1:]])
-    return work([command, os.getcwd(), str(os.getpid()), *arguments[1:]])
+    if option != "--cold":
+        take_card()
+        if os.environ.get("UNCHOKE_WARM") != "0":
+            return work(arguments)
+    return library("retries").run_cold(arguments)  # type: ignore[no-any-return]
 
 
-def work(fields: list[str]) -> int:
-    """Status of the command, from a worker that has taken it on; one that ends before it does is replaced."""
+def library(name: str):  # type: ignore[no-untyped-def]
+    """One of our modules that are needed in trouble alone, which would cost every command some of its time."""
+    if SCRIPTS not in sys.path:
+        sys.path.append(SCRIPTS)
+    return getattr(__import__(f"unchoke.{name}"), name)
+
+
+def check_settings() -> None:
+    """End with a message where the environment has a setting that cannot be meant."""
+    for name in ("UNCHOKE_WARM_IDLE_S", "UNCHOKE_WARM_PATIENCE_S"):
+        if text := os.environ.get(name):
+            setting(name, text, float, "seconds, above 0")
+    if text := os.environ.get("UNCHOKE_CARDS"):
+        setting("UNCHOKE_CARDS", text, int, "a number of graphics cards, 1 or more")
+    if (folder := os.environ.get("XDG_RUNTIME_DIR")) and not os.path.isabs(folder):
+        refuse_setting("XDG_RUNTIME_DIR", folder, "the full path of a folder of your own")
+
+
+def setting(name: str, text: str, kind: type, expected: str) -> None:
+    try:
+        if 0 < kind(text) < float("inf"):
+            return
+    except ValueError:
+        pass
+    refuse_setting(name, text, expected)
+
+
+def refuse_setting(name: str, found: str, expected: str) -> None:
+    raise SystemExit(
+        f"error: The environment variable {name} cannot be used.\n  found:    {found!r}\n  expected: {expected}\n"
+        f"  do:       correct it, or leave it out: unset {name}"
+    )
+
+
+def work(arguments: list[str]) -> int:
+    """Status of the command, from a worker that has taken it on."""
+    status, last = run_warm(arguments, "")
+    if status is not None:
+        return status
+    ended = f"the worker ended before the command did; its log: {log_path()}"
+    return library("retries").run_again(arguments, run_warm, last, ended)  # type: ignore[no-any-return]
+
+
+def run_warm(arguments: list[str], care: str) -> tuple[int | None, str]:
+    """Status of the command, or None and the last line that a worker said before it ended; see ``suspects``.
+
+    A worker that ends before it has taken the command on is replaced.
+    """
+    command, *others = arguments
     for _ in range(TRIES):
         connection = connect()
         try:
-            send(connection, fields, outputs=[1, 2])
-            if read_line(connection) == "taken":
-                if status := read_line(connection):
-                    return int(status)
-                print(f"error: the worker ended before the command did; its log: {log_path()}", file=sys.stderr)
-                return 1
+            send(connection, [command, os.getcwd(), str(os.getpid()), care, *others], outputs=[1, 2])
+            line = first_line(connection)
         except (BrokenPipeError, ConnectionResetError):
-            pass
+            line = ""
+        if line is None:
+            connection.close()
+            return library("retries").run_cold(arguments), ""
+        if line == "taken":
+            return follow(connection)
         connection.close()
     print(f"error: no worker took the command on; its log: {log_path()}", file=sys.stderr)
-    return 1
+    return 1, ""
+
+
+def first_line(connection: _socket.socket) -> str | None:
+    """What a worker says first; empty where it has gone, None where it has been silent for too long."""
+    connection.settimeout(NOTICE_S)
+    try:
+        return read_line(connection)
+    except TimeoutError:
+        return library("patience").await_turn(connection)  # type: ignore[no-any-return]
+
+
+def follow(connection: _socket.socket) -> tuple[int | None, str]:
+    """As ``run_warm``, of a command that has been taken on."""
+    line, watch = "taken", None
+    while True:
+        connection.settimeout(LOOK_AFTER_S)
+        last = line
+        try:
+            line = read_line(connection)
+        except TimeoutError:
+            watch = watch or library("patience").Watch(connection, LOOK_AFTER_S, waits=False)
+            watch.look()
+            continue
+        except ConnectionResetError:
+            return None, last
+        if not line:
+            return None, last
+        if line.isdigit():
+            return int(line), last
 
 
 def load_code(command: str) -> int:
@@ -101,7 +194,7 @@ def take_card() -> None:
     cards = cards_of_run()
     if len(cards) == 1:
         return
-    turn = os.open(socket_path() + ".turn", os.O_RDWR | os.O_CREAT, 0o600)
+    turn = open_lock(socket_path() + ".turn")
     fcntl.flock(turn, fcntl.LOCK_EX)
     while not any(have(card) for card in cards):
         time.sleep(POLL_S)
@@ -110,7 +203,7 @@ def take_card() -> None:
 
 def have(card: str) -> bool:
     """Whether no other client has `card`; if so, it is now ours."""
-    lock = os.open(socket_path(card) + ".client", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = open_lock(socket_path(card) + ".client")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -159,9 +252,12 @@ def ask(path: str, word: str) -> str:
     connection = reach(path)
     if connection is None:
         return ""
+    connection.settimeout(ANSWER_S)
     try:
         send(connection, [word], outputs=[])
         return read_line(connection)
+    except TimeoutError:
+        return library("patience").silent(connection)  # type: ignore[no-any-return]
     except (BrokenPipeError, ConnectionResetError):
         return ""
 
@@ -186,6 +282,8 @@ def reach(path: str) -> _socket.socket | None:
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
+    except OSError as error:  # such as a link to itself
+        raise SystemExit(f"error: {path} cannot be used: {error.strerror}\n  remove it") from None
     refuse_other_user(connection)
     return connection
 
@@ -195,26 +293,43 @@ def start_worker(path: str) -> None:
 
     The socket listens before the worker runs: who connects early waits in its queue, and nobody polls.
     """
-    with open(path + ".lock", "w") as lock:
+    lock = open_lock(path + ".lock")
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         if probe.connect_ex(path) == 0:
             return
         probe.close()
-        if os.path.exists(path):
+        if os.path.lexists(path):
             os.unlink(path)
         listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         listener.bind(path)
         listener.listen(128)
         spawn(listener, path)
+    finally:
+        os.close(lock)
+
+
+def open_lock(path: str) -> int:
+    """A lock file of ours; a link or a pipe that has its name is neither followed nor waited for."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SystemExit(f"error: {path} cannot be used as a lock: {error.strerror}\n  remove it") from None
 
 
 def spawn(listener: _socket.socket, path: str) -> None:
     """The worker, with nothing of ours but the socket: its own session, no terminal, no pipe, its own log."""
     import subprocess
 
-    os.makedirs(os.path.dirname(log_path()), exist_ok=True)
-    log = os.open(log_path(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.makedirs(os.path.dirname(log_path()), exist_ok=True)
+        log = os.open(log_path(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise SystemExit(
+            f"error: the worker's log {log_path()} cannot be written: {error.strerror}\n"
+            "  set UNCHOKE_WARM_LOG to another file, or leave it out"
+        ) from None
     subprocess.Popen(
         [sys.executable, "-m", "unchoke.worker", str(listener.fileno()), path],
         cwd=SCRIPTS,
@@ -255,10 +370,18 @@ def socket_folder() -> str:
     # A Slurm job inherits the login node's XDG_RUNTIME_DIR, which its own node need not have.
     runtime = os.environ.get("XDG_RUNTIME_DIR") if "SLURM_JOB_ID" not in os.environ else ""
     folder = os.path.join(runtime or "/tmp", f"unchoke-{os.getuid()}")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    state = os.lstat(folder)
-    if state.st_uid != os.getuid() or state.st_mode & 0o077:
-        raise SystemExit(f"error: {folder} must be a folder that only you can read: remove it or its permissions")
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        state = os.lstat(folder)
+        wrong = state.st_uid != os.getuid() or state.st_mode & 0o170077 != 0o040000  # a folder, closed to all others
+        found = f"user {state.st_uid}, mode {state.st_mode:o}"
+    except OSError as error:
+        wrong, found = True, str(error.strerror)
+    if wrong:
+        raise SystemExit(
+            f"error: {folder} must be a folder that only you can read\n  found:    {found}\n"
+            "  do:       remove it or its permissions, or set XDG_RUNTIME_DIR to a folder of your own"
+        )
     return folder
 
 

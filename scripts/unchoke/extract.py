@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from unchoke.hashing import sha256_bytes
 from unchoke.images import UnreadableImageError, picture_of
 from unchoke.memory import meters_of
 from unchoke.sources import Reader, open_images
+from unchoke.suspects import in_flight, reading_threads
 from unchoke.views import view_of
 
 LOSS = 0.01  # most of a feature's deviation that rounding may cost
@@ -93,8 +93,9 @@ def extract_chunk(
     ids = rows["image_id"].tolist()
     draft_px = 2 * encoder.resized_px if settings.jpeg_draft else None
     read = partial(_read_picture, encoder.preprocess(), settings, draft_px)
-    with ThreadPoolExecutor(threads) as pool:
-        pictures = pool.map(read, open_images(kind, root, rows["path"].tolist()), ids)
+    paths = rows["path"].tolist()
+    with reading_threads(threads) as each:
+        pictures = each(read, open_images(kind, root, paths), ids, paths)
         encoded = encode_pictures(pictures, encoder, settings.micro_batch, settings.chunk_size)
     invalid = {ids[row]: reason for row, reason in encoded.reasons.items()}
     seconds = {**encoded.seconds, "total": time.perf_counter() - started}
@@ -150,14 +151,20 @@ def rounding_of(
 
 
 def _read_picture(
-    prepare: Callable[[Any], torch.Tensor], settings: Extraction, draft_px: int | None, reader: Reader, image_id: int
+    prepare: Callable[[Any], torch.Tensor],
+    settings: Extraction,
+    draft_px: int | None,
+    reader: Reader,
+    image_id: int,
+    path: str,
 ) -> Picture:
     started = read = time.perf_counter()
     try:
-        data = reader()
-        read = time.perf_counter()
-        image = picture_of(data, max_pixels=settings.max_pixels, draft_px=draft_px)
-        pixels = prepare(view_of(settings.view, image, image_id))
+        with in_flight(path):
+            data = reader()
+            read = time.perf_counter()
+            image = picture_of(data, max_pixels=settings.max_pixels, draft_px=draft_px)
+            pixels = prepare(view_of(settings.view, image, image_id))
     except UnreadableImageError as error:
         return Picture(None, str(error), read - started, time.perf_counter() - read)
     return Picture(pixels, "", read - started, time.perf_counter() - read)

@@ -1,7 +1,6 @@
 """Stage: feature maps of patches. One chunk of patches becomes one chunk of the array of every stride."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from unchoke.extract import Chunk, Extraction, Picture, encode_pictures
 from unchoke.images import UnreadableImageError
 from unchoke.memory import meters_of
 from unchoke.quarantine import invalid_patches
+from unchoke.suspects import in_flight, reading_threads
 from unchoke.windows import open_image, read_patch
 
 
@@ -28,8 +28,8 @@ def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: 
     for meter in meters.values():
         meter.reset_peak()
     read = partial(_read_picture, root, encoder.image_size, settings.max_pixels)
-    with ThreadPoolExecutor(threads) as pool:
-        pictures = pool.map(read, rows["path"], rows["y0"], rows["x0"])
+    with reading_threads(threads) as each:
+        pictures = each(read, rows["path"], rows["y0"], rows["x0"])
         encoded = encode_pictures(pictures, encoder, settings.micro_batch, settings.chunk_size)
     invalid = invalid_patches(rows, encoded.reasons)
     seconds = {**encoded.seconds, "total": time.perf_counter() - started}
@@ -41,7 +41,8 @@ def _read_picture(root: Path, size: int, max_pixels: int, path: str, y0: int, x0
     """A patch; decoding is by windows where the file allows it, so that reading is part of it."""
     started = time.perf_counter()
     try:
-        pixels_HW3 = read_patch(open_image(root / path, max_pixels), y0, x0, size)
+        with in_flight(path):
+            pixels_HW3 = read_patch(open_image(root / path, max_pixels), y0, x0, size)
     except UnreadableImageError as error:
         return Picture(None, str(error), 0.0, time.perf_counter() - started)
     pixels_3HW = torch.from_numpy(pixels_HW3).permute(2, 0, 1)

@@ -1,7 +1,7 @@
 """Stage: fingerprints. Some chunks of images become one chunk of hashes and measures, without an encoder."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -19,6 +19,7 @@ from unchoke.fingerprints import HASHES, MEASURES, fingerprint_batch
 from unchoke.images import UnreadableImageError, pixels_of
 from unchoke.memory_watch import peak_memory_mb
 from unchoke.sources import open_images
+from unchoke.suspects import in_flight, is_careful
 
 MB = 2**20
 _MOST_BATCH_MB = 32  # more is no faster
@@ -65,9 +66,10 @@ def fingerprint_images(rows: pd.DataFrame, kind: str, root: Path, max_pixels: in
         np.zeros((n, len(HASHES)), np.uint64), np.zeros((n, len(MEASURES)), np.float32), np.zeros(n, bool), {}, {}
     )
     seconds = dict.fromkeys(("read", "decode", "encode"), 0.0)
+    paths = rows["path"].tolist()
     batches = _read_ahead(rows, kind, root, min(_MOST_BATCH_MB, memory_mb / 16) * MB, seconds)
     with threadpool_limits(1, "blas"):  # other jobs have the other cores
-        for rows_B, rgb_BHW3 in _of_one_size(_pictures(batches, max_pixels, found.reasons, seconds)):
+        for rows_B, rgb_BHW3 in _of_one_size(_pictures(paths, batches, max_pixels, found.reasons, seconds)):
             before = time.perf_counter()
             found.hashes[rows_B], found.measures[rows_B] = fingerprint_batch(rgb_BHW3)
             found.valid[rows_B] = True
@@ -85,6 +87,10 @@ def _read_ahead(
     """
     batch_N = np.cumsum(rows["size_bytes"].clip(lower=0)) // most_bytes
     paths = [batch["path"].tolist() for _, batch in rows.groupby(batch_N, sort=True)]
+    if is_careful():
+        for path in rows["path"]:
+            yield _read(kind, root, [path])
+        return
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(_read, kind, root, paths[0])
         for number in range(len(paths)):
@@ -98,24 +104,30 @@ def _read_ahead(
 
 def _read(kind: str, root: Path, paths: list[str]) -> list[_Data]:
     found: list[_Data] = []
-    for reader in open_images(kind, root, paths):
+    for path, reader in zip(paths, open_images(kind, root, paths), strict=True):
         try:
-            found.append(reader())
+            with in_flight(path):
+                found.append(reader())
         except UnreadableImageError as error:
             found.append(error)
     return found
 
 
 def _pictures(
-    batches: Iterable[list[_Data]], max_pixels: int, reasons: dict[int, str], seconds: dict[str, float]
+    paths: Sequence[str],
+    batches: Iterable[list[_Data]],
+    max_pixels: int,
+    reasons: dict[int, str],
+    seconds: dict[str, float],
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Row and pixels, uint8 (H, W, 3), of every image that can be read; the others leave their reason."""
-    for row, data in enumerate(chain.from_iterable(batches)):
+    for row, (path, data) in enumerate(zip(paths, chain.from_iterable(batches), strict=True)):
         began = time.perf_counter()
         try:
             if isinstance(data, UnreadableImageError):
                 raise data
-            pixels = pixels_of(data, max_pixels=max_pixels)
+            with in_flight(path):
+                pixels = pixels_of(data, max_pixels=max_pixels)
         except UnreadableImageError as error:
             reasons[row] = str(error)
             continue

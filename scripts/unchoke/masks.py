@@ -14,6 +14,7 @@ from unchoke.hashing import sha256_bytes
 from unchoke.images import UnreadableImageError
 from unchoke.memory_watch import peak_memory_mb
 from unchoke.quarantine import invalid_patches
+from unchoke.suspects import in_flight
 from unchoke.tiling import IGNORED
 from unchoke.windows import open_mask, read_labels
 
@@ -45,7 +46,7 @@ def cut_masks(store: Path, chunk: int, rows: pd.DataFrame, rows_file: Path, root
     for row, (path, y0, x0) in enumerate(zip(rows["path"], rows["y0"], rows["x0"], strict=True)):
         try:
             if path:
-                labels_NHW[row] = _read(root / path, y0, x0, settings)
+                labels_NHW[row] = _read(root, path, y0, x0, settings)
                 valid_N[row] = True
         except UnreadableImageError as error:
             reasons[row] = f"its mask: {error}"
@@ -64,6 +65,7 @@ def cut_masks(store: Path, chunk: int, rows: pd.DataFrame, rows_file: Path, root
     return int(valid_N.sum())
 
 
-def _read(path: Path, y0: int, x0: int, settings: MaskSettings) -> NDArray[Any]:
-    mask = open_mask(path, settings.max_pixels)
-    return read_labels(mask, y0, x0, settings.size, settings.classes, settings.ignore)
+def _read(root: Path, path: str, y0: int, x0: int, settings: MaskSettings) -> NDArray[Any]:
+    with in_flight(path):
+        mask = open_mask(root / path, settings.max_pixels)
+        return read_labels(mask, y0, x0, settings.size, settings.classes, settings.ignore)

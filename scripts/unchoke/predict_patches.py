@@ -13,6 +13,7 @@ from unchoke import stores
 from unchoke.images import UnreadableImageError
 from unchoke.mask_heads import MaskHead, predict
 from unchoke.names import PIXELS
+from unchoke.suspects import in_flight
 from unchoke.windows import open_image, read_patch
 
 _TOGETHER = 4  # patches, whose activations at full resolution are what takes memory
@@ -30,7 +31,8 @@ def read_pixels(rows: pd.DataFrame, root: Path, size: int, per_chunk: int, max_p
     pixels_N3HW, valid_N = np.zeros((per_chunk, 3, size, size), np.uint8), np.zeros(per_chunk, bool)
     for row, (path, y0, x0) in enumerate(zip(rows["path"], rows["y0"], rows["x0"], strict=True)):
         try:
-            pixels_N3HW[row] = read_patch(open_image(root / path, max_pixels), y0, x0, size).transpose(2, 0, 1)
+            with in_flight(path):
+                pixels_N3HW[row] = read_patch(open_image(root / path, max_pixels), y0, x0, size).transpose(2, 0, 1)
             valid_N[row] = True
         except UnreadableImageError:
             continue  # the mask will say that nothing is known there

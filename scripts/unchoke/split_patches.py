@@ -14,6 +14,7 @@ from unchoke.images import UnreadableImageError
 from unchoke.manifest import in_use
 from unchoke.names import PIXELS
 from unchoke.stores import MASK, FeatureStore
+from unchoke.suspects import in_flight
 from unchoke.windows import open_image, read_patch
 
 
@@ -119,7 +120,8 @@ def _readable(rows: pd.DataFrame, root: Path, size: int, max_pixels: int) -> pd.
     bad: dict[str, str] = {}
     for path, y0, x0 in rows.loc[rows["split"] != "test", ["path", "y0", "x0"]].to_numpy():
         try:
-            read_patch(open_image(root / path, max_pixels), y0, x0, size)
+            with in_flight(path):
+                read_patch(open_image(root / path, max_pixels), y0, x0, size)
         except UnreadableImageError as error:
             bad[path] = str(error)
     for path, reason in bad.items():

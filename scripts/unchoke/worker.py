@@ -17,20 +17,21 @@ import queue
 import resource
 import selectors
 import socket
-import struct
 import sys
 import threading
 import time
-import traceback
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unchoke.commands import run
+from unchoke import suspects
+from unchoke.commands import SCRIPTS, run_by_name
+from unchoke.messages import LONGEST_S, Message, refuse_other_user
 
-SCRIPTS = Path(__file__).resolve().parents[1]
 YIELD_AFTER_S = 1.0  # jobs of one run follow each other sooner than that
-MESSAGE_TIMEOUT_S = 5.0  # within which a client that has connected must have said what it wants
+RETRY_S = 0.1  # after a client could not be let in
+CONTROLS = ("status", "stop", "yield")
 
 
 @dataclass(eq=False)
@@ -43,6 +44,8 @@ class Request:
     command: str
     folder: str
     pid: str
+    care: str
+    """As ``suspects.begin`` takes it."""
     arguments: list[str]
     dropped: bool = False
     """Whether the client has gone before its turn came."""
@@ -63,6 +66,7 @@ class Worker:
         self.stopping = False
         self.lock = threading.Lock()  # a request is either taken on or dropped
         self.log = os.dup(2)
+        self.incoming: set[Message] = set()
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ)
         if task := os.environ.get("SLURM_TASK_PID"):
@@ -83,8 +87,7 @@ class Worker:
         while (request := self._next()) is not None:
             status = run_command(request)
             self.current, self.since = None, time.monotonic()  # before the client hears of it and hangs up
-            with contextlib.suppress(OSError):
-                request.connection.sendall(f"{status}\n".encode())
+            _tell(request.connection, str(status))
             if cuda_is_broken():
                 self._log("ends: CUDA is broken")
                 break
@@ -108,8 +111,7 @@ class Worker:
             if isinstance(request, str):
                 self._load(request)
             elif self._take_on(request):
-                with contextlib.suppress(OSError):
-                    request.connection.sendall(b"taken\n")
+                _tell(request.connection, "taken")
                 return request
 
     def _take_on(self, request: Request) -> bool:
@@ -136,42 +138,81 @@ class Worker:
     def _answer(self) -> None:
         """The other thread: take messages in, and notice clients that go away."""
         while True:
-            for key, _ in self.selector.select():
+            for key, _ in self.selector.select(self._until_deadline()):
                 if key.fileobj is self.listener:
-                    connection, _ = self.listener.accept()
-                    try:
-                        self._take_in(connection)
-                    except Exception as error:  # whatever a client sends, the next one must be answered
-                        self._log(f"refused: {type(error).__name__}: {error}")
-                        connection.close()
+                    self._accept()
                 elif isinstance(key.data, str):
                     self._log(f"ends: {key.data}")
                     os._exit(1)
+                elif isinstance(key.data, Message):
+                    self._take_in(key.data)
                 else:
                     self._hang_up(key.data)
+            for message in [message for message in self.incoming if message.deadline < time.monotonic()]:
+                self._refuse(message, TimeoutError(f"a message took more than {LONGEST_S:g} s"))
 
-    def _take_in(self, connection: socket.socket) -> None:
-        connection.settimeout(MESSAGE_TIMEOUT_S)
-        refuse_other_user(connection)
-        outputs, fields = read_message(connection)
-        connection.settimeout(None)
-        if not outputs and fields[0] != "load":
-            self._answer_control(connection, fields[0])
+    def _until_deadline(self) -> float | None:
+        """Seconds until a client has taken too long; None where nobody is sending."""
+        left = [message.deadline - time.monotonic() for message in self.incoming]
+        return max(0.0, min(left)) if left else None
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self.listener.accept()
+        except OSError as error:  # such as no descriptors left, or a client that has gone again
+            self._log(f"refused: {type(error).__name__}: {error}")
+            time.sleep(RETRY_S)
             return
-        command = fields[0] if outputs else fields[1]
-        if not is_command(command):
-            raise ValueError(f"'{command}' is no command of {SCRIPTS}")
-        if not outputs:
-            connection.close()
-            self.requests.put(command)
-            return
-        _, folder, pid, *arguments = fields
-        request = Request(connection, outputs, command, folder, pid, arguments)
-        self.selector.register(connection, selectors.EVENT_READ, request)
-        self.requests.put(request)
+        connection.setblocking(False)
+        message = Message(connection)
+        self.incoming.add(message)
+        self.selector.register(connection, selectors.EVENT_READ, message)
+        try:
+            refuse_other_user(connection)
+        except OSError as error:
+            self._refuse(message, error)
+
+    def _take_in(self, message: Message) -> None:
+        """Some more of a message; whatever a client sends, the next one must be answered."""
+        try:
+            if message.receive():
+                self._begin(message, message.fields())
+        except Exception as error:
+            self._refuse(message, error)
+
+    def _refuse(self, message: Message, error: Exception) -> None:
+        self._log(f"refused: {type(error).__name__}: {error}")
+        self._end_message(message)
+        message.close()
+
+    def _end_message(self, message: Message) -> None:
+        self.incoming.discard(message)
+        with contextlib.suppress(KeyError, ValueError):
+            self.selector.unregister(message.connection)
+
+    def _begin(self, message: Message, fields: list[str]) -> None:
+        """Do what a whole message asks for; ValueError where it asks for nothing that there is."""
+        if message.outputs:
+            request = request_of(message, fields)
+            self._end_message(message)
+            request.connection.setblocking(True)
+            self.selector.register(request.connection, selectors.EVENT_READ, request)
+            self.requests.put(request)
+        elif fields[0] == "load" and len(fields) == 2:
+            self.requests.put(known_command(fields[1]))
+            self._end_message(message)
+            message.close()
+        elif fields[0] in CONTROLS and len(fields) == 1:
+            self._end_message(message)
+            self._answer_control(message.connection, fields[0])
+        else:
+            raise ValueError(f"asked for {fields[0][:99]!r} with {len(fields)} fields")
 
     def _hang_up(self, request: Request) -> None:
-        """A client has closed its end: its command is done, or is not wanted any more."""
+        """A client has closed its end: its command is done, or is not wanted any more. What it may say is not heard."""
+        with contextlib.suppress(OSError):
+            if request.connection.recv(4096, socket.MSG_DONTWAIT):
+                return
         self.selector.unregister(request.connection)
         with self.lock:
             request.dropped = True
@@ -188,36 +229,32 @@ class Worker:
         ends = word == "stop" or (word == "yield" and current is None and seconds > YIELD_AFTER_S)
         state = f"pid {os.getpid()}, {f'card {card}, ' if card else ''}{memory_text()}, "
         state += f"runs {current} since {seconds:.0f} s" if current else f"idle since {seconds:.0f} s"
-        try:
-            connection.sendall(f"{'ends: ' if ends else ''}{state}\n".encode())
-        finally:
-            connection.close()
-            if ends:
-                self._log(f"ends: asked to {word}")
-                self.stopping = True
-                self.requests.put(None)
+        _tell(connection, f"{'ends: ' if ends else ''}{state}")
+        connection.close()
+        if ends:
+            self._log(f"ends: asked to {word}")
+            self.stopping = True
+            self.requests.put(None)
 
     def _log(self, text: str) -> None:
         os.write(self.log, f"{time.strftime('%F %T')} worker {os.getpid()} {text}\n".encode())
 
 
-def read_message(connection: socket.socket) -> tuple[list[int], list[str]]:
-    """The file descriptors and the fields of a message: its length in four bytes, then the fields with NUL between."""
-    start, outputs, _, _ = socket.recv_fds(connection, 4, 2)
-    left = struct.unpack("!I", start)[0]
-    parts = []
-    while left:
-        part = connection.recv(left)
-        if not part:
-            raise ValueError("a message was cut short")
-        parts.append(part)
-        left -= len(part)
-    return outputs, os.fsdecode(b"".join(parts)).split("\0")
+def request_of(message: Message, fields: list[str]) -> Request:
+    """The command that a whole message asks for, with its descriptors; ValueError where there is none like it."""
+    if len(fields) < 4:
+        raise ValueError(f"a command with {len(fields)} fields, where name, folder, process and care were expected")
+    command, folder, pid, care, *arguments = fields
+    request = Request(message.connection, message.outputs, known_command(command), folder, pid, care, arguments)
+    message.outputs = []
+    return request
 
 
-def is_command(name: str) -> bool:
-    """Whether ``scripts/<name>.py`` is a command; nothing outside that folder is."""
-    return name.isidentifier() and (SCRIPTS / f"{name}.py").is_file()
+def known_command(name: str) -> str:
+    """The name of ``scripts/<name>.py``; ValueError for all else, as nothing outside that folder is a command."""
+    if name.isidentifier() and (SCRIPTS / f"{name}.py").is_file():
+        return name
+    raise ValueError(f"{name[:99]!r} is no command of {SCRIPTS}")
 
 
 def run_command(request: Request) -> int:
@@ -225,25 +262,31 @@ def run_command(request: Request) -> int:
     kept = [os.dup(1), os.dup(2)]
     try:
         _print_to(request.outputs)
-        request.outputs.clear()
+        suspects.begin(partial(_tell, request.connection), request.care)
         os.chdir(request.folder)
-        sys.argv = [str(SCRIPTS / f"{request.command}.py"), *request.arguments]
-        return run(importlib.import_module(request.command).main, request.arguments)
-    except SystemExit as end:  # argparse
-        return end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
+        return run_by_name(request.command, request.arguments)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            print(f"error: the folder cannot be entered: {error}", file=sys.stderr)
         return 1
     finally:
         os.chdir(SCRIPTS)
+        suspects.begin(None)
         _print_to(kept)
+
+
+def _tell(connection: socket.socket, line: str) -> None:
+    with contextlib.suppress(OSError):  # the other thread notices that the client has gone
+        connection.sendall(f"{line}\n".encode())
 
 
 def _print_to(outputs: list[int]) -> None:
     """Let stdout and stderr be `outputs`, which are closed: who reads them shall see their end."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    for standard, output in zip((1, 2), outputs, strict=True):
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads it any more; what is left goes to the log
+            stream.flush()
+    for standard in (2, 1):
+        output = outputs.pop()
         os.dup2(output, standard)
         os.close(output)
 
@@ -287,19 +330,11 @@ def used_cuda() -> Any:
     return cuda if cuda is not None and getattr(cuda, "is_initialized", bool)() else None
 
 
-def refuse_other_user(connection: socket.socket) -> None:
-    """PermissionError where the other end belongs to another user; on macOS the folder alone keeps others out."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    if (uid := struct.unpack("3i", credentials)[1]) != os.getuid():
-        raise PermissionError(f"a client of user {uid}")
-
-
 def main() -> None:
     """``python -m unchoke.worker <listening descriptor> <path of the socket>``"""
     listener, path = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
     listener.set_inheritable(False)
+    listener.listen(128)  # again, so that the system gives clients this process's id, not that of the one that made it
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.environ["UNCHOKE_WORKER"] = str(path)
     Worker(listener, path, float(os.environ.get("UNCHOKE_WARM_IDLE_S", "300"))).serve()

@@ -30,7 +30,7 @@ rule fingerprint_chunk:
         chunks_per_job=CHUNKS_PER_JOB,
         store=subpath(output.hashes, ancestor=4),
     shell:
-        "python scripts/fingerprint_chunk.py --rows {input:q} --kind {params.kind:q}"
+        "scripts/warm --cold fingerprint_chunk --rows {input:q} --kind {params.kind:q}"
         " --root {params.root:q} --max-pixels {params.max_pixels}"
         " --memory-mb {resources.mem_mb} --chunk-size {params.chunk_size}"
         " --chunks-per-job {params.chunks_per_job} --chunk {wildcards.chunk}"

@@ -116,7 +116,7 @@ def await_turn(connection: socket.socket, waited_s: float = 5.0) -> str | None:
     watch = Watch(connection, waited_s)
     connection.settimeout(None)
     while not watch.look(1.0):
-        if watch.silent_s > patience_s:
+        if watch.told == "silent" and watch.silent_s > patience_s:
             print(f"after {watch.silent_s:.0f} s the command runs without the worker", file=sys.stderr, flush=True)
             return None
     return read_line(connection)

@@ -1,9 +1,11 @@
 """The warm worker and its client, by real processes over commands made for the test."""
 
+import contextlib
 import os
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -51,13 +53,11 @@ def test_only_commands_of_the_folder_are_run(house: House, name: str) -> None:
 
 
 def test_a_request_by_hand_for_something_else_is_refused(house: House) -> None:
-    import struct
-
     house.warm("count")
     path = next(file for file in (house.folder / f"unchoke-{os.getuid()}").iterdir() if file.is_socket())
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(path))
-        message = b"\0".join([b"../../../etc/passwd", b"/", b"1"])
+        message = b"\0".join([b"../../../etc/passwd", b"/", b"1", b""])
         socket.send_fds(connection, [struct.pack("!I", len(message))], [1, 2])
         connection.sendall(message)
         assert connection.recv(10) == b""
@@ -354,3 +354,139 @@ def test_a_terminal_does_not_speak_to_the_workers_of_slurm_jobs(cards: House) ->
     cards.warm("count", SLURM_JOB_ID="7", CUDA_VISIBLE_DEVICES="0")
     assert cards.warm("--status")[1] == cards.warm("--status", SLURM_JOB_ID="77")[1] == "no worker\n"
     assert "ends" in cards.warm("--stop", SLURM_JOB_ID="7")[1]
+
+
+def socket_of(house: House) -> str:
+    return next(str(file) for file in (house.folder / f"unchoke-{os.getuid()}").iterdir() if file.is_socket())
+
+
+def test_who_drips_or_says_nothing_delays_nobody(house: House) -> None:
+    house.warm("count")
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    for client in clients:
+        client.connect(socket_of(house))
+    clients[0].sendall(b"\0\0")
+    clients[1].sendall(struct.pack("!I", 99) + b"st")
+    started = time.monotonic()
+    assert house.warm("count")[1] == "2\n"
+    assert time.monotonic() - started < 4  # a message may take 5 s
+    while time.monotonic() - started < 5.5:
+        for client in clients[:2]:
+            with contextlib.suppress(OSError):
+                client.sendall(b"\0")
+        time.sleep(0.5)
+    for client in clients:
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(9) == b""  # refused, however busily it drips
+        client.close()
+
+
+def whole(*fields: bytes) -> bytes:
+    message = b"\0".join(fields)
+    return struct.pack("!I", len(message)) + message
+
+
+COUNT = (b"count", b"/", b"1", b"")
+
+
+@pytest.mark.parametrize(
+    ("message", "descriptors"),
+    [
+        (whole(*COUNT), 1),
+        (whole(*COUNT), 3),
+        (whole(*COUNT), 40),
+        (whole(*COUNT), 0),
+        (whole(b"count"), 2),
+        (whole(b"nope", b"/", b"1", b""), 2),
+        (whole(b"status"), 2),
+        (whole(b"status", b"more"), 0),
+        (whole(b"dance"), 0),
+        (whole(b"load"), 0),
+        (whole(b"load", b"../x"), 0),
+        (whole(b""), 0),
+        (b"\xff\xff\xff\xff" + b"x" * 99, 2),
+        (b"\x7f\xff\xff\xff", 0),
+        (whole(*COUNT) + b"more", 2),
+        (b"GET / HTTP/1.1\r\n\r\n", 0),
+        (b"\0\0", 2),
+    ],
+)
+def test_a_wrong_request_neither_ends_the_worker_nor_leaves_descriptors(
+    house: House, message: bytes, descriptors: int
+) -> None:
+    house.warm("count")
+    worker = house.worker()
+    before = len(os.listdir(f"/proc/{worker}/fd"))
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(socket_of(house))
+            if descriptors:
+                socket.send_fds(client, [message], [2] * descriptors)
+            else:
+                client.sendall(message)
+            client.shutdown(socket.SHUT_WR)
+            client.settimeout(10)
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(99) == b""
+    assert house.warm("count")[1] == "2\n" and house.worker() == worker
+    wait_until(lambda: len(os.listdir(f"/proc/{worker}/fd")) <= before)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("UNCHOKE_WARM_IDLE_S", value) for value in ("abc", "0", "-1", "nan", "inf")),
+        *(("UNCHOKE_WARM_PATIENCE_S", value) for value in ("abc", "0")),
+        *(("UNCHOKE_CARDS", value) for value in ("abc", "-1", "1.5")),
+        ("XDG_RUNTIME_DIR", "relative"),
+        ("UNCHOKE_WARM_LOG", "/proc/nothing/log"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_named(house: House, name: str, value: str) -> None:
+    status, out, err = house.warm("count", **{name: value})
+    assert (status, out) == (1, "") and name in err and value in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("plant", ["file", "dangling link", "folder of all", "missing"])
+def test_what_has_the_place_of_the_sockets_folder_is_named(house: House, plant: str) -> None:
+    folder = house.folder / f"unchoke-{os.getuid()}"
+    more = {}
+    if plant == "file":
+        folder.touch()
+    elif plant == "dangling link":
+        folder.symlink_to(house.folder / "nothing")
+    elif plant == "folder of all":
+        folder.mkdir()
+        folder.chmod(0o777)
+    else:
+        more = {"XDG_RUNTIME_DIR": "/proc/nothing"}
+    status, out, err = house.warm("count", **more)
+    assert (status, out) == (1, "") and "set XDG_RUNTIME_DIR to a folder of your own" in err and "Traceback" not in err
+    if plant != "missing":
+        folder.rmdir() if folder.is_dir() else folder.unlink()
+
+
+@pytest.mark.parametrize("warm", ["1", "0"])
+def test_output_that_nobody_reads_ends_a_command_in_silence(house: House, warm: str) -> None:
+    (house.folder / "scripts" / "much.py").write_text("def main(argv):\n    for n in range(10**6):\n        print(n)\n")
+    client = house.start("much", UNCHOKE_WARM=warm)
+    assert client.stdout and client.stderr and client.stdout.readline() == "0\n"
+    client.stdout.close()
+    assert client.wait(20) == 141 and client.stderr.read() == ""
+    assert house.warm("count")[1] == "1\n"
+
+
+@pytest.mark.parametrize("warm", ["1", "0"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise MemoryError('Unable to allocate 7 GiB')",
+        "raise ImportError('libtorch_cpu.so: failed to map segment from shared object')",
+        "def main(argv):\n    bytearray(2**62)",
+    ],
+)
+def test_too_little_memory_is_a_message(house: House, warm: str, code: str) -> None:
+    (house.folder / "scripts" / "large.py").write_text(code)
+    status, _, err = house.warm("large", UNCHOKE_WARM=warm)
+    assert status == 1 and "gives this process no more memory" in err and "ulimit -v" in err
+    assert "Traceback" not in err

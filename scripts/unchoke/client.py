@@ -123,8 +123,10 @@ def run_warm(arguments: list[str], care: str) -> tuple[int | None, str]:
     for _ in range(TRIES):
         connection = connect()
         try:
-            send(connection, [command, os.getcwd(), str(os.getpid()), care, *others], outputs=[1, 2])
-            line = first_line(connection)
+            line = first_line(connection)  # before it is sent our outputs: a stopped worker would keep them open
+            if line:
+                send(connection, [command, os.getcwd(), str(os.getpid()), care, *others], outputs=[1, 2])
+                line = first_line(connection)
         except (BrokenPipeError, ConnectionResetError):
             line = ""
         if line is None:
@@ -255,7 +257,7 @@ def ask(path: str, word: str) -> str:
     connection.settimeout(ANSWER_S)
     try:
         send(connection, [word], outputs=[])
-        return read_line(connection)
+        return read_line(connection) and read_line(connection)  # behind the one that says that it is ready
     except TimeoutError:
         return library("patience").silent(connection)  # type: ignore[no-any-return]
     except (BrokenPipeError, ConnectionResetError):

@@ -92,14 +92,14 @@ class Watch:
     def _hear(self) -> None:
         assert self.question
         try:
-            state = self.question.recv(4096).decode(errors="replace").strip()
+            state = self.question.recv(4096).decode(errors="replace").strip().rpartition("\n")[2]
         except OSError:
             state = ""
         self.question.close()
         self.question, self.heard = None, time.monotonic()
         if self.told == "silent":
             self._tell("answers", f"{name_of(self.connection)}, answers again")
-        if self.waits and state and self.heard - self.began > BUSY_NOTICE_S:
+        if self.waits and state not in ("", "ready") and self.heard - self.began > BUSY_NOTICE_S:
             self._tell("busy", f"waiting for the worker, since {self.since}: {state}")
 
     def _tell(self, what: str, text: str) -> None:

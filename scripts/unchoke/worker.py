@@ -171,6 +171,8 @@ class Worker:
             refuse_other_user(connection)
         except OSError as error:
             self._refuse(message, error)
+        else:
+            _tell(connection, "ready")  # whoever hands its outputs to a stopped worker leaves them open there
 
     def _take_in(self, message: Message) -> None:
         """Some more of a message; whatever a client sends, the next one must be answered."""

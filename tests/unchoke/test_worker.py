@@ -60,7 +60,7 @@ def test_a_request_by_hand_for_something_else_is_refused(house: House) -> None:
         message = b"\0".join([b"../../../etc/passwd", b"/", b"1", b""])
         socket.send_fds(connection, [struct.pack("!I", len(message))], [1, 2])
         connection.sendall(message)
-        assert connection.recv(10) == b""
+        assert (connection.recv(10), connection.recv(10)) == (b"ready\n", b"")
     assert house.warm("count")[1] == "2\n"
 
 
@@ -360,6 +360,25 @@ def socket_of(house: House) -> str:
     return next(str(file) for file in (house.folder / f"unchoke-{os.getuid()}").iterdir() if file.is_socket())
 
 
+def test_a_stopped_worker_is_named_and_after_a_while_done_without(house: House) -> None:
+    house.warm("count")
+    worker = house.worker()
+    os.kill(worker, signal.SIGSTOP)
+    status, out, err = house.warm("count", UNCHOKE_WARM_PATIENCE_S="9")
+    assert (status, out) == (0, "1\n")  # in a process of its own
+    assert f"waiting for the worker, pid {worker} (stopped), since 20" in err and "it does not answer" in err
+    os.kill(worker, signal.SIGCONT)
+    assert house.warm("say", "x")[0] == 0
+
+
+def test_a_busy_worker_is_waited_for_beyond_all_patience(house: House) -> None:
+    (house.folder / "scripts" / "slow.py").write_text("import time\ndef main(argv):\n    time.sleep(8)")
+    slow = house.start("slow")
+    wait_until(lambda: "runs slow" in house.warm("--status")[1])
+    assert house.warm("count", UNCHOKE_WARM_PATIENCE_S="0.1") == (0, "1\n", "")
+    assert slow.wait(20) == 0 and house.warm("count")[1] == "2\n"
+
+
 def test_who_drips_or_says_nothing_delays_nobody(house: House) -> None:
     house.warm("count")
     clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
@@ -377,7 +396,7 @@ def test_who_drips_or_says_nothing_delays_nobody(house: House) -> None:
         time.sleep(0.5)
     for client in clients:
         with contextlib.suppress(ConnectionResetError):
-            assert client.recv(9) == b""  # refused, however busily it drips
+            assert (client.recv(99), client.recv(99)) == (b"ready\n", b"")  # refused, however busily it drips
         client.close()
 
 
@@ -427,7 +446,7 @@ def test_a_wrong_request_neither_ends_the_worker_nor_leaves_descriptors(
             client.shutdown(socket.SHUT_WR)
             client.settimeout(10)
             with contextlib.suppress(ConnectionResetError):
-                assert client.recv(99) == b""
+                assert (client.recv(99), client.recv(99)) == (b"ready\n", b"")
     assert house.warm("count")[1] == "2\n" and house.worker() == worker
     wait_until(lambda: len(os.listdir(f"/proc/{worker}/fd")) <= before)
 

@@ -12,6 +12,7 @@ from common import benchmark_parser
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = (
     "manifest_rate",
+    "grouped_splits",
     "extract_rate",
     "logistic_speed",
     "head_ablation",

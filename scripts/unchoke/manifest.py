@@ -60,11 +60,13 @@ def list_manifest(
     grouping = fields.get("groups", group)
     settings = {**asdict(split), "group": grouping, "given": given_splits(listing), "version": versions.MANIFEST}
     old = tables.read_table(manifest, tables.MANIFEST_COLUMNS) if manifest.exists() else None
-    keep_splits = old is not None and record_path.exists() and read_json(record_path)["split_settings"] == settings
+    drawn = read_json(record_path)["split_settings"] if old is not None and record_path.exists() else {}
+    # Another version draws other splits; those of an earlier one stay, and the record says which one drew them.
+    keep_splits = {**drawn, "version": versions.MANIFEST} == settings
     left_out = dict(sorted(listing.left_out.items()))
     return grow_manifest(old, listing, split, keep_splits), {
         "kind": kind,
-        "split_settings": settings,
+        "split_settings": drawn if keep_splits else settings,
         "left_out_files": left_out,
         **({"containers": listing.containers} if listing.containers else {}),
     }

@@ -81,6 +81,20 @@ def test_a_split_is_drawn_once(listings):
         assert by_path(frame, "split").items() >= earlier.items()
 
 
+def test_splits_that_an_earlier_version_drew_are_kept(tmp_path, build, monkeypatch):
+    grouped = [{**image, "group": f"g{number // 2}"} for number, image in enumerate(PETS)]
+    monkeypatch.setattr("unchoke.versions.MANIFEST", 1)
+    monkeypatch.setattr(
+        "unchoke.manifest.draw_splits", lambda labels, *rest: (["train", "val", "train", "test"] * 8)[: len(labels)]
+    )
+    before = by_path(build(PETS[:28]), "split")
+    monkeypatch.undo()
+    assert by_path(build(PETS), "split").items() >= before.items()
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["split_settings"]["version"] == 1
+    assert by_path(build(grouped, seed=1), "split") != before
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["split_settings"]["version"] == 2
+
+
 def test_an_image_that_comes_back_has_its_id_its_split_and_no_mark(build):
     before = build(PETS)
     without = build(PETS[5:])

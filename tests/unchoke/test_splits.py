@@ -115,6 +115,62 @@ def test_whole_groups_come_near_the_shares_of_every_class(seed):
         np.testing.assert_allclose(found, [0.7, 0.2, 0.1], atol=0.02)
 
 
+def grouped(sizes, classes):
+    """Rows of a group a size, its label by `classes`; and the first row of each group."""
+    labels = [classes[group % len(classes)] for group in range(len(sizes))]
+    rows = [
+        (label, f"g{group}") for group, (label, size) in enumerate(zip(labels, sizes, strict=True)) for _ in range(size)
+    ]
+    return rows, np.cumsum(sizes) - sizes
+
+
+def draw_groups(sizes, seed, shares, classes=("cat",)):
+    """The split of each group."""
+    rows, first = grouped(sizes, classes)
+    return np.array(draw(rows, [""] * len(rows), shares, seed))[first]
+
+
+@given(
+    st.lists(st.integers(1, 30), min_size=3, max_size=40).map(np.array),
+    st.sampled_from([("cat",), ("cat", "dog"), ("cat", "cat", "dog", "owl")]),
+    st.sampled_from([0.1, 0.15, 0.3]),
+    seeds,
+)
+def test_shares_of_whole_groups_are_kept_within_one_median_group(sizes, classes, share, seed):
+    shares = {"val": share, "test": share}
+    drawn = draw_groups(sizes, seed, shares, classes)
+    assert set(drawn) == set(SPLITS) or len(sizes) < 3 + len(set(classes)) - 1
+    if sizes.max() <= share * sizes.sum() and len(sizes) >= 10 * len(set(classes)):
+        rows = np.array([sizes[drawn == split].sum() for split in SPLITS])
+        wanted = sizes.sum() * np.array([1 - 2 * share, share, share])
+        assert np.abs(rows - wanted).max() <= np.median(sizes)
+
+
+@given(st.lists(st.sets(st.sampled_from("abcd"), min_size=1), min_size=1, max_size=8), seeds)
+def test_train_has_every_class(classes_of_groups, seed):
+    rows = [(label, f"g{group}") for group, classes in enumerate(classes_of_groups) for label in sorted(classes)]
+    drawn = draw(rows, [""] * len(rows), {"val": 0.4, "test": 0.4}, seed)
+    assert {label for (label, _), split in zip(rows, drawn, strict=True) if split == "train"} == {
+        row[0] for row in rows
+    }
+
+
+def test_every_seed_draws_other_groups_and_sizes_are_alike_in_all_splits():
+    """100 groups of 1 to 100 rows, whose mean is 50.5."""
+    sizes = np.arange(1, 101)
+    drawn = [draw_groups(sizes, seed, {"val": 0.15, "test": 0.15}, ("cat", "dog")) for seed in range(30)]
+    assert len({tuple(splits == "test") for splits in drawn}) == 30
+    means = np.array([[sizes[splits == split].mean() for split in SPLITS] for splits in drawn]).mean(0)
+    np.testing.assert_allclose(means, 50.5, atol=6)
+    assert any("test" in splits[-10:] for splits in drawn)
+    assert any("test" in splits[:10] for splits in drawn)
+
+
+def test_a_group_that_fits_nowhere_but_in_train_goes_there():
+    for seed in range(20):
+        assert draw_groups(np.array([1, 100, 1]), seed, {"val": 0.15, "test": 0.15}).tolist()[1] == "train"
+
+
 def test_no_rows_draw_no_splits():
     assert draw([], [], {"val": 0.2, "test": 0.2}) == []
 

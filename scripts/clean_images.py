@@ -23,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with memory_watched("clean_images", args.memory_mb, "cleaning.memory_mb"):
         said = clean_images(args.store, args.manifest, args.rules, args.findings, args.cleaning, args.summary)
     for rule, splits in said["findings"].items():
-        print(f"{rule}: {sum(splits.values())} images ({said['dropped'].get(rule, 0)} dropped for this)")
+        stays = f", {said['kept_in_test'][rule]} of test kept" if rule in said["kept_in_test"] else ""
+        print(f"{rule}: {sum(splits.values())} images ({said['dropped'].get(rule, 0)} dropped for this{stays})")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from unchoke import stores, tables, versions
 from unchoke.cleaning import RULES, Findings, class_balance, find
@@ -71,10 +73,17 @@ def _summary(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any]) -> 
             for name in RULES
             if rules.get(name)
         },
+        "kept_in_test": _kept_in_test(found, of_split, rules),
         "dropped": {str(name): int(n) for name, n in dropped[dropped != ""].value_counts().sort_index().items()},
         "class_balance": class_balance(frame, found.dropped).to_dict("records"),
         "rules": dict(rules),
     }
+
+
+def _kept_in_test(found: Findings, of_split: NDArray[np.object_], rules: Mapping[str, Any]) -> dict[str, int]:
+    """Images of test that a rule which drops finds and leaves, by rule."""
+    kept = found.frame["rule"][(of_split == "test") & (found.frame["action"] == "report").to_numpy()].value_counts()
+    return {name: int(kept[name]) for name in RULES if name in kept and rules[name]["action"] == "drop"}
 
 
 def select_rows(
@@ -82,16 +91,19 @@ def select_rows(
 ) -> pd.DataFrame:
     """Write and return why heads leave out each image: a rule that drops it, or the subset; a row for every image.
 
-    store: sealed fingerprints; None where nothing is cleaned. rules: of ``cleaning.rules`` in the config those that
-    drop are enough. subset: that section of the config, or None. The file is not touched where its content stays.
+    Beside the reason stands the cluster of copies that an image belongs to in its split. store: sealed fingerprints;
+    None where nothing is cleaned. rules: ``config.cleaning.deciding`` of those in the config are enough. subset: that
+    section of the config, or None. The file is not touched where its content stays.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
     reason: NDArray[np.object_] = np.full(len(frame), "", object)
+    cluster = np.full(len(frame), -1, dtype=np.int64)
     if store is not None:
-        reason = _find(store, frame, rules).dropped.copy()
+        found = _find(store, frame, rules)
+        reason, cluster = found.dropped.copy(), found.cluster
     if subset is not None:
         reason[left_out(frame, reason, subset)] = SUBSET
-    column = pd.DataFrame({"image_id": frame["image_id"], "left_out": reason})
+    column = pd.DataFrame({"image_id": frame["image_id"], "left_out": reason, "cluster": cluster})
     write_if_changed(selection, tables.frame_bytes(column, tables.SELECTION_COLUMNS))
     return column
 
@@ -99,7 +111,8 @@ def select_rows(
 def selected(manifest: Path, selection: Path | None) -> pd.DataFrame:
     """The manifest with the images that are left out marked as excluded; as it is where there is no selection.
 
-    Raises UnchokeError where the two are of different images.
+    Copies within a split share a group, together with the groups that they have: to resample, they are one. Raises
+    UnchokeError where the two are of different images.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
     if selection is None:
@@ -113,4 +126,28 @@ def selected(manifest: Path, selection: Path | None) -> pd.DataFrame:
             do=f"bring it up to date: snakemake --cores all {selection}",
         )
     frame["excluded"] = frame["excluded"].where(frame["excluded"] != "", chosen["left_out"])
+    frame["group"] = _joined(frame["group"], chosen["cluster"])
     return frame
+
+
+def _joined(group: pd.Series, cluster: pd.Series) -> pd.Series:
+    """Groups that clusters of copies connect, as one, by the first of their names; copies without a group as a new one.
+
+    group: '' where there is none. cluster: -1 where there is none.
+    """
+    if (cluster < 0).all():
+        return group
+    copies = pd.Series(np.where(cluster >= 0, "copies of image " + cluster.astype(str), ""), dtype=object)
+    n, own = len(group), group.where(group != "", copies)
+    edges = []
+    for behind, names in ((n, group), (2 * n, copies)):
+        place_N = pd.factorize(names)[0]
+        rows = np.flatnonzero(names != "")
+        edges.append((rows, behind + place_N[rows]))
+    image, node = map(np.concatenate, zip(*edges, strict=True))
+    graph = coo_array((np.ones(len(image), dtype=bool), (image, node)), shape=(3 * n, 3 * n))
+    unit = connected_components(graph, directed=False)[1][:n]
+    grouped = (group != "").to_numpy()
+    first = group[grouped].groupby(unit[grouped]).min()
+    name_of = first.to_dict()
+    return pd.Series([name_of.get(part, name) for part, name in zip(unit, own, strict=True)], dtype=object)

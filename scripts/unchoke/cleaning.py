@@ -2,7 +2,8 @@
 
 An image takes part if the manifest does not exclude it. A rule looks at all that take part, not at what other rules
 have left of them, so that the order of the rules decides only which reason is shown. Of copies one stays: of test
-before val before train, then the smallest image_id. No rule about copies drops an image of test.
+before val before train, then the smallest image_id. No rule drops an image of test that can be read, unless it says
+``drop_in_test``. Copies that stay in one split are not independent: heads resample them as one unit.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,6 +44,9 @@ class Findings:
     """
     dropped: NDArray[np.object_]
     """The first rule that drops the image, (n,) by image_id; '' where it stays."""
+    cluster: Ints
+    """Smallest image_id of its copies in its own split, (n,): near copies where they are looked for, else exact ones;
+    -1 where it has none."""
 
 
 class _Copies(NamedTuple):
@@ -107,10 +111,25 @@ class _Images:
         kept[cluster_N[best_last]] = best_last  # of several values for one place the last holds
         return _Copies(cluster_N, kept[cluster_N])
 
-    def found(self, applies_N: Bools, value_N: Floats) -> _Found:
+    def clusters_by_split(self, n_images: int) -> Ints:
+        """``Findings.cluster``."""
+        copies = self.exact if self._radius is None else self.near
+        _, first_K, place_N, count_K = np.unique(
+            np.stack([copies.cluster_N, self.rank_N]),
+            axis=1,
+            return_index=True,
+            return_inverse=True,
+            return_counts=True,
+        )
+        cluster = np.full(n_images, -1, dtype=np.int64)
+        cluster[self.id_N] = np.where(count_K > 1, self.id_N[first_K], -1)[place_N]
+        return cluster
+
+    def found(self, applies_N: Bools, value_N: Floats, settings: Settings) -> _Found:
         """Where a rule applies that is not about copies."""
         place_F = np.flatnonzero(applies_N)
-        return _not_copies(self.id_N[place_F], value_N[place_F])
+        may_go_F = (self.rank_N[place_F] > 0) | settings["drop_in_test"]
+        return _not_copies(self.id_N[place_F], value_N[place_F], may_go_F)
 
     def found_copies(self, applies_N: Bools, copies: _Copies) -> _Found:
         """Where a rule about copies applies."""
@@ -152,7 +171,7 @@ def find(
             first = found.id_F[goes_F]
             dropped[first[dropped[first] == ""]] = name
             parts.append(_finding_rows(name, goes_F, found))
-    return Findings(_sorted_findings(parts), dropped)
+    return Findings(_sorted_findings(parts), dropped, images.clusters_by_split(len(frame)))
 
 
 def class_balance(frame: pd.DataFrame, dropped: NDArray[np.object_]) -> pd.DataFrame:
@@ -169,7 +188,8 @@ def class_balance(frame: pd.DataFrame, dropped: NDArray[np.object_]) -> pd.DataF
 
 def _unreadable(images: _Images, settings: Settings) -> _Found:
     """Images that could not be read: copies of nothing, and without measures."""
-    return _not_copies(images.unreadable_id, np.full(len(images.unreadable_id), np.nan))
+    n_found = len(images.unreadable_id)
+    return _not_copies(images.unreadable_id, np.full(n_found, np.nan), np.ones(n_found, dtype=bool))
 
 
 def _exact_duplicate(images: _Images, settings: Settings) -> _Found:
@@ -203,22 +223,22 @@ def _leak(images: _Images, settings: Settings) -> _Found:
 
 def _dark(images: _Images, settings: Settings) -> _Found:
     mean_N = images.measures["mean"]
-    return images.found(mean_N < settings["mean_below"], mean_N)
+    return images.found(mean_N < settings["mean_below"], mean_N, settings)
 
 
 def _bright(images: _Images, settings: Settings) -> _Found:
     mean_N = images.measures["mean"]
-    return images.found(mean_N > settings["mean_above"], mean_N)
+    return images.found(mean_N > settings["mean_above"], mean_N, settings)
 
 
 def _blank(images: _Images, settings: Settings) -> _Found:
     deviation_N = images.measures["deviation"]
-    return images.found(deviation_N < settings["deviation_below"], deviation_N)
+    return images.found(deviation_N < settings["deviation_below"], deviation_N, settings)
 
 
 def _blurred(images: _Images, settings: Settings) -> _Found:
     sharpness_N = images.measures["sharpness"]
-    return images.found(sharpness_N < settings["sharpness_below"], sharpness_N)
+    return images.found(sharpness_N < settings["sharpness_below"], sharpness_N, settings)
 
 
 def _odd_size(images: _Images, settings: Settings) -> _Found:
@@ -228,7 +248,7 @@ def _odd_size(images: _Images, settings: Settings) -> _Found:
     area_N, factor = width_N * height_N, settings["area_factor"]
     median = np.median(area_N) if len(area_N) else 0.0
     odd_N = (shorter_N < settings["side_below"]) | (longer_N > settings["aspect_above"] * shorter_N)
-    return images.found(odd_N | (area_N > factor * median) | (area_N * factor < median), area_N)
+    return images.found(odd_N | (area_N > factor * median) | (area_N * factor < median), area_N, settings)
 
 
 RULES: dict[str, Callable[[_Images, Settings], _Found]] = {
@@ -257,9 +277,9 @@ def _equal_clusters(high_N: NDArray[np.uint64], low_N: NDArray[np.uint64]) -> In
     return cluster_N
 
 
-def _not_copies(id_F: Ints, value_F: Floats) -> _Found:
+def _not_copies(id_F: Ints, value_F: Floats, may_go_F: Bools) -> _Found:
     none_F = np.full(len(id_F), -1, dtype=np.int64)
-    return _Found(id_F, np.ones(len(id_F), dtype=bool), none_F, value_F, none_F)
+    return _Found(id_F, may_go_F, none_F, value_F, none_F)
 
 
 def _finding_rows(name: str, goes_F: Bools, found: _Found) -> pd.DataFrame:

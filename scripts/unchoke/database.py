@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from unchoke import metrics, tables, versions
+from unchoke import metrics, versions
+from unchoke.clean import selected
 from unchoke.comparisons import compare_answers, read_answers
 from unchoke.database_rows import (
     any_seal,
@@ -81,7 +82,9 @@ def _insert_comparisons(
     """
     runs = {(encoder, head): run_id for encoder, head, run_id in connection.execute(query)}
     places = {(group.parent.stem, group.name): group for group in groups}
-    belongs = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS).set_index("image_id")["group"]
+    selection = results / "selection.csv"
+    frame = selected(results / "manifest.csv", selection if selection.exists() else None)
+    belongs = frame.set_index("image_id")["group"]
     first = next(iter(runs))
     best = read_answers(places[first])
     for name, run_id in runs.items():

@@ -125,7 +125,7 @@ class _Draw:
         empty_S[0] = new_to_train_C.any()
         missing = int(((self._have_SC[0] == 0) & (self._left_C > 0)).sum()) + int(empty_S[1:].sum())
         if (new_to_train_C & (self._left_C == 1)).any():
-            return np.arange(len(SPLITS)) == 0
+            return np.array([True, False, False])
         open_S = empty_S if self._left <= missing and empty_S.any() else self._share_S > 0
         after_S = np.where(open_S, self._room_SC.sum(1) - unit_C.sum(), -np.inf)
         return np.asarray(after_S >= min(-self._slack, float(after_S.max())))

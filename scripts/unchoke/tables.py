@@ -39,7 +39,11 @@ FINDING_COLUMNS = {
     "other": int,  # image_id of the copy that stays; -1 where there is none
 }
 CLEANING_COLUMNS = {"image_id": int, "reasons": str, "dropped": str}  # names of rules; a row for every image
-SELECTION_COLUMNS = {"image_id": int, "left_out": str}  # why heads leave the image out; a row for every image
+SELECTION_COLUMNS = {
+    "image_id": int,  # a row for every image
+    "left_out": str,  # why heads leave it out
+    "cluster": int,  # smallest image_id of its copies in its split; -1 where it has none
+}
 
 
 def table_bytes(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> bytes:

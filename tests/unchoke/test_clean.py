@@ -10,9 +10,10 @@ import pytest
 
 from unchoke import stores, tables
 from unchoke.clean import clean_images, select_rows, selected
-from unchoke.config.cleaning import Rules, dropping
+from unchoke.config.cleaning import Rules, deciding
 from unchoke.config.subset import Subset
 from unchoke.errors import UnchokeError
+from unchoke.evaluation import evaluate
 from unchoke.fingerprints import fingerprint
 
 SPLIT_OF = ["train"] * 8 + ["val"] * 3 + ["test"] * 3
@@ -95,7 +96,58 @@ def test_the_balance_counts_before_and_after(results: Path) -> None:
 
 
 def test_the_rules_that_drop_select_as_all_do(results: Path) -> None:
-    assert select(results, dropping(RULES)) == select(results)
+    assert select(results, deciding(RULES)) == select(results)
+
+
+def test_a_blank_image_of_test_stays_and_is_counted(results: Path) -> None:
+    frame = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS)
+    frame.loc[[BLANK, BROKEN], "split"] = "test"
+    (results / "manifest.csv").write_bytes(tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
+    summary = clean(results)
+    assert summary["kept_in_test"] == {"blank": 1}
+    assert (BLANK in select(results), BROKEN in select(results)) == (False, True)
+    rules = Rules(blank={"drop_in_test": True}).model_dump()
+    assert clean(results, rules)["kept_in_test"] == {}
+    assert select(results, rules)[BLANK] == "blank"
+
+
+GROUPS = ["", "a", "a", "b", "c", "", "d"]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "expected"),
+    [
+        ([-1] * 7, GROUPS),
+        ([0, -1, -1, -1, -1, 0, -1], ["copies of image 0", "a", "a", "b", "c", "copies of image 0", "d"]),
+        ([0, 0, -1, -1, -1, -1, -1], ["a", "a", "a", "b", "c", "", "d"]),
+        ([-1, -1, 2, 2, 4, -1, 4], ["", "a", "a", "a", "c", "", "c"]),
+        ([0, -1, 2, 0, 2, -1, -1], ["b", "a", "a", "b", "a", "", "d"]),
+    ],
+)
+def test_groups_that_copies_connect_are_one(tmp_path: Path, cluster: list[int], expected: list[str]) -> None:
+    facts = {"label": "x", "split": "test", "size_bytes": 1, "mtime_ns": 1, "excluded": "", "left_out": ""}
+    frame = pd.DataFrame({"image_id": range(7), "path": "p", "group": GROUPS, "cluster": cluster, **facts})
+    files = {tmp_path / "m.csv": tables.MANIFEST_COLUMNS, tmp_path / "s.csv": tables.SELECTION_COLUMNS}
+    for file, columns in files.items():
+        file.write_bytes(tables.frame_bytes(frame, columns))
+    assert selected(*files)["group"].tolist() == expected
+
+
+def test_copies_within_test_do_not_narrow_the_interval(tmp_path: Path) -> None:
+    """60 images five times over are as sure as the 60 are."""
+    rng = np.random.default_rng(0)
+    logits_NC, label_N = rng.normal(size=(60, 2)), np.zeros(60, np.int64)
+    logits_NC[:, 0] += 0.8
+    facts = {"path": "p", "label": "x", "split": "test", "group": "", "size_bytes": 1, "mtime_ns": 1, "excluded": ""}
+    frame = pd.DataFrame({"image_id": range(300), "left_out": "", "cluster": np.tile(np.arange(60), 5), **facts})
+    files = {tmp_path / "m.csv": tables.MANIFEST_COLUMNS, tmp_path / "s.csv": tables.SELECTION_COLUMNS}
+    for file, columns in files.items():
+        file.write_bytes(tables.frame_bytes(frame, columns))
+    group_N = selected(*files)["group"].to_numpy(object)
+    once = evaluate(label_N, logits_NC[None])["accuracy"]
+    fivefold = evaluate(np.tile(label_N, 5), np.tile(logits_NC, (5, 1))[None], group_N)["accuracy"]
+    assert fivefold.value == pytest.approx(once.value)
+    assert (fivefold.low, fivefold.high) == pytest.approx((once.low, once.high), abs=0.02)
 
 
 def test_a_selection_that_stays_is_not_touched(results: Path) -> None:

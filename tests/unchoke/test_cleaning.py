@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from unchoke.cleaning import FINDING_COLUMNS, RULES, class_balance, find
-from unchoke.config.cleaning import Cleaning, Rules, dropping
+from unchoke.config.cleaning import Cleaning, Rules, deciding
 from unchoke.fingerprints import MEASURES
 
 RANK = {"test": 0, "val": 1, "train": 2}
@@ -154,7 +154,7 @@ def test_rules_about_copies_say_what_loops_say(images, rules):
 
 @given(IMAGES, SETTINGS)
 def test_the_rules_that_drop_drop_the_same_alone(images, rules):
-    alone = find(*arguments(images), dropping(rules))
+    alone = find(*arguments(images), deciding(rules))
     assert alone.dropped.tolist() == find(*arguments(images), rules).dropped.tolist()
 
 
@@ -288,13 +288,17 @@ def test_near_copies_leak_where_the_rule_says_so():
         ("blurred", "sharpness", 99.5, 100),
     ],
 )
-def test_a_measure_beyond_its_threshold_is_found_in_every_split(rule, measure, odd, sound):
+def test_a_measure_beyond_its_threshold_is_found_in_every_split_and_dropped_in_test_where_asked(
+    rule, measure, odd, sound
+):
     images = [image(id, split=split, **{measure: odd}) for id, split in enumerate(RANK)] + [
         image(9, **{measure: sound})
     ]
     findings = found(images, **{rule: {"action": "drop"}})
-    assert tuples(findings) == [(id, rule, "drop", -1, odd, -1) for id in range(3)]
-    assert findings.dropped.tolist() == [rule] * 3 + [""]
+    assert tuples(findings) == [(id, rule, "drop" if id else "report", -1, odd, -1) for id in range(3)]
+    assert findings.dropped.tolist() == ["", rule, rule, ""]
+    also_in_test = found(images, **{rule: {"action": "drop", "drop_in_test": True}})
+    assert also_in_test.dropped.tolist() == [rule] * 3 + [""]
 
 
 @pytest.mark.parametrize(
@@ -319,10 +323,18 @@ def test_no_images_have_no_findings():
     assert tuples(find(*arguments([]), Rules(blurred={}).model_dump())) == []
 
 
-def test_the_dropping_rules_keep_the_radius_that_another_rule_needs():
-    rules = settings_of(near_duplicate={"radius": 5}, leak={"near": True}, dark={})
-    assert list(dropping(rules)) == ["leak", "near_duplicate"]
-    assert list(dropping(settings_of(near_duplicate={"radius": 5}, leak={}, dark={}))) == ["leak"]
+def test_heads_depend_on_what_drops_and_on_which_images_are_near():
+    rules = settings_of(near_duplicate={"radius": 4}, leak={"near": True}, dark={})
+    assert set(deciding(rules)) == {"leak", "near_duplicate"}
+    assert set(deciding(settings_of(leak={}, dark={}))) == {"leak"}
+
+
+@pytest.mark.parametrize(("near", "expected"), [(None, [0, -1, 0, -1, -1, -1]), ({"radius": 2}, [0, -1, 0, 3, 3, -1])])
+def test_copies_within_a_split_are_one_cluster(near, expected):
+    """0 and 2 are exact copies in test; 3 and 4 near ones in train, of which 1 in test is another."""
+    images = [image(1, split="test"), image(2, 0b1, split="test"), image(1, split="test")]
+    images += [image(3, 0b11), image(4, 0b111), image(5, valid=False)]
+    assert found(images, exact_duplicate={}, near_duplicate=near).cluster.tolist() == expected
 
 
 def test_class_balance_counts_before_and_after():

@@ -489,7 +489,7 @@ def test_the_same_results_give_the_same_bytes():
 
 
 def test_results_without_findings_are_drawn():
-    rules = dict.fromkeys(RULES) | {"blank": {"action": "drop", "deviation_below": 0}}
+    rules = dict.fromkeys(RULES) | {"blank": {"action": "drop", "drop_in_test": False, "deviation_below": 0}}
     figures = draw_cleaning(planted(rules=rules, side_px=96), grey)
     assert list(figures)[4:] == ["findings_blank"]
     assert "There are none" in words(figures["findings_blank"]) and "There are none" in words(figures["duplicates"])

@@ -105,7 +105,12 @@ def test_nothing_is_done_twice(again: Clone) -> None:
 
 
 def test_a_rule_that_only_reports_trains_no_head(again: Clone) -> None:
-    again.configure(**{**CLEANED, "cleaning": {"chunks_per_job": 1, "rules": {"near_duplicate": {"radius": 5}}}})
+    again.configure(
+        **{
+            **CLEANED,
+            "cleaning": {"chunks_per_job": 1, "rules": {"near_duplicate": {"radius": 2}, "dark": {"mean_below": 7}}},
+        }
+    )
     output = again.snakemake("--cores", "2")
     assert jobs(output, "clean_images") == jobs(output, "draw_cleaning") == 1
     assert jobs(output, "fingerprint_chunk") == jobs(output, "extract_chunk") == jobs(output, "train_head") == 0

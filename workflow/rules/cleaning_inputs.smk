@@ -1,6 +1,6 @@
 # What rules of cleaning and of selection depend on where the config or the manifest says it.
 
-from unchoke.config.cleaning import dropping
+from unchoke.config.cleaning import deciding
 from unchoke.locations import ARRAY_KINDS
 
 CLEANING = config["cleaning"]

@@ -22,7 +22,7 @@ rule select_rows:
     params:
         version=versions.CLEANING,
         store=fingerprint_flag,
-        rules=json_of(dropping(CLEANING["rules"]) if CLEANING else {}),
+        rules=json_of(deciding(CLEANING["rules"]) if CLEANING else {}),
         subset=json_of(config["subset"]),
     shell:
         "scripts/warm select_rows --manifest {input.manifest:q} {params.store:q}"

@@ -13,7 +13,8 @@ class Unreadable(Section):
     """Images that cannot be read. They take part in no other rule."""
 
     action: Action = "drop"
-    """`report`: list them. `drop`: list them, and leave them out of all that follows; nothing is deleted."""
+    """`report`: list them. `drop`: list them, and leave them out of all that follows; nothing is deleted. In test too
+    they go, since they have no features; their number is printed."""
 
 
 class ExactDuplicate(Section):
@@ -53,52 +54,50 @@ class Leak(Section):
     """Whether near duplicates leak as well; needs the rule `near_duplicate`."""
 
 
-class Dark(Section):
-    """Images that are nearly black."""
+class OneImage(Section):
+    """What rules about single images share."""
 
     action: Action = "report"
-    """`drop` leaves them out of every split."""
+    """`drop` leaves them out of train and val; those in test stay, unless `drop_in_test`."""
+
+    drop_in_test: bool = False
+    """Whether `drop` holds for test as well. Figures are then of another test set than the one you were given."""
+
+
+class Dark(OneImage):
+    """Images that are nearly black."""
 
     mean_below: float = Field(5, ge=0, le=255)
     """Mean grey value, 0 to 255, below which an image is dark."""
 
 
-class Bright(Section):
+class Bright(OneImage):
     """Images that are nearly white."""
-
-    action: Action = "report"
-    """`drop` leaves them out of every split."""
 
     mean_above: float = Field(250, ge=0, le=255)
     """Mean grey value, 0 to 255, above which an image is bright."""
 
 
-class Blank(Section):
+class Blank(OneImage):
     """Images that show next to nothing."""
 
     action: Action = "drop"
-    """`drop` leaves them out of every split."""
+    """`drop` leaves them out of train and val; those in test stay, unless `drop_in_test`."""
 
     deviation_below: float = Field(2, ge=0, le=128)
     """Standard deviation of the grey values, of 255, below which an image is blank."""
 
 
-class Blurred(Section):
+class Blurred(OneImage):
     """Images without sharp edges."""
-
-    action: Action = "report"
-    """`drop` leaves them out of every split."""
 
     sharpness_below: float = Field(100, ge=0)
     """Variance of the Laplacian, in squared grey values, below which an image is blurred. It depends on the subject:
     choose it from the report's histogram."""
 
 
-class OddSize(Section):
+class OddSize(OneImage):
     """Images much smaller, longer or larger than the others."""
-
-    action: Action = "report"
-    """`drop` leaves them out of every split."""
 
     side_below: int = Field(8, ge=0)
     """Shorter side, px, below which a size is odd."""
@@ -167,13 +166,11 @@ class Cleaning(Section):
     """What is looked for, and what is done about it."""
 
 
-def dropping(rules: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
-    """Those of `rules` that decide which images go: the rules that drop, and the radius where one of them needs it.
+def deciding(rules: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    """Those of `rules` that heads depend on: the rules that drop, and the one that says which images are near copies.
 
     rules: as the config dumps them. An image is dropped by these exactly where all of them would drop it.
     """
-    drops = {name: rule for name, rule in rules.items() if rule and rule["action"] == "drop"}
-    near = rules["near_duplicate"]
-    if near and any(rule.get("near") for rule in drops.values()):
-        drops["near_duplicate"] = near
-    return drops
+    return {
+        name: rule for name, rule in rules.items() if rule and (rule["action"] == "drop" or name == "near_duplicate")
+    }

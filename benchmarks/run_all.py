@@ -22,6 +22,7 @@ BENCHMARKS = (
     "stitch_masks",
     "demo_masks",
     "near_duplicates",
+    "near_recall",
     "planted_duplicates",
     "workflow_start",
     "mask_heads",

@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for rule, splits in said["findings"].items():
         stays = f", {said['kept_in_test'][rule]} of test kept" if rule in said["kept_in_test"] else ""
         print(f"{rule}: {sum(splits.values())} images ({said['dropped'].get(rule, 0)} dropped for this{stays})")
+    if said["near_leaks"]:
+        print(f"near_duplicate: {said['near_leaks']} of these have their copy in another split: see leak.near")
 
 
 if __name__ == "__main__":

@@ -73,11 +73,19 @@ def _summary(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any]) -> 
             for name in RULES
             if rules.get(name)
         },
+        "near_leaks": _near_leaks(found, frame),
         "kept_in_test": _kept_in_test(found, of_split, rules),
         "dropped": {str(name): int(n) for name, n in dropped[dropped != ""].value_counts().sort_index().items()},
         "class_balance": class_balance(frame, found.dropped).to_dict("records"),
         "rules": dict(rules),
     }
+
+
+def _near_leaks(found: Findings, frame: pd.DataFrame) -> int:
+    """Near copies whose copy that stays is in another split."""
+    near = found.frame[found.frame["rule"] == "near_duplicate"]
+    split = frame["split"].to_numpy(object)
+    return int((split[near["image_id"]] != split[near["other"]]).sum())
 
 
 def _kept_in_test(found: Findings, of_split: NDArray[np.object_], rules: Mapping[str, Any]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from unchoke.fingerprints import MEASURES
 from unchoke.names import SPLITS
-from unchoke.near_duplicates import near_clusters
+from unchoke.near_duplicates import near_clusters, turned_clusters, turned_hashes
 
 FINDING_COLUMNS = {"image_id": int, "rule": str, "action": str, "cluster": int, "value": float, "other": int}
 
@@ -77,7 +77,7 @@ class _Images:
         hashes: NDArray[np.uint64],
         measures: NDArray[np.float32],
         valid: Bools,
-        radius: int | None,
+        near: Settings | None,
     ) -> None:
         used = (frame["excluded"] == "").to_numpy(dtype=bool)
         self.unreadable_id = np.flatnonzero(used & ~valid)
@@ -89,7 +89,7 @@ class _Images:
         self.label_N = pd.factorize(rows["label"])[0].astype(np.int64)
         self.measures = dict(zip(MEASURES, measures[self.id_N].T.astype(np.float64), strict=True))
         self._high_N, self._low_N, self._perceptual_N = hashes[self.id_N].T
-        self._radius = radius
+        self._near = near
 
     @cached_property
     def exact(self) -> _Copies:
@@ -99,10 +99,11 @@ class _Images:
     @cached_property
     def near(self) -> _Copies:
         """Images whose perceptual hashes are near; one without such a hash has exact copies alone."""
-        assert self._radius is not None, "the config refuses near: true without near_duplicate"
+        assert self._near, "the config refuses near: true without near_duplicate"
+        clusters = turned_clusters if self._near["turned"] else near_clusters
         cluster_N = self.exact.cluster_N.copy()
         hashed = np.flatnonzero(self._perceptual_N)
-        cluster_N[hashed] = hashed[near_clusters(self._perceptual_N[hashed], self._radius)]
+        cluster_N[hashed] = hashed[clusters(self._perceptual_N[hashed], self._near["radius"])]
         return self._copies(cluster_N)
 
     def _copies(self, cluster_N: Ints) -> _Copies:
@@ -113,7 +114,7 @@ class _Images:
 
     def clusters_by_split(self, n_images: int) -> Ints:
         """``Findings.cluster``."""
-        copies = self.exact if self._radius is None else self.near
+        copies = self.near if self._near else self.exact
         _, first_K, place_N, count_K = np.unique(
             np.stack([copies.cluster_N, self.rank_N]),
             axis=1,
@@ -135,7 +136,10 @@ class _Images:
         """Where a rule about copies applies."""
         place_F = np.flatnonzero(applies_N)
         kept_F = copies.kept_N[place_F]
-        distance_F = np.bitwise_count(self._perceptual_N[place_F] ^ self._perceptual_N[kept_F])
+        seen_KF = self._perceptual_N[None, place_F]
+        if self._near and self._near["turned"]:
+            seen_KF = turned_hashes(seen_KF[0])
+        distance_F = np.bitwise_count(seen_KF ^ self._perceptual_N[kept_F]).min(0)
         return _Found(
             self.id_N[place_F],
             self.rank_N[place_F] > 0,
@@ -160,8 +164,7 @@ def find(
     rules: settings by the names of ``RULES``, as the section ``cleaning.rules`` of the config dumps them; one that is
     None or absent is off.
     """
-    near = rules.get("near_duplicate")
-    images = _Images(frame, hashes, measures, valid, near["radius"] if near else None)
+    images = _Images(frame, hashes, measures, valid, rules.get("near_duplicate"))
     dropped = np.full(len(frame), "", dtype=object)
     parts = []
     for name, rule in RULES.items():

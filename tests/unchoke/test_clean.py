@@ -85,6 +85,7 @@ def test_the_column_of_reasons_names_every_rule_that_applies(results: Path) -> N
     assert dict(enumerate(column["dropped"])) == {row: select(results).get(row, "") for row in range(14)}
     assert summary["dropped"] == {"blank": 1, "exact_duplicate": 3, "unreadable": 1}
     assert summary["findings"]["leak"] == {"train": 2}
+    assert summary["near_leaks"] == 0
     assert summary == json.loads((results / "cleaning.json").read_text())
 
 

@@ -133,7 +133,7 @@ FLAG = {"action": ACTION, "near": st.booleans()}
 SETTINGS = st.fixed_dictionaries(
     {
         **{name: st.none() | st.fixed_dictionaries({"action": ACTION}) for name in RULES},
-        "near_duplicate": st.fixed_dictionaries({"action": ACTION, "radius": st.integers(0, 4)}),
+        "near_duplicate": st.fixed_dictionaries({"action": ACTION, "radius": st.sampled_from([0, 2, 4])}),
         **{name: st.none() | st.fixed_dictionaries(FLAG) for name in ("label_conflict", "leak")},
     }
 ).map(lambda rules: Rules(**rules).model_dump())
@@ -225,7 +225,7 @@ def test_exact_copies_alone_are_no_near_duplicates():
 
 def test_near_duplicates_tell_their_distance_to_the_one_that_stays():
     images = [image(1, 0b11), image(2, 0b1), image(3, 0b1, split="val"), image(4, 0xFF00), image(1, 0b11)]
-    findings = found(images, near_duplicate={"action": "drop", "radius": 1})
+    findings = found(images, near_duplicate={"action": "drop", "radius": 2})
     assert tuples(findings) == [
         (0, "near_duplicate", "drop", 0, 1, 2),
         (1, "near_duplicate", "drop", 0, 0, 2),
@@ -357,14 +357,21 @@ def test_near_copies_need_the_rule_that_finds_them(rule):
 
 def test_a_rule_that_is_given_in_part_takes_the_other_defaults():
     rules = Cleaning(rules={"near_duplicate": {"action": "drop"}, "dark": None, "blurred": {}}).model_dump()["rules"]
-    assert rules["near_duplicate"] == {"action": "drop", "radius": 3}
+    assert rules["near_duplicate"] == {"action": "drop", "radius": 4, "turned": False}
     assert rules["dark"] is None
     assert rules["blurred"]["action"] == "report"
     assert rules["exact_duplicate"] == {"action": "drop"}
     assert Cleaning().rules.blurred is None
 
 
-@pytest.mark.parametrize("radius", [-1, 8])
-def test_a_radius_beyond_the_limits_is_refused(radius):
+def test_turned_copies_are_near_where_asked_and_tell_their_least_distance():
+    """0xAAAA… inverts the bits of the frequencies that a flip across changes the sign of."""
+    images = [image(1, 0xFF), image(2, 0xAAAA_AAAA_AAAA_AA55)]
+    assert tuples(found(images, near_duplicate={})) == []
+    assert tuples(found(images, near_duplicate={"turned": True})) == [(1, "near_duplicate", "report", 0, 0, 0)]
+
+
+@pytest.mark.parametrize("radius", [-1, 1, 3, 8])
+def test_a_radius_beyond_the_limits_or_odd_is_refused(radius):
     with pytest.raises(ValidationError):
         Rules(near_duplicate={"radius": radius})

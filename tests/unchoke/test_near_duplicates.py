@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from planted import draw_pictures
 from scipy.sparse.csgraph import connected_components
 
 from unchoke.errors import UnchokeError
-from unchoke.near_duplicates import near_clusters
+from unchoke.fingerprints import fingerprint
+from unchoke.near_duplicates import near_clusters, turned_clusters, turned_hashes
 
 # Few bases with few bits changed: chains, stars and lone hashes.
 BASES = (0, 2**64 - 1, 0x0123_4567_89AB_CDEF, 0x8000_0000_0000_0001)
@@ -77,7 +79,29 @@ def test_hashes_are_joined_through_others():
     assert near_clusters(np.array([0b111111, 0b1111, 0], dtype=np.uint64), 3).tolist() == [0, 0, 2]
 
 
+def test_turned_hashes_are_nearly_those_of_the_turned_pictures():
+    """Swapped sides to the last bit; flips but for the bits between the median and 0."""
+    pictures = list(draw_pictures(12, 64, 64))
+    hash_KN = turned_hashes(np.array([fingerprint(rgb_HW3)[0][2] for rgb_HW3 in pictures]))
+    turns = [lambda x: x, lambda x: x[:, ::-1], lambda x: x[::-1], lambda x: x[::-1, ::-1]]
+    for place, turn in enumerate([*turns, *(lambda x, turn=turn: turn(x.swapaxes(0, 1)) for turn in turns)]):
+        own_N = np.array([fingerprint(np.ascontiguousarray(turn(rgb_HW3)))[0][2] for rgb_HW3 in pictures])
+        bits_N = np.bitwise_count(hash_KN[place] ^ own_N)
+        assert bits_N.mean() < 6 if place not in (0, 4) else bits_N.max() == 0
+
+
+@given(HASHES, st.sampled_from([0, 2, 4]))
+def test_turned_clusters_are_those_of_all_pairs_of_all_forms(hash_N, radius):
+    if not len(hash_N):
+        return
+    near_NN = (np.bitwise_count(turned_hashes(hash_N)[:, :, None] ^ hash_N) <= radius).any(0)
+    component_N = connected_components(near_NN, directed=False)[1]
+    expected = [np.flatnonzero(component_N == component)[0] for component in component_N]
+    assert turned_clusters(hash_N, radius).tolist() == expected
+
+
 def test_no_hashes_have_no_clusters():
+    assert turned_clusters(np.empty(0, dtype=np.uint64), 4).tolist() == []
     assert near_clusters(np.empty(0, dtype=np.uint64), 3).tolist() == []
 
 

@@ -25,13 +25,17 @@ class ExactDuplicate(Section):
 
 
 class NearDuplicate(Section):
-    """Images with nearly the same perceptual hash: encoded again, brightened, moved by a pixel."""
+    """Images with nearly the same perceptual hash: encoded again, resized, cropped or brightened a little."""
 
     action: Action = "report"
     """`drop` keeps one image of a cluster, chosen as among exact duplicates. Images in test always stay."""
 
-    radius: int = Field(3, ge=0, le=7)
-    """Bits of 64 in which the hashes of two neighbours in a cluster may differ."""
+    radius: int = Field(4, ge=0, le=6, multiple_of=2)
+    """Bits of 64 in which the hashes of two neighbours in a cluster may differ: 0, 2, 4 or 6. Half of the bits of a
+    hash are set, so that distances are even, and 3 would be 2."""
+
+    turned: bool = False
+    """Whether flipped copies, and those turned by quarters, are near copies as well."""
 
 
 class LabelConflict(Section):

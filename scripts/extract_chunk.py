@@ -10,7 +10,7 @@ from unchoke.devices import add_device_flags, device_of
 from unchoke.encoders import keep_encoder
 from unchoke.extract import Extraction, chunk_settings, extract_chunk
 from unchoke.extract_shard import extract_shard
-from unchoke.files import read_json
+from unchoke.limits import planned_batch
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     source = (args.weights, args.card, args.image_size, args.pools)
     encoder = keep_encoder(*source, device_of(args), args.precision, args.vram_mb)
-    micro_batch = read_json(args.plan)["micro_batch"]
+    micro_batch = planned_batch(args.plan)
     how = Extraction(args.chunk_size, micro_batch, args.max_pixels, args.jpeg_draft, args.view)
     encode = partial(extract_chunk, root=args.root, encoder=encoder, settings=how, threads=args.threads, kind=args.kind)
     extract_shard(args.store, args.chunk, args.rows, args.chunks_per_shard, encode, chunk_settings(encoder, how))

@@ -9,7 +9,7 @@ from unchoke.devices import add_device_flags, device_of
 from unchoke.encoders import keep_encoder
 from unchoke.extract import Extraction, save_chunk
 from unchoke.extract_patches import extract_patches
-from unchoke.files import read_json
+from unchoke.limits import planned_batch
 from unchoke.tables import PATCH_ROW_COLUMNS, read_table
 
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     source = (args.weights, args.card, args.size, [])
     encoder = keep_encoder(*source, device_of(args), args.precision, args.vram_mb, args.strides)
-    settings = Extraction(args.per_chunk, read_json(args.plan)["micro_batch"], args.max_pixels)
+    settings = Extraction(args.per_chunk, planned_batch(args.plan), args.max_pixels)
     maps = extract_patches(read_table(args.rows, PATCH_ROW_COLUMNS), args.root, encoder, settings, args.threads)
     save_chunk(args.store, args.chunk, args.rows, maps, encoder, settings)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from unchoke.commands import argument_parser, or_none, run
 from unchoke.devices import add_device_flags, device_of
 from unchoke.encoders import keep_encoder
-from unchoke.files import json_bytes, write_atomic
+from unchoke.files import write_atomic
 from unchoke.memory import Host, meter_of
 from unchoke.plan import plan_memory
+from unchoke.signed import signed_bytes
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     device, source = device_of(args), (args.weights, args.card, args.image_size, args.pools)
     encoder = keep_encoder(*source, device, args.precision, args.vram_mb, args.strides)
     plan = plan_memory(encoder, meter_of(device), args.vram_mb, args.micro_batch)
-    write_atomic(args.peaks, json_bytes({**plan, "host_mb": Host().peak_mb()}))
-    write_atomic(args.plan, json_bytes({"micro_batch": plan["micro_batch"]}))
+    write_atomic(args.peaks, signed_bytes({**plan, "host_mb": Host().peak_mb()}))
+    write_atomic(args.plan, signed_bytes({"micro_batch": plan["micro_batch"]}))
     print(f"{plan['model']}: {plan['micro_batch']} images at once, peak {plan['peak_mb']:.0f} MB on {plan['device']}")
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from unchoke.commands import argument_parser, run
 from unchoke.devices import add_device_flags, device_of
-from unchoke.files import write_atomic
 from unchoke.mask_heads import read_mask_checkpoint
 from unchoke.predict_patches import cached_maps, predict_patches, read_pixels
+from unchoke.stitch import write_predictions
 from unchoke.tables import PATCH_ROW_COLUMNS, read_table
-from unchoke.zarr_files import encode_chunk
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         rows = read_table(args.rows, PATCH_ROW_COLUMNS)
         inputs = read_pixels(rows, args.root, head.patch_px, args.per_chunk, args.max_pixels)
-    write_atomic(args.probability, encode_chunk(predict_patches(head, inputs, device)))
+    made_with = {"settings": {"device": device.type}}
+    write_predictions(args.probability, predict_patches(head, inputs, device), made_with)
 
 
 if __name__ == "__main__":

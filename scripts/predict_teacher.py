@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.commands import argument_parser, run
-from unchoke.files import write_atomic
+from unchoke.stitch import write_predictions
 from unchoke.teach import teacher_probabilities
-from unchoke.zarr_files import encode_chunk
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -17,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
     parser.add_argument("--probability", type=Path, required=True, help="file to write the probabilities to")
     args = parser.parse_args(argv)
-    write_atomic(args.probability, encode_chunk(teacher_probabilities(args.store, args.chunk, args.size)))
+    write_predictions(args.probability, teacher_probabilities(args.store, args.chunk, args.size), {})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from unchoke.errors import UnchokeError
 from unchoke.files import disk_error
+from unchoke.receipts import FLAG, receipt_kept
 
 T = TypeVar("T")
 SCRIPTS = Path(__file__).resolve().parents[1]
@@ -23,10 +24,12 @@ _OTHER_MEMORY = "static tls"  # a table in the loader that is full, whatever mem
 
 
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser that shows a command's docstring and the defaults of its flags."""
-    return argparse.ArgumentParser(
+    """A parser that shows a command's docstring and the defaults of its flags; ``run`` sees to its --receipt."""
+    parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
+    parser.add_argument(FLAG, type=Path, help="JSON file to write the digests of all files to that are written")
+    return parser
 
 
 def find_own_python() -> None:
@@ -50,7 +53,8 @@ def run(main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None
     1 for an UnchokeError, a full disk or no memory; 130 for Ctrl-C; 141, in silence, where nobody reads the output.
     """
     try:
-        main(argv)
+        with receipt_kept(sys.argv[1:] if argv is None else argv):
+            main(argv)
         sys.stdout.flush()
     except UnchokeError as error:
         return _report(str(error))

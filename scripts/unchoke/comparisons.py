@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import zarr
 from numpy.typing import NDArray
 
 from unchoke.evaluation import Bootstrap, Comparison, compare, group_places, interval_of, resample_weights
-from unchoke.files import read_json
 from unchoke.overlaps import mean_iou
+from unchoke.signed import read_signed
+from unchoke.zarr_files import open_group
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Answers:
 
 def read_answers(group: Path) -> Answers:
     """The answers in a group of results."""
-    arrays = zarr.open_group(group, mode="r")
+    arrays = open_group(group)
     right_RN = np.asarray(arrays["test_logits"]).argmax(-1) == np.asarray(arrays["test_label"])
     return Answers(np.asarray(arrays["test_image_id"]), right_RN)
 
@@ -64,7 +64,7 @@ class MaskComparison:
 
 def read_counts(scores: Path) -> Counts:
     """The counts of the test images that could be read throughout, from the scores of a mask head."""
-    images = read_json(scores)["images"].items()
+    images = read_signed(scores, "scores file of a mask head")["images"].items()
     found = {int(name): one["counts"] for name, one in images if one["split"] == "test" and not one["unread_px"]}
     return Counts(np.array(list(found), np.int64), np.array(list(found.values()), np.int64))
 

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import zarr
 
 from unchoke import metrics, versions
 from unchoke.clean import selected
@@ -23,6 +22,7 @@ from unchoke.database_rows import (
     new_database,
 )
 from unchoke.evaluation import DEFAULT, Bootstrap
+from unchoke.zarr_files import open_group
 
 SCHEMA = Path(__file__).with_suffix(".sql")
 
@@ -59,7 +59,7 @@ def _insert_run(connection: sqlite3.Connection, results: Path, group: Path) -> N
 
 def _insert_classes(connection: sqlite3.Connection, run_id: int, group: Path, classes: list[str]) -> None:
     """The table of classes on test: means over the replicates."""
-    arrays = zarr.open_group(group, mode="r")
+    arrays = open_group(group)
     label_N, predicted_RN = np.asarray(arrays["test_label"]), np.asarray(arrays["test_logits"]).argmax(-1)
     each = [metrics.per_class(metrics.class_counts(label_N, row, len(classes))) for row in predicted_RN]
     table = {name: np.mean([one[name] for one in each], 0) for name in each[0]}

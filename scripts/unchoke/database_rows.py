@@ -7,13 +7,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import zarr
-
 from unchoke import stores
 from unchoke.errors import UnchokeError
-from unchoke.files import disk_error, read_json
+from unchoke.files import disk_error, note_file
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.names import store_name
+from unchoke.signed import read_signed
+from unchoke.zarr_files import read_facts
 
 
 @contextmanager
@@ -33,6 +33,7 @@ def new_database(database: Path, schema: str) -> Iterator[sqlite3.Connection]:
             with connection:
                 yield connection
         draft.replace(database)
+        note_file(database)
     except sqlite3.OperationalError as error:
         raise UnchokeError(
             "The database cannot be written.", found=str(error), where=str(database), do="make room and run again"
@@ -52,7 +53,7 @@ def find_groups(results: Path, version: int) -> tuple[list[Path], list[Path]]:
 
 def facts_of(group: Path) -> dict[str, Any]:
     """What the group of a head says of it."""
-    return zarr.open_group(group, mode="r").attrs["unchoke"]  # type: ignore[return-value]
+    return read_facts(group)
 
 
 def _seal(results: Path, encoder: str, view: str = "identity") -> Path:
@@ -69,7 +70,7 @@ def _is_current(results: Path, group: Path, version: int) -> bool:
 
 def insert_run(connection: sqlite3.Connection, results: Path, group: Path, images: dict[str, int], **ids: int) -> int:
     """The row of a head in ``runs``, with the `ids` of its encoder and its head; return its own. images: by split."""
-    facts, run = facts_of(group), read_json(results / "runs" / group.parent.stem / f"{group.name}.json")
+    facts, run = facts_of(group), _read_run(results, group)
     return insert(
         connection,
         "runs",
@@ -80,6 +81,10 @@ def insert_run(connection: sqlite3.Connection, results: Path, group: Path, image
         seconds=run["seconds"],
         **{f"{split}_images": count for split, count in images.items()},
     )
+
+
+def _read_run(results: Path, group: Path) -> dict[str, Any]:
+    return read_signed(results / "runs" / group.parent.stem / f"{group.name}.json", "record of a training")
 
 
 def insert_artefacts(connection: sqlite3.Connection, run_id: int, results: Path, group: Path) -> None:
@@ -94,7 +99,7 @@ def insert_artefacts(connection: sqlite3.Connection, run_id: int, results: Path,
 
 def any_seal(results: Path, encoder: str, facts: dict[str, Any]) -> dict[str, Any]:
     """The seal of one of the views that a head has read."""
-    return read_json(_seal(results, encoder, min(facts["features_sha256"])))  # type: ignore[no-any-return]
+    return stores.read_seal(results / "features" / f"{store_name(encoder, min(facts['features_sha256']))}.zarr")
 
 
 def insert_trials(connection: sqlite3.Connection, run_id: int, history: dict[str, list[Any]]) -> None:

@@ -14,8 +14,8 @@ from safetensors.torch import load
 from timm import create_model
 from timm.data.transforms_factory import create_transform
 
-from unchoke.errors import UnchokeError
-from unchoke.files import read_json
+from unchoke.cards import read_card
+from unchoke.errors import UnchokeError, mend
 from unchoke.hashing import sha256_bytes
 from unchoke.maps import feature_maps, find_maps
 from unchoke.pools import FeatureMap, feature_map, find_pool
@@ -156,14 +156,14 @@ def load_encoder(
     the place of pools, px.
     Raises UnchokeError where the file is not what its card says, or the model cannot have the size, a pool or a stride.
     """
-    facts, data = read_json(card), weights.read_bytes()
+    facts, data = read_card(card), weights.read_bytes()
     if (found := sha256_bytes(data)) != facts["sha256"]:
         raise UnchokeError(
             "The weights are not those that their card describes.",
             found=f"sha256 {found}",
             expected=f"sha256 {facts['sha256']}",
             where=str(weights),
-            do="delete both and run snakemake again",
+            do=mend(weights),
         )
     model = create_model(facts["model"], pretrained=False, num_classes=0)
     model.load_state_dict(load(data))

@@ -8,3 +8,8 @@ class UnchokeError(Exception):
         details = {"found": found, "expected": expected, "where": where, "do": do}
         lines = [f"  {name + ':':<10}{text}" for name, text in details.items() if text]
         super().__init__("\n".join([problem, *lines]))
+
+
+def mend(target: object) -> str:
+    """What a message tells users to do about a damaged file. target: a declared output of the job that makes it."""
+    return f"make it again, with your --configfile: snakemake --cores all --forcerun {target}"

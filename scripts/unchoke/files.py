@@ -8,11 +8,12 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from unchoke.errors import UnchokeError
+from unchoke.hashing import sha256_bytes
 
 _DISK_ERRORS = {
     errno.ENOSPC: "The disk is full.",
@@ -22,6 +23,32 @@ _DISK_ERRORS = {
     errno.EACCES: "The folder cannot be written to.",
     errno.EPERM: "The folder cannot be written to.",
 }
+
+_written: dict[Path, str] | None = None  # one command at a time runs in a process, but its threads may write
+
+
+@contextlib.contextmanager
+def written_files() -> Iterator[dict[Path, str]]:
+    """Collect path and SHA-256 of every file that is put in its place meanwhile, also of one that stays as it was."""
+    global _written
+    before, _written = _written, {}
+    try:
+        yield _written
+    finally:
+        _written = before
+
+
+def note_file(path: Path, sha256: str | None = None) -> None:
+    """Count a file among the written ones; sha256: where it is known already."""
+    if _written is not None:
+        _written[path] = sha256 or file_sha256(path)
+
+
+def note_renamed(old: Path, new: Path) -> None:
+    """Count the written files of folder `old` as those of folder `new`."""
+    for path in [path for path in _written or {} if path.is_relative_to(old)]:
+        assert _written is not None
+        _written[new / path.relative_to(old)] = _written.pop(path)
 
 
 def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
@@ -38,6 +65,12 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
         if (readable := disk_error(error, path)) is error:
             raise
         raise readable from error
+    _note_bytes(path, data)
+
+
+def _note_bytes(path: Path, data: bytes) -> None:
+    if _written is not None:
+        _written[path] = sha256_bytes(data)
 
 
 def _replace(path: Path, data: bytes, sync: bool) -> None:
@@ -124,6 +157,7 @@ def _file_system(path: Path) -> os.statvfs_result:
 def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
     """Write `data` only where it differs from what is there, so that times stay; True when it was written."""
     if path.exists() and path.read_bytes() == data:
+        _note_bytes(path, data)
         return False
     write_atomic(path, data, sync=sync)
     return True

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from unchoke.errors import UnchokeError
-from unchoke.files import read_json
+from unchoke.errors import UnchokeError, mend
+from unchoke.signed import read_signed
 
 
 def resource_limits(given: dict[str, int | None], budget_mb: int, host_mb: int) -> dict[str, int]:
@@ -41,16 +41,15 @@ def measured_peaks(plan: Path) -> dict[str, Any]:
     Raises FileNotFoundError where there is no plan yet, and UnchokeError where there is nothing beside the plan.
     """
     peaks = plan.with_suffix(".peaks.json")
-    try:
-        return read_json(peaks)  # type: ignore[no-any-return]
-    except FileNotFoundError as error:
-        if not plan.exists():
-            raise
-        raise UnchokeError(
-            "What a memory plan has measured is missing.",
-            where=str(peaks),
-            do=f"plan again, with your --configfile: snakemake --cores all --forcerun {plan}",
-        ) from error
+    if not plan.exists() and not peaks.exists():
+        raise FileNotFoundError(plan)
+    return read_signed(peaks, "measurement of a memory plan", mend(plan), unsigned=lambda peaks: "peaks_mb" in peaks)
+
+
+def planned_batch(plan: Path) -> int:
+    """The micro-batch of a memory plan; UnchokeError where the file is missing or changed."""
+    content = read_signed(plan, "memory plan", unsigned=lambda content: set(content) == {"micro_batch"})
+    return int(content["micro_batch"])
 
 
 def threads_of_job(wanted: int, cores: int | None, gpu: int) -> int:

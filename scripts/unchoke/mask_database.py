@@ -22,6 +22,7 @@ from unchoke.database_rows import (
 from unchoke.evaluation import DEFAULT, Bootstrap
 from unchoke.files import read_json
 from unchoke.names import PIXELS, SPLITS
+from unchoke.signed import read_signed
 
 SCHEMA = Path(__file__).with_suffix(".sql")
 MEANS = ("mean_iou", "mean_dice", "pixel_accuracy")
@@ -62,7 +63,7 @@ def _insert_group(connection: sqlite3.Connection, results: Path, group: Path) ->
     encoder_id = find_encoder(connection, encoder, settings, seal)
     head_id = find_head(connection, head, "+".join(settings["pools"]), facts["settings"] | maps)
     scores = scores_file(results, encoder, head)
-    found = read_json(scores) if scores.exists() else None
+    found = read_signed(scores, "scores file of a mask head") if scores.exists() else None
     images = _image_counts(results, found)
     run_id = insert_run(connection, results, group, images, encoder_id=encoder_id, head_id=head_id)
     insert_trials(connection, run_id, facts["history"])

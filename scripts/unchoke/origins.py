@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from unchoke import stores
-from unchoke.files import file_sha256, json_bytes, read_json, write_atomic
+from unchoke.errors import mend
+from unchoke.files import file_sha256, write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.provenance import made_by
+from unchoke.signed import read_signed, signed_bytes
+from unchoke.zarr_files import METADATA
 
 _COARSENED = 0.01  # share of the features from which on a warning is due
 LONGEST_LIST = 8  # makers of one store that a text names
@@ -40,7 +43,7 @@ def write_origin(store: Path, seal: dict[str, Any]) -> dict[str, Any]:
         "rounding": sum_rounding(stores.read_record(store, chunk) for chunk in range(n_chunks)),
         "sealed": {**made_by("cpu"), "time": time.strftime("%FT%TZ", time.gmtime())},
     }
-    write_atomic(origin_file(store), json_bytes(origin))
+    write_atomic(origin_file(store), signed_bytes(origin))
     return origin
 
 
@@ -86,7 +89,9 @@ def read_origin(store: Path) -> dict[str, Any]:
     """The origin of a sealed store; empty where none was recorded, or that of an earlier seal is still there."""
     if not origin_file(store).exists():
         return {}
-    return origin_of_seal(read_json(origin_file(store)), stores.seal_file(store).read_bytes())
+    do = mend(store / METADATA)
+    origin = read_signed(origin_file(store), "origin of a store", do, unsigned=lambda content: "made" in content)
+    return origin_of_seal(origin, stores.seal_file(store).read_bytes())
 
 
 def origin_of_seal(origin: dict[str, Any], seal: bytes) -> dict[str, Any]:

@@ -16,16 +16,17 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke import versions
+from unchoke.cards import read_card
 from unchoke.checkpoints import Head, read_checkpoint
 from unchoke.devices import lease_device
 from unchoke.encoders import Encoder, keep_encoder
 from unchoke.errors import UnchokeError
 from unchoke.extract import Picture, encode_pictures
-from unchoke.files import json_bytes, read_json
 from unchoke.hashing import sha256_bytes
 from unchoke.images import UnreadableImageError
 from unchoke.mask_heads import MaskHead
 from unchoke.pictures import Readable, name_of, read_picture, several
+from unchoke.signed import signed_bytes
 from unchoke.views import view_of
 
 WEIGHTS = Path("resources", "weights")
@@ -98,7 +99,7 @@ def find_weights(head: Head | MaskHead, weights: str | os.PathLike[str] | None =
     assert head.encoder, "a head that sees pixels has no weights but its own"
     digest = head.encoder["weights_sha256"]
     if weights is None:
-        cards = {card.with_suffix(".safetensors"): read_json(card) for card in sorted(WEIGHTS.glob("*.json"))}
+        cards = {card.with_suffix(".safetensors"): read_card(card) for card in sorted(WEIGHTS.glob("*.json"))}
         for file, card in cards.items():
             if card["sha256"] == digest and file.exists():
                 return file
@@ -158,7 +159,7 @@ def described_encoder(
     card = {"sha256": facts["weights_sha256"], **{name: facts[name] for name in ("model", "trained", "data_config")}}
     with TemporaryDirectory() as folder:  # the card beside the weights may be of another release of timm, or not there
         path = Path(folder, "card.json")
-        path.write_bytes(json_bytes(card))
+        path.write_bytes(signed_bytes(card))
         size, precision = facts["image_size"], facts["precision"]
         return keep_encoder(weights, path, size, pools, device, precision, budget_mb, strides)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from unchoke import stores
-from unchoke.files import read_json, write_atomic
+from unchoke.files import write_atomic
 from unchoke.tables import table_bytes
 
 COLUMNS = ("encoder", "stage", "seconds", "images_per_s", "share", "bottleneck", "peak_host_mb", "peak_card_mb")
@@ -24,7 +24,7 @@ def summarise_rates(paths: list[Path], table: Path) -> list[tuple[Any, ...]]:
 
 
 def _store_rows(store: Path) -> list[tuple[Any, ...]]:
-    chunks = len(read_json(stores.seal_file(store))["rows_sha256"])
+    chunks = len(stores.read_seal(store)["rows_sha256"])
     records = [stores.read_record(store, chunk) for chunk in range(chunks)]
     images = sum(record["images"] for record in records)
     seconds = {stage: sum(_clock_s(record, stage) for record in records) for stage in STAGES}

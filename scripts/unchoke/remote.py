@@ -21,7 +21,8 @@ from zarr.storage import FsspecStore, WrapperStore
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
 from unchoke.origins import origin_of_seal
-from unchoke.stores import VALID
+from unchoke.signed import signed_content
+from unchoke.stores import VALID, seal_problem, sealed_before
 from unchoke.zarr_files import METADATA
 
 ENDING = ".zarr"
@@ -52,15 +53,21 @@ class RemoteStore:
 class CheckedStore(WrapperStore[FsspecStore]):
     """A store whose files are those that were sealed."""
 
-    def __init__(self, store: FsspecStore, digests: Mapping[str, list[str]], url: str) -> None:
-        """digests: SHA-256 of every file of an array, by the array's name."""
+    def __init__(self, store: FsspecStore, seal: dict[str, Any], url: str) -> None:
+        """seal: holds SHA-256 of every file of an array, by the array's name, and of metadata, by the file's."""
         super().__init__(store)
-        self.digests, self.url = digests, url
+        self.digests: Mapping[str, list[str]] = seal["sha256"]
+        self.metadata: Mapping[str, str] = seal.get("metadata", {})
+        self.url = url
         self._checked: set[str] = set()
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         """The bytes of a key, or a part of them. Raises UnchokeError where a file is not the one that was sealed."""
-        if "/c/" not in key:  # metadata
+        if key in self.metadata and byte_range is None:
+            data = await self._store.get(key, prototype)
+            self._compare(key, data, self.metadata[key])
+            return data
+        if "/c/" not in key:
             return await self._store.get(key, prototype, byte_range)
         if byte_range is not None and key not in self._checked:
             self._check(key, await self._store.get(key, prototype))
@@ -71,10 +78,12 @@ class CheckedStore(WrapperStore[FsspecStore]):
         return data
 
     def _check(self, key: str, data: Buffer | None) -> None:
+        name, _, place = key.partition("/c/")
+        self._compare(key, data, self.digests[name][int(place.split("/")[0])])
+
+    def _compare(self, key: str, data: Buffer | None, expected: str) -> None:
         if data is None:
             raise self._damaged(key, "no file")
-        name, _, place = key.partition("/c/")
-        expected = self.digests[name][int(place.split("/")[0])]
         if (found := sha256_bytes(data.to_bytes())) != expected:
             raise self._damaged(key, f"sha256 {found}", f"sha256 {expected}, as it was sealed")
 
@@ -119,8 +128,15 @@ def open_remote(url: str, storage_options: Mapping[str, Any] | None = None) -> R
             where=url,
             do="copy both there after the run has sealed them",
         )
-    record = json.loads(seal)
-    group = zarr.open_group(CheckedStore(store, record["sha256"], url), mode="r")
+    record = signed_content(seal, sealed_before)
+    if record is None or seal_problem(record):
+        raise UnchokeError(
+            "The seal of a store behind a URL is not as it was written.",
+            found=seal_problem(record) if record else "another digest than the one that it holds",
+            where=f"{url.removesuffix(ENDING)}.sealed.json",
+            do="copy the store there again, together with its seal",
+        )
+    group = zarr.open_group(CheckedStore(store, record, url), mode="r")
     return RemoteStore(url, record, origin_of_seal(json.loads(origin), seal) if origin else {}, group)
 
 

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from unchoke.errors import UnchokeError
+from unchoke.errors import UnchokeError, mend
 from unchoke.evaluation import DEFAULT, Bootstrap, plain_figures
-from unchoke.files import json_bytes, read_json, write_atomic
+from unchoke.files import write_atomic
 from unchoke.manifest import in_use
 from unchoke.overlaps import summarise
-from unchoke.zarr_files import METADATA
+from unchoke.signed import read_signed, signed_bytes
+from unchoke.zarr_files import read_facts
 
 _PIXELS = ("counts", "differ_px", "shared_px", "unread_px")
 
@@ -25,9 +26,13 @@ def score_masks(
     not be read throughout have no say. Intervals come from resampling images, or the groups that they belong to.
     Raises UnchokeError where a split has no image.
     """
-    facts = read_json(group / METADATA)["attributes"]["unchoke"]
+    facts = read_facts(group)
     known = in_use(manifest).set_index("image_id")
-    found = {int(file.stem): read_json(file) for file in stitched.glob("*.json") if int(file.stem) in known.index}
+    found = {
+        int(file.stem): read_signed(file, "summary of a mask", mend(file))
+        for file in stitched.glob("*.json")
+        if int(file.stem) in known.index
+    }
     images = {
         image: {"split": known.loc[image, "split"], **{name: entry[name] for name in _PIXELS}}
         for image, entry in sorted(found.items())
@@ -57,5 +62,5 @@ def score_masks(
         "images": {str(image): entry for image, entry in images.items()},
         "figures": figures,
     }
-    write_atomic(scores, json_bytes(result))
+    write_atomic(scores, signed_bytes(result))
     return result

@@ -45,12 +45,3 @@ def _refuse_other_origin(
         raise stores.damaged(store, chunk, path, found, f"{expected}, as chunk 0 has it")
     if record["rows_sha256"] != rows_sha256:
         raise stores.damaged(store, chunk, path, "made from other rows than the manifest's")
-
-
-def verify_features(paths: list[Path]) -> dict[Path, int]:
-    """Compare sealed stores with their seals; return how many chunk files each has.
-
-    Raises UnchokeError with the first chunk that is missing or changed and the command that rebuilds it.
-    """
-    sealed = {path: stores.open_complete(path).seal["sha256"] for path in paths}
-    return {path: sum(map(len, digests.values())) for path, digests in sealed.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from unchoke.encoders import Encoder
-from unchoke.files import json_bytes, write_atomic
+from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.maps import feature_maps
 from unchoke.mask_heads import TrainedMaskHead, save_mask_head
@@ -17,6 +17,7 @@ from unchoke.mask_heads.reach import reach_px, whole_patch_layers
 from unchoke.mask_heads.training import train_mask_head
 from unchoke.names import PIXELS
 from unchoke.provenance import environment
+from unchoke.signed import signed_bytes
 from unchoke.split_patches import split_patches
 from unchoke.stores import FeatureStore, open_complete, seal_file
 from unchoke.taught_patches import taught_patches
@@ -149,4 +150,4 @@ def save_mask_run(path: Path, head: TrainedMaskHead, clock: Clock, device: torch
     """Write what differs from run to run, and so stays out of the results: times, machine, releases, commit."""
     facts = {**environment(), "device": device.type}
     run = {"seconds": head.seconds, "epoch_seconds": clock.seconds, "environment": facts}
-    write_atomic(path, json_bytes(run))
+    write_atomic(path, signed_bytes(run))

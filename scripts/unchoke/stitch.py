@@ -12,15 +12,24 @@ from numpy.typing import NDArray
 
 from unchoke import stores
 from unchoke.errors import UnchokeError
-from unchoke.files import json_bytes, read_json, write_atomic
+from unchoke.files import read_json, write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.overlaps import counts_of
 from unchoke.png import palette_png
+from unchoke.signed import signed_bytes, signed_content
 from unchoke.stitching import Band, band_count, band_places, band_rows, kept, known_probabilities
 from unchoke.tiling import IGNORED, Grid
-from unchoke.zarr_files import METADATA, MemoryGroup, create_array, decode_chunk, encode_chunk, write_metadata_last
+from unchoke.zarr_files import (
+    MemoryGroup,
+    create_array,
+    encode_chunk,
+    read_facts,
+    signed_group,
+    write_metadata_last,
+)
 
 PROBABILITY = "probability"
+BANDS = "mask/c/"  # begins the keys of the bands in the store of a mask
 PALETTE = [(0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0)]
 """Okabe and Ito's colours (2008), which colour-blind readers tell apart; more classes take greys."""
 
@@ -50,9 +59,12 @@ def choose_blend(wanted: str, reach_px: int | None, halo_px: int) -> tuple[str, 
     return blend, sees_no_farther and blend == "crop"
 
 
-def prediction_file(store: Path, chunk: int) -> Path:
-    """Where the probabilities of a chunk of patches lie."""
-    return stores.chunk_file(store, PROBABILITY, chunk, 4)
+def write_predictions(file: Path, probability_NKSS: NDArray[np.float16], made_with: dict[str, Any]) -> None:
+    """Write the probabilities of a chunk of patches, and a record with their digest.
+
+    file: ``<store>/probability/c/<chunk>/0/0/0``. made_with: plain data for the record.
+    """
+    stores.write_chunk(file.parents[5], int(file.parents[2].name), {PROBABILITY: probability_NKSS}, made_with)
 
 
 def band_file(store: Path, band: int) -> Path:
@@ -100,12 +112,13 @@ def stitch_band(predictions: Path, labels: Path, store: Path, band: int, setting
         "sha256": [sha256_bytes(data) for data in files.values()],
     }
     # The band comes last: Snakemake looks for that file, and behind a checkpoint not for jobs that were killed.
-    for path, data in {_record_file(store, band): json_bytes(record), **dict(reversed(files.items()))}.items():
+    for path, data in {record_file(store, band): signed_bytes(record), **dict(reversed(files.items()))}.items():
         write_atomic(path, data)
     return record
 
 
-def _record_file(store: Path, band: int) -> Path:
+def record_file(store: Path, band: int) -> Path:
+    """Where the record of a band lies."""
     return store.with_suffix(".bands") / f"{band}.json"
 
 
@@ -113,13 +126,11 @@ def _patches(
     predictions: Path, labels: Path, band: int, settings: Stitching
 ) -> Iterator[tuple[int, NDArray[np.float16], NDArray[np.uint8]]]:
     """Place, probabilities (K, S, S) and labels (S, S) of the patches of a band, one chunk held at a time."""
-    held, size = -1, settings.grid.size
-    shape = (settings.per_chunk, settings.n_classes, size, size)
+    held = -1
     for place in band_places(settings.grid, band):
         chunk, row = divmod(settings.first + place, settings.per_chunk)
         if chunk != held:
-            data = prediction_file(predictions, chunk).read_bytes()
-            probability_NKSS = decode_chunk(data, shape, np.dtype(np.float16))
+            probability_NKSS = stores.read_chunk(predictions, chunk)[PROBABILITY]
             label_NSS, held = stores.read_chunk(labels, chunk)[stores.MASK], chunk
         yield place, probability_NKSS[row], label_NSS[row]
 
@@ -154,7 +165,12 @@ def finish_mask(store: Path, picture: Path, summary: Path, settings: Stitching, 
         create_array(group.root, PROBABILITY, deep, chunk, np.dtype(np.float16), ("class", "y", "x"))
     else:
         shutil.rmtree(store / PROBABILITY, ignore_errors=True)  # of a run that kept them
-    write_metadata_last(group.contents(), store)
+    files = {
+        file.relative_to(store).as_posix(): sha256
+        for band, record in zip(bands, records, strict=True)
+        for file, sha256 in zip(_files_of(store, band, settings), record["sha256"], strict=True)
+    }
+    write_metadata_last(signed_group(group.contents(), files), store)
     array = zarr.open_group(store, mode="r")["mask"]
     rows = (np.asarray(array[slice(*band_rows(grid, band))]) for band in bands)  # type: ignore[index]
     write_atomic(picture, palette_png(rows, grid.height, grid.width, mask_palette(settings.n_classes)))
@@ -162,22 +178,22 @@ def finish_mask(store: Path, picture: Path, summary: Path, settings: Stitching, 
     counts = np.sum([record["counts"] for record in records], 0).tolist()
     how = {"blend": settings.blend, "exact": exact, "halo_px": grid.halo}
     result = {**sums, **how, "counts": counts, "height": grid.height, "width": grid.width}
-    write_atomic(summary, json_bytes(result))
+    write_atomic(summary, signed_bytes(result))
     return result
 
 
 def _checked_record(store: Path, band: int, settings: Stitching) -> dict[str, Any]:
-    files = [band_file(store, band), *([probability_file(store, band)] if settings.probabilities else [])]
-    path = _record_file(store, band)
-    if path.exists() and all(file.exists() for file in files):
-        record: dict[str, Any] = read_json(path)
-        if [sha256_bytes(file.read_bytes()) for file in files] == record["sha256"]:
-            return record
-    raise UnchokeError(
-        f"Band {band} of a mask is missing or changed.",
-        where=str(files[0]),
-        do=f"stitch it again, with your --configfile: snakemake --cores all --forcerun {files[0]}",
-    )
+    files = _files_of(store, band, settings)
+    do = f"stitch it again, with your --configfile: snakemake --cores all --forcerun {files[0]}"
+    path = record_file(store, band)
+    record = signed_content(path.read_bytes()) if path.is_file() else None
+    if record and [sha256_bytes(file.read_bytes()) for file in files if file.exists()] == record["sha256"]:
+        return record
+    raise UnchokeError(f"Band {band} of a mask is missing or changed.", where=str(files[0]), do=do)
+
+
+def _files_of(store: Path, band: int, settings: Stitching) -> list[Path]:
+    return [band_file(store, band), *([probability_file(store, band)] if settings.probabilities else [])]
 
 
 def mask_palette(n_classes: int) -> list[tuple[int, int, int]]:
@@ -195,7 +211,7 @@ def stitching_of(
     group: results of the mask head. grids: what ``build_patches`` says of every image. patches: size, overlap and
     per_chunk of the config. blend: ``auto``, ``crop`` or ``gaussian``.
     """
-    facts, place = read_json(group / METADATA)["attributes"]["unchoke"], read_json(grids)[image]
+    facts, place = read_facts(group), read_json(grids)[image]
     grid = Grid(place["height"], place["width"], patches["size"], patches["overlap"])
     chosen, exact = choose_blend(blend, facts["reach_px"], grid.halo)
     classes = len(facts["classes"])

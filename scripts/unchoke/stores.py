@@ -8,7 +8,8 @@
     <store>/valid/c/<chunk>         bool (chunk_size,), false where an image could not be read, and in the padding
     <store>/…/zarr.json             written by the seal, the root's last
     <store>.chunks/<chunk>.json     what a chunk was made from, digests of its files, images that could not be read
-    <store>.sealed.json             the same for the whole store; its bytes depend on data and settings alone
+    <store>.sealed.json             the same for the whole store, with digests of chunks and metadata; its bytes depend
+                                    on data and settings alone
 
 `<store>` ends in ``.zarr``; the files beside it carry its name without that ending. Where chunks_per_shard is above 1,
 what is called a chunk here is a shard: one file of chunks_per_shard * chunk_size rows, in inner chunks of chunk_size.
@@ -16,7 +17,7 @@ what is called a chunk here is a shard: one file of chunks_per_shard * chunk_siz
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,10 +29,12 @@ from numpy.typing import NDArray
 
 from unchoke.chunks import chunk_count
 from unchoke.drafts import drafts_folder
-from unchoke.errors import UnchokeError
-from unchoke.files import json_bytes, read_json, write_atomic
+from unchoke.errors import UnchokeError, mend
+from unchoke.files import read_json, write_atomic, write_if_changed
 from unchoke.hashing import sha256_bytes
 from unchoke.provenance import made_by
+from unchoke.receipts import difference
+from unchoke.signed import read_signed, signed_bytes, signed_content
 from unchoke.zarr_files import METADATA, MemoryGroup, create_array, decode_chunk, encode_chunk, write_metadata_last
 
 VALID = "valid"
@@ -96,7 +99,7 @@ def _sharded(chunks_per_shard: int) -> dict[str, int]:
 
 def _write_record(store: Path, chunk: int, record: dict[str, Any], started: float, *, sync: bool) -> None:
     seconds = {**record.get("seconds", {}), "write": time.perf_counter() - started}
-    write_atomic(record_file(store, chunk), json_bytes({**record, "seconds": seconds}), sync=sync)
+    write_atomic(record_file(store, chunk), signed_bytes({**record, "seconds": seconds}), sync=sync)
 
 
 def seal(
@@ -114,36 +117,41 @@ def seal(
     Every chunk must be there and have the digest of its record; UnchokeError names the first that does not.
     Files of other chunkings, and drafts of killed jobs, are removed. The root's metadata is written last.
     """
-    (store / METADATA).unlink(missing_ok=True)
     n_chunks = chunk_count(n_images, shapes[VALID][0])
+    _remove_strangers(store, set(shapes), n_chunks)
+    (store / METADATA).unlink(missing_ok=True)
     digests: dict[str, list[str]] = {name: [] for name in shapes}
     for chunk in range(n_chunks):
         record = read_record(store, chunk)
         if record["shapes"] != shapes:
             raise damaged(store, chunk, record_file(store, chunk), f"shapes {record['shapes']}", f"shapes {shapes}")
+        write_if_changed(record_file(store, chunk), signed_bytes(record), sync=False)  # of a version without digests
         for name in shapes:
             digests[name].append(_checked_digest(store, name, chunk, len(shapes[name]), record["sha256"][name]))
-    _remove_strangers(store, set(shapes), n_chunks)
     group = MemoryGroup(facts)
     for name, shape in shapes.items():
         dtype, whole = _DTYPES.get(name, _FEATURE), (n_images, *shape[1:])
         create_array(group.root, name, whole, tuple(shape), dtype, _DIMENSIONS[len(shape)], chunks_per_shard)
-    write_metadata_last(group.contents(), store)
+    write_metadata_last(contents := group.contents(), store)
     widths = {name: shape[1] for name, shape in shapes.items() if name != VALID}
     axes = {name: len(shape) for name, shape in shapes.items() if len(shape) > 2}
     deep = {"axes": axes} if axes else {}
     record = {**facts, **origins, **deep, **_sharded(chunks_per_shard), "images": n_images, "widths": widths}
     record |= {"chunk_size": shapes[VALID][0] // chunks_per_shard, "sha256": digests}
-    write_atomic(seal_file(store), json_bytes(record))
+    record |= {"metadata": {key: sha256_bytes(data) for key, data in contents.items()}}
+    write_atomic(seal_file(store), signed_bytes(record))
     return record
 
 
 def read_record(store: Path, chunk: int) -> dict[str, Any]:
-    """The record of a chunk; UnchokeError with the command that makes it where there is none."""
+    """The record of a chunk; UnchokeError with the command that makes it where there is none, or it was changed."""
     path = record_file(store, chunk)
     if not path.exists():
         raise damaged(store, chunk, path, "no record of the chunk")
-    return read_json(path)  # type: ignore[no-any-return]
+    try:
+        return read_signed(path, "record", unsigned=lambda record: "sha256" in record)
+    except UnchokeError:
+        raise damaged(store, chunk, path, "a record with another digest than the one that it holds") from None
 
 
 def read_chunk(store: Path, chunk: int) -> dict[str, NDArray[Any]]:
@@ -171,42 +179,77 @@ def _checked_digest(store: Path, name: str, chunk: int, axes: int, expected: str
 
 def damaged(store: Path, chunk: int, path: Path, found: str, expected: str = "") -> UnchokeError:
     """The error that names a chunk which cannot be trusted, and the command that rebuilds it."""
-    pool = min((entry.name for entry in store.iterdir() if entry.is_dir() and entry.name != VALID), default="avg")
-    axes = next((len(_shapes(record)[pool]) for record in _records(store) if pool in _shapes(record)), 2)
     return UnchokeError(
         f"Chunk {chunk} of {store.stem} is missing or changed.",
         found=found,
         expected=expected,
         where=str(path),
         do=f"rebuild it and what depends on it, with your --configfile: "
-        f"snakemake --cores all --forcerun {chunk_file(store, pool, chunk, axes)}",
+        f"snakemake --cores all --forcerun {chunk_target(store, chunk)}",
     )
 
 
-def _records(store: Path) -> Iterator[Path]:
-    return store.with_suffix(".chunks").glob("[0-9]*.json")
+def chunk_target(store: Path, chunk: int) -> Path:
+    """A file of a chunk that rules declare: forcing it makes the chunk again."""
+    array, axes = _first_array(store)
+    return chunk_file(store, array, chunk, axes)
 
 
-def _shapes(record: Path) -> dict[str, list[int]]:
-    return read_json(record)["shapes"]  # type: ignore[no-any-return]
+def chunks_there(store: Path) -> set[int]:
+    """Numbers of the chunks that have a record, or a file of the first array."""
+    names = [entry.name.removesuffix(".json") for entry in _entries(store.with_suffix(".chunks"))]
+    names += [entry.name for entry in _entries(store / _first_array(store)[0] / "c")]
+    return {int(name) for name in names if name.isdecimal()}
+
+
+def _first_array(store: Path) -> tuple[str, int]:
+    """Name and number of axes of the array whose chunks rules ask for first, as far as anything still says so."""
+    for record in store.with_suffix(".chunks").glob("[0-9]*.json"):
+        try:
+            shapes = {name: len(shape) for name, shape in read_json(record)["shapes"].items() if name != VALID}
+            return min(shapes.items())
+        except (UnchokeError, LookupError, TypeError, ValueError, AttributeError):
+            continue  # it may be the damaged one
+    return "avg", 2
 
 
 def _remove_strangers(store: Path, arrays: set[str], n_chunks: int) -> None:
-    """Delete what no chunk of this store is: other pools, chunks beyond the last, drafts of killed jobs."""
-    shutil.rmtree(drafts_folder(store), ignore_errors=True)
-    for entry in store.iterdir():
-        if entry.is_dir() and entry.name not in arrays:
-            shutil.rmtree(entry)
+    """Delete what no chunk of this store is: other pools, chunks beyond the last, drafts of killed jobs, links."""
+    strangers = [drafts_folder(store)]
+    strangers += [entry for entry in _entries(store) if entry.is_dir() and entry.name not in arrays]
     for name in arrays:
-        for entry in (store / name / "c").iterdir():
-            if entry.name.isdigit() and int(entry.name) < n_chunks:
-                continue
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    for record in store.with_suffix(".chunks").iterdir():
-        if not (record.stem.isdigit() and int(record.stem) < n_chunks):
-            record.unlink()
-    for draft in store.rglob(".*.tmp"):
-        draft.unlink()
+        strangers += [entry for entry in _entries(store / name) if entry.name not in ("c", METADATA)]
+        strangers += [entry for entry in _entries(store / name / "c") if not _numbered(entry.name, n_chunks)]
+    folder = store.with_suffix(".chunks")
+    strangers += [entry for entry in _entries(folder) if not _numbered(entry.name.removesuffix(".json"), n_chunks)]
+    for stranger in strangers:
+        _remove(stranger)
+    for draft in list(store.rglob(".*.tmp")):
+        _remove(draft)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _numbered(name: str, behind: int) -> bool:
+    return name.isdecimal() and name == str(int(name)) and int(name) < behind
+
+
+def _remove(path: Path) -> None:
+    """Delete a file, a folder, or a link, but not where it leads to; UnchokeError names what cannot be deleted."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UnchokeError(
+            "What does not belong to a store cannot be deleted.",
+            found=str(error.strerror or error),
+            where=str(error.filename or path),
+            do="delete it yourself, or change its permissions, and run the same command again",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -246,12 +289,55 @@ def open_complete(store: Path) -> FeatureStore:
             where=str(store),
             do=f"finish them: snakemake --cores all {store / METADATA}",
         )
-    record = read_json(seal_file(store))
+    record = read_seal(store)
+    for key, expected in record.get("metadata", {}).items():  # seals of version 1 have none
+        if found := difference(store / key, expected):
+            raise damaged_seal(store, store / key, found, f"sha256 {expected}, as it was sealed")
     for name, digests in record["sha256"].items():
         axes = record.get("axes", {}).get(name, 2)
         for chunk, expected in enumerate(digests):
             _checked_digest(store, name, chunk, axes, expected)
     return FeatureStore(store, record)
+
+
+def read_seal(store: Path) -> dict[str, Any]:
+    """The seal of a store; UnchokeError where it is missing, changed, or lists fewer chunks than it has images for."""
+    return read_seal_file(seal_file(store))
+
+
+def read_seal_file(path: Path) -> dict[str, Any]:
+    """As ``read_seal``, by the path of the seal."""
+    store = path.with_name(path.name.replace(".sealed.json", ".zarr"))
+    if not path.is_file():
+        raise damaged_seal(store, path, "no file")
+    content = signed_content(path.read_bytes(), sealed_before)
+    if content is None:
+        raise damaged_seal(store, path, "another digest than the one that it holds")
+    if found := seal_problem(content):
+        raise damaged_seal(store, path, found, "a digest of every chunk")
+    return content
+
+
+def sealed_before(seal: dict[str, Any]) -> bool:
+    """Whether a seal was written before seals were signed."""
+    return bool(seal.get("version", 1) == 1)
+
+
+def seal_problem(seal: dict[str, Any]) -> str:
+    """What is wrong with the digests in a seal; empty where there is one for each chunk."""
+    try:
+        digests, widths = dict(seal["sha256"]), list(seal["widths"])
+        chunks = chunk_count(seal["images"], seal["chunk_size"] * seal.get("chunks_per_shard", 1))
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        return f"no seal of ours: {error}"
+    short = [name for name in (VALID, *widths) if len(digests.get(name, [])) != chunks]
+    return f"{len(digests.get(short[0], []))} digests of {short[0]} for {chunks} chunks" if short else ""
+
+
+def damaged_seal(store: Path, path: Path, found: str, expected: str = "") -> UnchokeError:
+    """The error that names a file which the seal's job writes, and the command that writes it again."""
+    problem = f"The seal or the metadata of {store.stem} is missing or changed."
+    return UnchokeError(problem, found=found, expected=expected, where=str(path), do=mend(store / METADATA))
 
 
 def open_views(paths: Sequence[Path]) -> dict[str, FeatureStore]:

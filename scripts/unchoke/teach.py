@@ -11,11 +11,12 @@ from torch.nn.functional import interpolate
 
 from unchoke import stores, versions
 from unchoke.extract import Extraction
-from unchoke.files import json_bytes, read_json, write_atomic
+from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest import in_use
 from unchoke.names import SPLITS, TEACHER
 from unchoke.provenance import environment
+from unchoke.signed import signed_bytes
 from unchoke.tables import MANIFEST_COLUMNS, read_table
 from unchoke.teachers import LOGITS, Teacher
 from unchoke.zarr_files import MemoryGroup, place_group
@@ -55,7 +56,7 @@ def describe_teacher(store: Path, labels: Path, manifest: Path, group: Path, run
 
     store, labels: sealed. run: JSON file for the time that it took for all patches, and the environment.
     """
-    seal, label_seal = (read_json(stores.seal_file(path)) for path in (store, labels))
+    seal, label_seal = (stores.read_seal(path) for path in (store, labels))
     digests = [sha256_bytes(stores.seal_file(path).read_bytes()) for path in (store, labels)]
     splits = in_use(read_table(manifest, MANIFEST_COLUMNS))["split"]
     facts = {
@@ -76,5 +77,5 @@ def describe_teacher(store: Path, labels: Path, manifest: Path, group: Path, run
     place_group(MemoryGroup(facts).contents(), group)
     seconds = sum(stores.read_record(store, chunk)["seconds"]["total"] for chunk in range(len(seal["rows_sha256"])))
     facts_of_run = {**environment(), "device": seal["settings"]["device"]}
-    write_atomic(run, json_bytes({"seconds": seconds, "environment": facts_of_run}))
+    write_atomic(run, signed_bytes({"seconds": seconds, "environment": facts_of_run}))
     return facts

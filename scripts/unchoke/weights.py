@@ -12,10 +12,11 @@ from safetensors.torch import save
 from timm.data.config import resolve_model_data_config
 
 from unchoke.errors import UnchokeError
-from unchoke.files import json_bytes, write_atomic
+from unchoke.files import write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.names import suggestion
 from unchoke.regular_files import check_regular
+from unchoke.signed import signed_bytes
 
 _DATA_CONFIG_KEYS = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
 _CLASSIFIER = re.compile(r"^(head|head_drop|fc|classifier|head_dist|last_linear)\.|\.fc\.(weight|bias)$")
@@ -50,7 +51,7 @@ def fetch_weights(model_name: str, weights: str, seed: int, weights_path: Path, 
         "license": model.pretrained_cfg.get("license"),
     }
     write_atomic(weights_path, data)
-    write_atomic(card_path, json_bytes(card))
+    write_atomic(card_path, signed_bytes(card))
     return card
 
 

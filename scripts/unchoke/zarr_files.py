@@ -1,6 +1,8 @@
 """Zarr's own bytes, encoded in memory by zarr-python and put in their place whole and in the right order."""
 
+import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,14 @@ from zarr.buffer.cpu import Buffer as HostBuffer
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
-from unchoke.files import sync_folder, write_atomic
+from unchoke.errors import UnchokeError, mend
+from unchoke.files import note_renamed, sync_folder, write_atomic
+from unchoke.hashing import sha256_bytes, sha256_json
+from unchoke.receipts import difference
+from unchoke.signed import DIGEST
 
 METADATA = "zarr.json"
+_FILES = "sha256"  # attribute of a group: the digest of every other file, by its key
 
 
 class MemoryGroup:
@@ -79,8 +86,69 @@ def create_array(
     )
 
 
+def signed_group(contents: dict[str, bytes], others: Mapping[str, str] | None = None) -> dict[str, bytes]:
+    """`contents` of a group whose root's metadata holds the digest of every other file, and its own.
+
+    others: sha256, by key, of files that are in their place already.
+    """
+    root = json.loads(contents[METADATA])
+    files = {key: sha256_bytes(data) for key, data in contents.items() if key != METADATA}
+    root["attributes"][_FILES] = {**files, **(others or {})}
+    root["attributes"][DIGEST] = sha256_json(root)
+    return {**contents, METADATA: json.dumps(root, indent=2).encode()}
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """The attribute ``unchoke`` of a group that ``signed_group`` made; UnchokeError where its metadata was changed."""
+    return _checked_root(folder)["unchoke"]  # type: ignore[no-any-return]
+
+
+def group_files(folder: Path) -> dict[str, str]:
+    """The digest of every file of a group but its root's metadata, by key."""
+    return _checked_root(folder)[_FILES]  # type: ignore[no-any-return]
+
+
+def open_group(folder: Path, jobs: str = "") -> zarr.Group:
+    """A group that ``signed_group`` made, after every file of it was compared with its digest.
+
+    Zarr itself would put zeros in the place of a missing chunk. jobs: beginning of the keys that have a job each.
+    Raises UnchokeError with the file and the command that makes it again.
+    """
+    for key, sha256 in group_files(folder).items():
+        if found := difference(folder / key, sha256):
+            target = folder / (key if jobs and key.startswith(jobs) else METADATA)
+            raise _damaged_group(folder, folder / key, found, f"sha256 {sha256}, as it was written", target)
+    return zarr.open_group(folder, mode="r")
+
+
+def _checked_root(folder: Path) -> dict[str, Any]:
+    path = folder / METADATA
+    try:
+        root = json.loads(path.read_bytes())
+        attributes: dict[str, Any] = root["attributes"]
+        digest = attributes.pop(DIGEST)
+        if sha256_json(root) == digest:
+            return attributes
+        found = "another digest than its own"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        found = f"no digest of ours: {error or type(error).__name__}" if path.exists() else "no file"
+    raise _damaged_group(folder, path, found, "", path)
+
+
+def _damaged_group(folder: Path, path: Path, found: str, expected: str, target: Path) -> UnchokeError:
+    return UnchokeError(
+        f"A file of {folder.name} is missing or changed.",
+        found=found,
+        expected=expected,
+        where=str(path),
+        do=mend(target),
+    )
+
+
 def place_group(contents: dict[str, bytes], folder: Path) -> None:
     """Put a whole Zarr group (keys and bytes, as a memory store holds them) in the place of the one in `folder`.
+
+    Its root's metadata gets the digests of all files.
 
     The new one is written beside it and takes its place when it is whole: a full disk leaves the old one as it was, and
     at no moment can a mixture be opened.
@@ -89,13 +157,14 @@ def place_group(contents: dict[str, bytes], folder: Path) -> None:
     for left in (draft, old):  # by a job that was killed
         shutil.rmtree(left, ignore_errors=True)
     try:
-        write_metadata_last(contents, draft)
+        write_metadata_last(signed_group(contents), draft)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     if folder.exists():
         folder.rename(old)
     draft.rename(folder)
+    note_renamed(draft, folder)
     sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from small_results import fake_seal
 
 from unchoke import overlaps, stores, tables, versions
 from unchoke.evaluation import Bootstrap, Figure
 from unchoke.files import json_bytes, write_atomic
 from unchoke.hashing import sha256_bytes
+from unchoke.signed import signed_bytes
 from unchoke.zarr_files import MemoryGroup, create_array, place_group
 
 CLASSES = {"background": [0], "disc": [7]}
@@ -84,7 +86,7 @@ def add_mask_head(
     of_pixels = encoder == "pixels"
     if not of_pixels:
         invalid = [{"image_id": 9, "reason": "broken"}] * 2  # once for each of its chunks
-        write_atomic(store, json_bytes({"images": 12, "invalid": invalid}))
+        write_atomic(store, fake_seal(images=12, invalid=invalid))
     facts = {
         "version": versions.MASK_HEADS,
         "settings": SETTINGS,
@@ -106,7 +108,7 @@ def add_mask_head(
     place_group(group.contents(), results / f"heads/{encoder}.zarr" / name)
     write_atomic(results / f"checkpoints/{encoder}/{name}.safetensors", name.encode())
     run = {"seconds": 12.5, "epoch_seconds": SECONDS, "environment": {"torch": "2"}}
-    write_atomic(results / f"runs/{encoder}/{name}.json", json_bytes(run))
+    write_atomic(results / f"runs/{encoder}/{name}.json", signed_bytes(run))
     if scored:
         predicted = {image_id: predicted_of(image_id, shift_px) for image_id in range(len(SPLITS))}
         write_predictions(results, encoder, name, predicted)
@@ -140,7 +142,7 @@ def write_predictions(results: Path, encoder: str, name: str, predicted: dict[in
         "images": images,
         "figures": {split: figures_of(images, split) for split in ("val", "test")},
     }
-    write_atomic(results / f"scores/{encoder}/{name}.json", json_bytes(scores))
+    write_atomic(results / f"scores/{encoder}/{name}.json", signed_bytes(scores))
 
 
 def figures_of(images: dict[str, Any], split: str) -> dict[str, dict[str, float | None]]:

@@ -7,9 +7,10 @@ import numpy as np
 
 from unchoke import stores, tables, versions
 from unchoke.evaluation import METRICS
-from unchoke.files import json_bytes, write_atomic
+from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.names import store_name
+from unchoke.signed import signed_bytes
 from unchoke.zarr_files import MemoryGroup, place_group
 
 ENCODER = {"model": "m", "trained": False, "weights_sha256": "0" * 64, "image_size": 32}
@@ -28,10 +29,16 @@ def write_manifest(results: Path, groups: list[str] | None = None) -> None:
     write_atomic(results / "manifest.csv", tables.table_bytes(tables.MANIFEST_COLUMNS, table))
 
 
+def fake_seal(**facts: Any) -> bytes:
+    """A seal with these facts, of one chunk that is nowhere."""
+    whole = {"images": 1, "chunk_size": facts.get("images", 1), "widths": {"avg": 2}}
+    return signed_bytes({**whole, "sha256": {"avg": ["0"], "valid": ["0"]}, **facts})
+
+
 def seal_of(results: Path, view: str = "identity") -> bytes:
     """The seal of the features of a view, written first."""
     path = stores.seal_file(results / "features" / f"{store_name('tiny', view)}.zarr")
-    write_atomic(path, json_bytes({"images": 16, "invalid": [], "view": view}))
+    write_atomic(path, fake_seal(images=16, invalid=[], view=view))
     return path.read_bytes()
 
 
@@ -76,7 +83,7 @@ def add_head(
     group.root.create_array("test_image_id", data=np.array(image_ids)[places])
     place_group(group.contents(), results / "heads/tiny.zarr" / name)
     write_atomic(results / f"checkpoints/tiny/{name}.safetensors", name.encode())
-    write_atomic(results / f"runs/tiny/{name}.json", json_bytes({"seconds": 1.5, "environment": {"torch": "2"}}))
+    write_atomic(results / f"runs/tiny/{name}.json", signed_bytes({"seconds": 1.5, "environment": {"torch": "2"}}))
 
 
 def _figures(accuracy: float, sd: float | None) -> dict[str, dict[str, float | None]]:

@@ -13,11 +13,13 @@ from small_stores import HERE, N, X, changed, write
 import compare_features
 import seal_features
 import unchoke
-import verify_features
+import verify_results
 from unchoke import stores
 from unchoke.differences import row_differences
+from unchoke.errors import UnchokeError
 from unchoke.files import write_atomic
 from unchoke.origins import group_makers, origin_file, read_origin
+from unchoke.signed import signed_bytes
 
 HASHES = np.random.default_rng(1).integers(0, 2**64, (N, 3), np.uint64)
 
@@ -140,13 +142,13 @@ def test_the_origin_names_every_maker_and_its_chunks(tmp_path: Path) -> None:
 
 def test_the_origin_of_an_earlier_seal_is_not_believed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "a.zarr", made_by=HERE)
-    verify_features.main(["--stores", str(path)])
+    arguments = ["--results", str(tmp_path), "--stores", str(path)]
+    verify_results.main(arguments)
     assert "6 chunks from 0: host left, device cpu: x, commit abc" in capsys.readouterr().out
-    seal = json.loads(stores.seal_file(path).read_bytes())
-    write_atomic(stores.seal_file(path), json.dumps({**seal, "more": 1}).encode())
+    write_atomic(stores.seal_file(path), signed_bytes({**stores.read_seal(path), "more": 1}))
     assert read_origin(path) == {}
-    verify_features.main(["--stores", str(path)])
-    assert "what made it is not recorded" in capsys.readouterr().out
+    with pytest.raises(UnchokeError, match=r"a\.origin\.json: that of another seal"):
+        verify_results.main(arguments)
 
 
 def test_the_command_that_seals_writes_the_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

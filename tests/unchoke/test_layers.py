@@ -22,14 +22,14 @@ LAYERS = [
         *("pictures", "views", "stores", "zarr_files", "checkpoint_files", "encoders", "maps", "pools", "devices"),
         *("provenance", "commands", "lease", "limits", "memory", "memory_watch", "shards", "worker", "client"),
         *("drafts", "origins", "remote", "run_locks", "regular_files", "messages", "cold", "patience", "retries"),
-        *("suspects",),
+        *("suspects", "signed", "receipts", "presence", "cards"),
     },
     {
         *("manifest", "patches", "masks", "extract_patches", "split_patches", "mask_heads", "segmentation"),
         *("predict_patches", "stitch", "scores", "database_rows", "mask_database", "whole_images", "teachers"),
         *("teach", "taught_patches", "weights", "plan", "extract", "seal", "rates", "doctor", "quarantine", "heads"),
         *("members", "checkpoints", "prediction", "comparisons", "database", "leaderboard", "report", "fingerprint"),
-        *("clean", "extract_shard", "differences"),
+        *("clean", "extract_shard", "differences", "verification"),
     },
 ]
 GROUND, PURE = LAYERS[:2]

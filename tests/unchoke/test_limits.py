@@ -16,6 +16,7 @@ from unchoke.limits import (
     threads_of_job,
     visible_cards,
 )
+from unchoke.signed import signed_bytes
 
 
 def test_the_command_line_comes_first_and_erases_nothing_else() -> None:
@@ -92,5 +93,5 @@ def test_a_plan_without_its_peaks_is_named_with_the_command_that_mends_it(tmp_pa
     plan.write_text("{}")
     with pytest.raises(UnchokeError, match=r"(?s)is missing.*tiny\.peaks\.json.*--forcerun \S+/plans/tiny\.json"):
         measured_peaks(plan)
-    plan.with_suffix(".peaks.json").write_text('{"host_mb": 5}')
+    plan.with_suffix(".peaks.json").write_bytes(signed_bytes({"host_mb": 5}))
     assert measured_peaks(plan) == {"host_mb": 5}

@@ -18,9 +18,10 @@ from small_masks import CLASSES, ENCODER, SETTINGS, SPLITS, add_mask_head, predi
 
 from unchoke.comparisons import Counts, compare_masks
 from unchoke.evaluation import Bootstrap
-from unchoke.files import json_bytes, read_json, write_atomic
+from unchoke.files import read_json, write_atomic
 from unchoke.leaderboard import leaderboard, leaderboard_text, mask_leaderboard, of_masks
 from unchoke.mask_database import build_mask_database
+from unchoke.signed import read_signed, signed_bytes
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 FEW = Bootstrap(resamples=200)
@@ -43,7 +44,7 @@ def board(results: Path) -> dict[str, dict[str, Any]]:
 
 def change_scores(results: Path, head: str, **changes: Any) -> None:
     path = results / f"scores/tiny/{head}.json"
-    write_atomic(path, json_bytes(read_json(path) | changes))
+    write_atomic(path, signed_bytes({**read_signed(path, "file"), **changes}))
 
 
 # --- what is in it

@@ -34,7 +34,7 @@ from test_report_figures import ODD_NAMES, picture, texts
 
 from unchoke import overlaps
 from unchoke.evaluation import Bootstrap
-from unchoke.files import json_bytes, read_json, write_atomic
+from unchoke.files import write_atomic
 from unchoke.leaderboard import mask_leaderboard
 from unchoke.mask_database import build_mask_database
 from unchoke.rates import summarise_rates
@@ -48,6 +48,7 @@ from unchoke.report.mask_overlays import PREDICTION, TRUTH, Overlay, draw_mask_o
 from unchoke.report.mask_pictures import MaskFiles, Views, block_means, every, read_views, reduced
 from unchoke.report.results import read_mask_head
 from unchoke.report.style import png_bytes
+from unchoke.signed import read_signed, signed_bytes
 from unchoke.tiling import IGNORED
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -389,10 +390,10 @@ def call(command: str, **flags: Any) -> None:
 
 def test_a_head_shows_the_counts_of_whole_test_images_alone(tmp_path: Path, files: MaskFiles) -> None:
     path = tmp_path / "scores/tiny/a.json"
-    scores = read_json(path)
+    scores = read_signed(path, "file")
     scores["images"]["1"]["counts"] = [[10**9, 0], [0, 10**9]]  # of val
     scores["images"]["4"]["unread_px"] = 7
-    write_atomic(path, json_bytes(scores))
+    write_atomic(path, signed_bytes(scores))
     head = read_mask_head(tmp_path / "heads/tiny.zarr/a", path, tmp_path / "runs/tiny/a.json")
     assert sum(counts_CC.sum() for counts_CC in head.test_counts.values()) == 3 * HEIGHT * WIDTH
     figures = draw_mask_head(head, files)

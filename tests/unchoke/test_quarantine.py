@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from small_results import fake_seal
 
 from unchoke.errors import UnchokeError
-from unchoke.files import json_bytes
 from unchoke.quarantine import check_quarantine, list_quarantine
 from unchoke.tables import MANIFEST_COLUMNS, frame_bytes
 
@@ -32,9 +32,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def seal(path: Path, *invalid: int) -> Path:
-    path.write_bytes(
-        json_bytes({"invalid": [{"image_id": number, "reason": f"broken {number}"} for number in invalid]})
-    )
+    path.write_bytes(fake_seal(invalid=[{"image_id": number, "reason": f"broken {number}"} for number in invalid]))
     return path
 
 

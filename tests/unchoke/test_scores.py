@@ -10,8 +10,9 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, jaccard_
 
 from unchoke.errors import UnchokeError
 from unchoke.evaluation import Bootstrap
-from unchoke.files import json_bytes, read_json, write_atomic
+from unchoke.files import write_atomic
 from unchoke.scores import score_masks
+from unchoke.signed import read_signed, signed_bytes
 from unchoke.zarr_files import MemoryGroup, place_group
 
 CLASSES = ["zebra", "background", "apple"]
@@ -34,7 +35,7 @@ def write(folder: Path, unread: tuple[int, ...] = (), classes: int = K, images: 
         truth, predicted = pixels_of(image_id, classes)
         counts = confusion_matrix(truth, predicted, labels=range(K)).tolist()
         seams = {"differ_px": image_id, "shared_px": 100, "unread_px": 9 * (image_id in unread)}
-        write_atomic(folder / f"stitched/{image_id}.json", json_bytes({**FACTS, **seams, "counts": counts}))
+        write_atomic(folder / f"stitched/{image_id}.json", signed_bytes({**FACTS, **seams, "counts": counts}))
         write_atomic(folder / f"stitched/{image_id}.bands/0.json", b"{}")
 
 
@@ -111,7 +112,7 @@ def test_each_image_has_its_split_and_its_counts(tmp_path: Path) -> None:
         "halo_px": 8,
         "reach_px": 5,
     }
-    assert read_json(tmp_path / "scores.json") == found
+    assert read_signed(tmp_path / "scores.json", "file") == found
 
 
 def test_a_class_that_is_nowhere_has_no_figure_and_no_part_in_the_mean(tmp_path: Path) -> None:

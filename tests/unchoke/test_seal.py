@@ -10,7 +10,7 @@ from unchoke import stores
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest import SplitSettings, build_manifest
-from unchoke.seal import seal_features, verify_features
+from unchoke.seal import seal_features
 
 N_IMAGES, CHUNK_SIZE, WIDTH = 21, 8, 3
 
@@ -68,9 +68,8 @@ def test_harm_to_any_chunk_is_found_and_named(data: Path, array: str, chunk: int
     file = stores.chunk_file(data / "tiny.zarr", array, chunk)
     whole = file.read_bytes()
     file.unlink() if harm == "delete" else file.write_bytes(whole[:-1] + (b"?" if harm == "change" else b""))
-    for check in (lambda: stores.open_complete(data / "tiny.zarr"), lambda: verify_features([data / "tiny.zarr"])):
-        with pytest.raises(UnchokeError, match=rf"(?s)Chunk {chunk} of tiny.*--forcerun .*avg/c/{chunk}/0$"):
-            check()
+    with pytest.raises(UnchokeError, match=rf"(?s)Chunk {chunk} of tiny.*--forcerun .*avg/c/{chunk}/0$"):
+        stores.open_complete(data / "tiny.zarr")
     with pytest.raises(UnchokeError, match=f"Chunk {chunk} of tiny"):
         seal(data)
 

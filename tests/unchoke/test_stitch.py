@@ -15,15 +15,16 @@ from small_patches import OVERLAP, PER_CHUNK, SIZE, STEP, corners, cut_by_hand
 
 from unchoke import stores
 from unchoke.errors import UnchokeError
-from unchoke.files import json_bytes, read_json, write_atomic
+from unchoke.files import json_bytes, write_atomic
+from unchoke.signed import read_signed, signed_bytes
 from unchoke.stitch import (
     PALETTE,
+    PROBABILITY,
     Stitching,
     band_file,
     choose_blend,
     finish_mask,
     mask_palette,
-    prediction_file,
     stitch_band,
     stitching_of,
 )
@@ -58,7 +59,7 @@ def in_chunks(patches: list[NDArray[Any]], padding: float) -> Iterator[NDArray[A
 
 def write_predictions(folder: Path, probabilities: list[NDArray[np.float16]]) -> None:
     for number, chunk in enumerate(in_chunks(probabilities, np.nan)):
-        write_atomic(prediction_file(folder / "predictions.zarr", number), encode_chunk(chunk), sync=False)
+        stores.write_chunk(folder / "predictions.zarr", number, {PROBABILITY: chunk}, {})
 
 
 def write_labels(folder: Path, truth: Masks) -> None:
@@ -286,7 +287,7 @@ def test_the_summary_adds_up(random: Path) -> None:
     for image, (height, width) in enumerate(SIDES):
         records = stitch(random, image, settings_of(image))
         result = finish(random, image, settings_of(image))
-        assert result == read_json(random / f"stitched/{image}.json")
+        assert result == read_signed(random / f"stitched/{image}.json", "file")
         assert (result["height"], result["width"], result["halo_px"]) == (height, width, OVERLAP // 2)
         assert (result["blend"], result["exact"]) == ("crop", True)
         assert np.sum(result["counts"]) + (truth_of()[image] == 255).sum() == height * width
@@ -335,7 +336,7 @@ def test_a_band_that_is_missing_or_changed_is_named_and_nothing_is_finished(
     if how == "missing":
         file.unlink()
     elif what == "record":
-        file.write_bytes(json_bytes({**read_json(file), "sha256": ["0" * 64] * 2}))
+        file.write_bytes(signed_bytes({**read_signed(file, "file"), "sha256": ["0" * 64] * 2}))
     else:
         file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(UnchokeError, match=r"(?s)Band 1 of a mask is missing or changed.*0\.zarr/mask/c/1/0.*forcerun"):

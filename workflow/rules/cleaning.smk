@@ -69,6 +69,7 @@ rule clean_images:
         findings="<results>/findings.csv",
         cleaning="<results>/cleaning.csv",
         summary="<results>/cleaning.json",
+        receipt="<results>/receipts/clean_images.json",
     log:
         "<logs>/clean_images.log",
     conda:
@@ -83,7 +84,7 @@ rule clean_images:
         "python scripts/clean_images.py --store {params.store:q}"
         " --manifest {input.manifest:q} --rules {params.rules:q}"
         " --memory-mb {resources.mem_mb} --findings {output.findings:q}"
-        " --cleaning {output.cleaning:q} --summary {output.summary:q} 2>&1 | tee {log:q}"
+        " --cleaning {output.cleaning:q} --summary {output.summary:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 
 rule draw_cleaning:
@@ -95,6 +96,7 @@ rule draw_cleaning:
         manifest="<results>/manifest.csv",
     output:
         CLEANING_PAGES,
+        receipt="<results>/receipts/draw_cleaning.json",
     log:
         "<logs>/draw_cleaning.log",
     conda:
@@ -114,4 +116,4 @@ rule draw_cleaning:
         " --manifest {input.manifest:q} --selection {input.selection:q}"
         " --store {params.store:q} --rules {params.rules:q} --kind {params.kind:q}"
         " --root {params.root:q} --max-pixels {params.max_pixels}"
-        " --folder {params.folder:q} 2>&1 | tee {log:q}"
+        " --folder {params.folder:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

@@ -35,6 +35,7 @@ checkpoint build_manifest:
     output:
         manifest=update("<results>/manifest.csv"),
         record=update("<results>/manifest.json"),
+        receipt="<results>/receipts/build_manifest.json",
     log:
         "<logs>/build_manifest.log",
     conda:
@@ -52,4 +53,4 @@ checkpoint build_manifest:
         " --kind {params.kind:q} --path {params.path:q} --group {params.group:q}"
         " --fields {params.fields:q} --seed {params.seed} --val {params.val} --test {params.test}"
         " --chunk-size {params.chunk_size}"
-        " --manifest {output.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"
+        " --manifest {output.manifest:q} --rows {params.folder:q}/rows --receipt {output.receipt:q} 2>&1 | tee {log:q}"

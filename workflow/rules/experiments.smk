@@ -12,6 +12,7 @@ rule build_database:
         manifest="<results>/manifest.csv",
     output:
         "<results>/experiments.db",
+        receipt="<results>/receipts/build_database.json",
     log:
         "<logs>/build_database.log",
     conda:
@@ -26,4 +27,4 @@ rule build_database:
     shell:
         "scripts/warm build_database --results {params.results:q}"
         " --resamples {params.resamples} --seed {params.seed}"
-        " --database {output:q} 2>&1 | tee {log:q}"
+        " --database {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

@@ -12,6 +12,7 @@ rule train_head:
         metadata=update("<results>/heads/{encoder}.zarr/{head}/zarr.json"),
         checkpoint=update("<results>/checkpoints/{encoder}/{head}.safetensors"),
         run=update("<results>/runs/{encoder}/{head}.json"),
+        receipt="<results>/receipts/train_head/{encoder}/{head}.json",
     log:
         "<logs>/train_head/{encoder}/{head}.log",
     conda:
@@ -37,4 +38,4 @@ rule train_head:
         " --device {params.device} --memory-mb {resources.mem_mb}"
         " --vram-mb {params.vram_mb} --threads {threads}"
         " --group {params.group:q} --checkpoint {output.checkpoint:q}"
-        " --run {output.run:q} 2>&1 | tee {log:q}"
+        " --run {output.run:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

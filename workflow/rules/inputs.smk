@@ -22,6 +22,7 @@ wildcard_constraints:
 
 
 MASKS = config["dataset"]["kind"] in MASK_KINDS
+RESULTS = f"results/{config['dataset']['name']}"
 
 
 # Snakemake formats the path of environment.yml, which has no wildcards, and stumbles over braces in that of the checkout.
@@ -131,10 +132,8 @@ def all_chunks(wildcards):
 TIMED_STORES = [f"<results>/features/{store}" for store in STORES]
 if config["cleaning"]:
     TIMED_STORES.append("<results>/fingerprints")
-ALL_SEALS = [
-    f"{store}.sealed.json"
-    for store in [*TIMED_STORES, *(["<results>/labels"] if MASKS else [])]
-]
+SEALED = [*TIMED_STORES, *(["<results>/labels"] if MASKS else [])]
+ALL_SEALS = [f"{store}.sealed.json" for store in SEALED]
 
 
 def encoder_seals(wildcards):
@@ -296,13 +295,3 @@ def report_files(wildcards):
     pages = ("leaderboard", "quarantine", "durations")
     both = [f"{page}.{kind}" for page in pages for kind in ("png", "html")]
     return [f"<results>/report/{file}" for file in (*both, *heads, *maps)]
-
-
-def everything(wildcards):
-    """What a run is for."""
-    tables = ("quarantine.csv", "rates.csv", "experiments.db")
-    files = [*all_chunks(wildcards), *(f"<results>/{table}" for table in tables)]
-    if MASKS:
-        made = (label_chunks, all_masks, mask_scores, mask_report_files)
-        return [*files, *(file for asked in made for file in asked(wildcards))]
-    return [*files, *report_files(wildcards), *cleaning_files(wildcards)]

@@ -14,6 +14,7 @@ rule build_mask_database:
         grids="<results>/grids.json",
     output:
         "<results>/experiments.db",
+        receipt="<results>/receipts/build_mask_database.json",
     log:
         "<logs>/build_mask_database.log",
     conda:
@@ -28,4 +29,4 @@ rule build_mask_database:
     shell:
         "scripts/warm build_mask_database --results {params.results:q}"
         " --resamples {params.resamples} --seed {params.seed}"
-        " --database {output:q} 2>&1 | tee {log:q}"
+        " --database {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

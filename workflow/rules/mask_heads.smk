@@ -14,6 +14,7 @@ rule train_mask_head:
         metadata=update("<results>/heads/{encoder}.zarr/{head}/zarr.json"),
         checkpoint=update("<results>/checkpoints/{encoder}/{head}.safetensors"),
         run=update("<results>/runs/{encoder}/{head}.json"),
+        receipt="<results>/receipts/train_mask_head/{encoder}/{head}.json",
     log:
         "<logs>/train_mask_head/{encoder}/{head}.log",
     wildcard_constraints:
@@ -42,4 +43,4 @@ rule train_mask_head:
         " --settings {params.settings:q} --device {params.device}"
         " --vram-mb {params.vram_mb} --threads {params.threads}"
         " --group {params.group:q} --checkpoint {output.checkpoint:q}"
-        " --run {output.run:q} 2>&1 | tee {log:q}"
+        " --run {output.run:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

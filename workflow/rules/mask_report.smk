@@ -13,6 +13,7 @@ rule draw_mask_board:
     output:
         picture=report_entry("mask_board.png", "1 Leaderboard", "mean IoU on test"),
         table=report_entry("mask_board.html", "1 Leaderboard", "table"),
+        receipt="<results>/receipts/draw_mask_board.json",
     log:
         "<logs>/draw_mask_board.log",
     conda:
@@ -23,7 +24,7 @@ rule draw_mask_board:
         version=versions.REPORT,
     shell:
         "scripts/warm draw_mask_board --database {input:q}"
-        " --picture {output.picture:q} --table {output.table:q} 2>&1 | tee {log:q}"
+        " --picture {output.picture:q} --table {output.table:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 
 rule draw_mask_head:
@@ -37,6 +38,7 @@ rule draw_mask_head:
         curves=head_entry("mask_curves.png", "how it was trained"),
         overlays=head_entry("mask_overlays.png", "masks"),
         confusion=head_entry("mask_confusion.png", "confusion of pixels"),
+        receipt="<results>/receipts/draw_mask_head/{encoder}/{head}.json",
     log:
         "<logs>/draw_mask_head/{encoder}/{head}.log",
     conda:
@@ -58,4 +60,4 @@ rule draw_mask_head:
         " --classes {params.classes:q} --ignore {params.ignore}"
         " --manifest {input.manifest:q} --root {params.root:q} --max-pixels {params.max_pixels}"
         " --curves {output.curves:q} --overlays {output.overlays:q}"
-        " --confusion {output.confusion:q} 2>&1 | tee {log:q}"
+        " --confusion {output.confusion:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

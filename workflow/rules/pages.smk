@@ -16,6 +16,7 @@ rule draw_quarantine:
     output:
         picture=report_entry("quarantine.png", "4 Quarantine", "images by reason"),
         table=report_entry("quarantine.html", "4 Quarantine", "table"),
+        receipt="<results>/receipts/draw_quarantine.json",
     log:
         "<logs>/draw_quarantine.log",
     conda:
@@ -26,7 +27,7 @@ rule draw_quarantine:
         version=versions.REPORT,
     shell:
         "scripts/warm draw_quarantine --quarantine {input:q}"
-        " --picture {output.picture:q} --table {output.table:q} 2>&1 | tee {log:q}"
+        " --picture {output.picture:q} --table {output.table:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 
 rule draw_durations:
@@ -36,6 +37,7 @@ rule draw_durations:
     output:
         picture=report_entry("durations.png", "6 Durations", "seconds by stage"),
         table=report_entry("durations.html", "6 Durations", "table"),
+        receipt="<results>/receipts/draw_durations.json",
     log:
         "<logs>/draw_durations.log",
     conda:
@@ -46,4 +48,4 @@ rule draw_durations:
         version=versions.REPORT,
     shell:
         "scripts/warm draw_durations --rates {input.rates:q} --database {input.database:q}"
-        " --picture {output.picture:q} --table {output.table:q} 2>&1 | tee {log:q}"
+        " --picture {output.picture:q} --table {output.table:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

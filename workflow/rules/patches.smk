@@ -37,6 +37,7 @@ checkpoint build_patches:
         record=update("<results>/manifest.json"),
         patches=update("<results>/patches.csv"),
         grids=update("<results>/grids.json"),
+        receipt="<results>/receipts/build_patches.json",
     log:
         "<logs>/build_patches.log",
     conda:
@@ -55,4 +56,4 @@ checkpoint build_patches:
         " --kind {params.kind:q} --path {params.path:q} --group {params.group:q}"
         " --seed {params.seed} --val {params.val} --test {params.test}"
         " --size {params.size} --overlap {params.overlap} --per-chunk {params.per_chunk}"
-        " --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        " --manifest {output.manifest:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

@@ -12,6 +12,7 @@ rule summarise_rates:
         seals=[f"{store}.sealed.json" for store in TIMED_STORES],
     output:
         "<results>/rates.csv",
+        receipt="<results>/receipts/summarise_rates.json",
     log:
         "<logs>/summarise_rates.log",
     conda:
@@ -23,4 +24,4 @@ rule summarise_rates:
         stores=sealed_stores,
     shell:
         "scripts/warm summarise_rates --stores {params.stores:q}"
-        " --table {output:q} 2>&1 | tee {log:q}"
+        " --table {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

@@ -14,6 +14,7 @@ rule draw_leaderboard:
     output:
         picture=report_entry("leaderboard.png", "1 Leaderboard", "accuracy on test"),
         table=report_entry("leaderboard.html", "1 Leaderboard", "table"),
+        receipt="<results>/receipts/draw_leaderboard.json",
     log:
         "<logs>/draw_leaderboard.log",
     conda:
@@ -24,7 +25,7 @@ rule draw_leaderboard:
         version=versions.REPORT,
     shell:
         "scripts/warm draw_leaderboard --database {input:q}"
-        " --picture {output.picture:q} --table {output.table:q} 2>&1 | tee {log:q}"
+        " --picture {output.picture:q} --table {output.table:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 
 rule draw_head:
@@ -36,6 +37,7 @@ rule draw_head:
         confusion=head_entry("confusion.png", "confusion matrix"),
         reliability=head_entry("reliability.png", "reliability"),
         mistakes=head_entry("mistakes.png", "mistakes"),
+        receipt="<results>/receipts/draw_head/{encoder}/{head}.json",
     log:
         "<logs>/draw_head/{encoder}/{head}.log",
     conda:
@@ -52,7 +54,7 @@ rule draw_head:
         "scripts/warm draw_head --group {params.group:q} --manifest {input.manifest:q}"
         " --kind {params.kind:q} --root {params.root:q} --max-pixels {params.max_pixels}"
         " --settings {output.settings:q} --confusion {output.confusion:q}"
-        " --reliability {output.reliability:q} --mistakes {output.mistakes:q} 2>&1 | tee {log:q}"
+        " --reliability {output.reliability:q} --mistakes {output.mistakes:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 
 rule draw_embedding:
@@ -62,6 +64,7 @@ rule draw_embedding:
         selection="<results>/selection.csv",
     output:
         report_entry("{encoder}/embedding.png", "3 Features", "{encoder}"),
+        receipt="<results>/receipts/draw_embedding/{encoder}.json",
     log:
         "<logs>/draw_embedding/{encoder}.log",
     conda:
@@ -74,4 +77,4 @@ rule draw_embedding:
         pool=lookup("encoders/{encoder}/pools/0", within=config),
     shell:
         "scripts/warm draw_embedding --store {params.store:q} --pool {params.pool:q}"
-        " --manifest {input.manifest:q} --selection {input.selection:q} --picture {output:q} 2>&1 | tee {log:q}"
+        " --manifest {input.manifest:q} --selection {input.selection:q} --picture {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

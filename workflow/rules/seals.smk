@@ -34,8 +34,6 @@ rule seal_features:
 
 
 rule verify:
-    input:
-        metadata=[f"{store}.zarr/zarr.json" for store in TIMED_STORES],
     log:
         "<logs>/verify.log",
     conda:
@@ -43,6 +41,11 @@ rule verify:
     resources:
         mem_mb=1000,
     params:
-        stores=sealed_stores,
+        results=RESULTS,
+        stores=[f"{store}.zarr".replace("<results>", RESULTS) for store in SEALED],
+        receipts=lambda wildcards: json_of(receipts()),
+        plans=[f"{RESULTS}/plans/{encoder}.json" for encoder in config["encoders"]],
+        weights=[f"resources/weights/{stem}.safetensors" for stem in WEIGHTS],
     shell:
-        "python scripts/verify_features.py --stores {params.stores:q} 2>&1 | tee {log:q}"
+        "python scripts/verify_results.py --results {params.results:q} --stores {params.stores:q}"
+        " --receipts {params.receipts:q} --plans {params.plans:q} --weights {params.weights:q} 2>&1 | tee {log:q}"

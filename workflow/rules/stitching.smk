@@ -83,6 +83,7 @@ rule finish_mask:
         metadata="<results>/stitched/{encoder}/{head}/{image}.zarr/zarr.json",
         picture="<results>/stitched/{encoder}/{head}/{image}.png",
         summary="<results>/stitched/{encoder}/{head}/{image}.json",
+        receipt="<results>/receipts/finish_mask/{encoder}/{head}/{image}.json",
     log:
         "<logs>/finish_mask/{encoder}/{head}/{image}.log",
     group:
@@ -103,7 +104,7 @@ rule finish_mask:
         " --patches {params.patches:q} --blend {params.blend}"
         " --probabilities {params.probabilities} --image {wildcards.image}"
         " --store {params.store:q} --picture {output.picture:q}"
-        " --summary {output.summary:q} 2>&1 | tee {log:q}"
+        " --summary {output.summary:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 
 rule score_masks:
@@ -114,6 +115,7 @@ rule score_masks:
         quarantine="<results>/quarantine/{encoder}.csv",
     output:
         "<results>/scores/{encoder}/{head}.json",
+        receipt="<results>/receipts/score_masks/{encoder}/{head}.json",
     log:
         "<logs>/score_masks/{encoder}/{head}.log",
     conda:
@@ -130,4 +132,4 @@ rule score_masks:
         "scripts/warm score_masks --group {params.group:q}"
         " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
         " --manifest {input.manifest:q} --quarantine {input.quarantine:q} --resamples {params.resamples} --seed {params.seed}"
-        " --scores {output:q} 2>&1 | tee {log:q}"
+        " --scores {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

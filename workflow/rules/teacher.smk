@@ -67,6 +67,7 @@ rule describe_teacher:
     output:
         metadata=f"<results>/heads/{TEACHER}.zarr/{TEACHER}/zarr.json",
         run=f"<results>/runs/{TEACHER}/{TEACHER}.json",
+        receipt="<results>/receipts/describe_teacher.json",
     log:
         "<logs>/describe_teacher.log",
     conda:
@@ -80,7 +81,7 @@ rule describe_teacher:
         group=subpath(output.metadata, parent=True),
     shell:
         "scripts/warm describe_teacher --store {params.store:q} --labels {params.labels:q}"
-        " --manifest {input.manifest:q} --group {params.group:q} --run {output.run:q} 2>&1 | tee {log:q}"
+        " --manifest {input.manifest:q} --group {params.group:q} --run {output.run:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 
 rule predict_teacher:
@@ -101,6 +102,7 @@ rule predict_teacher:
         mem_mb=3000,
     params:
         version=versions.TEACHER,
+        predictions=versions.STITCH,
         store=subpath(input[0], ancestor=6),
         size=config["patches"]["size"],
     shell:

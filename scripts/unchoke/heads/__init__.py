@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from unchoke import stores, versions
 from unchoke.checkpoint_files import write_checkpoint
 from unchoke.evaluation import DEFAULT, Bootstrap, Figure, evaluate, known_or_none, plain_figures
-from unchoke.files import json_bytes, write_atomic
+from unchoke.files import write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.heads.rows import Rows, average_views, draw_shots, split_rows
 from unchoke.provenance import environment
+from unchoke.signed import signed_bytes
 from unchoke.stores import FeatureStore
 from unchoke.zarr_files import MemoryGroup, place_group
 
@@ -183,4 +184,4 @@ def _drawn(head: TrainedHead, settings: dict[str, Any]) -> dict[str, int]:
 
 def save_run(path: Path, head: TrainedHead, device: torch.device) -> None:
     """Write what differs from run to run, and so stays out of the results: time, machine, releases, commit."""
-    write_atomic(path, json_bytes({"seconds": head.seconds, "environment": {**environment(), "device": device.type}}))
+    write_atomic(path, signed_bytes({"seconds": head.seconds, "environment": {**environment(), "device": device.type}}))

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from unchoke.files import read_json
 from unchoke.images import UnreadableImageError
+from unchoke.stitch import BANDS
 from unchoke.tables import PATCH_ROW_COLUMNS, read_table
 from unchoke.windows import labels_of, open_image, open_mask
+from unchoke.zarr_files import open_group
 
 SIDE_PX = 600  # of a reduced picture, at most
 WINDOW_PX = 2048
@@ -57,7 +58,7 @@ def read_views(files: MaskFiles, image_id: int) -> Views | str:
     grid = read_json(files.grids)[str(image_id)]
     height, width = grid["height"], grid["width"]
     factor = -(-max(height, width) // SIDE_PX)
-    predicted: Any = zarr.open_group(files.stitched / f"{image_id}.zarr", mode="r")["mask"]
+    predicted: Any = open_group(files.stitched / f"{image_id}.zarr", jobs=BANDS)["mask"]
     try:
         image = open_image(files.root / files.paths[image_id], files.max_pixels)
         mask = open_mask(files.root / _mask_path(files, image_id, grid["first"]), files.max_pixels)

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import zarr
 from numpy.typing import NDArray
 
-from unchoke.files import read_json
 from unchoke.manifest import in_use
 from unchoke.metrics import softmax
+from unchoke.signed import read_signed
 from unchoke.stores import open_complete
+from unchoke.zarr_files import open_group
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class HeadResults:
 
 def read_head(group: Path) -> HeadResults:
     """The results of a head from its Zarr group."""
-    arrays = zarr.open_group(group, mode="r")
+    arrays = open_group(group)
     names = [f"curves/{name}" for name in ("train_loss", "val_score")]
     facts: Any = arrays.attrs["unchoke"]
     return HeadResults(
@@ -74,14 +74,14 @@ class MaskResults:
 
 def read_mask_head(group: Path, scores: Path, run: Path) -> MaskResults:
     """The results of a mask head from its Zarr group, the scores of its masks, and the record of its training."""
-    arrays = zarr.open_group(group, mode="r")
+    arrays = open_group(group)
     facts: Any = arrays.attrs["unchoke"]
-    images = read_json(scores)["images"].items()
+    images = read_signed(scores, "scores file of a mask head")["images"].items()
     return MaskResults(
         title=f"{group.parent.stem} · {group.name}",
         facts=facts,
         curves={name: np.asarray(arrays[f"curves/{name}"]) for name in ("train_loss", "val_iou")},
-        seconds=read_json(run)["epoch_seconds"],
+        seconds=read_signed(run, "record of a training")["epoch_seconds"],
         test_counts={
             int(name): np.array(one["counts"])
             for name, one in images

@@ -25,8 +25,10 @@ def is_whole(receipt: Path) -> bool:
     """Whether every file of a receipt is there; see ``receipts``. What cannot be read is not whole."""
     try:
         files = json.loads(receipt.read_bytes())["files"]
-        return all((receipt.parent / file).exists() for file in files)
-    except (OSError, ValueError, LookupError, TypeError):
+        places = [file.rpartition("/") for file in files]
+        there = {folder: set(_names(receipt.parent / folder)) for folder in {folder for folder, _, _ in places}}
+        return all(name in there[folder] for folder, _, name in places)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
 
 

@@ -21,6 +21,7 @@ from small_patches import (
     write_pairs,
     write_picture,
 )
+from small_results import fake_seal
 
 from unchoke import stores
 from unchoke.config import load_config
@@ -161,7 +162,7 @@ def test_a_teacher_is_loaded_once_until_one_of_its_files_changes(tmp_path: Path)
 
 def test_the_results_of_a_teacher_say_what_those_of_a_head_say(data: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.zarr"
-    stores.seal_file(labels).write_text('{"settings": {"classes": [["sky", [0]], ["sea", [1]]], "size": 64}}')
+    stores.seal_file(labels).write_bytes(fake_seal(settings={"classes": [["sky", [0]], ["sea", [1]]], "size": 64}))
     group, run = tmp_path / "heads/teacher.zarr/teacher", tmp_path / "run.json"
     facts = describe_teacher(data / "teacher.zarr", labels, data / "out/manifest.csv", group, run)
     assert facts["classes"] == ["sky", "sea"] and facts["reach_px"] is None and facts["patch_px"] == 64

@@ -71,7 +71,7 @@ def sealed_chunks():
         f"features/{store}": (-(-chunks // CHUNKS_PER_SHARD), store_arrays(name)[0])
         for store, (name, _) in STORES.items()
     }
-    if CLEANING:
+    if config["cleaning"]:
         found["fingerprints"] = (-(-chunks // CHUNKS_PER_JOB), "hashes/c/{chunk}/0")
     if MASKS:
         found["labels"] = (chunks, "mask/c/{chunk}/0/0")
@@ -141,8 +141,19 @@ def prediction_chunks(wildcards):
     ]
 
 
+def force_listing():
+    """Have Snakemake list the images anew where a file of the listing is missing.
+
+    It looks at the checkpoint's first output alone, would wait for the others for ever, and call the run finished.
+    """
+    listed = f"{RESULTS}/receipts/build_{'patches' if MASKS else 'manifest'}.json"
+    if Path(RESULTS, "manifest.csv").exists() and not is_whole(Path(listed)):
+        workflow.dag.forcefiles.add(listed)
+
+
 def everything(wildcards):
     """What a run is for."""
+    force_listing()
     files = [*all_chunks(wildcards), *receipt_files()]
     for store in SEALED:
         endings = (".zarr/zarr.json", ".sealed.json", ".origin.json")

@@ -8,9 +8,11 @@ import zarr
 
 from unchoke import stores
 from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest import SplitSettings, build_manifest
 from unchoke.seal import seal_features
+from unchoke.signed import signed_bytes
 
 N_IMAGES, CHUNK_SIZE, WIDTH = 21, 8, 3
 
@@ -102,3 +104,79 @@ def test_sealing_twice_gives_the_same_bytes(data: Path) -> None:
     before = {file: file.read_bytes() for file in data.rglob("*") if file.is_file()}
     seal(data)
     assert {file: file.read_bytes() for file in data.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["", "avg/", "valid/"])
+@pytest.mark.parametrize(("old", "new"), [('"shape": [', '"shape":  ['), ('"zarr_format": 3', '"zarr_format": 2')])
+def test_edited_metadata_is_refused(data: Path, name: str, old: str, new: str) -> None:
+    seal(data)
+    file = data / f"tiny.zarr/{name}zarr.json"
+    file.write_text(file.read_text().replace(old, new) + " ")
+    with pytest.raises(
+        UnchokeError, match=rf"(?s)metadata of tiny.*{name}zarr\.json.*--forcerun .*tiny\.zarr/zarr\.json$"
+    ):
+        stores.open_complete(data / "tiny.zarr")
+
+
+def test_a_seal_without_digests_or_with_another_is_refused(data: Path) -> None:
+    seal(data)
+    file = stores.seal_file(data / "tiny.zarr")
+    whole, sealed = file.read_bytes(), stores.read_seal(data / "tiny.zarr")
+    for content in (
+        whole.replace(b'"images": 21', b'"images": 20'),
+        signed_bytes({**sealed, "sha256": {"avg": [], "valid": []}}),
+        signed_bytes({**sealed, "sha256": {}}),
+        b"[]",
+        b"{}",
+    ):
+        file.write_bytes(content)
+        with pytest.raises(UnchokeError, match=r"(?s)seal or the metadata of tiny.*sealed\.json"):
+            stores.open_complete(data / "tiny.zarr")
+
+
+def test_a_seal_of_the_version_before_digests_is_read_and_its_records_get_theirs(data: Path) -> None:
+    seal(data)
+    file, record = stores.seal_file(data / "tiny.zarr"), stores.record_file(data / "tiny.zarr", 1)
+    old = {**stores.read_seal(data / "tiny.zarr"), "version": 1}
+    file.write_bytes(json_bytes({name: value for name, value in old.items() if name != "metadata"}))
+    assert len(stores.open_complete(data / "tiny.zarr").features("avg")) == N_IMAGES
+    signed = record.read_bytes()
+    record.write_bytes(json_bytes(stores.read_record(data / "tiny.zarr", 1)))
+    seal(data)
+    assert record.read_bytes() == signed
+
+
+def test_a_changed_record_is_named(data: Path) -> None:
+    record = stores.record_file(data / "tiny.zarr", 1)
+    record.write_bytes(record.read_bytes().replace(b'"model": "m"', b'"model": "n"'))
+    with pytest.raises(UnchokeError, match=r"(?s)Chunk 1 of tiny.*1\.json.*--forcerun .*avg/c/1/0$"):
+        seal(data)
+
+
+@pytest.mark.parametrize("place", ["tiny.zarr/more", "tiny.zarr/avg/c/99", "tiny.chunks/99.json", "tiny.zarr/.x.tmp"])
+@pytest.mark.parametrize("kind", ["link to a folder", "link to nothing", "folder"])
+def test_a_stranger_of_any_kind_goes_and_what_it_leads_to_stays(data: Path, place: str, kind: str) -> None:
+    outside, stranger = data / "outside", data / place
+    (outside / "deep").mkdir(parents=True)
+    if kind == "folder":
+        (stranger / "deep").mkdir(parents=True)
+    else:
+        stranger.symlink_to(outside if kind == "link to a folder" else data / "nowhere")
+    seal(data)
+    assert not stranger.exists() and (outside / "deep").is_dir()
+    # A link to nothing at the top is neither a folder nor a draft: it hinders nobody.
+    assert not stranger.is_symlink() or (kind, place) == ("link to nothing", "tiny.zarr/more")
+
+
+def test_what_cannot_be_deleted_is_named_and_the_store_stays_open(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seal(data)
+    (data / "tiny.zarr/more").mkdir()
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(stores.shutil, "rmtree", refuse)
+    with pytest.raises(UnchokeError, match=r"(?s)cannot be deleted.*Permission denied.*tiny\.zarr/more"):
+        seal(data)
+    monkeypatch.undo()
+    stores.open_complete(data / "tiny.zarr")

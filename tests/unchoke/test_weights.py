@@ -7,6 +7,7 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from unchoke.cards import read_card
 from unchoke.encoders import load_encoder
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
@@ -108,3 +109,17 @@ def test_weights_that_are_not_those_of_their_card_are_refused(tmp_path: Path) ->
     (tmp_path / "w.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:-4] + b"1234")
     with pytest.raises(UnchokeError, match="not those that their card describes"):
         load_encoder(tmp_path / "w.safetensors", tmp_path / "w.json", None, ["avg"], torch.device("cpu"), "float16")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"trained": false', '"trained": true'), ("0.485", "0.486"), ("0.5,", "0.4,")]
+)
+def test_an_edited_card_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    weights, card = tmp_path / "w.safetensors", tmp_path / "w.json"
+    fetch_weights("test_resnet", "untrained", 0, weights, card)
+    text = card.read_text()
+    if old not in text:
+        pytest.skip("the model has another mean")
+    card.write_text(text.replace(old, new, 1))
+    with pytest.raises(UnchokeError, match=r"(?s)card of the weights is missing or changed.*w\.json.*w\.safetensors"):
+        read_card(card)

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke import zarr_files
-from unchoke.zarr_files import MemoryGroup, decode_chunk, encode_chunk, place_group
+from unchoke.errors import UnchokeError
+from unchoke.zarr_files import MemoryGroup, decode_chunk, encode_chunk, open_group, place_group, read_facts
 
 FULL_DISK = """
 import resource, sys
@@ -106,3 +107,29 @@ def test_a_chunk_with_a_changed_byte_is_not_decoded(place: int) -> None:
     data[place] ^= 0xFF
     with pytest.raises((RuntimeError, ValueError)):
         decode_chunk(bytes(data), (100,), np.dtype(np.float16))
+
+
+@pytest.mark.parametrize("key", ["zarr.json", "values/zarr.json", "values/c/0"])
+@pytest.mark.parametrize("harm", ["missing", "changed"])
+def test_a_file_of_a_group_that_is_missing_or_changed_is_named_before_anything_is_read(
+    tmp_path: Path, key: str, harm: str
+) -> None:
+    place_group(contents("new", [1, 2]), tmp_path / "g")
+    assert open_group(tmp_path / "g")["values"][:].tolist() == [1, 2]
+    assert read_facts(tmp_path / "g") == {"name": "new"}
+    file = tmp_path / "g" / key
+    file.unlink() if harm == "missing" else file.write_bytes(
+        file.read_bytes().replace(b"n", b"m") + b" " * (key != "zarr.json")
+    )
+    with pytest.raises(
+        UnchokeError, match=rf"(?s)A file of g is missing or changed.*g/{key}.*--forcerun .*g/zarr\.json$"
+    ):
+        open_group(tmp_path / "g")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"attributes": []}', '{"attributes": {"digest": 1}}'])
+def test_a_group_without_a_digest_is_refused(tmp_path: Path, text: str) -> None:
+    place_group(contents("new", [1]), tmp_path / "g")
+    (tmp_path / "g/zarr.json").write_text(text)
+    with pytest.raises(UnchokeError, match="A file of g is missing or changed"):
+        read_facts(tmp_path / "g")

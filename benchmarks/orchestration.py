@@ -30,14 +30,14 @@ ENCODER = {"model": "test_resnet", "weights": "untrained", "image_size": 32, "po
 OUTPUTS = {
     "extract_chunk": ["{store}/avg/c/{chunk}/0", "{store}/valid/c/{chunk}", "{stem}.chunks/{chunk}.json"],
     "seal_features": ["{store}/zarr.json", "{stem}.sealed.json", "{stem}.origin.json"],
-    "select_rows": ["{selection}"],
-    "list_quarantine": ["{quarantine}"],
-    "summarise_rates": ["{table}"],
-    "build_database": ["{database}"],
-    "draw_leaderboard": ["{picture}", "{table}"],
-    "draw_embedding": ["{picture}"],
-    "draw_quarantine": ["{picture}", "{table}"],
-    "draw_durations": ["{picture}", "{table}"],
+    "select_rows": ["{selection}", "{receipt}"],
+    "list_quarantine": ["{quarantine}", "{receipt}"],
+    "summarise_rates": ["{table}", "{receipt}"],
+    "build_database": ["{database}", "{receipt}"],
+    "draw_leaderboard": ["{picture}", "{table}", "{receipt}"],
+    "draw_embedding": ["{picture}", "{receipt}"],
+    "draw_quarantine": ["{picture}", "{table}", "{receipt}"],
+    "draw_durations": ["{picture}", "{table}", "{receipt}"],
 }
 NO_OP = '''"""Write the files that the command of this name is expected to write, and nothing in them."""
 
@@ -52,7 +52,7 @@ def main(argv=None):
     for name in {outputs}:
         path = Path(name.format(**given))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"{{}}")
+        path.write_bytes(b'{{"files": {{}}}}')
 
 
 if __name__ == "__main__":

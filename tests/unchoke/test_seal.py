@@ -113,7 +113,7 @@ def test_edited_metadata_is_refused(data: Path, name: str, old: str, new: str) -
     file = data / f"tiny.zarr/{name}zarr.json"
     file.write_text(file.read_text().replace(old, new) + " ")
     with pytest.raises(
-        UnchokeError, match=rf"(?s)metadata of tiny.*{name}zarr\.json.*--forcerun .*tiny\.zarr/zarr\.json$"
+        UnchokeError, match=rf"(?s)metadata of tiny.*{name}zarr\.json.*forcerun .*tiny\.zarr/zarr\.json$"
     ):
         stores.open_complete(data / "tiny.zarr")
 

@@ -1,5 +1,6 @@
 """Weights: untrained from a seed, from a file, or from a hub that cannot be reached."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from unchoke.cards import read_card
 from unchoke.encoders import load_encoder
 from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes
 from unchoke.hashing import sha256_bytes
 from unchoke.weights import fetch_weights
 
@@ -111,15 +113,15 @@ def test_weights_that_are_not_those_of_their_card_are_refused(tmp_path: Path) ->
         load_encoder(tmp_path / "w.safetensors", tmp_path / "w.json", None, ["avg"], torch.device("cpu"), "float16")
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [('"trained": false', '"trained": true'), ("0.485", "0.486"), ("0.5,", "0.4,")]
-)
-def test_an_edited_card_is_refused(tmp_path: Path, old: str, new: str) -> None:
+def test_an_edited_card_is_refused(tmp_path: Path) -> None:
     weights, card = tmp_path / "w.safetensors", tmp_path / "w.json"
     fetch_weights("test_resnet", "untrained", 0, weights, card)
-    text = card.read_text()
-    if old not in text:
-        pytest.skip("the model has another mean")
-    card.write_text(text.replace(old, new, 1))
-    with pytest.raises(UnchokeError, match=r"(?s)card of the weights is missing or changed.*w\.json.*w\.safetensors"):
-        read_card(card)
+    content, whole = read_card(card), card.read_bytes()
+    digest = json.loads(whole)["digest"]
+    mean = {**content["data_config"], "mean": [0.4, 0.4, 0.4]}
+    for edited in ({**content, "trained": True}, {**content, "data_config": mean}):
+        card.write_bytes(json_bytes({**edited, "digest": digest}))
+        with pytest.raises(
+            UnchokeError, match=r"(?s)card of the weights is missing or changed.*w\.json.*w\.safetensors"
+        ):
+            read_card(card)

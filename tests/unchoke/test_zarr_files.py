@@ -118,12 +118,9 @@ def test_a_file_of_a_group_that_is_missing_or_changed_is_named_before_anything_i
     assert open_group(tmp_path / "g")["values"][:].tolist() == [1, 2]
     assert read_facts(tmp_path / "g") == {"name": "new"}
     file = tmp_path / "g" / key
-    file.unlink() if harm == "missing" else file.write_bytes(
-        file.read_bytes().replace(b"n", b"m") + b" " * (key != "zarr.json")
-    )
-    with pytest.raises(
-        UnchokeError, match=rf"(?s)A file of g is missing or changed.*g/{key}.*--forcerun .*g/zarr\.json$"
-    ):
+    file.unlink() if harm == "missing" else file.write_bytes(file.read_bytes()[:-5] + b"?")
+    expected = rf"(?s)A file of g is missing or changed.*g/{key}.*--forcerun .*g/zarr\.json$"
+    with pytest.raises(UnchokeError, match=expected):
         open_group(tmp_path / "g")
 
 

@@ -29,7 +29,13 @@ CLASSES = 2
 ENCODER = {"model": "test_resnet", "weights": "untrained", "image_size": 32, "pools": ["avg"]}
 OUTPUTS = {
     "extract_chunk": ["{store}/avg/c/{chunk}/0", "{store}/valid/c/{chunk}", "{stem}.chunks/{chunk}.json"],
-    "seal_features": ["{store}/zarr.json", "{stem}.sealed.json", "{stem}.origin.json"],
+    "seal_features": [
+        "{store}/avg/zarr.json",
+        "{store}/valid/zarr.json",
+        "{store}/zarr.json",
+        "{stem}.sealed.json",
+        "{stem}.origin.json",
+    ],
     "select_rows": ["{selection}", "{receipt}"],
     "list_quarantine": ["{quarantine}", "{receipt}"],
     "summarise_rates": ["{table}", "{receipt}"],

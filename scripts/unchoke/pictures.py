@@ -1,9 +1,7 @@
 """What a user may hand in as a picture: the path of an image file, a PIL image, or an array."""
 
 import os
-import struct
 import threading
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -45,9 +43,11 @@ def read_picture(picture: Any, *, max_pixels: int, draft_px: int | None = None) 
         with _loading:
             image.load()
         return upright_picture(image)
+    except UnreadableImageError:
+        raise
     except OSError as error:
         raise UnreadableImageError(f"cannot be read: {error.strerror or error}") from None
-    except (SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error) as error:
+    except Exception as error:  # decoders have exceptions of every kind
         raise UnreadableImageError(f"cannot be read: {' '.join(str(error).split()) or type(error).__name__}") from None
 
 

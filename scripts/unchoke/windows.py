@@ -3,7 +3,6 @@
 import io
 import struct
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,29 +12,32 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+from tifffile import TiffPage
 
 from unchoke import tiffs
+from unchoke.codestreams import size_of
 from unchoke.images import (
+    TIFF_SIGNATURES,
     UnreadableImageError,
     check_size,
     decode_image,
-    eight_bits,
-    faults_of_the_file,
+    naming_the_fault,
+    open_picture,
     orientation_of,
     read_image_file,
     turned,
 )
 from unchoke.regular_files import MOST_BYTES, open_regular
+from unchoke.tiff_pictures import Convert, rgb_of, whole_page
 from unchoke.tiling import IGNORED, reflected
 
-_BROKEN = (
-    *(SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, ArithmeticError, AttributeError),
-    *(RuntimeError, struct.error, zlib.error),  # those of imagecodecs and tifffile among them
-)
 _PNG_STEPS = {"L;2": 85, "L;4": 17}  # what Pillow multiplies grey of few bits with, to show it
 _EXIF_KEYS = {"exif", "Raw profile type exif"}
 _BLOCKS_THAT_TURN = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
+_PLAIN_HEADERS = ("PNG", "JPEG", "BMP")  # of which Pillow opens any without much memory
+_MOST_WEBP_PX = 16_383**2  # of a still picture; Pillow makes room for the canvas when it opens one
 _KEPT = 2  # pictures: the patches of a chunk are of one mostly, and come in turn
 
 _opening = threading.Lock()  # threads that want one picture shall decode it once
@@ -50,7 +52,7 @@ class Windows:
     width: int
     """px."""
     samples: tiffs.Reader
-    convert: Callable[[NDArray[Any]], NDArray[Any]]
+    convert: Convert
     """From samples as they are stored to what `read` gives."""
 
     def read(self, y0: int, x0: int, height: int, width: int) -> NDArray[Any]:
@@ -58,7 +60,7 @@ class Windows:
 
         y0, x0, height, width: px. Raises UnreadableImageError where this part of the file is broken.
         """
-        with _naming_the_fault():
+        with naming_the_fault():
             return self.convert(self.samples(y0, x0, height, width))
 
 
@@ -83,7 +85,7 @@ def open_mask(path: Path, max_pixels: int) -> Windows:
 
 
 def _open(kept: Callable[[Path, int, int, int], Windows], path: Path, max_pixels: int) -> Windows:
-    with _naming_the_fault():
+    with naming_the_fault():
         stat = path.stat()
         with _opening:
             return kept(path.absolute(), stat.st_size, stat.st_mtime_ns, max_pixels)  # commands have several folders
@@ -94,7 +96,7 @@ def _image(path: Path, size_bytes: int, mtime_ns: int, max_pixels: int) -> Windo
     def decode(data: bytes) -> NDArray[np.uint8]:
         return np.asarray(decode_image(data, max_pixels=max_pixels))
 
-    return _windows(path, max_pixels, decode, _rgb, mask=False)
+    return _windows(path, max_pixels, decode, rgb_of, mask=False)
 
 
 @lru_cache(_KEPT)
@@ -102,14 +104,14 @@ def _mask(path: Path, size_bytes: int, mtime_ns: int, max_pixels: int) -> Window
     def decode(data: bytes) -> NDArray[Any]:
         return _decode_mask(data, max_pixels)
 
-    return _windows(path, max_pixels, decode, _numbers, mask=True)
+    return _windows(path, max_pixels, decode, lambda page: _numbers, mask=True)
 
 
 def _windows(
     path: Path,
     max_pixels: int,
     decode: Callable[[bytes], NDArray[Any]],
-    convert: Callable[[NDArray[Any]], NDArray[Any]],
+    convert_of: Callable[[TiffPage], Convert],
     *,
     mask: bool,
 ) -> Windows:
@@ -118,8 +120,10 @@ def _windows(
         return _whole(decode(read_image_file(path)))
     page = tiffs.first_page(path)
     reason = tiffs.hindrance(page, max_pixels, mask=mask)
+    if tiffs.orientation_of(page) != 1:
+        reason = reason or f"orientation {tiffs.orientation_of(page)}"
     if not reason:
-        return Windows(*tiffs.page_size(page), tiffs.reader_of(path, page), convert)
+        return Windows(*tiffs.page_size(page), tiffs.reader_of(path, page), convert_of(page))
     try:
         return _whole(decode(read_image_file(path)))
     except UnreadableImageError as error:
@@ -135,14 +139,7 @@ def _is_tiff(path: Path) -> bool:
     with open_regular(path) as file:
         if not (head := file.read(4)):
             raise UnreadableImageError("empty file")
-        return head in tiffs.SIGNATURES
-
-
-def _rgb(samples_HWC: NDArray[Any]) -> NDArray[np.uint8]:
-    """RGB of 8 bits from grey or RGB of 8 bits, 16 bits, or floats from 0 to 1; alpha behind them is dropped."""
-    colours_HWC = samples_HWC[..., : 3 if samples_HWC.shape[2] > 2 else 1]
-    eight_HWC = colours_HWC if colours_HWC.dtype == np.uint8 else eight_bits(colours_HWC)
-    return np.broadcast_to(eight_HWC, (*eight_HWC.shape[:2], 3))
+        return head in TIFF_SIGNATURES
 
 
 def _numbers(samples_HWC: NDArray[Any]) -> NDArray[Any]:
@@ -155,15 +152,28 @@ def _numbers(samples_HWC: NDArray[Any]) -> NDArray[Any]:
 
 
 def _decode_mask(data: bytes, max_pixels: int) -> NDArray[Any]:
-    """The numbers of a mask (H, W), upright, from the bytes of its file, as Pillow knows them."""
-    with Image.open(io.BytesIO(data)) as image:
-        check_size(*image.size, max_pixels)
-        step = _PNG_STEPS.get(str(image.tile[0][3]), 1) if image.format == "PNG" else 1
-        image.load()
-        samples = np.atleast_3d(np.asarray(turned(image, orientation_of(image))))
-        if samples.dtype.kind not in "biu" or image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
-            raise UnreadableImageError(f"a mask in {image.mode}, where whole numbers or RGB colours were expected")
-        return _numbers(samples) // step
+    """The numbers of a mask (H, W), upright, from the bytes of its file."""
+    if data[:4] not in TIFF_SIGNATURES:
+        with open_picture(data, max_pixels) as image:
+            return _numbers_of(image)
+    page = tiffs.first_page(data)
+    check_size(page.imagewidth, page.imagelength, max_pixels)
+    if not (reason := tiffs.hindrance(page, max_pixels, mask=True)):
+        return whole_page(data, page, _numbers)
+    if not tiffs.is_for_libtiff(page, max_pixels):
+        raise UnreadableImageError(f"a mask in TIFF with {reason}, where whole numbers or RGB colours were expected")
+    with open_picture(data, max_pixels) as image:
+        return _numbers_of(image)
+
+
+def _numbers_of(image: Image.Image) -> NDArray[Any]:
+    """The numbers of a mask that Pillow has opened."""
+    step = _PNG_STEPS.get(str(image.tile[0][3]), 1) if isinstance(image, PngImageFile) else 1
+    image.load()
+    samples = np.atleast_3d(np.asarray(turned(image, orientation_of(image))))
+    if samples.dtype.kind not in "biu" or image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        raise UnreadableImageError(f"a mask in {image.mode}, where whole numbers or RGB colours were expected")
+    return _numbers(samples) // step
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -171,14 +181,37 @@ def image_size(path: Path) -> tuple[int, int]:
 
     Raises UnreadableImageError with the reason.
     """
-    with _naming_the_fault():
+    with naming_the_fault():
         if _is_tiff(path):
             return tiffs.page_size(tiffs.first_page(path))
-        with open_regular(path, MOST_BYTES) as file, Image.open(file) as image:
+        if (data := _gif(path)) and (size := size_of(data)):
+            return size[1], size[0]
+        with _opened(path) as image:
             if image.format == "PNG" and _EXIF_KEYS.isdisjoint(image.info) and not _may_turn_late(path):
                 image.info["exif"] = b""  # else Pillow decodes the pixels to look behind them
             on_its_side = orientation_of(image) >= 5
             return (image.width, image.height) if on_its_side else (image.height, image.width)
+
+
+def _gif(path: Path) -> bytes:
+    """A GIF, which Pillow cannot open without memory for its pixels; empty where the file is none."""
+    with open_regular(path) as file:
+        is_gif = file.read(4) == b"GIF8"
+    return read_image_file(path) if is_gif else b""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image of which no more than the header is read, where that is enough and safe."""
+    with open_regular(path, MOST_BYTES) as file:
+        try:
+            image: Image.Image = Image.open(file, formats=_PLAIN_HEADERS)
+        except Exception as error:  # metadata that Pillow does not read, or another format
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            image = open_picture(read_image_file(path), _MOST_WEBP_PX)
+        with image:
+            yield image
 
 
 def _may_turn_late(path: Path) -> bool:
@@ -192,22 +225,6 @@ def _may_turn_late(path: Path) -> bool:
             file.seek(length + 4, io.SEEK_CUR)
     behind = kinds[kinds.index(b"IDAT") :] if b"IDAT" in kinds else []
     return not _BLOCKS_THAT_TURN.isdisjoint(behind)
-
-
-@contextmanager
-def _naming_the_fault() -> Iterator[None]:
-    """Turn what is raised for a broken file into UnreadableImageError; a machine at fault raises its OSError."""
-    try:
-        with faults_of_the_file():
-            yield
-    except UnidentifiedImageError:
-        raise UnreadableImageError("not an image, or of a format that Pillow does not know") from None
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise UnreadableImageError(f"broken image: {error}") from None
-    except _BROKEN as error:
-        raise UnreadableImageError(f"broken image: {' '.join(str(error).split()) or type(error).__name__}") from None
 
 
 def read_patch(windows: Windows, y0: int, x0: int, size: int) -> NDArray[Any]:

@@ -15,14 +15,15 @@ LAYERS = [
     {"names", "errors", "versions"},
     {
         *("chunks", "splits", "metrics", "evaluation", "overlaps", "hashing", "tiling", "blends", "stitching", "png"),
-        *("locations", "fingerprints", "near_duplicates", "cleaning", "subsets", "texts", "split_folders"),
+        *("locations", "fingerprints", "near_duplicates", "cleaning", "subsets", "texts", "codestreams"),
+        *("split_folders",),
     },
     {
         *("sources", "arrays", "tables", "files", "images", "csv_files", "tar_members", "tiffs", "windows"),
         *("pictures", "views", "stores", "zarr_files", "checkpoint_files", "encoders", "maps", "pools", "devices"),
         *("provenance", "commands", "lease", "limits", "memory", "memory_watch", "shards", "worker", "client"),
         *("drafts", "origins", "remote", "run_locks", "regular_files", "messages", "cold", "patience", "retries"),
-        *("suspects", "signed", "receipts", "presence", "cards"),
+        *("suspects", "signed", "receipts", "presence", "cards", "tiff_pictures", "preprocessing"),
     },
     {
         *("manifest", "patches", "masks", "extract_patches", "split_patches", "mask_heads", "segmentation"),

@@ -198,21 +198,11 @@ def test_tiles_that_are_left_out_of_the_file_are_black(tmp_path):
 PALETTE_TIFF = (GREY_HW, {"photometric": "palette", "colormap": PALETTE_3P, **TILED})
 
 
-@pytest.mark.parametrize(
-    ("values", "options"),
-    [
-        PALETTE_TIFF,
-        (GREY_HW, {"photometric": "miniswhite"}),
-        (RGB_HWC, {**COLOUR, "extratags": [(274, 3, 1, 6, True)]}),
-    ],
-    ids=["palette", "white is 0", "on its side"],
-)
-def test_uncommon_tiff_is_decoded_whole_up_to_max_pixels(tmp_path, values, options):
-    path = write_tiff(tmp_path / "a.tif", values, options)
-    expected = np.asarray(decode_image(path.read_bytes(), max_pixels=MANY))
+def test_a_tiff_on_its_side_is_decoded_whole_up_to_max_pixels(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", RGB_HWC, {**COLOUR, "extratags": [(274, 3, 1, 6, True)]})
     image = open_image(path, HEIGHT * WIDTH)
     assert (image.height, image.width) == image_size(path)
-    np.testing.assert_array_equal(whole(image), expected)
+    np.testing.assert_array_equal(whole(image), np.rot90(RGB_HWC, -1))
     with pytest.raises(UnreadableImageError, match=r"above decoding\.max_pixels 6749 \(TIFF with .* is not read in"):
         open_image(path, HEIGHT * WIDTH - 1)
 
@@ -487,7 +477,7 @@ def test_a_mask_is_turned_where_it_says_so(tmp_path, name):
 
 @pytest.mark.parametrize("image", [Image.fromarray(SHARE_HW), Image.fromarray(RGBA_HWC, "CMYK")], ids=["F", "CMYK"])
 def test_masks_without_whole_numbers_are_refused(tmp_path, image):
-    with pytest.raises(UnreadableImageError, match=rf"a mask in {image.mode}"):
+    with pytest.raises(UnreadableImageError, match=r"a mask in .*, where whole numbers or RGB"):
         open_mask(saved(tmp_path / "a.tif", image), MANY)
 
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load
 from timm import create_model
-from timm.data.transforms_factory import create_transform
 
 from unchoke.cards import read_card
 from unchoke.errors import UnchokeError, mend
 from unchoke.hashing import sha256_bytes
 from unchoke.maps import feature_maps, find_maps
 from unchoke.pools import FeatureMap, feature_map, find_pool
+from unchoke.preprocessing import transform_of
 
 CPU = torch.device("cpu")
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -58,15 +58,7 @@ class Encoder:
 
     def preprocess(self) -> Callable[[Image.Image], torch.Tensor]:
         """timm's evaluation transform up to its normalisation: an RGB picture to uint8 (3, H, W)."""
-        config = self.card["data_config"]
-        transform: Callable[[Image.Image], torch.Tensor] = create_transform(
-            input_size=(3, self.image_size, self.image_size),
-            interpolation=config["interpolation"],
-            crop_pct=config["crop_pct"],
-            crop_mode=config["crop_mode"],
-            normalize=False,
-        )
-        return transform
+        return transform_of(self.image_size, self.card["data_config"])
 
     @property
     def resized_px(self) -> int:

@@ -102,8 +102,8 @@ def is_for_libtiff(page: TiffPage, max_pixels: int) -> bool:
 def is_plain_lzw(page: TiffPage) -> bool:
     """Whether a page has 8-bit grey or RGB and no more, in LZW, which libtiff decodes three times as fast."""
     plain = (page.photometric, page.samplesperpixel) in {(PHOTOMETRIC.MINISBLACK, 1), (PHOTOMETRIC.RGB, 3)}
-    upright = orientation_of(page) == page.planarconfig == page.fillorder == 1
-    return plain and upright and page.compression == COMPRESSION.LZW and page.dtype == np.uint8
+    usual = orientation_of(page) == page.planarconfig == page.fillorder == 1 and not page.parent.is_bigtiff
+    return plain and usual and page.compression == COMPRESSION.LZW and page.dtype == np.uint8
 
 
 def _has_large_segments(page: TiffPage, max_pixels: int) -> bool:

@@ -102,7 +102,9 @@ def _looked_up(page: TiffPage, places_HW: NDArray[Any]) -> NDArray[np.uint8]:
 def _divided(colours_HWC: NDArray[Any], alpha_HW1: NDArray[Any], full: int | None) -> NDArray[Any]:
     """Colours before they were multiplied by alpha; where that is 0 they stay."""
     if full is None:
-        shares_HWC: NDArray[np.float64] = np.divide(colours_HWC, alpha_HW1, out=colours_HWC.astype(np.float64), where=alpha_HW1 > 0)
+        shares_HWC: NDArray[np.float64] = np.divide(
+            colours_HWC, alpha_HW1, out=colours_HWC.astype(np.float64), where=alpha_HW1 > 0
+        )
         return shares_HWC.clip(max=1)
     alpha_HW1 = np.where(alpha_HW1 == 0, full, alpha_HW1).astype(np.uint64)
     divided_HWC: NDArray[np.uint64] = colours_HWC.astype(np.uint64) * np.uint64(full) // alpha_HW1

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from timm.data import create_transform
-from torchvision.transforms import InterpolationMode
 
 from unchoke.preprocessing import LONGEST, resized_crop, transform_of
 
@@ -34,24 +33,31 @@ def timms_own(image, size, facts):
     st.integers(1, 90),
     st.sampled_from([8, 24, 33]),
     st.sampled_from([0.875, 0.9, 1.0]),
-    st.sampled_from(["bilinear", "bicubic"]),
+    st.sampled_from(["bilinear", "bicubic", "lanczos"]),
 )
 def test_the_part_that_is_kept_is_resized_as_the_whole_is(width, height, size, share, interpolation):
     image = picture(width, height)
-    mode = InterpolationMode(interpolation)
-    found = np.asarray(resized_crop(image, int(size / share), size, mode)).transpose(2, 0, 1)
+    found = np.asarray(resized_crop(image, int(size / share), size, interpolation)).transpose(2, 0, 1)
     expected = timms_own(image, size, config(share=share, interpolation=interpolation))
     np.testing.assert_allclose(found.astype(int), expected, atol=1)
 
 
 @pytest.mark.parametrize("mode", ["center", "squash", "border"])
-@pytest.mark.parametrize("sides", [(1, 1), (60, 40), (40, 60), (3, 3 * LONGEST), (1, 200), (200, 1), (7, 300)])
+@pytest.mark.parametrize("sides", [(1, 1), (60, 40), (40, 60), (3, 3 * LONGEST), (1, 20), (20, 1), (7, 300)])
 def test_of_ordinary_pictures_it_is_timms_own_and_of_long_ones_within_rounding(sides, mode):
     image, facts = picture(*sides), config(mode)
     found = transform_of(24, facts)(image).numpy()
     assert found.dtype == np.uint8
     is_long = mode == "center" and max(sides) > LONGEST * min(sides)
     np.testing.assert_allclose(found.astype(int), timms_own(image, 24, facts), atol=int(is_long))
+
+
+@pytest.mark.parametrize("sides", [(1, 200), (200, 1)])
+def test_a_line_in_a_border_keeps_a_pixel_where_timm_rounds_it_to_none(sides):
+    found = transform_of(24, config("border"))(Image.new("RGB", sides, "red")).numpy()
+    background = np.array([124, 116, 104])  # ImageNet's mean, timm's border
+    inside = (found != background[:, None, None]).any(0)
+    assert sorted(inside.sum(axis).max() for axis in (0, 1)) == [1, 24]
 
 
 LONG = """

@@ -3,6 +3,9 @@
 import errno
 import io
 import os
+import struct
+import subprocess
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -246,3 +249,130 @@ def test_a_machine_at_fault_does_not_brand_the_image(monkeypatch, number):
     with pytest.raises(OSError) as caught:
         read_image_file(Path("a.png"))
     assert caught.value.errno == number
+
+
+# --- formats, metadata and sizes that show only while a file is opened
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+LONG_TEXT = zlib.compress(b"x" * 1_200_000)
+PNG_BLOCKS = {
+    "profile": chunk(b"iCCP", b"scan\0\0" + zlib.compress(RNG.integers(0, 64, 1_200_000, np.uint8).tobytes())),
+    "packed text": chunk(b"zTXt", b"Comment\0\0" + LONG_TEXT),
+    "packed XMP": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + LONG_TEXT),
+    "packed EXIF": chunk(b"zTXt", b"Raw profile type exif\0\0" + LONG_TEXT),
+    "many texts": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"x" * 1_000_000)) * 70,
+    "animation": chunk(b"acTL", struct.pack(">II", 9, 0)) + chunk(b"fcTL", bytes(26)),
+    "damaged text": chunk(b"tEXt", b"a\0b")[:-1] + b"\0",
+}
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("name", PNG_BLOCKS)
+def test_a_png_is_read_whatever_stands_beside_its_pixels(name, behind):
+    data = EVERY_KIND["colour"]
+    place = data.index(b"IEND" if behind else b"IDAT") - 4
+    np.testing.assert_array_equal(decoded(data[:place] + PNG_BLOCKS[name] + data[place:]), RGB_HWC)
+
+
+JPEG_SEGMENTS = {
+    "profile cut short": (0xE2, b"ICC_PROFILE\0\1\7" + bytes(9)),
+    "several pictures": (0xE2, b"MPF\0II*\0" + b"\xff" * 40),
+    "Photoshop": (0xED, b"Photoshop 3.0\0" + b"8BIM" * 9),
+    "short JFIF": (0xE0, b"JFIF"),
+    "short Adobe": (0xEE, b"Adobe"),
+    "damaged EXIF": (0xE1, b"Exif\0\0II*\0\xff\xff\xff\xff"),
+    "large comment": (0xFE, bytes(65_000)),
+}
+
+
+@pytest.mark.parametrize("name", JPEG_SEGMENTS)
+def test_a_jpeg_is_read_whatever_stands_beside_its_pixels(name):
+    data = encoded(Image.fromarray(RGB_HWC), "JPEG")
+    marker, block = JPEG_SEGMENTS[name]
+    segment = struct.pack(">BBH", 0xFF, marker, len(block) + 2) + block
+    np.testing.assert_array_equal(decoded(data[:2] + segment * 3 + data[2:]), decoded(data))
+
+
+@pytest.mark.parametrize("text", [b"iTXt", b"zTXt"])
+def test_an_orientation_in_a_text_still_turns_a_png(text):
+    xmp, keyword = b'<x tiff:Orientation="6"/>', b"XML:com.adobe.xmp\0"
+    block = chunk(b"iTXt", keyword + bytes(4) + xmp)
+    if text == b"zTXt":
+        block = chunk(
+            b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\n\n\n" + exif(6).tobytes().hex().encode())
+        )
+    data = EVERY_KIND["colour"]
+    place = data.index(b"IDAT") - 4
+    np.testing.assert_array_equal(decoded(data[:place] + block + data[place:]), UPRIGHT[6](RGB_HWC))
+
+
+DDS = b"DDS " + struct.pack("<7I", 124, 0x1007, 4, 4, 16, 0, 0) + bytes(44) + struct.pack("<8I", 32, 8, *[0] * 6)
+FOREIGN = {
+    "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n",
+    "DDS": DDS + bytes(84),
+    "ICNS": b"icns" + struct.pack(">I", 16) + b"ic07" + struct.pack(">I", 8),
+    "JPEG2000": encoded(Image.fromarray(RGB_HWC), "JPEG2000"),
+    "PPM": encoded(Image.fromarray(RGB_HWC), "PPM"),
+    "ICO": encoded(Image.fromarray(RGB_HWC), "ICO"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_formats_that_the_readme_does_not_name_are_refused_by_name(monkeypatch, name):
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a program was started"))
+    with pytest.raises(UnreadableImageError, match=f"a picture of the format {name}, which is not read"):
+        decode_image(FOREIGN[name], max_pixels=MANY)
+
+
+ERRORS = [NotImplementedError, RuntimeError, MemoryError, KeyError, ZeroDivisionError, AttributeError, AssertionError]
+
+
+@pytest.mark.parametrize("error", [*ERRORS, RecursionError, UserWarning, subprocess.SubprocessError, OSError])
+def test_whatever_a_decoder_raises_is_a_reason(monkeypatch, error):
+    def fail(*_, **__):
+        raise error("of the decoder")
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(UnreadableImageError, match=r"broken image: ."):
+        decode_image(EVERY_KIND["grey"], max_pixels=MANY)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE, errno.EIO])
+def test_a_machine_at_fault_while_decoding_raises(monkeypatch, number):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        decode_image(EVERY_KIND["grey"], max_pixels=MANY)
+
+
+def gif(screen, frame, before=b""):
+    head = b"GIF89a" + struct.pack("<HHBBB", screen, screen, 0x80, 0, 0) + bytes(6) + before
+    control = b"\x21\xf9\x04" + bytes([2 << 2, 0, 0, 0, 0])
+    return head + control + b"\x2c" + struct.pack("<HHHHB", 0, 0, frame, frame, 0) + b"\x02\x02\x4c\x01\x00\x3b"
+
+
+def webp(side):
+    canvas = (side - 1).to_bytes(3, "little") * 2
+    return b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<I", 10) + b"\2\0\0\0" + canvas
+
+
+SMALL_BUT_LARGE = {
+    "GIF's screen": gif(60_000, 1),
+    "GIF's frame": gif(1, 60_000),
+    "GIF's frame behind a comment": gif(1, 60_000, b"\x21\xfe\x03abc\0"),
+    "GIF's frame behind an empty block": gif(1, 60_000, b"\x21\xff\0\x02\x3b\x3b\0"),
+    "WebP's canvas": webp(60_000),
+}
+
+
+@pytest.mark.parametrize("name", SMALL_BUT_LARGE)
+def test_sizes_are_known_before_anything_is_opened(monkeypatch, name):
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("opened"))
+    with pytest.raises(UnreadableImageError, match=r"60000 × 60000 px, above decoding\.max_pixels 1000000"):
+        decode_image(SMALL_BUT_LARGE[name], max_pixels=10**6)

@@ -2,12 +2,12 @@
 
 import torch
 
-from unchoke.pools import FeatureMap
+from unchoke.pools import FeatureMap, class_tokens, some_of
 
 
 def missing_in(model: torch.nn.Module) -> str:
-    return "" if getattr(model, "cls_token", None) is not None else "which has no class token"
+    return "" if class_tokens(model) else "which has no class token"
 
 
 def pool(features: FeatureMap) -> torch.Tensor:
-    return features.prefix_BPD[:, 0]
+    return some_of(features.prefix_BPD, features, "cls")[:, 0]

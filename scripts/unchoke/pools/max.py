@@ -2,7 +2,7 @@
 
 import torch
 
-from unchoke.pools import FeatureMap
+from unchoke.pools import FeatureMap, some_of
 
 
 def missing_in(model: torch.nn.Module) -> str:
@@ -10,4 +10,4 @@ def missing_in(model: torch.nn.Module) -> str:
 
 
 def pool(features: FeatureMap) -> torch.Tensor:
-    return features.patches_BTD.amax(1)
+    return some_of(features.patches_BTD, features, "max").amax(1)

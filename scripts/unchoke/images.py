@@ -172,7 +172,7 @@ def naming_the_fault() -> Iterator[None]:
     except UnreadableImageError:
         raise
     except UnidentifiedImageError:
-        raise UnreadableImageError("not an image, or of a format that is not known") from None
+        raise UnreadableImageError("not an image, or of a format that Pillow does not know") from None
     except MemoryError:
         raise UnreadableImageError("broken image: its decoder asks for more memory than there is") from None
     except Exception as error:  # decoders have exceptions of every kind, and the next version has others

@@ -11,21 +11,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from unchoke import stores, versions
 from unchoke.files import files_sha256
-from unchoke.fingerprints import HASHES, MEASURES, fingerprint_batch
-from unchoke.images import UnreadableImageError, pixels_of
+from unchoke.fingerprints import HASHES, MEASURES, fingerprint_batch, fingerprint_rows
+from unchoke.images import UnreadableImageError, decode_image, pixels_of
 from unchoke.memory_watch import peak_memory_mb
 from unchoke.sources import open_images
 from unchoke.suspects import in_flight, is_careful
 
 MB = 2**20
 _MOST_BATCH_MB = 32  # more is no faster
+_MOST_RUN_MB = _MOST_BATCH_MB / 4
 
 _Data = bytes | NDArray[np.uint8] | UnreadableImageError
 """What a reader of a source gives, or why it gives nothing."""
+_Picture = NDArray[np.uint8] | Image.Image
+"""Pixels, uint8, or a large picture as Pillow holds it."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,10 @@ def fingerprint_images(rows: pd.DataFrame, kind: str, root: Path, max_pixels: in
     paths = rows["path"].tolist()
     batches = _read_ahead(rows, kind, root, min(_MOST_BATCH_MB, memory_mb / 16) * MB, seconds)
     with threadpool_limits(1, "blas"):  # other jobs have the other cores
-        for rows_B, rgb_BHW3 in _of_one_size(_pictures(paths, batches, max_pixels, found.reasons, seconds)):
+        for rows_B, pictures in _of_one_size(_pictures(paths, batches, max_pixels, found.reasons, seconds)):
             before = time.perf_counter()
-            found.hashes[rows_B], found.measures[rows_B] = fingerprint_batch(rgb_BHW3)
+            found.hashes[rows_B], found.measures[rows_B] = _fingerprints(pictures)
+            del pictures  # else a large one would stay in memory while the next is decoded
             found.valid[rows_B] = True
             seconds["encode"] += time.perf_counter() - before
     found.seconds = {**seconds, "total": time.perf_counter() - started}
@@ -119,36 +124,64 @@ def _pictures(
     max_pixels: int,
     reasons: dict[int, str],
     seconds: dict[str, float],
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Row and pixels, uint8 (H, W, 3), of every image that can be read; the others leave their reason."""
+) -> Iterator[tuple[int, _Picture]]:
+    """Row and pixels of every image that can be read; the others leave their reason."""
     for row, (path, data) in enumerate(zip(paths, chain.from_iterable(batches), strict=True)):
         began = time.perf_counter()
         try:
             if isinstance(data, UnreadableImageError):
                 raise data
             with in_flight(path):
-                pixels = pixels_of(data, max_pixels=max_pixels)
+                picture = _decoded(data, max_pixels)
         except UnreadableImageError as error:
             reasons[row] = str(error)
             continue
         seconds["decode"] += time.perf_counter() - began
-        yield row, pixels
+        yield row, picture
+        del picture  # else a large one would stay in memory while the next is decoded
+
+
+def _decoded(data: bytes | NDArray[np.uint8], max_pixels: int) -> _Picture:
+    """A large picture as Pillow holds it, 4 bytes a pixel; an array beside it would be 3 more."""
+    if not isinstance(data, bytes):
+        return pixels_of(data, max_pixels=max_pixels)
+    image = decode_image(data, max_pixels=max_pixels)
+    return image if 3 * image.width * image.height > _MOST_RUN_MB * MB else np.asarray(image)
+
+
+def _fingerprints(pictures: _Picture) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+    """Hashes and measures of pictures of one size (B, H, W, 3), or of one large picture."""
+    if isinstance(pictures, np.ndarray):
+        return fingerprint_batch(pictures)
+    image = pictures
+    return fingerprint_rows(
+        lambda first, last: np.asarray(image.crop((0, first, image.width, last))), image.height, image.width
+    )
 
 
 def _of_one_size(
-    pictures: Iterable[tuple[int, NDArray[np.uint8]]], most_mb: float = _MOST_BATCH_MB / 4
-) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
-    """Runs of pictures of one size, of `most_mb` MB at most or of one picture: their rows, and uint8 (B, H, W, 3)."""
+    pictures: Iterable[tuple[int, _Picture]], most_mb: float = _MOST_RUN_MB
+) -> Iterator[tuple[list[int], _Picture]]:
+    """Runs of pictures of one size, of `most_mb` MB at most: their rows, and uint8 (B, H, W, 3); large ones alone."""
     rows: list[int] = []
     batch: list[NDArray[np.uint8]] = []
-    for row, pixels in pictures:
-        if batch and (pixels.shape != batch[0].shape or (len(batch) + 1) * pixels.nbytes > most_mb * MB):
+    for row, picture in pictures:
+        if batch and not _joins(picture, batch, most_mb):
             yield rows, np.stack(batch)
             rows, batch = [], []
-        rows.append(row)
-        batch.append(pixels)
+        if isinstance(picture, np.ndarray):
+            rows.append(row)
+            batch.append(picture)
+        else:
+            yield [row], picture
+        del picture  # see `_pictures`
     if batch:
         yield rows, np.stack(batch)
+
+
+def _joins(picture: _Picture, batch: list[NDArray[np.uint8]], most_mb: float) -> bool:
+    same = isinstance(picture, np.ndarray) and picture.shape == batch[0].shape
+    return same and (len(batch) + 1) * batch[0].nbytes <= most_mb * MB
 
 
 def save_fingerprints(

@@ -4,7 +4,8 @@ Every sum is one of whole numbers that its type holds exactly, so that no bit de
 sum or on the machine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd, prod
 from typing import Any, TypeVar
@@ -62,8 +63,24 @@ def fingerprint_batch(rgb_NHW3: Pixels) -> tuple[NDArray[np.uint64], NDArray[np.
         block = slice(start, start + per_block)
         rgb_BHW3 = np.ascontiguousarray(rgb_NHW3[block])
         hashes[block, :2] = _digests(rgb_BHW3)
-        hashes[block, 2], measures[block] = _perceptual_and_measures(rgb_BHW3, work)
+        hashes[block, 2], measures[block] = _perceptual_and_measures(_bands_of(rgb_BHW3), work)
     return hashes, measures
+
+
+def fingerprint_rows(
+    read: Callable[[int, int], Pixels], height: int, width: int
+) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+    """As ``fingerprint``, of an image whose rows are read in bands, so that its pixels never lie in one array.
+
+    read: rows from the first to before the last, uint8 (rows, width, 3).
+    """
+    digest = xxhash.xxh3_128(seed=height << 32 | width)
+    for first, last in _bands(height, width):
+        digest.update(read(first, last).tobytes())
+    bands = _Bands((1, height, width), lambda start, stop: read(start, stop)[None])
+    perceptual, measures = _perceptual_and_measures(bands, _Workspace())
+    high, low = digest.intdigest() >> 64, digest.intdigest() & 0xFFFF_FFFF_FFFF_FFFF
+    return np.array([high, low, perceptual[0]], np.uint64), measures[0]
 
 
 def perceptual_hashes(box_N: Floats) -> NDArray[np.uint64]:
@@ -112,9 +129,24 @@ def _digests(rgb_BHW3: Pixels) -> list[tuple[int, int]]:
     return [(digest >> 64, digest & 0xFFFF_FFFF_FFFF_FFFF) for digest in digests]
 
 
-def _perceptual_and_measures(rgb_BHW3: Pixels, work: _Workspace) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-    """(B,) and (B, 6), worked out in bands of rows where the images are large."""
+@dataclass(frozen=True)
+class _Bands:
+    """Images of one size, read in bands of rows."""
+
+    shape: tuple[int, int, int]
+    """How many, their height and width."""
+    read: Callable[[int, int], Pixels]
+    """Rows from the first to before the last, uint8 (B, rows, W, 3)."""
+
+
+def _bands_of(rgb_BHW3: Pixels) -> _Bands:
     n_images, height, width, _ = rgb_BHW3.shape
+    return _Bands((n_images, height, width), lambda start, stop: rgb_BHW3[:, start:stop])
+
+
+def _perceptual_and_measures(bands: _Bands, work: _Workspace) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+    """(B,) and (B, 6), worked out in bands of rows where the images are large."""
+    n_images, height, width = bands.shape
     small = max(height, width) <= 256  # 255**2 * 256 and 255 * 256**2 are below 2**24
     exact: type[np.floating] = np.float32 if small else np.float64
     down, across = _overlaps(height).astype(exact), _overlaps(width).T.astype(exact)
@@ -122,7 +154,7 @@ def _perceptual_and_measures(rgb_BHW3: Pixels, work: _Workspace) -> tuple[NDArra
     total = np.zeros((6, n_images))
     for first, last in _bands(height, width):
         start, stop = max(first - 1, 0), min(last + 1, height)  # the Laplacian looks a row farther
-        planes = work.copy("planes", np.moveaxis(rgb_BHW3[:, start:stop], -1, 0), np.uint8)
+        planes = work.copy("planes", np.moveaxis(bands.read(start, stop), -1, 0), np.uint8)
         grey_BhW = _grey(planes, work)
         inner = slice(first - start, last - start)
         inner_grey_BhW = work.copy("exact", grey_BhW[:, inner], exact)

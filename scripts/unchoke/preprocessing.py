@@ -22,7 +22,7 @@ def transform_of(image_size: int, data_config: Mapping[str, Any]) -> Prepare:
     """timm's evaluation transform up to its normalisation, of `image_size` px a side.
 
     timm enlarges the shorter side of a picture before it crops, so that 1 × 60,000 px ask for 16 GB. Of pictures longer
-    than ``LONGEST`` to 1 only that part is enlarged which the crop keeps: the same pixels, within rounding.
+    than ``LONGEST`` to 1 only that part is enlarged which the crop keeps: the same pixels, within 2 of 255.
     """
     transform = create_transform(
         input_size=(3, image_size, image_size),

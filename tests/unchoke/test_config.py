@@ -414,3 +414,15 @@ def test_braces_are_refused_where_snakemake_would_take_them_for_wildcards(name):
     assert "may not have braces" in error_of(changed("encoders.b0.weights", f"{name}.pt"))
     assert "may not have braces" in error_of(changed("dataset.path", name))
     assert load_config({"dataset": {"name": "a", "kind": "folder", "path": name}})["dataset"]["path"] == name
+
+
+def test_the_largest_picture_that_is_decoded_fits_into_cleaning() -> None:
+    raw = {"dataset": {"name": "a", "kind": "folder", "path": "a"}}
+    load_config(raw)
+    large = {**raw, "decoding": {"max_pixels": 400_000_000}}
+    with pytest.raises(
+        UnchokeError, match=r"cleaning\.memory_mb: a picture of decoding\.max_pixels 400000000 takes 1726"
+    ):
+        load_config(large)
+    load_config({**large, "cleaning": {"memory_mb": 1800}})
+    load_config({**large, "cleaning": None})

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +143,37 @@ def test_a_record_says_what_a_chunk_was_made_from(folder: Path, tmp_path: Path) 
 def test_fingerprints_move_with_their_version_alone() -> None:
     hash_3, measure_6 = fingerprint(load_digits().images[:2].astype(np.uint8).repeat(3).reshape(16, 8, 3) * 16)
     assert sha256_bytes(hash_3.tobytes() + measure_6.tobytes()) == GOLDEN[versions.FINGERPRINTS]
+
+
+def test_a_large_picture_has_the_fingerprint_of_its_pixels(tmp_path: Path) -> None:
+    rgb_HW3 = np.random.default_rng(0).integers(0, 256, (1700, 1900, 3), np.uint8)
+    small_HW3 = rgb_HW3[:40, :30]
+    for name, pixels in (("a.png", small_HW3), ("b.png", rgb_HW3), ("c.png", small_HW3)):
+        Image.fromarray(pixels).save(tmp_path / name)
+    rows = pd.DataFrame({"image_id": [0, 1, 2], "path": ["a.png", "b.png", "c.png"], "size_bytes": [1, 1, 1]})
+    found = fingerprint_images(rows, "folder", tmp_path, 10**8, 1024)
+    for row, pixels in enumerate((small_HW3, rgb_HW3, small_HW3)):
+        hashes, measures = fingerprint(pixels)
+        np.testing.assert_array_equal(found.hashes[row], hashes)
+        np.testing.assert_array_equal(found.measures[row], measures)
+
+
+LARGE = """
+import sys
+from pathlib import Path
+import pandas as pd
+from unchoke.fingerprint import fingerprint_images
+from unchoke.memory_watch import peak_memory_mb
+before = peak_memory_mb()
+rows = pd.DataFrame({"image_id": [0, 1], "path": ["a.jpg", "b.jpg"], "size_bytes": [1, 1]})
+found = fingerprint_images(rows, "folder", Path(sys.argv[1]), 10**8, 1024)
+assert found.valid.all()
+print(peak_memory_mb() - before)
+"""
+
+
+def test_large_pictures_take_four_bytes_a_pixel_and_one_at_a_time(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        Image.new("RGB", (6000, 6000), "teal").save(tmp_path / name)
+    done = subprocess.run([sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 6000**2 * 4 / 2**20 + 50

@@ -30,6 +30,10 @@ from unchoke.names import MASK_KINDS, PIXELS, SPLITS, TEACHER, suggestion
 Name = Annotated[str, Field(pattern=NAME, max_length=NAME_LENGTH)]
 
 
+PIXEL_BYTES = 4  # of a decoded picture, as Pillow holds RGB
+CLEANING_MB = 200  # what a job of cleaning takes beside its largest picture
+
+
 class Config(Section):
     """A run of Unchoke. Sections that a file leaves out are those of `config/config.yaml`."""
 
@@ -147,6 +151,17 @@ class Config(Section):
                     f"{where}.strides: {stride} must divide patches.size {size} and size less overlap, {step}, "
                     "or patches would not lie on the grid of the feature maps"
                 )
+
+    @model_validator(mode="after")
+    def _the_largest_picture_fits_into_cleaning(self) -> "Config":
+        if self.cleaning:
+            need_mb = CLEANING_MB + self.decoding.max_pixels * PIXEL_BYTES // 2**20 + 1
+            if need_mb > self.cleaning.memory_mb:
+                raise ValueError(
+                    f"cleaning.memory_mb: a picture of decoding.max_pixels {self.decoding.max_pixels} takes "
+                    f"{need_mb} MB, above {self.cleaning.memory_mb}: raise the one or lower the other"
+                )
+        return self
 
     @model_validator(mode="after")
     def _a_teacher_is_there_where_it_is_asked_for(self) -> "Config":

@@ -14,6 +14,7 @@ LONGEST = 16
 """Longer side over shorter side up to which the transform is timm's own."""
 
 Floats = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
 Prepare = Callable[[Image.Image], torch.Tensor]
 """From an RGB picture to uint8 (3, H, W)."""
 
@@ -22,7 +23,7 @@ def transform_of(image_size: int, data_config: Mapping[str, Any]) -> Prepare:
     """timm's evaluation transform up to its normalisation, of `image_size` px a side.
 
     timm enlarges the shorter side of a picture before it crops, so that 1 × 60,000 px ask for 16 GB. Of pictures longer
-    than ``LONGEST`` to 1 only that part is enlarged which the crop keeps: the same pixels, within 2 of 255.
+    than ``LONGEST`` to 1 only that part is enlarged which the crop keeps: the same pixels, within rounding (2 of 255).
     """
     transform = create_transform(
         input_size=(3, image_size, image_size),
@@ -50,16 +51,22 @@ def resized_crop(image: Image.Image, shorter_px: int, crop_px: int, interpolatio
     """The middle, crop_px a side, of a picture whose shorter side was resized to shorter_px, without the rest of it.
 
     Sizes and places are rounded as torchvision's Resize and CenterCrop round them; filters are Pillow's, rows first and
-    rounded before the columns. (Pillow with `box` differs: by up to 22 of 255 in white noise.)
+    rounded. Some releases of Pillow take columns first at times, which shows where a filter overshoots black or white.
     """
     short = min(image.size)
-    (left, across_CW), (top, down_CH) = (
-        _weights(side, int(shorter_px * side / short), crop_px, interpolation) for side in image.size
-    )
-    part = image.crop((left, top, left + across_CW.shape[1], top + down_CH.shape[1]))
-    rows_HC3 = _rounded(across_CW @ np.asarray(part))
-    columns_CC3 = _rounded(down_CH @ rows_HC3.transpose(1, 0, 2)).transpose(1, 0, 2)
-    return Image.fromarray(np.ascontiguousarray(columns_CC3).astype(np.uint8))
+    width, height = (int(shorter_px * side / short) for side in image.size)
+    left, across_CW = _weights(image.width, width, crop_px, interpolation)
+    top, down_CH = _weights(image.height, height, crop_px, interpolation)
+    pixels_HW3 = np.asarray(image.crop((left, top, left + across_CW.shape[1], top + down_CH.shape[1])))
+    return Image.fromarray(_down(_across(pixels_HW3, across_CW), down_CH))
+
+
+def _across(pixels_HW3: Pixels, weight_CW: Floats) -> Pixels:
+    return _rounded(weight_CW @ pixels_HW3)
+
+
+def _down(pixels_HW3: Pixels, weight_CH: Floats) -> Pixels:
+    return np.ascontiguousarray(_across(pixels_HW3.swapaxes(0, 1), weight_CH).swapaxes(0, 1))
 
 
 def _weights(own_px: int, resized_px: int, crop_px: int, interpolation: str) -> tuple[int, Floats]:
@@ -74,8 +81,8 @@ def _weights(own_px: int, resized_px: int, crop_px: int, interpolation: str) -> 
     return first, weight_CN / weight_CN.sum(1, keepdims=True)
 
 
-def _rounded(values: Floats) -> Floats:
-    return np.floor(values + 0.5).clip(0, 255)
+def _rounded(values: Floats) -> Pixels:
+    return np.floor(values + 0.5).clip(0, 255).astype(np.uint8)
 
 
 def _linear(x: Floats) -> Floats:

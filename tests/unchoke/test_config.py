@@ -366,6 +366,55 @@ def test_numbers_of_heads_have_bounds(path, value):
     assert path in message and "should be" in message
 
 
+def whole_numbers(schema, path=()):
+    """The schema of every integer that the config takes, by where it stands in the schema."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "integer":
+            yield ".".join(path), schema
+        for key, inner in schema.items():
+            yield from whole_numbers(inner, (*path, str(key)))
+    elif isinstance(schema, list):
+        for place, inner in enumerate(schema):
+            yield from whole_numbers(inner, (*path, str(place)))
+
+
+WHOLE_NUMBERS = dict(whole_numbers(Config.model_json_schema()))
+
+
+def test_whole_numbers_are_found_in_sections_lists_and_alternatives():
+    found = " ".join(WHOLE_NUMBERS)
+    assert all(key in found for key in ("chunk_size", "strides.items", "shots.anyOf", "seeds.items", "max_pixels"))
+
+
+@pytest.mark.parametrize("place", WHOLE_NUMBERS)
+def test_every_whole_number_has_a_largest_value_that_64_bits_hold(place):
+    assert WHOLE_NUMBERS[place].get("maximum", 10**30) < 2**64
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "limit"),
+    [
+        ("chunk_size", 10**30, 65_536),
+        ("encoders.b0.image_size", 10**7, 4096),
+        ("encoders.b0.micro_batch", 10**30, 65_536),
+        ("encoders.b0.seed", 2**64, 2**64 - 1),
+        ("patches.size", 10**30, 4096),
+        ("heads.linear.epochs", 10**30, 10**9),
+        ("heads.linear.seeds", [10**30], 2**64 - 1),
+        ("cleaning.memory_mb", 10**30, 2**24),
+        ("decoding.threads", 10**30, 4096),
+        ("evaluation.resamples", 10**30, 100_000),
+    ],
+)
+def test_a_number_too_large_is_named_with_its_limit(path, value, limit):
+    message = error_of(changed(path, value))
+    assert path in message and f"less than or equal to {limit}" in message and str(value).strip("[]") in message
+
+
+def test_a_model_whose_name_no_file_could_carry_is_refused():
+    assert "at most 100 characters" in error_of(changed("encoders.b0.model", "a" * 300))
+
+
 # --- names that stand for modules
 
 

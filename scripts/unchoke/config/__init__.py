@@ -40,8 +40,8 @@ class Config(Section):
     dataset: Dataset = Dataset(name="digits", kind="digits", path="resources/digits")
     """Where the images are and how they are split."""
 
-    chunk_size: int = Field(64, ge=1)
-    """Images per chunk: one job, and one file a pooling."""
+    chunk_size: int = Field(64, ge=1, le=65_536)
+    """Images per chunk: one job, and one file a pooling, which is held in memory; 65,536 at most."""
 
     chunks_per_shard: int = Field(1, ge=1, le=1024)
     """Chunks per shard. Above 1, one job makes so many chunks, and one file a pooling, a Zarr shard, holds them; they

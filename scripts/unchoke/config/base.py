@@ -10,6 +10,18 @@ from unchoke.names import suggestion
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # what may be part of a path and of a Snakemake wildcard
 NAME_LENGTH = 100
 """Characters of a name at most: of the 255 bytes of a file name, `.<encoder>@<view>.origin.json.<host>.tmp` adds 93."""
+MAX_SEED = 2**64 - 1
+"""The largest seed that PyTorch's generators take (`torch.Generator.manual_seed`)."""
+MAX_ROWS = 20_000_000
+"""Rows that a dataset may have, and so the most that can be asked of it."""
+MAX_STEPS = 1_000_000_000
+"""Epochs, steps and iterations: more end on no machine, and a product with batches still fits 64 bits."""
+MAX_MEMORY_MB = 2**24
+"""16 TiB: more than a machine has, and in bytes still far within 64 bits."""
+MAX_THREADS = 4096
+"""More than a machine has processors; the operating system starts no more than some thousands a user."""
+MAX_SIDE = 2**16
+"""Pixels of a side: JPEG's limit, beyond which few decoders go."""
 
 
 class Section(BaseModel):

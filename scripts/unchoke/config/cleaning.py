@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from unchoke.config.base import Section
+from unchoke.config.base import MAX_MEMORY_MB, MAX_SIDE, Section
 
 Action = Literal["report", "drop"]
 
@@ -103,7 +103,7 @@ class Blurred(OneImage):
 class OddSize(OneImage):
     """Images much smaller, longer or larger than the others."""
 
-    side_below: int = Field(8, ge=0)
+    side_below: int = Field(8, ge=0, le=MAX_SIDE)
     """Shorter side, px, below which a size is odd."""
 
     aspect_above: float = Field(5, ge=1)
@@ -160,10 +160,10 @@ class Rules(Section):
 class Cleaning(Section):
     """Which images are looked at twice before heads are trained, and which of them go."""
 
-    memory_mb: int = Field(1024, ge=256)
+    memory_mb: int = Field(1024, ge=256, le=MAX_MEMORY_MB)
     """Resident memory that a job of cleaning may take, MB; images are fingerprinted in batches that fit."""
 
-    chunks_per_job: int | None = Field(None, ge=1)
+    chunks_per_job: int | None = Field(None, ge=1, le=1_000_000)
     """Chunks of images that one job fingerprints; null: 16 of image files, 256 of arrays."""
 
     rules: Rules = Rules()

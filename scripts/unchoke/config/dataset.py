@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from unchoke.config.base import NAME, NAME_LENGTH, Section, listed_in, one_of, without_braces
+from unchoke.config.base import MAX_SEED, NAME, NAME_LENGTH, Section, listed_in, one_of, without_braces
 from unchoke.locations import ARRAY_KINDS, ROLES, by_split, known_split
 from unchoke.names import MASK_KINDS
 
@@ -27,7 +27,9 @@ MaskValue = Annotated[
     int,
     BeforeValidator(_number),
     Field(ge=0, lt=2**24),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": HEX}]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 2**24 - 1}, {"type": "string", "pattern": HEX}]}
+    ),
 ]
 MaskValues = Annotated[
     list[MaskValue],
@@ -78,7 +80,7 @@ Locations = Annotated[str | dict[str, str] | None, BeforeValidator(_known_locati
 class Split(Section):
     """How train, val and test are drawn where the data does not give them."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of the draw; rows keep their split when images are added."""
 
     val: float = Field(0.15, ge=0, lt=1)

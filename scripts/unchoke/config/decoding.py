@@ -2,16 +2,16 @@
 
 from pydantic import Field
 
-from unchoke.config.base import Section
+from unchoke.config.base import MAX_THREADS, Section
 
 
 class Decoding(Section):
     """How image files become pixels."""
 
-    threads: int = Field(8, ge=1)
+    threads: int = Field(8, ge=1, le=MAX_THREADS)
     """CPU threads of one chunk job, for decoding and for an encoder on the CPU; never more than `--cores`."""
 
-    max_pixels: int = Field(178_956_970, ge=1)
+    max_pixels: int = Field(178_956_970, ge=1, le=2**32)
     """Pixels (width × height) above which a file is refused unread, against decompression bombs."""
 
     jpeg_draft: bool = False

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from unchoke.config.base import Section, listed_in, one_of, without_braces
+from unchoke.config.base import MAX_SEED, NAME_LENGTH, Section, listed_in, one_of, without_braces
 from unchoke.config.views import View
 from unchoke.hashing import sha256_bytes
 
@@ -20,24 +20,26 @@ PRECISIONS = ["float16", "bfloat16", "float32"]
 class Encoder(Section):
     """One frozen timm encoder."""
 
-    model: str = Field(min_length=1)
-    """A model of timm, with its weights' tag if it has several, such as `vit_small_patch14_dinov2.lvd142m`."""
+    model: str = Field(min_length=1, max_length=NAME_LENGTH)
+    """A model of timm, with its weights' tag if it has several, such as `vit_small_patch14_dinov2.lvd142m`. It is part
+    of file names: 100 characters at most."""
 
     weights: Annotated[str, AfterValidator(without_braces)] = Field("pretrained", min_length=1)
     """`pretrained`: timm's, from the hub. `untrained`: drawn from `seed`. Anything else is the path of a safetensors
     file, or of a PyTorch file that holds tensors alone."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of untrained weights."""
 
-    image_size: int | None = Field(None, ge=8)
-    """Height and width of what the encoder sees, px; null: the size that its weights were made for."""
+    image_size: int | None = Field(None, ge=8, le=4096)
+    """Height and width of what the encoder sees, px; null: the size that its weights were made for. At most 4096:
+    a larger picture fits no card; cut it into `patches`."""
 
     pools: list[Pool] = Field(["avg"], min_length=1)
     """Poolings to store, each an array of its own: `avg`, `max` (over the map of features), `cls` (class token), `head`
     (timm's own pooling, with what the model does behind it)."""
 
-    strides: list[Annotated[int, Field(ge=1)]] = []
+    strides: list[Annotated[int, Field(ge=1, le=4096)]] = []
     """Masks: strides of the feature maps to store in the place of pools, px; of each the deepest map that the model
     has. Convolutional models have 4, 8, 16 and 32 (many 2 as well), a vision transformer that of its patches."""
 
@@ -46,7 +48,7 @@ class Encoder(Section):
     `vflip`, `rot90`, `rot180`, `rot270`, `transpose`, `transverse`), `crop_0`, `crop_1`, … (random crops) and
     `colour_0`, … (random brightness, contrast and saturation), drawn from their number and the image's id."""
 
-    micro_batch: int = Field(32, ge=1)
+    micro_batch: int = Field(32, ge=1, le=65_536)
     """Images that pass the encoder at once; the last batch is padded to it."""
 
     precision: Annotated[str, AfterValidator(lambda name: one_of(PRECISIONS, name))] = Field(

@@ -2,14 +2,15 @@
 
 from pydantic import Field
 
-from unchoke.config.base import Section
+from unchoke.config.base import MAX_SEED, Section
 
 
 class Evaluation(Section):
     """How sure the figures are."""
 
-    resamples: int = Field(1000, ge=100)
-    """Bootstrap resamples of the test images (of their groups, where they have some) for 95 % intervals."""
+    resamples: int = Field(1000, ge=100, le=100_000)
+    """Bootstrap resamples of the test images (of their groups, where they have some) for 95 % intervals; at most
+    100,000, beyond which their ends no longer move."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of the resamples."""

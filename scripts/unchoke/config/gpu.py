@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from unchoke.config.base import Section
+from unchoke.config.base import MAX_MEMORY_MB, Section
 
 
 class Gpu(Section):
@@ -13,5 +13,5 @@ class Gpu(Section):
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """`auto`: cuda where there is one, else mps, else cpu."""
 
-    vram_mb: int = Field(4096, ge=256)
+    vram_mb: int = Field(4096, ge=256, le=MAX_MEMORY_MB)
     """Memory of the graphics card that a run may use, MiB."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from unchoke.config.base import Section
+from unchoke.config.base import MAX_ROWS, MAX_SEED, MAX_STEPS, Section
 from unchoke.config.encoders import Pool
 from unchoke.config.presets import expand_preset
 from unchoke.config.views import View
@@ -32,10 +32,10 @@ class HeadSection(Section):
     choose_by: Literal["accuracy", "balanced_accuracy"] = "accuracy"
     """The figure on val by which one of the settings tried is chosen."""
 
-    shots: int | None = Field(None, ge=1)
+    shots: int | None = Field(None, ge=1, le=MAX_ROWS)
     """Few-shot: training images of each class, drawn from train alone; null: all of them."""
 
-    draws: int = Field(1, ge=1)
+    draws: int = Field(1, ge=1, le=1000)
     """Few-shot: how many times they are drawn; figures are then means over the draws."""
 
     @model_validator(mode="after")
@@ -63,7 +63,7 @@ class Logistic(HeadSection):
     refit: bool = False
     """Fit anew on train and val together with the C that was chosen."""
 
-    max_iterations: int = Field(5000, ge=1)
+    max_iterations: int = Field(5000, ge=1, le=MAX_STEPS)
     """L-BFGS iterations for one value of C, at most. Where they do not suffice, the head carries a warning."""
 
     tolerance: float = Field(1e-4, gt=0)
@@ -85,7 +85,7 @@ class Knn(HeadSection):
     kind: Literal["knn"]
     """k nearest neighbours."""
 
-    k: list[Annotated[int, Field(ge=1)]] = Field([10, 20, 100, 200], min_length=1)
+    k: list[Annotated[int, Field(ge=1, le=MAX_ROWS)]] = Field([10, 20, 100, 200], min_length=1)
     """Numbers of neighbours to try; each at most the number of training images."""
 
     temperature: float = Field(0.07, gt=0)
@@ -136,22 +136,22 @@ class GradientSection(HeadSection):
     weight_decays: list[NotNegative] = Field([0.0], min_length=1)
     """Weight decays to try with every learning rate."""
 
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0, 1, 2], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, le=MAX_SEED)]] = Field([0, 1, 2], min_length=1)
     """Seeds of first weights and of the order of images; figures are means over them."""
 
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(20, ge=1, le=MAX_STEPS)
     """Times that the training images are gone through."""
 
-    steps: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1, le=MAX_STEPS)
     """Steps after which training ends, in place of `epochs`; null: epochs count."""
 
-    validate_every: int | None = Field(None, ge=1)
+    validate_every: int | None = Field(None, ge=1, le=MAX_STEPS)
     """Steps from one score on val to the next; null: one pass over the training images."""
 
-    patience: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1, le=MAX_STEPS)
     """Steps without a better score on val after which the training of a member ends; null: it never ends early."""
 
-    batch_size: int = Field(256, ge=1)
+    batch_size: int = Field(256, ge=1, le=MAX_ROWS)
     """Images a step."""
 
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -189,7 +189,7 @@ class Mlp(GradientSection):
     kind: Literal["mlp"]
     """Small perceptron by gradient steps."""
 
-    hidden: int = Field(256, ge=1)
+    hidden: int = Field(256, ge=1, le=65_536)
     """Units of the hidden layer."""
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from unchoke.config.base import Section
+from unchoke.config.base import MAX_MEMORY_MB, MAX_SEED, MAX_STEPS, Section
 from unchoke.config.heads import ClassWeights, NotNegative, Positive
 from unchoke.config.teacher import Distil
 
@@ -18,13 +18,13 @@ class MaskHeadSection(Section):
     weight_decays: list[NotNegative] = Field([0.01], min_length=1)
     """Weight decays of AdamW to try with every learning rate."""
 
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, le=MAX_SEED)]] = Field([0], min_length=1)
     """Seeds of first weights and of the order of patches; probabilities are means over them."""
 
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(20, ge=1, le=MAX_STEPS)
     """Times that the training patches are gone through."""
 
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(8, ge=1, le=65_536)
     """Patches a step."""
 
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -52,7 +52,7 @@ class MaskHeadSection(Section):
     """Threads that train where there is no card, whatever `--cores` says: the last digits of the weights depend on it.
     On a machine with more processors and no card, give it as many."""
 
-    memory_mb: int = Field(1024, ge=64)
+    memory_mb: int = Field(1024, ge=64, le=MAX_MEMORY_MB)
     """Patches that are held in memory at once, MiB; where all fit they are read once."""
 
     @model_validator(mode="after")
@@ -93,7 +93,7 @@ class Decoder(CachedSection):
     kind: Literal["decoder"]
     """Convolutional decoder."""
 
-    width: int = Field(64, ge=1)
+    width: int = Field(64, ge=1, le=4096)
     """Channels."""
 
 
@@ -103,7 +103,7 @@ class UNet(MaskHeadSection):
     kind: Literal["unet"]
     """U-Net on pixels."""
 
-    width: int = Field(64, ge=1)
+    width: int = Field(64, ge=1, le=4096)
     """Channels of the first level; 64 gives 64-128-256 and back 128-64-32."""
 
     augment: bool = False

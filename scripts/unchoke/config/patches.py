@@ -11,11 +11,11 @@ class Patches(Section):
     size: int = Field(256, ge=32, le=4096)
     """Height and width of a patch, px."""
 
-    overlap: int = Field(64, ge=0)
+    overlap: int = Field(64, ge=0, le=2048)
     """What neighbours share, px: even, and at most half of `size`. Half of it is the halo, which is cut off again where
     a network sees no farther."""
 
-    per_chunk: int = Field(16, ge=1)
+    per_chunk: int = Field(16, ge=1, le=65_536)
     """Patches per chunk: one job, and one file a stride."""
 
     @model_validator(mode="after")

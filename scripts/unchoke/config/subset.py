@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from unchoke.config.base import Section
+from unchoke.config.base import MAX_ROWS, MAX_SEED, Section
 
 Split = Literal["train", "val", "test"]
 
@@ -15,10 +15,10 @@ class Subset(Section):
     fraction: float | None = Field(None, gt=0, le=1)
     """Share of each class that is kept, above 0 up to 1, and at least one image. Smaller shares lie within larger."""
 
-    per_class: int | None = Field(None, ge=1)
+    per_class: int | None = Field(None, ge=1, le=MAX_ROWS)
     """Images of each class that are kept; a class with fewer is an error."""
 
-    seed: int = Field(0, ge=0, lt=2**64)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of the draw; an image keeps its place in it when others are added."""
 
     splits: list[Split] = Field(["train"], min_length=1)

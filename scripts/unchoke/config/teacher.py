@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from unchoke.config.base import Section, without_braces
+from unchoke.config.base import MAX_STEPS, Section, without_braces
 
 
 class Teacher(Section):
@@ -25,11 +25,11 @@ class Teacher(Section):
 class Distil(Section):
     """What a mask head learns from the teacher before it learns from masks; images without a mask take part."""
 
-    features: int = Field(0, ge=0)
+    features: int = Field(0, ge=0, le=MAX_STEPS)
     """The first epochs, in which what the last convolution sees is brought close to the teacher's features; linear
     heads have no such map."""
 
-    logits: int = Field(0, ge=0)
+    logits: int = Field(0, ge=0, le=MAX_STEPS)
     """The next epochs, in which the logits are brought close to the teacher's. Those that remain of `epochs` are for
     the masks."""
 

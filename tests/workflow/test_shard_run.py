@@ -1,7 +1,6 @@
 """Shards by real runs of Snakemake: the same features as chunks of their own, and nothing made twice after a kill."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -44,7 +43,6 @@ def shards(chunks: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clo
     clone = chunks.copy_to(tmp_path_factory.mktemp("shards") / "clone").with_own_worker()
     clone.configure(**SHARDS)
     drafts = kill_with_drafts(clone, at_least=2)
-    shutil.rmtree(clone.folder / ".snakemake/locks")
     assert jobs(clone.snakemake("--cores", "2", TARGET), "extract_chunk") <= 3
     return clone, drafts
 

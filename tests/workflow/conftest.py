@@ -55,6 +55,8 @@ BLOBS = {
 }
 # Clones share the commands of this repository, and so one warm worker, which reads torch once a process of tests.
 ENVIRONMENT = {**os.environ, "UNCHOKE_WARM_IDLE_S": "60", "UNCHOKE_WARM_STAY": "1"}
+# A folder's name of what Snakemake, shells, globs and printf take for something of their own.
+ODD = '{3f2a} {{cookiecutter.name}} } { a*b? [x] it\'s "q" $HOME %s back\\slash größe-图'
 FLAWED = ("0/broken.png", "1/quote' and \"space\nand line.png", "1/größe-图.png")
 
 
@@ -219,7 +221,12 @@ def shared_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
-    return make_clone(tmp_path / "clone with spaces")
+    """A clone whose folder, and that of its images, have a name that holds all that is special somewhere."""
+    clone = make_clone(tmp_path / ODD)
+    (clone.folder / "images").rename(clone.folder / ODD)
+    odd = replace(clone, config={**CONFIG, "dataset": {**CONFIG["dataset"], "path": ODD}})
+    odd.configure()
+    return odd
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def test_weights_that_do_not_fit_name_the_tensors(clone: Clone) -> None:
 
 
 def test_too_many_bad_images_stop_before_any_head(clone: Clone) -> None:
-    clone.configure(dataset={**CONFIG["dataset"], "max_bad_share": 0.01})
+    clone.configure(dataset={**clone.config["dataset"], "max_bad_share": 0.01})
     output = clone.snakemake("--cores", "2", ok=False)
     assert "1 of 47 (2.1%); 1 × broken image" in output
     assert jobs(output, "train_head") == 0

@@ -182,7 +182,7 @@ def test_what_is_no_lock_file_is_named_and_left_alone(locks: dict[str, str], pla
 def test_a_folder_of_locks_that_is_closed_to_this_user_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "locks"
     folder.mkdir(mode=0o700)
-    imports = "import os; from unchoke.commands import run; from unchoke.lease import take_lease"
+    imports = "import locale, os; from unchoke.commands import run; from unchoke.lease import take_lease"
     code = f"{imports}; os.setuid(65534); exit(run(take_lease, 'card'))"
     opened = [part for part in tmp_path.parents if not part.stat().st_mode & 0o001] + [tmp_path]
     modes = [part.stat().st_mode for part in opened]

@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 BENCHMARKS = (
     "manifest_rate",
     "grouped_splits",
+    "interval_coverage",
     "extract_rate",
     "logistic_speed",
     "head_ablation",

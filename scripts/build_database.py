@@ -6,7 +6,6 @@ from pathlib import Path
 
 from unchoke.commands import argument_parser, run
 from unchoke.database import build_database
-from unchoke.evaluation import Bootstrap
 from unchoke.leaderboard import leaderboard_text
 
 
@@ -14,10 +13,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="the dataset's folder of results")
     parser.add_argument("--database", type=Path, required=True, help="SQLite file to write")
-    parser.add_argument("--resamples", type=int, default=Bootstrap.resamples, help="bootstrap resamples")
-    parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="seed of the bootstrap")
     args = parser.parse_args(argv)
-    for group in build_database(args.results, args.database, Bootstrap(args.resamples, args.seed)):
+    for group in build_database(args.results, args.database):
         print(f"left out: {group}, of features that are no more or of another version")
     print(leaderboard_text(args.database))
 

@@ -9,7 +9,7 @@ from unchoke.checkpoints import evaluate_head, read_checkpoint
 from unchoke.clean import selected
 from unchoke.commands import argument_parser, run
 from unchoke.devices import add_device_flags, device_of
-from unchoke.evaluation import Bootstrap, plain_figures
+from unchoke.evaluation import plain_figures
 from unchoke.names import SPLITS
 from unchoke.stores import open_views
 
@@ -21,14 +21,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
     parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
     parser.add_argument("--split", choices=SPLITS, default="test", help="images to evaluate on")
-    parser.add_argument("--resamples", type=int, default=Bootstrap.resamples, help="bootstrap resamples")
-    parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="seed of the bootstrap")
     add_device_flags(parser)
     args = parser.parse_args(argv)
     head = read_checkpoint(args.checkpoint)
     manifest = selected(args.manifest, args.selection)
-    bootstrap = Bootstrap(args.resamples, args.seed)
-    figures = evaluate_head(head, open_views(args.stores), manifest, args.split, device_of(args), bootstrap)
+    figures = evaluate_head(head, open_views(args.stores), manifest, args.split, device_of(args))
     print(json.dumps(plain_figures(figures), indent=1))
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from unchoke.clean import selected
 from unchoke.commands import argument_parser, run
 from unchoke.devices import add_device_flags, device_of
-from unchoke.evaluation import Bootstrap
 from unchoke.heads import save_head, save_run, train_head
 from unchoke.memory_watch import memory_watched
 from unchoke.stores import open_views
@@ -21,8 +20,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
     parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
     parser.add_argument("--settings", type=json.loads, required=True, help="the head's section of the config, as JSON")
-    parser.add_argument("--resamples", type=int, default=Bootstrap.resamples, help="bootstrap resamples")
-    parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="seed of the bootstrap")
     parser.add_argument("--group", type=Path, required=True, help="Zarr group to write the results to")
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write the head to")
     parser.add_argument("--run", type=Path, required=True, help="JSON file for time and environment")
@@ -30,10 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_device_flags(parser)
     args = parser.parse_args(argv)
     device, drafts = device_of(args), args.checkpoint.with_suffix(".drafts")
-    bootstrap = Bootstrap(args.resamples, args.seed)
     with memory_watched("train_head", args.memory_mb, "planned", binding=False):
         features, manifest = open_views(args.stores), selected(args.manifest, args.selection)
-        head = train_head(features, manifest, args.settings, device, bootstrap=bootstrap, drafts=drafts)
+        head = train_head(features, manifest, args.settings, device, drafts=drafts)
     save_run(args.run, head, device)
     save_head(head, features, args.settings, args.group, args.checkpoint)
     shutil.rmtree(drafts, ignore_errors=True)

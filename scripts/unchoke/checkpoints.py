@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from unchoke import metrics, versions
 from unchoke.checkpoint_files import read_checkpoint_file
 from unchoke.errors import UnchokeError
-from unchoke.evaluation import DEFAULT, Bootstrap, Figure, evaluate
+from unchoke.evaluation import Figure, evaluate
 from unchoke.heads import kind_of, predict
 from unchoke.heads.rows import average_views, split_rows
 from unchoke.stores import FeatureStore
@@ -65,7 +65,6 @@ def evaluate_head(
     manifest: pd.DataFrame,
     split: str,
     device: torch.device,
-    bootstrap: Bootstrap = DEFAULT,
 ) -> dict[str, Figure]:
     """Figures of a saved head on cached features of the encoder that it was trained on.
 
@@ -92,7 +91,7 @@ def evaluate_head(
         features_of = {**head.settings, "train_views": head.settings["test_views"]}
         part = split_rows(features, manifest, features_of, device)[1][split]
     logits_RNC = predict(head.replicates, head.settings, part, device)
-    return evaluate(part.y_N.cpu().numpy(), logits_RNC, part.group_N, bootstrap)
+    return evaluate(part.y_N.cpu().numpy(), logits_RNC, part.group_N)
 
 
 def refuse_other_encoder(head: Head, settings: dict[str, Any], where: Path) -> None:

@@ -29,7 +29,7 @@ def read_answers(group: Path) -> Answers:
     return Answers(np.asarray(arrays["test_image_id"]), right_RN)
 
 
-def compare_answers(one: Answers, best: Answers, groups: pd.Series, bootstrap: Bootstrap) -> Comparison | None:
+def compare_answers(one: Answers, best: Answers, groups: pd.Series) -> Comparison | None:
     """The first head against the best, by image; None where no image is in both, as with a head of other splits.
 
     groups: what each image belongs to, by image_id.
@@ -38,7 +38,7 @@ def compare_answers(one: Answers, best: Answers, groups: pd.Series, bootstrap: B
     if not len(images):
         return None
     group_N = groups.reindex(images.tolist()).to_numpy(object)
-    return compare(one.right_RN[:, place_one], best.right_RN[:, place_best], group_N, bootstrap)
+    return compare(one.right_RN[:, place_one], best.right_RN[:, place_best], group_N)
 
 
 @dataclass(frozen=True)

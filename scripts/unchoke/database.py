@@ -21,13 +21,12 @@ from unchoke.database_rows import (
     insert_trials,
     new_database,
 )
-from unchoke.evaluation import DEFAULT, Bootstrap
 from unchoke.zarr_files import open_group
 
 SCHEMA = Path(__file__).with_suffix(".sql")
 
 
-def build_database(results: Path, database: Path, bootstrap: Bootstrap = DEFAULT) -> list[Path]:
+def build_database(results: Path, database: Path) -> list[Path]:
     """Write `database` anew from all groups of heads below `results`; return the groups that were left out.
 
     results: the dataset's folder, with manifest, heads, checkpoints, runs and seals. A group is left out where
@@ -38,7 +37,7 @@ def build_database(results: Path, database: Path, bootstrap: Bootstrap = DEFAULT
     with new_database(database, SCHEMA.read_text()) as connection:
         for group in groups:
             _insert_run(connection, results, group)
-        _insert_comparisons(connection, groups, results, bootstrap)
+        _insert_comparisons(connection, groups, results)
     return stale
 
 
@@ -69,9 +68,7 @@ def _insert_classes(connection: sqlite3.Connection, run_id: int, group: Path, cl
         insert(connection, "classes", run_id=run_id, **{"class": label}, test_images=images, **shares)
 
 
-def _insert_comparisons(
-    connection: sqlite3.Connection, groups: list[Path], results: Path, bootstrap: Bootstrap
-) -> None:
+def _insert_comparisons(connection: sqlite3.Connection, groups: list[Path], results: Path) -> None:
     """Every run against the one of the best accuracy on val, image by image of test."""
     if not groups:
         return
@@ -88,6 +85,6 @@ def _insert_comparisons(
     first = next(iter(runs))
     best = read_answers(places[first])
     for name, run_id in runs.items():
-        found = compare_answers(read_answers(places[name]), best, belongs, bootstrap)
+        found = compare_answers(read_answers(places[name]), best, belongs)
         values = asdict(found) if found else {"images": 0}
         insert(connection, "comparisons", run_id=run_id, best_run_id=runs[first], **values)

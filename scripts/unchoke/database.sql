@@ -44,6 +44,7 @@ CREATE TABLE metrics (
   low REAL,  -- 95 % interval
   high REAL,
   sd REAL,  -- over the replicates
+  units INTEGER NOT NULL,  -- independent images, or groups of them, that the interval is from
   PRIMARY KEY (run_id, split, name)
 );
 CREATE TABLE trials (
@@ -69,7 +70,8 @@ CREATE TABLE comparisons (
   difference REAL,  -- test accuracy less that of the best; NULL, here and below: no image in common
   low REAL,  -- 95 % interval
   high REAL,
-  p_value REAL  -- McNemar's exact test, two-sided
+  p_value REAL,  -- two-sided, of the same Student's t as the interval
+  units INTEGER  -- independent images, or groups of them
 );
 CREATE TABLE artefacts (
   artefact_id INTEGER PRIMARY KEY,
@@ -91,6 +93,7 @@ SELECT
   test.low AS test_low,
   test.high AS test_high,
   test.sd AS test_sd,
+  test.units AS test_units,
   runs.replicates AS replicates,
   balanced.value AS test_balanced_accuracy,
   f1.value AS test_macro_f1,

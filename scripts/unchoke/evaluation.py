@@ -1,33 +1,51 @@
 """What a head's predictions are worth: figures, their 95 % intervals, and the comparison of two heads.
 
-Intervals are percentiles of a bootstrap over images, or over groups where images belong to some (patients, slides):
-images of one group are drawn together, since they are not independent (Davison and Hinkley 1997, chapter 3.8). The area
-under the ROC curve is resampled to first order (DeLong's terms), the other figures are computed anew each time. Where
-there are replicates (seeds, few-shot draws) a figure is the mean of theirs and `sd` its deviation over them.
+What varies is the units: images, or groups of images (patients, slides; Davison and Hinkley 1997, chapter 3.8) where
+images belong to some. Where there are replicates (seeds, few-shot draws) a figure is the mean of theirs, `sd` its
+deviation over them, and its interval takes their variation in.
 
-Read with care: a handful of groups gives intervals that are too narrow, and the calibration error, never below 0,
-intervals that lie too high where it is small.
+| figure | units are images | units are groups |
+|---|---|---|
+| accuracy | Clopper and Pearson | jackknife, Student's t on logits |
+| balanced accuracy | Wilson for the recall of each class, added up by MOVER | the same |
+| macro-F1 | jackknife, Student's t on logits | the same |
+| AUROC | Newcombe's method 5; with 50 images or more on both sides DeLong on logits | DeLong by groups |
+| AUROC of many classes | Newcombe's for each class, added up by MOVER, but no narrower than DeLong | DeLong by groups |
+| calibration error | none: it is never below 0, and lies too high where it is small | none |
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.stats import binomtest
+from scipy.stats import t
 
-from unchoke import metrics
+from unchoke import intervals, metrics
+from unchoke.intervals import (
+    LEVEL,
+    Interval,
+    clopper_pearson,
+    jackknifed,
+    mann_whitney,
+    of_mean,
+    on_logits,
+    student,
+    unit_variance,
+    wider,
+    wilson,
+    with_replicates,
+)
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "ece")
-LEVEL = 0.95
-_BLOCK = 2**24  # most weights at once: resamples × images
+_BLOCK = 2**24  # most numbers at once: of resamples × images, or units × classes
+_MANY = 50  # images, for which the variance of an area is well known
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are drawn."""
+    """How the intervals of masks against each other are drawn."""
 
     resamples: int = 1000
     seed: int = 0
@@ -48,6 +66,8 @@ class Figure:
     """Upper end of the 95 % interval."""
     sd: float
     """Deviation over the replicates (n - 1); NaN where there is one."""
+    units: int
+    """Independent ones that the interval is from: images, or groups."""
 
 
 def plain_figures(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
@@ -70,91 +90,171 @@ class Comparison:
     """Accuracy of the first less that of the second."""
     low: float
     high: float
-    """95 % interval of the difference, from the same resamples for both."""
+    """95 % interval of the difference; NaN where it cannot be known."""
     p_value: float
-    """Two-sided exact test of McNemar 1947 on the first replicate of each; it takes images as independent."""
+    """Two-sided, of the same Student's t: below 0.05 where the interval leaves 0 out."""
     images: int
     """That both heads predicted."""
+    units: int
+    """Independent ones among them: images, or groups."""
 
 
 def evaluate(
-    label_N: NDArray[np.integer],
-    logits_RNC: NDArray[np.floating],
-    group_N: NDArray[np.object_] | None = None,
-    bootstrap: Bootstrap = DEFAULT,
+    label_N: NDArray[np.integer], logits_RNC: NDArray[np.floating], group_N: NDArray[np.object_] | None = None
 ) -> dict[str, Figure]:
     """Every figure of ``METRICS``.
 
     label_N: places of the labels among the C classes. logits_RNC: of R replicates. group_N: what each image belongs to;
     None, or all empty: images stand alone.
     """
-    parts = [_figures_of(label_N, logits_NC) for logits_NC in logits_RNC]
-    whole = [part(np.ones((1, len(label_N)), np.float32)) for part in parts]
-    drawn: list[dict[str, NDArray[np.float64]]] = []
-    for weight_BN in resample_weights(group_places(group_N, len(label_N)), bootstrap):
-        each = [part(weight_BN) for part in parts]
-        drawn.append({name: np.mean([one[name] for one in each], 0) for name in METRICS})
+    place_N = group_places(group_N, len(label_N))
+    units, alone = int(place_N.max()) + 1, bool((np.bincount(place_N) == 1).all())
+    each = [_Replicate(label_N, logits_NC) for logits_NC in logits_RNC]
+    left_out = [one.left_out(place_N) for one in each]
     figures = {}
     for name in METRICS:
-        values_R = np.array([float(one[name][0]) for one in whole])
-        low, high = interval_of(np.concatenate([block[name] for block in drawn])) if drawn else (np.nan, np.nan)
-        sd = float(values_R.std(ddof=1)) if len(values_R) > 1 else float("nan")
-        figures[name] = Figure(float(values_R.mean()), low, high, sd)
+        value_R = np.array([one.figures[name] for one in each])
+        mean = float(value_R.mean())
+        found = _interval(name, mean, label_N, each, place_N) if alone else intervals.UNKNOWN
+        if not alone or name == "macro_f1":
+            found = _by_units(name, mean, each, left_out, place_N)
+        low, high = with_replicates(found, value_R)
+        sd = float(value_R.std(ddof=1)) if len(value_R) > 1 else float("nan")
+        figures[name] = Figure(mean, low, high, sd, units)
     return figures
 
 
 def compare(
-    right_one_RN: NDArray[np.bool_],
-    right_two_RN: NDArray[np.bool_],
-    group_N: NDArray[np.object_] | None = None,
-    bootstrap: Bootstrap = DEFAULT,
+    right_one_RN: NDArray[np.bool_], right_two_RN: NDArray[np.bool_], group_N: NDArray[np.object_] | None = None
 ) -> Comparison:
-    """The first head against the second on the same N images; each row of a replicate says what it got right."""
+    """The first head against the second on the same N images; each row of a replicate says what it got right.
+
+    The variances over units and over replicates add up, and so do their degrees of freedom (Satterthwaite 1946).
+    Replicates of the same number, which share seeds or draws, are compared one by one.
+    """
     difference_N = right_one_RN.mean(0) - right_two_RN.mean(0)
-    place_N = group_places(group_N, len(difference_N))
-    drawn = [weight_BN @ difference_N / weight_BN.sum(1) for weight_BN in resample_weights(place_N, bootstrap)]
-    low, high = interval_of(np.concatenate(drawn)) if drawn else (float("nan"), float("nan"))
-    one_N, two_N = right_one_RN[0], right_two_RN[0]
-    gained, lost = int((one_N & ~two_N).sum()), int((two_N & ~one_N).sum())
-    p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
-    return Comparison(float(difference_N.mean()), low, high, p_value, len(difference_N))
+    place_N, difference = group_places(group_N, len(difference_N)), float(difference_N.mean())
+    units = int(place_N.max()) + 1
+    parts = [(unit_variance((difference_N - difference) / len(difference_N), place_N), units - 1)]
+    parts += _replicate_variances(right_one_RN.mean(1), right_two_RN.mean(1))
+    variance = sum(part for part, _ in parts)
+    if not variance > 0:  # no spread was seen, or one unit alone
+        same = difference == 0 and units > 1
+        ends = (0.0, 0.0) if same else (float("nan"), float("nan"))
+        return Comparison(difference, *ends, 1.0 if same else float("nan"), len(difference_N), units)
+    degrees = variance**2 / sum(part**2 / free for part, free in parts)
+    reach, p_value = student(degrees) * variance**0.5, 2 * float(t.sf(abs(difference) / variance**0.5, degrees))
+    ends = max(difference - reach, -1.0), min(difference + reach, 1.0)
+    return Comparison(difference, *ends, p_value, len(difference_N), units)
 
 
-def _figures_of(
-    label_N: NDArray[np.integer], logits_NC: NDArray[np.floating]
-) -> Callable[[NDArray[np.float32]], dict[str, NDArray[np.float64]]]:
-    """A function from weights (B, N) to every figure, each (B,)."""
-    n_classes = logits_NC.shape[1]
-    probability_NC = metrics.softmax(logits_NC)
-    predicted_N = logits_NC.argmax(1)
-    right_N = label_N == predicted_N
-    by_label = _membership(label_N, n_classes)
-    by_right = _membership(label_N, n_classes, right_N.astype(np.float32))
-    by_predicted = _membership(predicted_N, n_classes)
-    gaps_N = metrics.calibration_gaps(label_N, probability_NC)
-    by_bin = _membership(metrics.calibration_bins(probability_NC), metrics.CALIBRATION_BINS, gaps_N)
-    area, area_term_N = metrics.auroc(label_N, probability_NC)
+def _replicate_variances(one_R: NDArray[np.float64], two_R: NDArray[np.float64]) -> list[tuple[float, int]]:
+    """Variances of the mean over replicates, each with its degrees of freedom; none where there is one replicate."""
+    varying = [one_R - two_R] if len(one_R) == len(two_R) else [one_R, two_R]
+    return [(float(value_R.var(ddof=1)) / len(value_R), len(value_R) - 1) for value_R in varying if len(value_R) > 1]
 
-    def figures(weight_BN: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-        counts = metrics.Counts(
-            *((table.T @ weight_BN.T).T.astype(np.float64) for table in (by_right, by_label, by_predicted))
-        )
-        return {
-            "accuracy": metrics.accuracy(counts),
-            "balanced_accuracy": metrics.balanced_accuracy(counts),
-            "macro_f1": metrics.macro_f1(counts),
-            "auroc": np.clip(area + weight_BN @ area_term_N, 0, 1),
-            "ece": metrics.expected_calibration_error((by_bin.T @ weight_BN.T).T, weight_BN.sum(1)),
+
+class _Replicate:
+    """Figures of one replicate, and what they are made of."""
+
+    def __init__(self, label_N: NDArray[np.integer], logits_NC: NDArray[np.floating]) -> None:
+        n_classes, probability_NC = logits_NC.shape[1], metrics.softmax(logits_NC)
+        self.predicted_N, self.probability_NC = logits_NC.argmax(1), probability_NC
+        self.label_N, self.n_classes = label_N, n_classes
+        self.counts = metrics.class_counts(label_N, self.predicted_N, n_classes)
+        self.area, self.area_term_N = metrics.auroc(label_N, probability_NC)
+        bins, gaps_N = metrics.calibration_bins(probability_NC), metrics.calibration_gaps(label_N, probability_NC)
+        gap_sums = np.bincount(bins, gaps_N, metrics.CALIBRATION_BINS).astype(np.float64)
+        self.figures = {name: float(figure(self.counts)) for name, figure in _OF_COUNTS.items()}
+        self.figures |= {
+            "auroc": self.area,
+            "ece": float(metrics.expected_calibration_error(gap_sums, len(label_N))),
         }
 
-    return figures
+    def left_out(self, place_N: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """Those that are made of counts, without each of U units: (U,)."""
+        units = int(place_N.max()) + 1
+        if units < len(place_N):
+            return self._without(np.arange(len(place_N)), place_N, units)
+        cell_N = self.label_N.astype(np.int64) * self.n_classes + self.predicted_N  # images of one cell count the same
+        _, first, cell_of_N = np.unique(cell_N[np.argsort(place_N)], return_index=True, return_inverse=True)
+        each = self._without(np.argsort(place_N)[first], np.arange(len(first)), len(first))
+        return {name: values[cell_of_N] for name, values in each.items()}
+
+    def _without(self, rows: NDArray[np.int64], place: NDArray[np.int64], units: int) -> dict[str, NDArray[np.float64]]:
+        """The same for some rows, and the unit of each; a block of units at a time."""
+        order, size = np.argsort(place, kind="stable"), max(1, _BLOCK // self.n_classes)
+        found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _OF_COUNTS}
+        for start in range(0, units, size):
+            first, behind = np.searchsorted(place[order], (start, start + size))
+            part = order[first:behind]
+            rest = self._rest(rows[part], place[part] - start, min(size, units - start))
+            with np.errstate(invalid="ignore", divide="ignore"):  # where no image is left
+                for name, figure in _OF_COUNTS.items():
+                    found[name].append(figure(rest))
+        return {name: np.concatenate(blocks) for name, blocks in found.items()}
+
+    def _rest(self, rows: NDArray[np.int64], place: NDArray[np.int64], units: int) -> metrics.Counts:
+        """Counts without the rows of each unit, each (units, C)."""
+        label, predicted = self.label_N[rows], self.predicted_N[rows]
+        less = [np.zeros((units, self.n_classes)) for _ in range(3)]
+        for counts, column, value in zip(less, (label, label, predicted), (label == predicted, 1, 1), strict=True):
+            np.add.at(counts, (place, column), value)
+        whole = (self.counts.right, self.counts.label, self.counts.predicted)
+        return metrics.Counts(*(all_C - part for all_C, part in zip(whole, less, strict=True)))
 
 
-def _membership(column_N: NDArray[np.integer], columns: int, value_N: NDArray[np.floating] | None = None) -> csr_array:
-    """Sparse (N, columns) with one entry a row."""
-    rows = len(column_N)
-    values = np.ones(rows, np.float32) if value_N is None else value_N
-    return csr_array((values, column_N.astype(np.int64), np.arange(rows + 1)), shape=(rows, columns))
+def _interval(
+    name: str, mean: float, label_N: NDArray[np.integer], each: Sequence[_Replicate], place_N: NDArray[np.int64]
+) -> Interval:
+    """Of the mean over replicates, where units are images."""
+    if name == "accuracy":
+        return clopper_pearson(mean, len(label_N)) if len(label_N) > 1 else intervals.UNKNOWN
+    if name == "balanced_accuracy":
+        support_C = each[0].counts.label
+        share_C = np.mean([metrics.per_class(one.counts)["recall"] for one in each], 0)
+        there = np.flatnonzero(support_C)
+        return of_mean(share_C[there].tolist(), [wilson(share_C[place], support_C[place]) for place in there])
+    if name == "auroc" and np.isfinite(mean):
+        areas = np.mean([metrics.class_areas(label_N, one.probability_NC) for one in each], 0)
+        positives = np.bincount(label_N, minlength=each[0].n_classes)
+        used = metrics.classes_of_areas(label_N, each[0].n_classes)
+        parts = [
+            mann_whitney(area, int(positives[place]), int(len(label_N) - positives[place]))
+            for area, place in zip(areas, used, strict=True)
+        ]
+        found = of_mean(areas.tolist(), parts)
+        if len(used) > 1:
+            return wider(found, _delong(mean, each, place_N))
+        many = min(positives[used[0]], len(label_N) - positives[used[0]]) >= _MANY
+        return _delong(mean, each, place_N) if many else found
+    return intervals.UNKNOWN
+
+
+def _by_units(
+    name: str,
+    mean: float,
+    each: Sequence[_Replicate],
+    left_out: Sequence[dict[str, NDArray[np.float64]]],
+    place_N: NDArray[np.int64],
+) -> Interval:
+    """Of the mean over replicates, by leaving out each unit."""
+    if name == "auroc":
+        return _delong(mean, each, place_N)
+    return jackknifed(mean, np.mean([one[name] for one in left_out], 0)) if name in _OF_COUNTS else intervals.UNKNOWN
+
+
+def _delong(mean: float, each: Sequence[_Replicate], place_N: NDArray[np.int64]) -> Interval:
+    """Of an area under the ROC curve, from DeLong's terms summed by units (Obuchowski 1997), on the scale of logits."""
+    variance = unit_variance(np.mean([one.area_term_N for one in each], 0), place_N)
+    return on_logits(mean, variance, int(place_N.max()) + 1)
+
+
+_OF_COUNTS: dict[str, Callable[[metrics.Counts], NDArray[np.float64]]] = {
+    "accuracy": metrics.accuracy,
+    "balanced_accuracy": metrics.balanced_accuracy,
+    "macro_f1": metrics.macro_f1,
+}
 
 
 def group_places(group_N: NDArray[np.object_] | None, n_images: int) -> NDArray[np.int64]:

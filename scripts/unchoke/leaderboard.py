@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unchoke.errors import UnchokeError
+from unchoke.intervals import FEW_UNITS
 
 HEADER = (
     *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "balanced", "auroc"),
@@ -80,7 +81,15 @@ def leaderboard_text(database: Path) -> str:
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     lines.insert(1, "  ".join("-" * width for width in widths))
     floor = [_FLOOR] if any(row["weights"] == "untrained" for row in rows) else []
-    return "\n".join([*lines, "", *notes, *floor])
+    return "\n".join([*lines, "", *notes, *_few_units(rows), *floor])
+
+
+def _few_units(rows: list[dict[str, Any]]) -> list[str]:
+    """A line that warns where intervals are from few images or groups."""
+    least = min((row["test_units"] for row in rows if row["test_units"] is not None), default=FEW_UNITS)
+    if least >= FEW_UNITS:
+        return []
+    return [f"warning: test has {least} independent images, or groups; intervals of fewer than {FEW_UNITS} say little."]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -40,6 +40,7 @@ SELECT
   runs.chosen AS chosen,
   val.value AS val_mean_iou,
   test.value AS test_mean_iou,
+  test.units AS test_units,
   test.low AS test_low,
   test.high AS test_high,
   dice.value AS test_mean_dice,

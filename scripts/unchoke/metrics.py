@@ -81,21 +81,33 @@ def auroc(label_N: NDArray[np.integer], probability_NC: NDArray[np.floating]) ->
     Equal scores count half (Mann and Whitney 1947). The second value, float64 (N,), sums to 0: with weights w the area
     is about ``area + w @ term`` (DeLong et al. 1988, by midranks as Sun and Xu 2014). NaN where only one class occurs.
     """
-    classes = np.unique(label_N)
-    if len(classes) < 2:
+    places = classes_of_areas(label_N, probability_NC.shape[1])
+    if not len(places):
         return float("nan"), np.full(len(label_N), np.nan)
-    areas, terms_KN = [], []
-    for place in classes[: 1 if probability_NC.shape[1] == 2 else None]:  # with two classes the two areas are one
-        positive_N, score_N = label_N == place, probability_NC[:, place]
-        rank_N, above_N = rankdata(score_N), np.empty(len(score_N))
-        for side_N in (positive_N, ~positive_N):
-            others = len(score_N) - side_N.sum()
-            above_N[side_N] = (rank_N[side_N] - rankdata(score_N[side_N])) / others
-        above_N[~positive_N] = 1 - above_N[~positive_N]  # share of the other side that a row is on the right side of
-        area = above_N[positive_N].mean()
-        areas.append(area)
-        terms_KN.append((above_N - area) / np.where(positive_N, positive_N.sum(), (~positive_N).sum()))
-    return float(np.mean(areas)), np.mean(terms_KN, 0)
+    found = [_area(label_N == place, probability_NC[:, place]) for place in places]
+    return float(np.mean([area for area, _ in found])), np.mean([term_N for _, term_N in found], 0)
+
+
+def class_areas(label_N: NDArray[np.integer], probability_NC: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The areas that ``auroc`` is the mean of, in the order of ``classes_of_areas``."""
+    places = classes_of_areas(label_N, probability_NC.shape[1])
+    return np.array([_area(label_N == place, probability_NC[:, place])[0] for place in places])
+
+
+def classes_of_areas(label_N: NDArray[np.integer], n_classes: int) -> NDArray[np.int64]:
+    """The classes that have an area: those that occur; of two classes one, whose area is also the other's."""
+    classes = np.unique(label_N).astype(np.int64)
+    return classes[: 0 if len(classes) < 2 else 1 if n_classes == 2 else None]
+
+
+def _area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]) -> tuple[float, NDArray[np.float64]]:
+    rank_N, above_N = rankdata(score_N), np.empty(len(score_N))
+    for side_N in (positive_N, ~positive_N):
+        others = len(score_N) - side_N.sum()
+        above_N[side_N] = (rank_N[side_N] - rankdata(score_N[side_N])) / others
+    above_N[~positive_N] = 1 - above_N[~positive_N]  # share of the other side that a row is on the right side of
+    area = float(above_N[positive_N].mean())
+    return area, (above_N - area) / np.where(positive_N, positive_N.sum(), (~positive_N).sum())
 
 
 def calibration_bins(probability_NC: NDArray[np.floating]) -> NDArray[np.int64]:

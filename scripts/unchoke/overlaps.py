@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unchoke import evaluation, metrics
-from unchoke.evaluation import DEFAULT, Bootstrap, Figure
+from unchoke.evaluation import Figure
+from unchoke.intervals import jackknifed
 from unchoke.metrics import Counts
 from unchoke.tiling import IGNORED
 
@@ -61,22 +62,20 @@ def pixel_accuracy(counts_KK: NDArray[np.integer]) -> NDArray[np.float64]:
     return _accuracy(_margins(counts_KK))
 
 
-def summarise(
-    counts_IKK: NDArray[np.integer], group_I: NDArray[np.object_] | None = None, bootstrap: Bootstrap = DEFAULT
-) -> Overlaps:
-    """Figures of I images together, with intervals by resampling images, or groups where images belong to some.
+def summarise(counts_IKK: NDArray[np.integer], group_I: NDArray[np.object_] | None = None) -> Overlaps:
+    """Figures of I images together, with intervals by leaving out images, or groups where images belong to some.
 
     Values are of the summed counts, so that a large image weighs more than a small one. group_I as in ``evaluate``;
-    `sd` is NaN, since there is one prediction. A resample in which a figure is not known does not count for it.
+    `sd` is NaN, since there is one prediction. A figure that rests on one image has no interval.
     """
     images = _margins(counts_IKK)
     value = _all_of(images, np.ones((1, len(counts_IKK))))
-    weights = evaluation.resample_weights(evaluation.group_places(group_I, len(counts_IKK)), bootstrap)
-    drawn = [_all_of(images, weight_BI) for weight_BI in weights]
+    place_I = evaluation.group_places(group_I, len(counts_IKK))
+    left_out, units = _left_out(images, place_I), int(place_I.max()) + 1
 
     def figure(name: str, place: int = 0) -> Figure:
-        known_B = np.concatenate([block[name][:, place] for block in drawn]) if drawn else np.empty(0)
-        return Figure(float(value[name][0, place]), *evaluation.interval_of(known_B), float("nan"))
+        found = float(value[name][0, place])
+        return Figure(found, *jackknifed(found, left_out[name][:, place]), float("nan"), units)
 
     classes = range(counts_IKK.shape[-1])
     return Overlaps(
@@ -94,7 +93,22 @@ def _margins(counts_KK: NDArray[np.integer]) -> Counts:
 def _all_of(images: Counts, weight_BI: NDArray[np.floating]) -> dict[str, NDArray[np.float64]]:
     """Every figure for B weightings of the images, (B, K) or (B, 1)."""
     weight_BI = weight_BI.astype(np.float64)  # float32 does not hold the pixels of a slide
-    counts = Counts(*(weight_BI @ part for part in (images.right, images.label, images.predicted)))
+    return _figures(Counts(*(weight_BI @ part for part in (images.right, images.label, images.predicted))))
+
+
+def _left_out(images: Counts, place_I: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Every figure without each of U units, (U, K) or (U, 1)."""
+
+    def rest(part_IK: NDArray[np.float64]) -> NDArray[np.float64]:
+        sum_UK = np.zeros((int(place_I.max()) + 1, part_IK.shape[1]))
+        np.add.at(sum_UK, place_I, part_IK)
+        return np.asarray(part_IK.sum(0) - sum_UK)
+
+    return _figures(Counts(rest(images.right), rest(images.label), rest(images.predicted)))
+
+
+def _figures(counts: Counts) -> dict[str, NDArray[np.float64]]:
+    """Every figure of B counts, (B, K) or (B, 1)."""
     of_iou, of_dice = _iou(counts), _dice(counts)
     return {
         "iou": of_iou,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from unchoke.errors import UnchokeError, mend
-from unchoke.evaluation import DEFAULT, Bootstrap, plain_figures
+from unchoke.evaluation import plain_figures
 from unchoke.files import write_atomic
 from unchoke.manifest import in_use
 from unchoke.overlaps import summarise
@@ -17,9 +17,7 @@ from unchoke.zarr_files import read_facts
 _PIXELS = ("counts", "differ_px", "shared_px", "unread_px")
 
 
-def score_masks(
-    group: Path, stitched: Path, manifest: pd.DataFrame, scores: Path, bootstrap: Bootstrap = DEFAULT
-) -> dict[str, Any]:
+def score_masks(group: Path, stitched: Path, manifest: pd.DataFrame, scores: Path) -> dict[str, Any]:
     """Write and return counts of every image, and IoU, Dice and pixel accuracy of val and test with 95 % intervals.
 
     group: results of the mask head. stitched: folder with what ``finish_mask`` says of each image. Images that could
@@ -47,7 +45,7 @@ def score_masks(
                 do="mend the files that quarantine.csv lists, and run snakemake again",
             )
         groups = known.loc[whole, "group"].to_numpy(object)
-        overlaps = summarise(np.array([images[image]["counts"] for image in whole]), groups, bootstrap)
+        overlaps = summarise(np.array([images[image]["counts"] for image in whole]), groups)
         named = {
             f"{name}.{label}": figure
             for name, each in overlaps.per_class.items()

@@ -9,7 +9,7 @@ from PIL import Image
 from small_results import fake_seal
 
 from unchoke import overlaps, stores, tables, versions
-from unchoke.evaluation import Bootstrap, Figure
+from unchoke.evaluation import Figure
 from unchoke.files import json_bytes, write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.signed import signed_bytes
@@ -148,7 +148,7 @@ def write_predictions(results: Path, encoder: str, name: str, predicted: dict[in
 def figures_of(images: dict[str, Any], split: str) -> dict[str, dict[str, float | None]]:
     """The figures of the scores, without groups."""
     counts_IKK = np.array([image["counts"] for image in images.values() if image["split"] == split])
-    found = overlaps.summarise(counts_IKK, None, Bootstrap(resamples=100))
+    found = overlaps.summarise(counts_IKK, None)
     regions = {
         f"{name}.{label}": figure
         for name, figures in found.per_class.items()

@@ -88,5 +88,6 @@ def add_head(
 
 def _figures(accuracy: float, sd: float | None) -> dict[str, dict[str, float | None]]:
     """The same for every figure but auroc, which is not known."""
-    known = {"value": accuracy, "low": accuracy - 0.1, "high": accuracy + 0.1, "sd": sd}
-    return {name: dict.fromkeys(known) if name == "auroc" else known for name in METRICS}
+    known = {"value": accuracy, "low": accuracy - 0.1, "high": accuracy + 0.1, "sd": sd, "units": len(LABEL)}
+    unknown = {**dict.fromkeys(known), "units": len(LABEL)}
+    return {name: unknown if name == "auroc" else known for name in METRICS}

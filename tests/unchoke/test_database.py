@@ -1,7 +1,6 @@
 """experiments.db: derived from the groups of heads alone, whole or not there."""
 
 import json
-import math
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,22 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 from sklearn.metrics import precision_recall_fscore_support
 from small_results import CLASSES, ENCODER, LABEL, add_head, seal_of, write_manifest
 
 from unchoke import database
 from unchoke.database import build_database
 from unchoke.errors import UnchokeError
-from unchoke.evaluation import Bootstrap
 from unchoke.hashing import sha256_bytes
 from unchoke.leaderboard import leaderboard
-
-FEW = Bootstrap(resamples=200)
 
 
 def build(results: Path) -> list[Path]:
     write_manifest(results)
-    return build_database(results, results / "experiments.db", FEW)
+    return build_database(results, results / "experiments.db")
 
 
 def rows(results: Path, query: str) -> list[tuple[Any, ...]]:
@@ -93,9 +90,9 @@ def test_the_table_of_classes_is_scikit_learns_mean_over_the_replicates(tmp_path
 
 
 def comparisons(results: Path) -> dict[str, dict[str, Any]]:
-    names = ("images", "difference", "low", "high", "p_value", "best")
+    names = ("images", "units", "difference", "low", "high", "p_value", "best")
     query = """
-        SELECT own.name, images, difference, low, high, p_value, best.name FROM comparisons
+        SELECT own.name, images, units, difference, low, high, p_value, best.name FROM comparisons
         JOIN runs ON runs.run_id = comparisons.run_id JOIN heads own ON own.head_id = runs.head_id
         JOIN runs other ON other.run_id = best_run_id JOIN heads best ON best.head_id = other.head_id
     """
@@ -115,8 +112,9 @@ def test_every_run_is_compared_with_the_best_on_val_not_on_test(tmp_path: Path) 
         "third": pytest.approx(2 / 9),
     }
     assert (found["best"]["low"], found["best"]["high"], found["best"]["p_value"]) == (0, 0, 1)
-    assert found["lucky"]["p_value"] == pytest.approx(2 * 0.5**4)  # 4 gained, none lost
-    assert found["third"]["p_value"] == pytest.approx(2 * sum(math.comb(4, lost) for lost in (0, 1)) * 0.5**4)  # 3, 1
+    gained = {"lucky": [1, 1, 1, 1, 0, 0, 0, 0, 0], "third": [1, 1, 1, -1, 0, 0, 0, 0, 0]}
+    for name, difference_N in gained.items():
+        assert found[name]["p_value"] == pytest.approx(ttest_1samp(difference_N, 0).pvalue)
     assert 0 < found["lucky"]["low"] < 4 / 9 < found["lucky"]["high"] < 1
 
 
@@ -137,18 +135,18 @@ def test_images_are_paired_by_their_ids_and_only_those_of_both_count(tmp_path: P
     assert found["p_value"] == 1
 
 
-def test_images_of_one_group_are_drawn_together(tmp_path: Path) -> None:
+def test_images_of_one_group_are_one_unit(tmp_path: Path) -> None:
     add_head(tmp_path, "best", val=0.9, predicted=wrong())
     add_head(tmp_path, "other", val=0.1, predicted=wrong(0, 4))
     write_manifest(tmp_path, groups=["patient"] * 16)
-    build_database(tmp_path, tmp_path / "experiments.db", FEW)
+    build_database(tmp_path, tmp_path / "experiments.db")
     found = comparisons(tmp_path)["other"]
     assert found["difference"] == pytest.approx(-2 / 9)
     assert (found["low"], found["high"]) == (None, None)  # one patient tells nothing of others
     write_manifest(tmp_path, groups=["first"] * 12 + ["second"] * 4)  # both mistakes are the first's, of five images
-    build_database(tmp_path, tmp_path / "experiments.db", FEW)
+    build_database(tmp_path, tmp_path / "experiments.db")
     found = comparisons(tmp_path)["other"]
-    assert (found["low"], found["high"]) == (pytest.approx(-2 / 5), pytest.approx(0))
+    assert (found["low"], found["high"], found["units"]) == (-1, 1, 2)  # nor do two
 
 
 def test_of_equals_on_val_the_first_by_name_is_the_reference(tmp_path: Path) -> None:
@@ -162,7 +160,7 @@ def test_a_head_of_the_past_without_a_common_image_is_no_obstacle(tmp_path: Path
     add_head(tmp_path, "past", val=0.4, image_ids=list(range(7)), keep=list(range(7)))
     add_head(tmp_path, "now", val=0.9)
     build(tmp_path)
-    unknown = {"images": 0, "difference": None, "low": None, "high": None, "p_value": None, "best": "now"}
+    unknown = dict.fromkeys(("units", "difference", "low", "high", "p_value")) | {"images": 0, "best": "now"}
     assert comparisons(tmp_path)["past"] == unknown
     assert len(list(leaderboard(tmp_path / "experiments.db"))) == 2
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 from scipy.stats import binomtest, norm
+from scipy.stats import t as student_t
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from unchoke.evaluation import METRICS, Bootstrap, compare, evaluate
+from unchoke.evaluation import METRICS, compare, evaluate
 from unchoke.metrics import softmax
 
 
@@ -34,21 +36,60 @@ def test_one_replicate_has_no_deviation() -> None:
 
 def test_the_interval_of_accuracy_is_that_of_the_binomial() -> None:
     label_N, logits_RNC = predictions(2000)
-    found = evaluate(label_N, logits_RNC, bootstrap=Bootstrap(4000))["accuracy"]
-    expected = binomtest(round(found.value * 2000), 2000).proportion_ci(method="wilson")
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.003)
+    found = evaluate(label_N, logits_RNC)["accuracy"]
+    expected = binomtest(round(found.value * 2000), 2000).proportion_ci(method="exact")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_twenty_of_twenty_right_are_not_sure() -> None:
+    label_N = np.arange(20) % 2
+    found = evaluate(label_N, np.eye(2)[label_N][None])
+    assert found["accuracy"].value == 1 and found["accuracy"].low == pytest.approx(0.025 ** (1 / 20))
+    assert found["balanced_accuracy"].low < 0.9 and found["auroc"].low < 0.95 and found["macro_f1"].low < 0.9
+    assert all(found[name].high == 1 for name in found if name != "ece")
 
 
 def test_the_interval_of_auroc_is_that_of_resampling_it_whole() -> None:
     label_N, logits_RNC = predictions(300, classes=2)
-    found = evaluate(label_N, logits_RNC, bootstrap=Bootstrap(2000))["auroc"]
+    found = evaluate(label_N, logits_RNC)["auroc"]
     score_N, positive_N = softmax(logits_RNC[0])[:, 1], label_N == 1
     above_PQ = (score_N[positive_N, None] > score_N[~positive_N]).astype(float)
-    assert above_PQ.mean() == pytest.approx(roc_auc_score(label_N, score_N))
+    assert above_PQ.mean() == pytest.approx(roc_auc_score(label_N, score_N)) == found.value
     weight_BN = np.random.default_rng(1).multinomial(300, np.full(300, 1 / 300), 2000)
     weight_BP, weight_BQ = weight_BN[:, positive_N], weight_BN[:, ~positive_N]
     drawn = ((weight_BP @ above_PQ) * weight_BQ).sum(1) / (weight_BP.sum(1) * weight_BQ.sum(1))
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.006)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.006)
+
+
+def test_the_interval_of_macro_f1_is_scikit_learns_without_each_image() -> None:
+    label_N, logits_RNC = predictions(60)
+    found, predicted_N = evaluate(label_N, logits_RNC)["macro_f1"], logits_RNC[0].argmax(1)
+    rows = np.arange(60)
+    left_out = [f1_score(label_N[rows != row], predicted_N[rows != row], average="macro") for row in rows]
+    reach = student_t.ppf(0.975, 59) * np.sqrt(59 / 60 * ((left_out - np.mean(left_out)) ** 2).sum())
+    reach /= found.value * (1 - found.value)
+    assert (found.low, found.high) == pytest.approx(expit(logit(found.value) + np.array([-reach, reach])))
+
+
+def test_replicates_widen_the_interval_by_their_own_variation() -> None:
+    """Draws of a few shots differ by more than the images tell."""
+    label_N, logits_RNC = predictions(4000, replicates=3)
+    shaken = logits_RNC + np.array([0, 1.5, 3])[:, None, None] * np.eye(4)[0]
+    found = evaluate(label_N, shaken)["accuracy"]
+    assert found.high - found.low > 2 * student_t.ppf(0.975, 2) * found.sd / np.sqrt(3)
+    alike = evaluate(label_N, np.repeat(logits_RNC[:1], 3, 0))["accuracy"]
+    assert (alike.low, alike.high) == pytest.approx(
+        (evaluate(label_N, logits_RNC[:1])["accuracy"].low, evaluate(label_N, logits_RNC[:1])["accuracy"].high)
+    )
+
+
+def test_units_are_images_or_groups() -> None:
+    label_N, logits_RNC = predictions(30)
+    groups = np.array([f"patient {row % 3}" for row in range(30)], object)
+    alone, grouped = evaluate(label_N, logits_RNC), evaluate(label_N, logits_RNC, groups)
+    assert {figure.units for figure in alone.values()} == {30} and {f.units for f in grouped.values()} == {3}
+    assert compare(np.ones((1, 30), bool), np.zeros((1, 30), bool), groups).units == 3
 
 
 def test_groups_widen_the_interval() -> None:
@@ -74,12 +115,6 @@ def test_images_without_a_group_stand_alone() -> None:
     assert repr(alone) == repr(evaluate(label_N, logits_RNC))
 
 
-def test_the_same_seed_gives_the_same_intervals_and_another_others() -> None:
-    label_N, logits_RNC = predictions(200)
-    one, two, other = (repr(evaluate(label_N, logits_RNC, bootstrap=Bootstrap(200, seed))) for seed in (0, 0, 1))
-    assert one == two != other
-
-
 def test_every_interval_holds_its_figure() -> None:
     figures = evaluate(*predictions(500, classes=12, replicates=2))
     assert set(figures) == set(METRICS)
@@ -103,7 +138,27 @@ def test_compared_heads_are_compared_on_the_same_images() -> None:
     assert 0 < found.low < 0.02 < found.high
     sd = np.sqrt(0.02 * 0.98 / 1000)
     assert found.high - found.low == pytest.approx(2 * norm.ppf(0.975) * sd, rel=0.15)
-    assert found.p_value == pytest.approx(2 * 0.5**20)
+    assert found.p_value == pytest.approx(2 * student_t.sf(0.02 / np.sqrt(0.02 * 0.98 / 999), 999))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_p_value_agrees_with_the_interval(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, two = rng.random((5, 200)) < 0.7, rng.random((5, 200)) < 0.66
+    found = compare(one, two)
+    assert (found.p_value < 0.05) == (found.low > 0 or found.high < 0)
+
+
+def test_two_replicates_vary_as_the_images_do() -> None:
+    """By hand: images that never vary, replicates that differ by 0.1 and 0.3."""
+    one, two = np.ones((2, 10), bool), np.ones((2, 10), bool)
+    two[0, :1], two[1, :3] = False, False
+    found = compare(one, two)
+    image_N = np.array([1, 0.5, 0.5, *[0] * 7]) - 0.2
+    images, replicates = 10 / 9 * (image_N**2).sum() / 100, 0.02 / 2
+    degrees = (images + replicates) ** 2 / (images**2 / 9 + replicates**2)
+    reach = student_t.ppf(0.975, degrees) * np.sqrt(images + replicates)
+    assert (found.low, found.high) == pytest.approx((0.2 - reach, 0.2 + reach))
 
 
 def test_a_head_does_not_differ_from_itself() -> None:
@@ -127,5 +182,5 @@ def test_no_interval_leaves_0_to_1() -> None:
     for _ in range(20):
         label_N = np.r_[np.ones(10, int), np.zeros(50, int)]
         score_N = rng.normal(size=60) + 2.5 * label_N
-        found = evaluate(label_N, np.stack([-score_N, score_N], 1)[None], bootstrap=Bootstrap(200))
-        assert all(0 <= figure.low <= figure.high <= 1 for figure in found.values())
+        found = evaluate(label_N, np.stack([-score_N, score_N], 1)[None])
+        assert all(0 <= figure.low <= figure.high <= 1 for name, figure in found.items() if name != "ece")

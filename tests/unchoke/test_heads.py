@@ -32,7 +32,6 @@ from small_features import (
 from unchoke import members, versions
 from unchoke.config.heads import Centroid, Kind, Knn, Linear, Logistic, Mlp, Ridge
 from unchoke.errors import UnchokeError
-from unchoke.evaluation import Bootstrap
 from unchoke.files import read_json
 from unchoke.hashing import sha256_bytes
 from unchoke.heads import TrainedHead, logistic, save_head, save_run, train_head
@@ -41,7 +40,6 @@ from unchoke.stores import FeatureStore, seal_file
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CPU = torch.device("cpu")
-FEW = Bootstrap(resamples=50)
 LOGISTIC = Logistic(kind="logistic", c=[0.001, 0.1, 10.0], tolerance=1e-6).model_dump()
 KNN = Knn(kind="knn", k=[1, 5, 20]).model_dump()
 GRADIENT = {"learning_rates": [0.001, 0.01], "seeds": [0, 1, 2], "epochs": 5, "batch_size": 64}
@@ -86,7 +84,7 @@ def trained(stores: dict[str, FeatureStore], manifest: pd.DataFrame) -> dict[str
 
 def train(stores: dict[str, FeatureStore], manifest: pd.DataFrame, settings: dict[str, Any]) -> TrainedHead:
     views = {*settings["train_views"], *settings["test_views"]}
-    return train_head({view: stores[view] for view in views}, manifest, settings, CPU, bootstrap=FEW)
+    return train_head({view: stores[view] for view in views}, manifest, settings, CPU)
 
 
 def pixels(split: str, view: str = "identity") -> tuple[np.ndarray, np.ndarray]:
@@ -387,7 +385,7 @@ def test_the_command_trains_saves_and_clears_its_drafts(
     monkeypatch.setattr(
         shutil, "rmtree", lambda path, **more: (seen.extend(Path(path).glob("*")), replace(path, **more))
     )
-    flags = {"settings": json.dumps(KINDS["linear"]), "resamples": "50", "device": "cpu", "threads": "1"}
+    flags = {"settings": json.dumps(KINDS["linear"]), "device": "cpu", "threads": "1"}
     flags |= {"manifest": tmp_path / "manifest.csv", "stores": stores["identity"].path, "group": tmp_path / "g"}
     flags |= {"checkpoint": tmp_path / "h.safetensors", "run": tmp_path / "run.json", "memory-mb": 2000}
     threads = torch.get_num_threads()

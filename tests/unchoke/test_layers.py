@@ -14,7 +14,19 @@ LIBRARY = SCRIPTS / "unchoke"
 LAYERS = [
     {"names", "errors", "versions"},
     {
-        *("chunks", "splits", "metrics", "evaluation", "overlaps", "hashing", "tiling", "blends", "stitching", "png"),
+        *(
+            "chunks",
+            "splits",
+            "metrics",
+            "intervals",
+            "evaluation",
+            "overlaps",
+            "hashing",
+            "tiling",
+            "blends",
+            "stitching",
+            "png",
+        ),
         *("locations", "fingerprints", "near_duplicates", "cleaning", "subsets", "texts", "codestreams"),
         *("split_folders",),
     },

@@ -9,7 +9,6 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, jaccard_score
 
 from unchoke.errors import UnchokeError
-from unchoke.evaluation import Bootstrap
 from unchoke.files import write_atomic
 from unchoke.scores import score_masks
 from unchoke.signed import read_signed, signed_bytes
@@ -19,7 +18,6 @@ CLASSES = ["zebra", "background", "apple"]
 K = len(CLASSES)
 SPLITS = ["train", "train", "val", "val", "test", "test", "test", "test"]
 FACTS = {"blend": "crop", "exact": True, "halo_px": 8, "height": 20, "width": 30}
-FEW = Bootstrap(resamples=200)
 
 
 def pixels_of(image_id: int, classes: int = K) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +44,7 @@ def manifest(**columns: list[str]) -> pd.DataFrame:
 
 def score(folder: Path, frame: pd.DataFrame | None = None) -> dict[str, Any]:
     frame = manifest() if frame is None else frame
-    return score_masks(folder / "head", folder / "stitched", frame, folder / "scores.json", FEW)
+    return score_masks(folder / "head", folder / "stitched", frame, folder / "scores.json")
 
 
 def together(images: list[int], classes: int = K) -> tuple[np.ndarray, np.ndarray]:

@@ -22,9 +22,6 @@ rule build_database:
     params:
         version=versions.DATABASE,
         results=subpath(input.manifest, parent=True),
-        resamples=config["evaluation"]["resamples"],
-        seed=config["evaluation"]["seed"],
     shell:
         "scripts/warm build_database --results {params.results:q}"
-        " --resamples {params.resamples} --seed {params.seed}"
         " --database {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

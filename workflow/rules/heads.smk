@@ -28,13 +28,11 @@ rule train_head:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
         stores=sealed_stores,
-        resamples=config["evaluation"]["resamples"],
-        seed=config["evaluation"]["seed"],
         group=subpath(output.metadata, parent=True),
     shell:
         "scripts/warm train_head --stores {params.stores:q} --manifest {input.manifest:q}"
         " --selection {input.selection:q}"
-        " --settings {params.settings:q} --resamples {params.resamples} --seed {params.seed}"
+        " --settings {params.settings:q}"
         " --device {params.device} --memory-mb {resources.mem_mb}"
         " --vram-mb {params.vram_mb} --threads {threads}"
         " --group {params.group:q} --checkpoint {output.checkpoint:q}"

@@ -126,10 +126,8 @@ rule score_masks:
         version=versions.STITCH,
         group=subpath(input.group, parent=True),
         results=subpath(input.manifest, parent=True),
-        resamples=config["evaluation"]["resamples"],
-        seed=config["evaluation"]["seed"],
     shell:
         "scripts/warm score_masks --group {params.group:q}"
         " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
-        " --manifest {input.manifest:q} --quarantine {input.quarantine:q} --resamples {params.resamples} --seed {params.seed}"
+        " --manifest {input.manifest:q} --quarantine {input.quarantine:q}"
         " --scores {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

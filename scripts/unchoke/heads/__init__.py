@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from unchoke import stores, versions
 from unchoke.checkpoint_files import write_checkpoint
-from unchoke.evaluation import DEFAULT, Bootstrap, Figure, evaluate, known_or_none, plain_figures
+from unchoke.evaluation import Figure, evaluate, known_or_none, plain_figures
 from unchoke.files import write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.heads.rows import Rows, average_views, draw_shots, split_rows
@@ -70,7 +70,6 @@ def train_head(
     settings: dict[str, Any],
     device: torch.device,
     *,
-    bootstrap: Bootstrap = DEFAULT,
     drafts: Path | None = None,
 ) -> TrainedHead:
     """Fit one head on the train rows of its pool, choose on val, and report once on test.
@@ -86,10 +85,7 @@ def train_head(
     fitted = _fit_draws(kind, rows, classes, settings, device, drafts)
     heads = {"val": fitted.before_refit or fitted.replicates, "test": fitted.replicates}
     logits = {split: predict(heads[split], settings, rows[split], device) for split in heads}
-    figures = {
-        split: evaluate(rows[split].y_N.cpu().numpy(), logits[split], rows[split].group_N, bootstrap)
-        for split in logits
-    }
+    figures = {split: evaluate(rows[split].y_N.cpu().numpy(), logits[split], rows[split].group_N) for split in logits}
     return TrainedHead(fitted, classes, rows, logits, figures, time.perf_counter() - started)
 
 

@@ -18,7 +18,7 @@ COLUMNS = (
 NOTE = (
     "val, test: accuracy; all behind them is of test. sd: over seeds or draws. against the best on val: accuracy less "
     "that of the head with the best accuracy on val, on the same images; where its interval holds 0, the two cannot be "
-    "told apart. p: McNemar's exact test."
+    "told apart. p: of the same Student's t as the interval."
 )
 
 

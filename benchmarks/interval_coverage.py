@@ -1,0 +1,190 @@
+"""How often do 95 % intervals hold what they are of, where they are known to be hard?
+
+Limits: 0.93 to 0.97 of the intervals hold the truth in every setting; of the exact ones, which cover at least 0.95 by
+        intent, at least 0.93. The noise of the simulation itself is allowed for.
+
+Simulation: labels and logits are drawn anew and `evaluate`, `compare` or `summarise` gives the interval, once for each
+repetition. The truth is known by construction, or is the figure of a sample of some 10⁵ images.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from common import Limit, benchmark_parser, report
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from unchoke.evaluation import compare, evaluate
+from unchoke.overlaps import summarise
+
+HEADER = ["", "truth", "intervals that hold it", "mean width", "undefined"]
+LEAST, MOST = 0.93, 0.97
+
+Draw = Callable[[np.random.Generator], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table."""
+
+    truth: float
+    draw: Draw
+    """Both ends of an interval."""
+    exact: bool = False
+    """Whether the method covers at least 95 % by intent."""
+
+
+def figure(name: str, sample: Callable[[np.random.Generator], tuple[NDArray, ...]]) -> Draw:
+    """The interval of one figure for a sample: labels, logits (N, C), and groups where there are some."""
+
+    def draw(rng: np.random.Generator) -> tuple[float, float]:
+        label_N, logits_NC, *groups = sample(rng)
+        found = evaluate(label_N, logits_NC[None], *groups)[name]
+        return found.low, found.high
+
+    return draw
+
+
+def answers(label_N: NDArray, right_N: NDArray, classes: int, rng: np.random.Generator) -> NDArray:
+    """Logits (N, C) of which the largest is that of the label where it is right, else of any other class."""
+    shift_N = np.where(right_N, 0, rng.integers(1, classes, len(label_N)))
+    return np.eye(classes)[(label_N + shift_N) % classes]
+
+
+def shares(images: int, share: float) -> Callable[[np.random.Generator], tuple[NDArray, ...]]:
+    def sample(rng: np.random.Generator) -> tuple[NDArray, ...]:
+        label_N = np.arange(images) % 2
+        return label_N, answers(label_N, rng.random(images) < share, 2, rng)
+
+    return sample
+
+
+def scores(positives: int, negatives: int, area: float) -> Callable[[np.random.Generator], tuple[NDArray, ...]]:
+    def sample(rng: np.random.Generator) -> tuple[NDArray, ...]:
+        label_N = np.r_[np.ones(positives, int), np.zeros(negatives, int)]
+        score_N = rng.normal(size=len(label_N)) + np.sqrt(2) * norm.ppf(area) * label_N
+        return label_N, np.stack([-score_N, score_N], 1)
+
+    return sample
+
+
+def many_classes(accuracy_C: NDArray, images: int) -> Callable[[np.random.Generator], tuple[NDArray, ...]]:
+    def sample(rng: np.random.Generator) -> tuple[NDArray, ...]:
+        label_N = np.repeat(np.arange(len(accuracy_C)), images)
+        return label_N, answers(label_N, rng.random(len(label_N)) < accuracy_C[label_N], len(accuracy_C), rng)
+
+    return sample
+
+
+def rare_class(images: int, recall: tuple[float, float]) -> Callable[[np.random.Generator], tuple[NDArray, ...]]:
+    def sample(rng: np.random.Generator) -> tuple[NDArray, ...]:
+        label_N = (rng.random(images) < 0.02).astype(int)
+        label_N[:2] = 0, 1  # both are there
+        return label_N, answers(label_N, rng.random(images) < np.array(recall)[label_N], 2, rng)
+
+    return sample
+
+
+def in_groups(groups: int, spread: float) -> Callable[[np.random.Generator], tuple[NDArray, ...]]:
+    def sample(rng: np.random.Generator) -> tuple[NDArray, ...]:
+        place_N = np.repeat(np.arange(groups), rng.integers(20, 60, groups))
+        right_N = rng.random(len(place_N)) < 1 / (1 + np.exp(-rng.normal(1.2, spread, groups)))[place_N]
+        label_N = np.arange(len(place_N)) % 2
+        return label_N, answers(label_N, right_N, 2, rng), place_N.astype(str).astype(object)
+
+    return sample
+
+
+def masks(images: int) -> Draw:
+    """The interval of mean IoU; images differ in size and in how well they are segmented."""
+
+    def draw(rng: np.random.Generator) -> tuple[float, float]:
+        found = summarise(pixel_counts(images, rng)).figures["mean_iou"]
+        return found.low, found.high
+
+    return draw
+
+
+def pixel_counts(images: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(I, 2, 2)."""
+    size_I, share_I = rng.integers(5_000, 20_000, images), rng.beta(4, 8, images)
+    hit_I, false_I = rng.beta(20, 4, images), rng.beta(2, 30, images)
+    there_I = size_I * share_I
+    cells = [(size_I - there_I) * (1 - false_I), (size_I - there_I) * false_I, there_I * (1 - hit_I), there_I * hit_I]
+    return np.stack(cells, 1).reshape(images, 2, 2).astype(np.int64)
+
+
+def equal_heads(shots: int, draws: int, images: int) -> Draw:
+    """The interval of the difference of two heads whose draws are equally good; few shots make draws differ."""
+
+    def draw(rng: np.random.Generator) -> tuple[float, float]:
+        hard_N, spread = rng.normal(0, 1, images), 0.6 / np.sqrt(shots)
+        skill_2R = 0.8 + rng.normal(0, spread, (2, draws))
+        noise_2RN = rng.normal(0, 0.5, (2, draws, images))
+        found = compare(*(skill_2R[..., None] - hard_N + noise_2RN > 0))
+        return found.low, found.high
+
+    return draw
+
+
+def settings() -> dict[str, Setting]:
+    """The settings by their names in the table."""
+    rng = np.random.default_rng(0)
+    accuracy_C = rng.uniform(0.5, 0.95, 100)
+    large = many_classes(accuracy_C, 2_000)(rng)
+    f1 = evaluate(large[0][:200_000], large[1][None, :200_000])["macro_f1"].value
+    grouped = {spread: float(np.mean(1 / (1 + np.exp(-rng.normal(1.2, spread, 10**6))))) for spread in (0.3, 0.8)}
+    iou = summarise(pixel_counts(100_000, rng)).figures["mean_iou"].value
+    return {
+        "accuracy 0.99, 50 images": Setting(0.99, figure("accuracy", shares(50, 0.99)), exact=True),
+        "accuracy 0.8, 200 images": Setting(0.8, figure("accuracy", shares(200, 0.8)), exact=True),
+        "AUROC 0.8, 4 positives of 200": Setting(0.8, figure("auroc", scores(4, 196, 0.8))),
+        "AUROC 0.95, 4 positives of 200": Setting(0.95, figure("auroc", scores(4, 196, 0.95))),
+        "AUROC 0.8, 1 positive of 200": Setting(0.8, figure("auroc", scores(1, 199, 0.8))),
+        "AUROC 0.95, 60 positives of 300": Setting(0.95, figure("auroc", scores(60, 240, 0.95))),
+        "macro-F1, 100 classes of 3": Setting(f1, figure("macro_f1", many_classes(accuracy_C, 3))),
+        "balanced accuracy, 98 to 2, 200 images": Setting(
+            0.785, figure("balanced_accuracy", rare_class(200, (0.97, 0.6)))
+        ),
+        "accuracy, 3 groups alike": Setting(grouped[0.3], figure("accuracy", in_groups(3, 0.3))),
+        "accuracy, 3 groups unlike": Setting(grouped[0.8], figure("accuracy", in_groups(3, 0.8))),
+        "accuracy, 30 groups unlike": Setting(grouped[0.8], figure("accuracy", in_groups(30, 0.8))),
+        "mean IoU, 3 images": Setting(iou, masks(3)),
+        "mean IoU, 20 images": Setting(iou, masks(20)),
+        "two equal heads, 5 shots × 10 draws": Setting(0.0, equal_heads(5, 10, 2_000)),
+        "two equal heads, 1 shot × 10 draws": Setting(0.0, equal_heads(1, 10, 2_000)),
+    }
+
+
+def simulate(name: str, setting: Setting, repetitions: int) -> tuple[list[str], Limit, float]:
+    """A row of the table, and whether it is as it should be."""
+    rng = np.random.default_rng(1)
+    ends = np.array([setting.draw(rng) for _ in range(repetitions)])
+    known = ends[np.isfinite(ends).all(1)]
+    held = float(((known[:, 0] <= setting.truth) & (setting.truth <= known[:, 1])).mean())
+    width = float(np.ptp(known, 1).mean())
+    row = [name, f"{setting.truth:.3f}", f"{held:.3f}", f"{width:.3f}", str(repetitions - len(known))]
+    noise = 2 * np.sqrt(0.95 * 0.05 / repetitions)  # of the simulation itself
+    most = 1.0 if setting.exact else MOST
+    limit = Limit(name, f"{held:.3f}", f"{LEAST} to {most}", LEAST - noise <= held <= most + noise)
+    return row, limit, held
+
+
+def main() -> int:
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--repetitions", type=int, default=1000, help="intervals of each setting")
+    args: argparse.Namespace = parser.parse_args()
+    table, limits, figures = [HEADER], [], {}
+    for name, setting in settings().items():
+        row, limit, held = simulate(name, setting, args.repetitions)
+        table.append(row)
+        limits.append(limit)
+        figures[name] = held
+    return report(args, table, limits, figures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -50,14 +50,17 @@ def transform_of(image_size: int, data_config: Mapping[str, Any]) -> Prepare:
 def resized_crop(image: Image.Image, shorter_px: int, crop_px: int, interpolation: str) -> Image.Image:
     """The middle, crop_px a side, of a picture whose shorter side was resized to shorter_px, without the rest of it.
 
-    Sizes and places are rounded as torchvision's Resize and CenterCrop round them; filters are Pillow's, rows first and
-    rounded. Some releases of Pillow take columns first at times, which shows where a filter overshoots black or white.
+    Sizes and places are rounded as torchvision's Resize and CenterCrop round them; filters are Pillow's. Its result is
+    rounded and cut to 0 to 255 between rows and columns, so that the order shows: Pillow 13 takes rows first, but of
+    tall pictures that it makes smaller columns.
     """
     short = min(image.size)
     width, height = (int(shorter_px * side / short) for side in image.size)
     left, across_CW = _weights(image.width, width, crop_px, interpolation)
     top, down_CH = _weights(image.height, height, crop_px, interpolation)
     pixels_HW3 = np.asarray(image.crop((left, top, left + across_CW.shape[1], top + down_CH.shape[1])))
+    if image.width < image.height > height:
+        return Image.fromarray(_across(_down(pixels_HW3, down_CH), across_CW))
     return Image.fromarray(_down(_across(pixels_HW3, across_CW), down_CH))
 
 

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator
 Size = tuple[int, int]
 """Width and height, px."""
 
+RGB_BYTES = 4
+"""Of a pixel in RGB, as Pillow holds it."""
+
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
 _PNG_TEXT = {b"tEXt", b"zTXt", b"iTXt"}
@@ -19,6 +22,10 @@ _MOST_TEXTS = 8
 _APP0, _APP1, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12  # below which libjpeg does not look at these segments
 _TURNING_SEGMENTS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
+_ONE_SCAN = {0xC0, 0xC1, 0xC3, 0xC9, 0xCB}  # frames that need no more than one, if it has all components
+_SCAN = b"\xff\xda"
+_LITTLE = 2**23
+_WEBP_BYTES = 17  # two canvases, a copy, Pillow's own picture, and a plane of alpha
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15, ITU-T T.81 table B.1
 
 
@@ -35,6 +42,40 @@ def size_of(data: bytes) -> Size | None:
         return _jpeg_size(data) if data.startswith(_JPEG) else _jpeg2000_size(data)
     except (IndexError, struct.error):
         return None
+
+
+def most_bytes(max_pixels: int) -> int:
+    """What a decoder may take: as much as a picture of ``decoding.max_pixels`` in RGB, and 8 MB."""
+    return RGB_BYTES * max_pixels + _LITTLE
+
+
+def decoder_bytes(data: bytes) -> tuple[str, float]:
+    """A kind of picture whose decoder takes more for a pixel than Pillow does for RGB, and how many bytes.
+
+    An empty name and `RGB_BYTES` of all others, and where the header is broken.
+    """
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP", _WEBP_BYTES
+    try:
+        taken = _jpeg_bytes(data) if data.startswith(_JPEG) else 0
+    except (IndexError, struct.error, ZeroDivisionError):
+        taken = 0
+    return ("progressive JPEG", taken) if taken > RGB_BYTES else ("", RGB_BYTES)
+
+
+def _jpeg_bytes(data: bytes) -> float:
+    """Of a JPEG in several scans, of which libjpeg keeps all coefficients, 2 bytes each, beside the pixels."""
+    segments = list(_segments(data))
+    frame, kind = next(((start, marker) for start, _, marker in segments if marker in _FRAME_HEADERS), (0, 0))
+    components = data[frame + 9] if frame else 0
+    scan = segments[-1][1] if segments else 0
+    in_one_scan = kind in _ONE_SCAN and data[scan : scan + 2] == _SCAN and data[scan + 4] == components
+    if not components or in_one_scan:
+        return 0
+    factors = [data[frame + 11 + 3 * number] for number in range(components)]
+    across, down = [factor >> 4 for factor in factors], [factor & 15 for factor in factors]
+    shares = sum(x * y for x, y in zip(across, down, strict=True)) / (max(across) * max(down))
+    return (1 if components == 1 else RGB_BYTES) + 2 * shares
 
 
 def _gif_size(data: bytes) -> Size:

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from unchoke import stores, versions
 from unchoke.files import files_sha256
 from unchoke.fingerprints import HASHES, MEASURES, fingerprint_batch, fingerprint_rows
-from unchoke.images import UnreadableImageError, decode_image, pixels_of
+from unchoke.images import UnreadableImageError, decode_stored, pixels_of
 from unchoke.memory_watch import peak_memory_mb
 from unchoke.sources import open_images
 from unchoke.suspects import in_flight, is_careful
+from unchoke.upright import Stored
 
 MB = 2**20
 _MOST_BATCH_MB = 32  # more is no faster
@@ -28,8 +28,8 @@ _MOST_RUN_MB = _MOST_BATCH_MB / 4
 
 _Data = bytes | NDArray[np.uint8] | UnreadableImageError
 """What a reader of a source gives, or why it gives nothing."""
-_Picture = NDArray[np.uint8] | Image.Image
-"""Pixels, uint8, or a large picture as Pillow holds it."""
+_Picture = NDArray[np.uint8] | Stored
+"""Pixels, uint8, or a large picture as its decoder gives it."""
 
 
 @dataclass(frozen=True)
@@ -142,21 +142,20 @@ def _pictures(
 
 
 def _decoded(data: bytes | NDArray[np.uint8], max_pixels: int) -> _Picture:
-    """A large picture as Pillow holds it, 4 bytes a pixel; an array beside it would be 3 more."""
+    """A large picture as its decoder gives it, 4 bytes a pixel at most; in RGB it would be in memory twice."""
     if not isinstance(data, bytes):
         return pixels_of(data, max_pixels=max_pixels)
-    image = decode_image(data, max_pixels=max_pixels)
-    return image if 3 * image.width * image.height > _MOST_RUN_MB * MB else np.asarray(image)
+    picture = decode_stored(data, max_pixels=max_pixels)
+    width, height = picture.size
+    return picture if 3 * width * height > _MOST_RUN_MB * MB else picture.rows(0, height)
 
 
-def _fingerprints(pictures: _Picture) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+def _fingerprints(picture: _Picture) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     """Hashes and measures of pictures of one size (B, H, W, 3), or of one large picture."""
-    if isinstance(pictures, np.ndarray):
-        return fingerprint_batch(pictures)
-    image = pictures
-    return fingerprint_rows(
-        lambda first, last: np.asarray(image.crop((0, first, image.width, last))), image.height, image.width
-    )
+    if isinstance(picture, np.ndarray):
+        return fingerprint_batch(picture)
+    width, height = picture.size
+    return fingerprint_rows(picture.rows, height, width)
 
 
 def _of_one_size(

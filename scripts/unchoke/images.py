@@ -6,16 +6,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from PIL.Image import Transpose
 
-from unchoke.codestreams import pixels_alone, size_of
+from unchoke.codestreams import RGB_BYTES, decoder_bytes, most_bytes, pixels_alone, size_of
 from unchoke.errors import UnchokeError
 from unchoke.regular_files import read_regular
+from unchoke.upright import Stored, orientation_of
 
 # Our own limit, checked for every image before its pixels are read, stands in for Pillow's process-wide one.
 Image.MAX_IMAGE_PIXELS = None
@@ -25,19 +24,12 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
 """What is read, by content: Pillow's other formats start programs, or take any memory for a small file."""
 
+PLAIN_HEADERS = ("PNG", "JPEG", "BMP")
+"""Of which Pillow opens any without much memory."""
+
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF begins: little- or big-endian, classic or BigTIFF."""
 
-_ORIENTATION_TAG = 0x0112
-_TURNS = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_90,
-}
 _FAULTS_OF_THE_FILE = (
     errno.ENOENT,
     errno.ENOTDIR,
@@ -113,6 +105,18 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         raise UnreadableImageError(f"{width} × {height} px, above decoding.max_pixels {max_pixels}")
 
 
+def check_memory(width: int, height: int, max_pixels: int, kind: str, pixel_bytes: float) -> None:
+    """UnreadableImageError where a decoder takes more than a picture of ``decoding.max_pixels`` in RGB.
+
+    kind: of picture. pixel_bytes: what its decoder takes for a pixel.
+    """
+    if width * height * pixel_bytes > most_bytes(max_pixels):
+        raise UnreadableImageError(
+            f"{width} × {height} px in {kind}, which takes {pixel_bytes:g} bytes a pixel to decode: more than "
+            f"{RGB_BYTES} × decoding.max_pixels {max_pixels}"
+        )
+
+
 def decode_image(data: bytes, *, max_pixels: int, draft_px: int | None = None) -> Image.Image:
     """Upright RGB picture, 8 bits a channel, from the bytes of an image file; of an animation the first frame.
 
@@ -121,26 +125,39 @@ def decode_image(data: bytes, *, max_pixels: int, draft_px: int | None = None) -
     draft_px: let the JPEG decoder scale down, by 2, 4 or 8, while both sides keep this many px; None: never.
     Raises UnreadableImageError with the reason.
     """
-    with naming_the_fault():
-        if data[:4] in TIFF_SIGNATURES:
-            from unchoke.tiff_pictures import decode_tiff  # its library takes longer to import than Pillow
+    with naming_the_fault(data):
+        return _decode(data, max_pixels, draft_px).picture()
 
-            return decode_tiff(data, max_pixels)
-        with open_picture(data, max_pixels) as image:
-            if draft_px is not None:
-                image.draft(image.mode, (draft_px, draft_px))
-            image.load()
-            return upright_picture(image)
+
+def decode_stored(data: bytes, *, max_pixels: int) -> Stored:
+    """The same, for pictures so large that RGB shall not be made of all of it at once."""
+    with naming_the_fault(data):
+        stored = _decode(data, max_pixels, None)
+        stored.rows(0, 1)  # what cannot be turned into RGB is known now
+        return stored
+
+
+def _decode(data: bytes, max_pixels: int, draft_px: int | None) -> Stored:
+    if data[:4] in TIFF_SIGNATURES:
+        from unchoke.tiff_pictures import decode_tiff  # its library takes longer to import than Pillow
+
+        return decode_tiff(data, max_pixels)
+    with open_picture(data, max_pixels) as image:
+        if draft_px is not None:
+            image.draft(image.mode, (draft_px, draft_px))
+        image.load()
+        return Stored(image, orientation_of(image))
 
 
 def open_picture(data: bytes, max_pixels: int) -> Image.Image:
     """An image file as Pillow opens it, without its metadata, before its pixels are read.
 
-    Raises UnreadableImageError where it has more than max_pixels or is of another format than ``FORMATS``, and what
-    Pillow raises.
+    Raises UnreadableImageError where it has more than max_pixels, its decoder would take more memory than one of so
+    many in RGB, or it is of another format than ``FORMATS``; and what Pillow raises.
     """
     if size := size_of(data):
         check_size(*size, max_pixels)
+        check_memory(*size, max_pixels, *decoder_bytes(data))
     try:
         image = Image.open(io.BytesIO(pixels_alone(data)), formats=FORMATS)
     except UnidentifiedImageError:
@@ -164,8 +181,11 @@ def _other_format(head: bytes) -> str:
 
 
 @contextmanager
-def naming_the_fault() -> Iterator[None]:
-    """Within it whatever a decoder raises becomes UnreadableImageError; a machine at fault raises its OSError."""
+def naming_the_fault(data: bytes = b"") -> Iterator[None]:
+    """Within it whatever a decoder raises becomes UnreadableImageError.
+
+    A machine at fault raises its OSError; its MemoryError too, where it has no room for the picture that `data` is.
+    """
     try:
         with faults_of_the_file():
             yield
@@ -174,6 +194,8 @@ def naming_the_fault() -> Iterator[None]:
     except UnidentifiedImageError:
         raise UnreadableImageError("not an image, or of a format that Pillow does not know") from None
     except MemoryError:
+        if not _has_room_for(data):
+            raise
         raise UnreadableImageError("broken image: its decoder asks for more memory than there is") from None
     except Exception as error:  # decoders have exceptions of every kind, and the next version has others
         if isinstance(error, OSError) and error.errno is not None:
@@ -181,49 +203,12 @@ def naming_the_fault() -> Iterator[None]:
         raise UnreadableImageError(f"broken image: {' '.join(str(error).split()) or type(error).__name__}") from None
 
 
-def upright_picture(image: Image.Image) -> Image.Image:
-    """A loaded picture of any mode as RGB, 8 bits a channel, turned as its EXIF orientation says.
-
-    ValueError where its grey values have no known range.
-    """
-    return turned(_rgb(image), orientation_of(image))
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image  # Pillow would copy it, and it may be large
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(eight_bits(np.asarray(image))).convert("RGB")
-    if image.mode in ("P", "PA"):
-        image = image.convert("RGBA")  # a palette's transparency is understood on this way only
-    return image.convert("RGB")
-
-
-def eight_bits(values: NDArray[Any], full: int | None = None) -> NDArray[np.uint8]:
-    """Integers from 0 to `full`, or floats from 0 to 1, as uint8; ValueError for other ranges.
-
-    full: None: 255 of 8 bits, else 65535, also where more bits are stored.
-    """
-    if values.dtype == np.uint8 and full in (None, 255):
-        return values
-    if full is None or values.dtype.kind == "f":
-        full = 1 if values.dtype.kind in "fb" else 255 if values.dtype.itemsize == 1 else 65535
-    if values.dtype == np.float16:
-        values = values.astype(np.float32)  # whose steps are finer than those of 8 bits
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= full):
-        raise ValueError(f"grey values from {low} to {high}, where 0 to {full} was expected")
-    return np.round(values * (255 / full)).astype(np.uint8)
-
-
-def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation of an opened image, 1 to 8; 1 where it says none."""
-    try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # a damaged EXIF block says nothing about the pixels
-        return 1
-
-
-def turned(image: Image.Image, orientation: int) -> Image.Image:
-    """A picture as it is to be seen where EXIF has this orientation."""
-    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+def _has_room_for(data: bytes) -> bool:
+    """Whether the system would give what a sound picture of this size takes, in its own colours and in RGB."""
+    size = size_of(data)
+    with suppress(Exception):
+        size = size or Image.open(io.BytesIO(data), formats=PLAIN_HEADERS).size
+    with suppress(MemoryError):
+        np.empty(2 * RGB_BYTES * (size[0] * size[1] if size else 0), np.uint8)
+        return True
+    return False

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unchoke.images import UnreadableImageError, check_size, decode_image, read_image_file, upright_picture
+from unchoke.images import UnreadableImageError, check_size, decode_image, read_image_file
+from unchoke.upright import upright_picture
 
 Readable = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
 """A path, a PIL image, or a uint8 array (H, W, 3)."""

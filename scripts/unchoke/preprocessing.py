@@ -51,15 +51,15 @@ def resized_crop(image: Image.Image, shorter_px: int, crop_px: int, interpolatio
     """The middle, crop_px a side, of a picture whose shorter side was resized to shorter_px, without the rest of it.
 
     Sizes and places are rounded as torchvision's Resize and CenterCrop round them; filters are Pillow's. Its result is
-    rounded and cut to 0 to 255 between rows and columns, so that the order shows: Pillow 13 takes rows first, but of
-    tall pictures that it makes smaller columns.
+    rounded and cut to 0 to 255 between rows and columns, so that the order shows: Pillow 13 takes rows first, but
+    columns of pictures that it makes smaller and that are taller than 2 to 1.
     """
     short = min(image.size)
     width, height = (int(shorter_px * side / short) for side in image.size)
     left, across_CW = _weights(image.width, width, crop_px, interpolation)
     top, down_CH = _weights(image.height, height, crop_px, interpolation)
     pixels_HW3 = np.asarray(image.crop((left, top, left + across_CW.shape[1], top + down_CH.shape[1])))
-    if image.width < image.height > height:
+    if image.height > max(2 * image.width, height):
         return Image.fromarray(_across(_down(pixels_HW3, down_CH), across_CW))
     return Image.fromarray(_down(_across(pixels_HW3, across_CW), down_CH))
 

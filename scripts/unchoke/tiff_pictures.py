@@ -10,31 +10,31 @@ from PIL import Image
 from tifffile import PHOTOMETRIC, TiffPage
 
 from unchoke import tiffs
-from unchoke.images import UnreadableImageError, check_size, eight_bits, open_picture, upright_picture
+from unchoke.images import UnreadableImageError, check_size, open_picture
+from unchoke.upright import BAND_PX, Stored, eight_bits, orientation_of
 
 _ASSOCIATED_ALPHA = 1
-_BAND_PX = 2**20  # pixels that are turned into colours at a time
 
 Convert = Callable[[NDArray[Any]], NDArray[Any]]
 """From samples as they are stored, (H, W, samples), to colours or numbers."""
 
 
-def decode_tiff(data: bytes, max_pixels: int) -> Image.Image:
-    """Upright RGB picture of the first page of a TIFF, as ``images.decode_image``; raises what decoders raise."""
+def decode_tiff(data: bytes, max_pixels: int) -> Stored:
+    """The first page of a TIFF, as it is stored; raises what decoders raise."""
     page = tiffs.first_page(data)
     check_size(page.imagewidth, page.imagelength, max_pixels)
     reason = tiffs.hindrance(page, max_pixels, mask=False)
     if not (reason or tiffs.is_plain_lzw(page)):
-        return Image.fromarray(whole_page(data, page, rgb_of(page)))
+        return Stored(whole_page(data, page, rgb_of(page)), tiffs.orientation_of(page))
     if reason and not tiffs.is_for_libtiff(page, max_pixels):
         raise UnreadableImageError(f"TIFF with {reason}, which is not read")
     with open_picture(data, max_pixels) as image:
         image.load()
-        return upright_picture(image)
+        return Stored(image, orientation_of(image))
 
 
 def whole_page(data: bytes, page: TiffPage, convert: Convert) -> NDArray[Any]:
-    """All of a page, upright; it is converted in bands of rows, since samples may be larger than what they become."""
+    """All of a page, converted in bands of rows, since samples may be larger than what they become."""
     read, height, width = tiffs.reader_of(data, page), page.imagelength, page.imagewidth
     rows = _rows_of_band(page)
     pixels_HWx = convert(read(0, 0, min(rows, height), width))
@@ -43,19 +43,19 @@ def whole_page(data: bytes, page: TiffPage, convert: Convert) -> NDArray[Any]:
         pixels_HWx[:rows] = first_HWx
         for y0 in range(rows, height, rows):
             pixels_HWx[y0 : y0 + rows] = convert(read(y0, 0, min(rows, height - y0), width))
-    return _turned(pixels_HWx, tiffs.orientation_of(page))
+    return np.ascontiguousarray(pixels_HWx)
 
 
 def _rows_of_band(page: TiffPage) -> int:
     """Whole rows of tiles, so that none is decoded twice; of one strip also parts."""
     rows = max(1, tiffs.rows_of_segment(page))
-    if page.is_final or (not page.is_tiled and rows * page.imagewidth > _BAND_PX):
-        return max(1, _BAND_PX // page.imagewidth)
-    return rows * math.ceil(_BAND_PX / (rows * page.imagewidth))
+    if page.is_final or (not page.is_tiled and rows * page.imagewidth > BAND_PX):
+        return max(1, BAND_PX // page.imagewidth)
+    return rows * math.ceil(BAND_PX / (rows * page.imagewidth))
 
 
-def _turned(pixels_HWx: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """As it is to be seen; see ``images.turned``."""
+def turned_array(pixels_HWx: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """As it is to be seen; see ``upright.turned``."""
     if orientation >= 5:
         pixels_HWx, orientation = pixels_HWx.swapaxes(0, 1), orientation - 4
     rows, columns = (-1 if orientation in (3, 4) else 1), (-1 if orientation in (2, 3) else 1)
@@ -87,7 +87,7 @@ def rgb_of(page: TiffPage) -> Convert:
 
 
 def _full_of(page: TiffPage) -> int | None:
-    """The largest value of unsigned samples of fewer than 32 bits; None for others, see ``images.eight_bits``."""
+    """The largest value of unsigned samples of fewer than 32 bits; None for others, see ``upright.eight_bits``."""
     assert page.dtype is not None  # else there was a hindrance
     return 2**page.bitspersample - 1 if page.dtype.kind == "u" and page.bitspersample < 32 else None
 

@@ -13,7 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 
-from unchoke.codestreams import size_of
+from unchoke.codestreams import most_bytes, size_of
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says of odd files would fill the logs
 
@@ -24,7 +24,7 @@ Reader = Callable[[int, int, int, int], NDArray[Any]]
 """From y0, x0, height and width (px) to the samples as they are stored, (height, width, samples)."""
 
 _ORIENTATION_TAG = 274
-_MOST_PIXEL_BYTES = 8  # of a tile or strip of max_pixels: RGBA of 16 bits
+_COPIES = 2  # of a tile or strip, which codecs hold
 _MOST_SAMPLES = 8  # of colours with alpha and others
 _KEPT_BYTES = 64 * 2**20  # of decoded tiles: a row of them across a slide, which neighbouring patches share
 _COMPRESSIONS = {
@@ -108,8 +108,8 @@ def is_plain_lzw(page: TiffPage) -> bool:
 
 def _has_large_segments(page: TiffPage, max_pixels: int) -> bool:
     pixels = math.prod(_segment_sides(page))
-    pixel_bytes = page.samplesperpixel * (page.dtype.itemsize if page.dtype else 1)
-    return not page.is_final and (pixels > max_pixels or pixels * pixel_bytes > _MOST_PIXEL_BYTES * max_pixels)
+    taken = _COPIES * pixels * page.samplesperpixel * (page.dtype.itemsize if page.dtype else 1)  # all planes are kept
+    return not page.is_final and (pixels > max_pixels or taken > most_bytes(max_pixels))
 
 
 def rows_of_segment(page: TiffPage) -> int:
@@ -198,7 +198,8 @@ class _Segments:
         assert page.dtype is not None  # else there was a hindrance
         self.dtype = page.dtype
         segment_bytes = self.length * self.across * self.samples * self.dtype.itemsize
-        self.segment = lru_cache(max(self.planes, _KEPT_BYTES // segment_bytes))(self._segment)
+        kept = 0 if isinstance(source, bytes) else _KEPT_BYTES // segment_bytes  # whole pages are read once
+        self.segment = lru_cache(max(self.planes, kept))(self._segment)
 
     def read(self, y0: int, x0: int, height: int, width: int) -> NDArray[Any]:
         whole = (height, width) == (self.height, self.width) == (self.length, self.across) and self.planes == 1

@@ -19,24 +19,23 @@ from tifffile import TiffPage
 from unchoke import tiffs
 from unchoke.codestreams import size_of
 from unchoke.images import (
+    PLAIN_HEADERS,
     TIFF_SIGNATURES,
     UnreadableImageError,
     check_size,
     decode_image,
     naming_the_fault,
     open_picture,
-    orientation_of,
     read_image_file,
-    turned,
 )
 from unchoke.regular_files import MOST_BYTES, open_regular
-from unchoke.tiff_pictures import Convert, rgb_of, whole_page
+from unchoke.tiff_pictures import Convert, rgb_of, turned_array, whole_page
 from unchoke.tiling import IGNORED, reflected
+from unchoke.upright import orientation_of, turned
 
 _PNG_STEPS = {"L;2": 85, "L;4": 17}  # what Pillow multiplies grey of few bits with, to show it
 _EXIF_KEYS = {"exif", "Raw profile type exif"}
 _BLOCKS_THAT_TURN = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
-_PLAIN_HEADERS = ("PNG", "JPEG", "BMP")  # of which Pillow opens any without much memory
 _MOST_WEBP_PX = 16_383**2  # of a still picture; Pillow makes room for the canvas when it opens one
 _KEPT = 2  # pictures: the patches of a chunk are of one mostly, and come in turn
 
@@ -159,7 +158,7 @@ def _decode_mask(data: bytes, max_pixels: int) -> NDArray[Any]:
     page = tiffs.first_page(data)
     check_size(page.imagewidth, page.imagelength, max_pixels)
     if not (reason := tiffs.hindrance(page, max_pixels, mask=True)):
-        return whole_page(data, page, _numbers)
+        return turned_array(whole_page(data, page, _numbers), tiffs.orientation_of(page))
     if not tiffs.is_for_libtiff(page, max_pixels):
         raise UnreadableImageError(f"a mask in TIFF with {reason}, where whole numbers or RGB colours were expected")
     with open_picture(data, max_pixels) as image:
@@ -205,7 +204,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     """An image of which no more than the header is read, where that is enough and safe."""
     with open_regular(path, MOST_BYTES) as file:
         try:
-            image: Image.Image = Image.open(file, formats=_PLAIN_HEADERS)
+            image: Image.Image = Image.open(file, formats=PLAIN_HEADERS)
         except Exception as error:  # metadata that Pillow does not read, or another format
             if isinstance(error, OSError) and error.errno is not None:
                 raise

@@ -36,6 +36,7 @@ LAYERS = [
         *("provenance", "commands", "lease", "limits", "memory", "memory_watch", "shards", "worker", "client"),
         *("drafts", "origins", "remote", "run_locks", "regular_files", "messages", "cold", "patience", "retries"),
         *("suspects", "signed", "receipts", "presence", "cards", "tiff_pictures", "preprocessing"),
+        *("upright",),
     },
     {
         *("manifest", "patches", "masks", "extract_patches", "split_patches", "mask_heads", "segmentation"),

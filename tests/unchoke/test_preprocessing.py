@@ -16,6 +16,9 @@ from unchoke.preprocessing import LONGEST, resized_crop, transform_of
 RNG = np.random.default_rng(0)
 
 
+LARGER = [(40, 700), (700, 40)]  # than what the encoder sees
+
+
 def picture(width, height):
     """Noise from black to white, beyond which filters reach: the order of rows and columns matters."""
     return Image.fromarray(RNG.integers(0, 256, (height, width, 3), np.uint8))
@@ -44,7 +47,9 @@ def test_the_part_that_is_kept_is_resized_as_the_whole_is(width, height, size, s
 
 
 @pytest.mark.parametrize("mode", ["center", "squash", "border"])
-@pytest.mark.parametrize("sides", [(1, 1), (60, 40), (40, 60), (3, 3 * LONGEST), (1, 20), (20, 1), (7, 300), (40, 700), (700, 40)])
+@pytest.mark.parametrize(
+    "sides", [(1, 1), (60, 40), (40, 60), (3, 3 * LONGEST), (1, 20), (20, 1), (7, 300), (40, 700), (700, 40)]
+)
 def test_of_ordinary_pictures_it_is_timms_own_and_of_long_ones_within_rounding(sides, mode):
     image, facts = picture(*sides), config(mode)
     found = transform_of(24, facts)(image).numpy()

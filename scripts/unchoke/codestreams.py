@@ -37,7 +37,7 @@ def size_of(data: bytes) -> Size | None:
     try:
         if data.startswith(b"GIF8"):
             return _gif_size(data)
-        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        if is_webp(data):
             return _webp_size(data)
         return _jpeg_size(data) if data.startswith(_JPEG) else _jpeg2000_size(data)
     except (IndexError, struct.error):
@@ -54,7 +54,7 @@ def decoder_bytes(data: bytes) -> tuple[str, float]:
 
     An empty name and `RGB_BYTES` of all others, and where the header is broken.
     """
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+    if is_webp(data):
         return "WebP", _WEBP_BYTES
     try:
         taken = _jpeg_bytes(data) if data.startswith(_JPEG) else 0
@@ -112,6 +112,23 @@ def _webp_size(data: bytes) -> Size | None:
         (bits,) = struct.unpack_from("<I", data, 21)
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     return None
+
+
+def is_webp(data: bytes) -> bool:
+    """Whether data begin as a WebP does."""
+    return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+
+
+def webp_metadata(data: bytes) -> dict[str, bytes]:
+    """The blocks of a WebP that may turn it, ``exif`` and ``xmp`` as Pillow calls them; RFC 9649, 2.7."""
+    found: dict[str, bytes] = {}
+    place = 12
+    while place + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, place)
+        if name := {b"EXIF": "exif", b"XMP ": "xmp"}.get(kind):
+            found.setdefault(name, data[place + 8 : place + 8 + length])
+        place += 8 + length + length % 2
+    return found
 
 
 def _jpeg_size(data: bytes) -> Size | None:

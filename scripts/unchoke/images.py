@@ -47,6 +47,10 @@ class UnreadableImageError(Exception):
     """Why a file gave no pixels; the reason names no folder of the machine."""
 
 
+class NoRoomError(MemoryError):
+    """The system gives no memory for a picture that may be decoded: the fault is the machine's, not the file's."""
+
+
 def unreadable(error: UnchokeError) -> UnreadableImageError:
     """For the images of one array or shard, what an error says of it in its first line, which names no folder."""
     return UnreadableImageError(_in_small_letters(str(error).splitlines()[0].rstrip(".")))
@@ -184,18 +188,18 @@ def _other_format(head: bytes) -> str:
 def naming_the_fault(data: bytes = b"") -> Iterator[None]:
     """Within it whatever a decoder raises becomes UnreadableImageError.
 
-    A machine at fault raises its OSError; its MemoryError too, where it has no room for the picture that `data` is.
+    A machine at fault raises its OSError, or NoRoomError where it has no memory for the picture that `data` is.
     """
     try:
         with faults_of_the_file():
             yield
-    except UnreadableImageError:
+    except (UnreadableImageError, NoRoomError):
         raise
     except UnidentifiedImageError:
         raise UnreadableImageError("not an image, or of a format that Pillow does not know") from None
-    except MemoryError:
+    except MemoryError as error:
         if not _has_room_for(data):
-            raise
+            raise NoRoomError(str(error)) from error
         raise UnreadableImageError("broken image: its decoder asks for more memory than there is") from None
     except Exception as error:  # decoders have exceptions of every kind, and the next version has others
         if isinstance(error, OSError) and error.errno is not None:

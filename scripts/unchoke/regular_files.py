@@ -42,7 +42,10 @@ def open_regular(path: Path, most_bytes: int | None = None) -> BinaryIO:
 def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """The bytes of a regular file; errors as of ``check_regular``."""
     with open_regular(path, most_bytes) as file:
-        data = file.read(most_bytes + 1)  # some file systems say size 0 of what they make up
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1)  # a reader makes room for all that it is asked for
+        if len(data) > size:  # some file systems say size 0 of what they make up
+            data += file.read(most_bytes + 1 - len(data))
     if len(data) > most_bytes:
         raise _too_large(len(data), path, most_bytes)
     return data

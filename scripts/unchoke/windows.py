@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngImageFile
 from tifffile import TiffPage
 
 from unchoke import tiffs
-from unchoke.codestreams import size_of
+from unchoke.codestreams import is_webp, size_of, webp_metadata
 from unchoke.images import (
     PLAIN_HEADERS,
     TIFF_SIGNATURES,
@@ -36,7 +36,7 @@ from unchoke.upright import orientation_of, turned
 _PNG_STEPS = {"L;2": 85, "L;4": 17}  # what Pillow multiplies grey of few bits with, to show it
 _EXIF_KEYS = {"exif", "Raw profile type exif"}
 _BLOCKS_THAT_TURN = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
-_MOST_WEBP_PX = 16_383**2  # of a still picture; Pillow makes room for the canvas when it opens one
+_ANY_PX = 2**62  # of a picture whose header alone is read
 _KEPT = 2  # pictures: the patches of a chunk are of one mostly, and come in turn
 
 _opening = threading.Lock()  # threads that want one picture shall decode it once
@@ -183,8 +183,8 @@ def image_size(path: Path) -> tuple[int, int]:
     with naming_the_fault():
         if _is_tiff(path):
             return tiffs.page_size(tiffs.first_page(path))
-        if (data := _gif(path)) and (size := size_of(data)):
-            return size[1], size[0]
+        if (data := _animation(path)) and (size := size_of(data)):
+            return _upright_size(data, *size)
         with _opened(path) as image:
             if image.format == "PNG" and _EXIF_KEYS.isdisjoint(image.info) and not _may_turn_late(path):
                 image.info["exif"] = b""  # else Pillow decodes the pixels to look behind them
@@ -192,11 +192,19 @@ def image_size(path: Path) -> tuple[int, int]:
             return (image.width, image.height) if on_its_side else (image.height, image.width)
 
 
-def _gif(path: Path) -> bytes:
-    """A GIF, which Pillow cannot open without memory for its pixels; empty where the file is none."""
+def _animation(path: Path) -> bytes:
+    """A GIF or WebP, which Pillow cannot open without memory for its pixels; empty where the file is none."""
     with open_regular(path) as file:
-        is_gif = file.read(4) == b"GIF8"
-    return read_image_file(path) if is_gif else b""
+        head = file.read(12)
+    return read_image_file(path) if head.startswith(b"GIF8") or is_webp(head) else b""
+
+
+def _upright_size(data: bytes, width: int, height: int) -> tuple[int, int]:
+    """Height and width of a GIF, which is never turned, or of a WebP."""
+    holder = Image.new("1", (1, 1))
+    if is_webp(data):
+        holder.info.update(webp_metadata(data))
+    return (width, height) if orientation_of(holder) >= 5 else (height, width)
 
 
 @contextmanager
@@ -208,7 +216,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         except Exception as error:  # metadata that Pillow does not read, or another format
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            image = open_picture(read_image_file(path), _MOST_WEBP_PX)
+            image = open_picture(read_image_file(path), _ANY_PX)
         with image:
             yield image
 

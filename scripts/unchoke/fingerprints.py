@@ -18,6 +18,7 @@ HASHES = ("digest_high", "digest_low", "perceptual")
 MEASURES = ("mean", "deviation", "saturation", "sharpness", "width", "height")
 
 _BLOCK_PX = 2**17  # pixels worked on at a time, 14 images of 96 px: fewer cost more calls, more leave the cache
+_KEPT_PX = 2**12
 _BOXES = 32  # a side, of the picture that the perceptual hash looks at
 _LOW = slice(1, 9)  # its frequencies, along each side
 _STEPS = 16  # of a grey value, to which the mean of a box is rounded
@@ -251,14 +252,21 @@ def _laplacian(grey_BhW: NDArray[np.int16], work: _Workspace) -> Floats:
     return work.copy("laplacian", inner, np.float64).reshape(n_images, 1, -1)
 
 
-@lru_cache(maxsize=64)
 def _overlaps(length: int) -> NDArray[np.int64]:
+    """As ``_all_overlaps``, kept for sides that take 1 MB at most."""
+    return _kept_overlaps(length) if length <= _KEPT_PX else _all_overlaps(length)
+
+
+def _all_overlaps(length: int) -> NDArray[np.int64]:
     """How much of each of `length` px lies in each of 32 equal parts, (32, length), in the unit that makes it whole."""
     unit = gcd(length, _BOXES)
     part_start, pixel_start = np.arange(_BOXES)[:, None] * (length // unit), np.arange(length) * (_BOXES // unit)
     start = np.maximum(part_start, pixel_start)
     stop = np.minimum(part_start + length // unit, pixel_start + _BOXES // unit)
     return np.asarray(np.maximum(stop - start, 0), dtype=np.int64)
+
+
+_kept_overlaps = lru_cache(maxsize=64)(_all_overlaps)
 
 
 @lru_cache(maxsize=1)

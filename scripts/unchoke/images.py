@@ -30,6 +30,9 @@ PLAIN_HEADERS = ("PNG", "JPEG", "BMP")
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF begins: little- or big-endian, classic or BigTIFF."""
 
+LONGEST_PX = 2**17
+"""Of a side of a picture that is decoded whole: what is worked out for each row or column takes memory too."""
+
 _FAULTS_OF_THE_FILE = (
     errno.ENOENT,
     errno.ENOTDIR,
@@ -104,9 +107,11 @@ def pixels_of(data: bytes | NDArray[np.uint8], *, max_pixels: int) -> NDArray[np
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """UnreadableImageError where a picture has more pixels than ``decoding.max_pixels``."""
+    """UnreadableImageError where a picture has more pixels than ``decoding.max_pixels``, or a side above LONGEST_PX."""
     if width * height > max_pixels:
         raise UnreadableImageError(f"{width} × {height} px, above decoding.max_pixels {max_pixels}")
+    if max(width, height) > LONGEST_PX:
+        raise UnreadableImageError(f"{width} × {height} px, a side above {LONGEST_PX} px")
 
 
 def check_memory(width: int, height: int, max_pixels: int, kind: str, pixel_bytes: float) -> None:

@@ -12,7 +12,9 @@ class Decoding(Section):
     """CPU threads of one chunk job, for decoding and for an encoder on the CPU; never more than `--cores`."""
 
     max_pixels: int = Field(178_956_970, ge=1, le=2**32)
-    """Pixels (width × height) above which a file is refused unread, against decompression bombs."""
+    """Pixels (width × height) above which a file is refused unread, against decompression bombs. Also refused is what
+    takes more memory to decode than so many pixels in RGB, at 4 bytes each: WebP takes 17 bytes a pixel, progressive
+    JPEG up to 12, TIFF in one compressed strip twice the strip."""
 
     jpeg_draft: bool = False
     """Let the JPEG decoder scale a picture down by 2, 4 or 8 while it stays at least twice as large as needed: several

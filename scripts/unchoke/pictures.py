@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unchoke.images import UnreadableImageError, check_size, decode_image, read_image_file
+from unchoke.images import NoRoomError, UnreadableImageError, check_size, decode_image, read_image_file
 from unchoke.upright import upright_picture
 
 Readable = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
@@ -34,7 +34,7 @@ def name_of(picture: Any) -> str:
 def read_picture(picture: Any, *, max_pixels: int, draft_px: int | None = None) -> Image.Image:
     """Upright RGB picture, as ``images.decode_image`` makes it of a file; draft_px is for paths alone.
 
-    Raises UnreadableImageError with the reason, whatever it was handed.
+    Raises UnreadableImageError with the reason, whatever it was handed; NoRoomError as ``images.naming_the_fault``.
     """
     try:
         if isinstance(picture, str | os.PathLike):
@@ -44,7 +44,7 @@ def read_picture(picture: Any, *, max_pixels: int, draft_px: int | None = None) 
         with _loading:
             image.load()
         return upright_picture(image)
-    except UnreadableImageError:
+    except (UnreadableImageError, NoRoomError):
         raise
     except OSError as error:
         raise UnreadableImageError(f"cannot be read: {error.strerror or error}") from None

@@ -70,7 +70,7 @@ def fit_encoder(clone: Clone, results: Path, data: Path, config: Settings, file:
 
 def train_both(encoder: Encoder, decoder: torch.nn.Module, train: Any, epochs: int) -> None:
     """By AdamW at 1e-3 along half a cosine, batches of 8."""
-    loss_of_batch = loss_of({"loss": "cross_entropy+dice", "focal_gamma": 2.0})
+    loss_of_batch = loss_of({"loss": "cross_entropy+dice", "focal_gamma": 2.0, "dice": "batch"})
     optimizer = torch.optim.AdamW([*encoder.model.parameters(), *decoder.parameters()], 1e-3)
     steps = epochs * batch_count(train, 8)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

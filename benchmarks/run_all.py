@@ -26,6 +26,7 @@ BENCHMARKS = (
     "near_recall",
     "planted_duplicates",
     "workflow_start",
+    "mask_dice",
     "mask_heads",
     "orchestration",
     "cleaning_at_scale",

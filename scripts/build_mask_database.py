@@ -8,6 +8,7 @@ from unchoke.commands import argument_parser, run
 from unchoke.evaluation import Bootstrap
 from unchoke.leaderboard import leaderboard_text
 from unchoke.mask_database import build_mask_database
+from unchoke.overlaps import MEAN_IOUS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -16,8 +17,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--database", type=Path, required=True, help="SQLite file to write")
     parser.add_argument("--resamples", type=int, default=Bootstrap.resamples, help="bootstrap resamples")
     parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="seed of the bootstrap")
+    parser.add_argument("--metric", choices=MEAN_IOUS, default=MEAN_IOUS[0], help="figure that ranks and compares")
     args = parser.parse_args(argv)
-    for group in build_mask_database(args.results, args.database, Bootstrap(args.resamples, args.seed)):
+    bootstrap = Bootstrap(args.resamples, args.seed)
+    for group in build_mask_database(args.results, args.database, bootstrap, args.metric):
         print(f"left out: {group}, of features that are no more or of another version")
     print(leaderboard_text(args.database))
 

@@ -1,11 +1,12 @@
 """Compare the stitched masks of one head with the true ones."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.commands import argument_parser, run
-from unchoke.scores import score_masks
+from unchoke.scores import Truth, score_masks
 from unchoke.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_table
 
 
@@ -15,11 +16,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--stitched", type=Path, required=True, help="folder of its stitched masks")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with the splits")
     parser.add_argument("--quarantine", type=Path, required=True, help="table of the images that do not count")
+    parser.add_argument("--hd95", action="store_true", help="HD95 as well, with --labels, --grids and --patches")
+    parser.add_argument("--labels", type=Path, help="store of the true labels")
+    parser.add_argument("--grids", type=Path, help="JSON with the grid of every image")
+    parser.add_argument("--patches", type=json.loads, help="size, overlap and per_chunk, as JSON")
     parser.add_argument("--scores", type=Path, required=True, help="JSON file to write")
     args = parser.parse_args(argv)
     manifest, bad = read_table(args.manifest, MANIFEST_COLUMNS), read_table(args.quarantine, QUARANTINE_COLUMNS)
     whole = manifest[~manifest["image_id"].isin(bad["image_id"])]
-    found = score_masks(args.group, args.stitched, whole, args.scores)
+    truth = Truth(args.labels, args.grids, args.patches) if args.hd95 else None
+    found = score_masks(args.group, args.stitched, whole, args.scores, truth)
     figure = found["figures"]["test"]["mean_iou"]
     print(f"mean IoU on test {figure['value']:.4f}, {'exact' if found['exact'] else found['blend'] + ' blend'}")
 

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unchoke.evaluation import Bootstrap, Comparison, compare, group_places, interval_of, resample_weights
-from unchoke.overlaps import mean_iou
+from unchoke.overlaps import MEAN_IOUS, chosen_mean_iou
 from unchoke.signed import read_signed
 from unchoke.zarr_files import open_group
 
@@ -69,8 +69,10 @@ def read_counts(scores: Path) -> Counts:
     return Counts(np.array(list(found), np.int64), np.array(list(found.values()), np.int64))
 
 
-def compare_masks(one: Counts, best: Counts, groups: pd.Series, bootstrap: Bootstrap) -> MaskComparison | None:
-    """The first mask head against the best, as ``compare_answers`` compares image heads.
+def compare_masks(
+    one: Counts, best: Counts, groups: pd.Series, bootstrap: Bootstrap, metric: str = MEAN_IOUS[0]
+) -> MaskComparison | None:
+    """The first mask head against the best, as ``compare_answers`` compares image heads, in one of ``MEAN_IOUS``.
 
     The figures of a resample are of its summed counts, so that a large image weighs more than a small one.
     """
@@ -79,12 +81,16 @@ def compare_masks(one: Counts, best: Counts, groups: pd.Series, bootstrap: Boots
         return None
     pair = one.counts_IKK[place_one], best.counts_IKK[place_best]
     place_I = group_places(groups.reindex(images.tolist()).to_numpy(object), len(images))
-    drawn = [_difference(*pair, weight_I) for block in resample_weights(place_I, bootstrap) for weight_I in block]
+    drawn = [
+        _difference(*pair, weight_I, metric) for block in resample_weights(place_I, bootstrap) for weight_I in block
+    ]
     low, high = interval_of(np.array(drawn))
-    return MaskComparison(_difference(*pair, np.ones(len(images), np.float32)), low, high, len(images))
+    return MaskComparison(_difference(*pair, np.ones(len(images), np.float32), metric), low, high, len(images))
 
 
-def _difference(one_IKK: NDArray[np.int64], best_IKK: NDArray[np.int64], weight_I: NDArray[np.floating]) -> float:
+def _difference(
+    one_IKK: NDArray[np.int64], best_IKK: NDArray[np.int64], weight_I: NDArray[np.floating], metric: str
+) -> float:
     weight_I = weight_I.astype(np.int64)  # whole numbers, which no sum of pixels rounds
     one_KK, best_KK = (np.tensordot(weight_I, counts_IKK, 1) for counts_IKK in (one_IKK, best_IKK))
-    return float(mean_iou(one_KK) - mean_iou(best_KK))
+    return float(chosen_mean_iou(one_KK, metric) - chosen_mean_iou(best_KK, metric))

@@ -9,6 +9,7 @@ from typing import Any
 
 from unchoke.errors import UnchokeError
 from unchoke.intervals import FEW_UNITS
+from unchoke.overlaps import SPOKEN
 
 HEADER = (
     *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "balanced", "auroc"),
@@ -17,18 +18,19 @@ HEADER = (
 
 
 MASK_HEADER = (
-    *("encoder", "head", "maps", "weights", "chosen", "val", "test", "95 % interval", "dice", "pixels", "seams"),
-    *("exact", "seconds", "against the best"),
+    *("encoder", "head", "maps", "weights", "chosen", "val", "test", "95 % interval", "images", "sd", "dice"),
+    *("pixels", "seams", "exact", "seconds", "against the best"),
 )
 _NOTES = (
     "val, test: accuracy. sd: over seeds or draws. against the best: test accuracy less that of the head with the",
     "best accuracy on val, with a 95 % interval from the same images; where it holds 0, they cannot be told apart.",
 )
 _MASK_NOTES = (
-    "val, test: mean IoU. dice, pixels: mean Dice and the share of pixels that is right, on test. seams: of the pixels",
-    "that several patches show, the share for which these named different classes. exact: patches give what the whole",
-    "image would. against the best: test mean IoU less that of the head with the best mean IoU on val, with a 95 %",
-    "interval from the same images; where it holds 0, they cannot be told apart.",
+    "val, test: {metric}, of all pixels together ({name}).",
+    "images, sd: its mean over the test images, and its deviation over them. dice, pixels: mean Dice and the share of",
+    "pixels that is right, on test. seams: of the pixels that several patches show, the share for which these named",
+    "different classes. exact: patches give what the whole image would. against the best: test less that of the head",
+    "with the best val, with a 95 % interval from the same images; where it holds 0, they cannot be told apart.",
 )
 _FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
 
@@ -76,12 +78,14 @@ def leaderboard_text(database: Path) -> str:
         return "No head has been trained: the config names none."
     cells, header, notes = (_cells, HEADER, _NOTES) if rows else (_mask_cells, MASK_HEADER, _MASK_NOTES)
     rows = rows or mask_rows
+    name = rows[0].get("metric", "")
     table = [header, *(cells(row) for row in rows)]
     widths = [max(len(line[place]) for line in table) for place in range(len(header))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     lines.insert(1, "  ".join("-" * width for width in widths))
     floor = [_FLOOR] if any(row["weights"] == "untrained" for row in rows) else []
-    return "\n".join([*lines, "", *notes, *_few_units(rows), *floor])
+    said = [note.format(metric=SPOKEN.get(name), name=name) for note in notes]
+    return "\n".join([*lines, "", *said, *_few_units(rows), *floor])
 
 
 def _few_units(rows: list[dict[str, Any]]) -> list[str]:
@@ -107,7 +111,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def _mask_cells(row: dict[str, Any]) -> list[str]:
     figures = (row[name] for name in ("val_mean_iou", "test_mean_iou"))
-    rest = (row[name] for name in ("test_mean_dice", "test_pixel_accuracy", "disagreement"))
+    names = ("test_image_mean_iou", "test_image_sd", "test_mean_dice", "test_pixel_accuracy", "disagreement")
+    rest = (row[name] for name in names)
     return [
         *(row[name] for name in ("encoder", "head", "maps", "weights")),
         _chosen(row),

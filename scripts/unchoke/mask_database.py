@@ -22,10 +22,11 @@ from unchoke.database_rows import (
 from unchoke.evaluation import DEFAULT, Bootstrap
 from unchoke.files import read_json
 from unchoke.names import PIXELS, SPLITS
+from unchoke.overlaps import FIGURES, MEAN_IOUS
 from unchoke.signed import read_signed
 
 SCHEMA = Path(__file__).with_suffix(".sql")
-MEANS = ("mean_iou", "mean_dice", "pixel_accuracy")
+REGIONS = ("iou", "dice", "hd95")
 _NO_ENCODER: dict[str, Any] = {
     "model": "none",
     "trained": False,
@@ -35,18 +36,22 @@ _NO_ENCODER: dict[str, Any] = {
 }
 
 
-def build_mask_database(results: Path, path: Path, bootstrap: Bootstrap = DEFAULT) -> list[Path]:
+def build_mask_database(
+    results: Path, path: Path, bootstrap: Bootstrap = DEFAULT, metric: str = MEAN_IOUS[0]
+) -> list[Path]:
     """Write the database `path` anew from all mask heads below `results`; return the groups that were left out.
 
     results: the dataset's folder, with manifest, grids, heads, checkpoints, runs, scores and seals. A group is left out
     where another version wrote it, or where the features that it was trained on are no more; one that has no scores,
-    since it segments no images, has no figures. The new database takes the place of the old one when it is whole.
+    since it segments no images, has no figures. metric: of ``overlaps.MEAN_IOUS``, the one that ranks and compares.
+    The new database takes the place of the old one when it is whole.
     """
     groups, stale = find_groups(results, versions.MASK_HEADS)
     with new_database(path, database.SCHEMA.read_text() + SCHEMA.read_text()) as connection:
+        insert(connection, "mask_metric", name=metric)
         for group in groups:
             _insert_group(connection, results, group)
-        _insert_comparisons(connection, results, bootstrap)
+        _insert_comparisons(connection, results, bootstrap, metric)
     return stale
 
 
@@ -90,13 +95,21 @@ def _patches_alone(results: Path) -> dict[str, Any]:
 
 def _insert_scores(connection: sqlite3.Connection, run_id: int, scores: dict[str, Any]) -> None:
     for split, figures in scores["figures"].items():
-        for name in MEANS:
+        for name in FIGURES:
             insert(connection, "metrics", run_id=run_id, split=split, name=name, **figures[name])
         for label in scores["classes"]:
-            iou, dice = (_region(name, figures[f"{name}.{label}"]) for name in ("iou", "dice"))
-            insert(connection, "regions", run_id=run_id, split=split, **{"class": label}, **iou, **dice)
+            regions = [_region(name, figures[f"{name}.{label}"]) for name in REGIONS if f"{name}.{label}" in figures]
+            values: dict[str, Any] = {key: value for region in regions for key, value in region.items()}
+            values |= {"class": label, "hd95_undefined": undefined_distances(scores, split, label)}
+            insert(connection, "regions", run_id=run_id, split=split, **values)
     how = {name: scores[name] for name in ("blend", "exact", "reach_px", "halo_px")}
     insert(connection, "stitching", run_id=run_id, **how, disagreement=disagreement(scores))
+
+
+def undefined_distances(scores: dict[str, Any], split: str, label: str) -> int | None:
+    """Images of a split that have no HD95 of a class; None where none was asked for."""
+    images = [image["hd95_px"] for image in scores["images"].values() if image["split"] == split and "hd95_px" in image]
+    return sum(image[label] is None for image in images) if images else None
 
 
 def _region(name: str, figure: dict[str, float | None]) -> dict[str, float | None]:
@@ -109,20 +122,22 @@ def disagreement(scores: dict[str, Any]) -> float | None:
     return differ / shared if shared else None
 
 
-def _insert_comparisons(connection: sqlite3.Connection, results: Path, bootstrap: Bootstrap) -> None:
-    """Every run that has scores against the one of the best mean IoU on val, on the same test images."""
+def _insert_comparisons(connection: sqlite3.Connection, results: Path, bootstrap: Bootstrap, metric: str) -> None:
+    """Every run that has scores against the one whose `metric` is best on val, on the same test images."""
     query = """
         SELECT encoders.name, heads.name, run_id FROM runs
         JOIN encoders USING (encoder_id) JOIN heads USING (head_id) JOIN metrics USING (run_id)
-        WHERE split = 'val' AND metrics.name = 'mean_iou' ORDER BY value DESC, encoders.name, heads.name
+        WHERE split = 'val' AND metrics.name = ? ORDER BY value DESC, encoders.name, heads.name
     """
-    runs = {scores_file(results, encoder, head): run_id for encoder, head, run_id in connection.execute(query)}
+    runs = {
+        scores_file(results, encoder, head): run_id for encoder, head, run_id in connection.execute(query, [metric])
+    }
     if not runs:
         return
     belongs = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS).set_index("image_id")["group"]
     first = next(iter(runs))
     best = read_counts(first)
     for scores, run_id in runs.items():
-        found = compare_masks(read_counts(scores), best, belongs, bootstrap)
+        found = compare_masks(read_counts(scores), best, belongs, bootstrap, metric)
         values = asdict(found) if found else {"images": 0}
         insert(connection, "mask_comparisons", run_id=run_id, best_run_id=runs[first], **values)

@@ -1,7 +1,12 @@
 -- What experiments.db has beside the tables of database.sql where heads predict masks. Figures are in ``metrics``
--- (mean_iou, mean_dice, pixel_accuracy); ``classes`` and ``comparisons``, of image heads, stay empty. What encoders have
--- as images are patches; the pseudo-encoder of heads that see pixels has model 'none'.
+-- (mean_iou, mean_iou_in_truth, mean_dice, pixel_accuracy of all pixels together; image_mean_iou and
+-- image_mean_iou_in_truth, means over images, whose sd is the deviation over images); ``classes`` and ``comparisons``,
+-- of image heads, stay empty. What encoders have as images are patches; the pseudo-encoder of heads that see pixels has
+-- model 'none'.
 
+CREATE TABLE mask_metric (
+  name TEXT PRIMARY KEY CHECK (name IN ('mean_iou', 'mean_iou_in_truth'))  -- ranks heads and compares them
+);
 CREATE TABLE regions (
   run_id INTEGER NOT NULL REFERENCES runs,
   split TEXT NOT NULL CHECK (split IN ('val', 'test')),
@@ -12,6 +17,10 @@ CREATE TABLE regions (
   dice REAL,
   dice_low REAL,
   dice_high REAL,
+  hd95 REAL,  -- px, mean over the images that have it; NULL also where evaluation.hd95 is false
+  hd95_low REAL,
+  hd95_high REAL,
+  hd95_undefined INTEGER,  -- images whose truth or prediction lacks the class
   PRIMARY KEY (run_id, split, class)
 );
 CREATE TABLE stitching (
@@ -24,9 +33,9 @@ CREATE TABLE stitching (
 );
 CREATE TABLE mask_comparisons (
   run_id INTEGER PRIMARY KEY REFERENCES runs,
-  best_run_id INTEGER NOT NULL REFERENCES runs,  -- the run of the best mean IoU on val
+  best_run_id INTEGER NOT NULL REFERENCES runs,  -- the run whose mask_metric is best on val
   images INTEGER NOT NULL,  -- of test, that both predicted
-  difference REAL,  -- test mean IoU less that of the best, on these images
+  difference REAL,  -- test mask_metric less that of the best, on these images
   low REAL,  -- 95 % interval, from the same resamples for both
   high REAL
 );
@@ -38,11 +47,16 @@ SELECT
   heads.pool AS maps,
   CASE WHEN encoders.model = 'none' THEN 'none' WHEN encoders.trained THEN 'trained' ELSE 'untrained' END AS weights,
   runs.chosen AS chosen,
-  val.value AS val_mean_iou,
+  mask_metric.name AS metric,
+  val.value AS val_mean_iou,  -- here and below: by the metric named before
   test.value AS test_mean_iou,
   test.units AS test_units,
   test.low AS test_low,
   test.high AS test_high,
+  image.value AS test_image_mean_iou,
+  image.low AS test_image_low,
+  image.high AS test_image_high,
+  image.sd AS test_image_sd,
   dice.value AS test_mean_dice,
   accuracy.value AS test_pixel_accuracy,
   stitching.disagreement AS disagreement,
@@ -56,12 +70,15 @@ SELECT
   runs.test_images AS test_images,
   runs.seconds AS seconds
 FROM runs
+JOIN mask_metric
 JOIN encoders USING (encoder_id)
 JOIN heads USING (head_id)
 LEFT JOIN stitching ON stitching.run_id = runs.run_id
 LEFT JOIN mask_comparisons ON mask_comparisons.run_id = runs.run_id
-LEFT JOIN metrics AS val ON val.run_id = runs.run_id AND val.split = 'val' AND val.name = 'mean_iou'
-LEFT JOIN metrics AS test ON test.run_id = runs.run_id AND test.split = 'test' AND test.name = 'mean_iou'
+LEFT JOIN metrics AS val ON val.run_id = runs.run_id AND val.split = 'val' AND val.name = mask_metric.name
+LEFT JOIN metrics AS test ON test.run_id = runs.run_id AND test.split = 'test' AND test.name = mask_metric.name
+LEFT JOIN metrics AS image
+  ON image.run_id = runs.run_id AND image.split = 'test' AND image.name = 'image_' || mask_metric.name
 LEFT JOIN metrics AS dice ON dice.run_id = runs.run_id AND dice.split = 'test' AND dice.name = 'mean_dice'
 LEFT JOIN metrics AS accuracy
   ON accuracy.run_id = runs.run_id AND accuracy.split = 'test' AND accuracy.name = 'pixel_accuracy'

@@ -135,6 +135,18 @@ def _patches(
         yield place, probability_NKSS[row], label_NSS[row]
 
 
+def read_truth(labels: Path, grid: Grid, first: int, per_chunk: int) -> NDArray[np.uint8]:
+    """The true mask of an image, uint8 (H, W), from the labels of its patches; first, per_chunk: see ``Stitching``."""
+    truth_HW, held = np.full((grid.height, grid.width), IGNORED, np.uint8), -1
+    for place in range(grid.count):
+        chunk, row = divmod(first + place, per_chunk)
+        if chunk != held:
+            label_NSS, held = stores.read_chunk(labels, chunk)[stores.MASK], chunk
+        window, part = _shared(grid, place, 0, grid.height)
+        truth_HW[window] = label_NSS[row][part]
+    return truth_HW
+
+
 def _shared(grid: Grid, place: int, top: int, bottom: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """What a patch answers for of the band from row `top` to `bottom`: where in the band, and where in the patch."""
     patch, (rows, columns) = grid.patch(place), kept(grid, place)

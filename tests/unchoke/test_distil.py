@@ -85,6 +85,8 @@ def settings_of(kind: str, **given: Any) -> dict[str, Any]:
         "schedule": "constant",
         "loss": "cross_entropy",
         "focal_gamma": 2.0,
+        "dice": "patch",
+        "choose_by": "mean_iou",
         "class_weights": "none",
         "precision": "float32",
         "keep": "last",

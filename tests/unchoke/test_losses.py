@@ -13,12 +13,13 @@ from sklearn.utils.class_weight import compute_class_weight
 from unchoke.mask_heads.losses import class_weights, loss_of
 
 CLASSES, NAMES = 3, ("cross_entropy", "dice", "focal", "cross_entropy+dice")
+SMOOTH = 1e-5
 seeds = st.integers(0, 10**6)
 each_loss = pytest.mark.parametrize("name", NAMES)
 
 
-def settings_of(name: str, gamma: float = 2.0) -> dict[str, Any]:
-    return {"loss": name, "focal_gamma": gamma}
+def settings_of(name: str, gamma: float = 2.0, dice: str = "patch") -> dict[str, Any]:
+    return {"loss": name, "focal_gamma": gamma, "dice": dice}
 
 
 def drawn(seed: int, patches: int = 4, side: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -59,6 +60,58 @@ def dice_by_hand(logits: torch.Tensor, label: torch.Tensor, weights: torch.Tenso
         if parts:
             of_patches.append(sum(w * d for w, d in parts) / sum(w for w, _ in parts))
     return float(np.mean(of_patches))
+
+
+def batch_dice_by_hand(logits: torch.Tensor, label: torch.Tensor, weights: torch.Tensor) -> float:
+    """That of one patch that holds all pixels."""
+    side_by_side = logits.permute(1, 0, 2, 3).flatten(1)[None, :, None]
+    return dice_by_hand(side_by_side, label.flatten()[None, None], weights)
+
+
+def penalty_by_hand(logits: torch.Tensor, label: torch.Tensor, weights: torch.Tensor) -> float:
+    of_patches = []
+    for p_KHW, label_HW in zip(probabilities(logits), label.numpy(), strict=True):
+        known = label_HW != 255
+        parts = []
+        for place in range(CLASSES):
+            p, g = p_KHW[place][known], label_HW[known] == place
+            parts.append(1 - (2 * p[g].sum() + SMOOTH) / ((p**2).sum() + g.sum() + SMOOTH))
+        of_patches.append(np.average(parts, weights=weights.numpy()))
+    return float(np.mean(of_patches))
+
+
+@pytest.mark.parametrize(("dice", "by_hand"), [("batch", batch_dice_by_hand), ("penalty", penalty_by_hand)])
+@given(seed=seeds)
+def test_each_dice_is_its_formula(dice: str, by_hand: Any, seed: int) -> None:
+    logits, label, weights = drawn(seed)
+    label[0, 0, 0] = 1
+    found = loss_of(settings_of("dice", dice=dice))(logits, label, weights, None)
+    assert float(found) == pytest.approx(by_hand(logits, label, weights), rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(("dice", "least", "most"), [("patch", 0, 0.02), ("batch", 0.1, 0.6), ("penalty", 0.2, 0.6)])
+def test_a_false_blob_costs_what_the_setting_says(dice: str, least: float, most: float) -> None:
+    """Of two patches one has the class, found without a fault, the other a blob of it that is not there."""
+    label = torch.zeros(2, 40, 40, dtype=torch.uint8)
+    label[0, :8, :8] = 1
+    found = label.clone()
+    found[1, :4, :8] = 1
+    logits = 20 * torch.nn.functional.one_hot(found.long(), 2).permute(0, 3, 1, 2).float()
+    loss = loss_of(settings_of("dice", dice=dice))
+    assert least < float(loss(logits, label, torch.ones(2), None)) < most
+
+
+@pytest.mark.parametrize("dice", ["batch", "penalty"])
+def test_dice_of_ignored_patches_is_0_and_parts_of_equal_patches_add_up(dice: str) -> None:
+    logits, label, weights = drawn(2)
+    loss = loss_of(settings_of("dice", dice=dice))
+    logits.requires_grad_()
+    empty = loss(logits, torch.full_like(label, 255), weights, None)
+    empty.backward()
+    assert empty.item() == 0 and not logits.grad.any()
+    both_logits, both = torch.cat([logits.detach()] * 2), torch.cat([label] * 2)
+    parts = [loss(logits.detach(), label, weights, both)] * 2
+    torch.testing.assert_close(torch.stack(parts).sum(), loss(both_logits, both, weights, None))
 
 
 @each_loss

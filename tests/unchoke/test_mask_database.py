@@ -16,8 +16,9 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, jaccard_score
 from small_masks import CLASSES, ENCODER, SETTINGS, SPLITS, add_mask_head, predicted_of, truth_of, write_dataset
 
+from unchoke import overlaps
 from unchoke.comparisons import Counts, compare_masks
-from unchoke.evaluation import Bootstrap
+from unchoke.evaluation import Bootstrap, plain_figures
 from unchoke.files import read_json, write_atomic
 from unchoke.leaderboard import leaderboard, leaderboard_text, mask_leaderboard, of_masks
 from unchoke.mask_database import build_mask_database
@@ -191,6 +192,69 @@ def plain_iou(counts_KK: np.ndarray) -> float:
     places = range(len(table))
     shares = [table[k][k] / (sum(table[k]) + sum(table[i][k] for i in places) - table[k][k]) for k in places]
     return sum(shares) / len(shares)
+
+
+def test_distances_are_kept_with_the_images_that_have_none(tmp_path: Path) -> None:
+    add_mask_head(tmp_path, "a")
+    scores = read_json(tmp_path / "scores/tiny/a.json")
+    for name, image in scores["images"].items():
+        image["hd95_px"] = {"background": 1.5, "disc": None if name in ("2", "4") else 3.0}
+    far = {"value": 3.0, "low": 2.0, "high": 4.0, "sd": 0.5}
+    figures = {split: each | {f"hd95.{label}": far for label in CLASSES} for split, each in scores["figures"].items()}
+    change_scores(tmp_path, "a", images=scores["images"], figures=figures)
+    build(tmp_path)
+    query = "SELECT class, hd95, hd95_low, hd95_high, hd95_undefined FROM regions WHERE split = 'test' ORDER BY class"
+    assert rows(tmp_path, query) == [("background", 3.0, 2.0, 4.0, 0), ("disc", 3.0, 2.0, 4.0, 2)]
+
+
+# --- by which mean
+
+
+def false_class(results: Path, head: str, pixels: int, background: int) -> None:
+    """Scores of a head whose test images have a disc that is found but for `pixels`, and none of a third class."""
+    images = read_json(results / f"scores/tiny/{head}.json")["images"]
+    counts = [[900 - background, background, 0], [0, 100 - pixels, pixels], [0, 0, 0]]
+    images = {name: image | {"counts": counts} for name, image in images.items()}
+    figures = overlaps.summarise(np.array([counts] * 4), None)
+    named = {
+        f"{name}.{label}": figure
+        for name, each in figures.per_class.items()
+        for label, figure in zip("abc", each, strict=True)
+    }
+    plain = plain_figures({**figures.figures, **named})
+    change_scores(results, head, classes=list("abc"), images=images, figures={"val": plain, "test": plain})
+
+
+def test_the_metric_that_is_named_ranks_and_compares(tmp_path: Path) -> None:
+    """A head that names a class which is not there loses by mean_iou, and wins by mean_iou_in_truth."""
+    for head, pixels, background in (("invents", 1, 0), ("sober", 0, 30)):
+        add_mask_head(tmp_path, head)
+        false_class(tmp_path, head, pixels, background)
+    write_dataset(tmp_path / "data", tmp_path)
+    invents, sober = (1 + 99 / 100) / 2, (870 / 900 + 100 / 130) / 2
+    expected = {"mean_iou": (invents * 2 / 3, sober), "mean_iou_in_truth": (invents, sober)}
+    for metric, (one, other) in expected.items():
+        build_mask_database(tmp_path, tmp_path / "experiments.db", FEW, metric)
+        found, difference = board(tmp_path), one - other
+        assert [row["metric"] for row in found.values()] == [metric] * 2
+        assert [found[head]["val_mean_iou"] for head in ("invents", "sober")] == pytest.approx([one, other])
+        assert list(found) == (["invents", "sober"] if difference > 0 else ["sober", "invents"])
+        worse = list(found.values())[1]
+        assert worse["difference"] == pytest.approx(-abs(difference))
+        assert f"({metric})" in leaderboard_text(tmp_path / "experiments.db")
+
+
+def test_the_mean_over_images_stands_beside_that_of_all_pixels(tmp_path: Path) -> None:
+    add_mask_head(tmp_path, "a")
+    build(tmp_path)
+    pairs = [(truth_of(image_id).ravel(), predicted_of(image_id, 4).ravel()) for image_id in TEST_IDS]
+    image_I = [jaccard_score(*pair, average="macro") for pair in pairs]
+    row = board(tmp_path)["a"]
+    assert row["test_image_mean_iou"] == pytest.approx(np.mean(image_I))
+    assert row["test_image_sd"] == pytest.approx(np.std(image_I, ddof=1))
+    assert row["test_image_low"] < row["test_image_mean_iou"] < row["test_image_high"]
+    text = leaderboard_text(tmp_path / "experiments.db")
+    assert f"{np.mean(image_I):.4f}  {np.std(image_I, ddof=1):.4f}" in text
 
 
 # --- whole, and no more than what is

@@ -97,6 +97,7 @@ def test_the_board_shows_every_mean_iou_and_says_untrained(tmp_path: Path) -> No
     shown = texts(draw_mask_board(rows))
     assert f"{rows[0]['test_mean_iou']:.3f} best on val" in shown and f"{rows[1]['test_mean_iou']:.3f}" in shown
     assert "tiny (untrained weights)" in shown and "pixels (untrained" not in shown
+    assert f"over images {rows[0]['test_image_mean_iou']:.3f} ± {rows[0]['test_image_sd']:.3f}" in shown
     assert "mean IoU on 4 test images" in shown and "silent" not in shown
 
 

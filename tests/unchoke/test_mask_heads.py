@@ -99,6 +99,8 @@ def settings_of(kind: str, **given: Any) -> dict[str, Any]:
         "schedule": "cosine",
         "loss": "cross_entropy",
         "focal_gamma": 2.0,
+        "dice": "patch",
+        "choose_by": "mean_iou",
         "class_weights": "none",
         "precision": "float32",
         "keep": "last",
@@ -279,6 +281,20 @@ def plain_member(settings: dict[str, Any], rate: float, seed: int) -> tuple[nn.M
             jaccard_score(val.label[known], found[known], average="macro", labels=np.unique(val.label[known]))
         )
     return model, losses, scores
+
+
+@pytest.mark.parametrize("metric", ["mean_iou", "mean_iou_in_truth"])
+def test_the_score_on_val_is_the_mean_that_the_settings_name(metric: str) -> None:
+    """Val lacks a class, which an untrained network predicts somewhere."""
+    val = drawn("linear", 6, 2)
+    val.label[val.label == 2] = 0
+    head = fit(settings_of("linear", epochs=1, learning_rates=[1e-9], seeds=[0], choose_by=metric), val=val)
+    found = predict(head.modules(), val.maps).argmax(1)
+    true_N, found_N = val.label[val.label != 255], found[val.label != 255]
+    assert set(np.unique(found_N)) > {2}
+    classes = [0, 1, 2] if metric == "mean_iou" else [0, 1]
+    expected = jaccard_score(true_N, found_N, average="macro", labels=classes)
+    assert head.curves["val_iou"].item() == pytest.approx(expected)
 
 
 @each_kind

@@ -48,8 +48,10 @@ def test_overlaps_are_scikit_learns_on_the_pixels_that_are_not_ignored(pair: tup
         expected = theirs(true_N, found_N, labels=range(CLASSES), average=None)
         nowhere = ~np.isin(np.arange(CLASSES), [*true_N, *found_N])
         np.testing.assert_allclose(ours(counts_KK), np.where(nowhere, np.nan, expected))
-        in_truth = theirs(true_N, found_N, labels=np.unique(true_N), average="macro")
-        assert mean(counts_KK) == pytest.approx(in_truth)
+        either = np.unique([*true_N, *found_N])
+        assert mean(counts_KK) == pytest.approx(theirs(true_N, found_N, labels=either, average="macro"))
+        in_truth = jaccard_score(true_N, found_N, labels=np.unique(true_N), average="macro")
+        assert overlaps.mean_iou_in_truth(counts_KK) == pytest.approx(in_truth)
         assert overlaps.pixel_accuracy(counts_KK) == pytest.approx((true_N == found_N).mean())
 
 
@@ -58,6 +60,27 @@ def test_counts_of_parts_add_up_to_those_of_the_whole(parts: list[tuple[NDArray[
     apart = sum(overlaps.counts_of(label, predicted, CLASSES) for label, predicted in parts)
     label_N, predicted_N = (np.concatenate([part[side].ravel() for part in parts]) for side in (0, 1))
     np.testing.assert_array_equal(apart, overlaps.counts_of(label_N, predicted_N, CLASSES))
+
+
+def test_a_class_that_is_predicted_but_absent_counts_by_name() -> None:
+    """By hand: truth 6 × 0, 2 × 1; found 4 × 0, 1 × 1, and 3 × a class that is nowhere in the truth."""
+    label_N, found_N = np.array([0] * 6 + [1] * 2), np.array([0, 0, 0, 0, 2, 2, 1, 2])
+    counts_KK = overlaps.counts_of(label_N, found_N, CLASSES)
+    assert overlaps.mean_iou_in_truth(counts_KK) == pytest.approx((4 / 6 + 1 / 2) / 2)
+    assert overlaps.mean_iou(counts_KK) == pytest.approx((4 / 6 + 1 / 2 + 0) / 3)  # class 3, nowhere, has no part
+    assert overlaps.mean_dice(counts_KK) == pytest.approx((8 / 10 + 2 / 3 + 0) / 3)
+    for name in overlaps.MEAN_IOUS:
+        assert overlaps.chosen_mean_iou(counts_KK, name) == getattr(overlaps, name)(counts_KK)
+
+
+def test_the_mean_over_images_weighs_small_images_as_large_ones() -> None:
+    """A large image that is right, a small one that is wrong, one without a label."""
+    counts_IKK = np.array([[[900, 0], [0, 100]], [[0, 10], [10, 0]], [[0, 0], [0, 0]]])
+    found = overlaps.summarise(counts_IKK, None).figures
+    assert found["mean_iou"].value == pytest.approx((900 / 920 + 100 / 120) / 2)
+    image = found["image_mean_iou"]
+    assert (image.value, image.sd) == (pytest.approx(0.5), pytest.approx(np.std([1, 0], ddof=1)))
+    assert (image.low, image.high) == pytest.approx((0, 1))  # two images tell nothing of others
 
 
 def test_rows_are_the_truth() -> None:
@@ -84,6 +107,8 @@ def test_intervals_are_those_of_leaving_out_by_hand(grouped: bool) -> None:
     units = np.arange(12).reshape(4, 3) if grouped else np.arange(12)[:, None]
     rest = [np.delete(counts_IKK, members, 0).sum(0) for members in units]
     for name, ours in (*found.figures.items(), *((name, found.per_class[name][1]) for name in ("iou", "dice"))):
+        if name.startswith("image_"):
+            continue
         value, *values = [
             float(np.ravel(getattr(overlaps, name)(counts_KK))[1 if name in ("iou", "dice") else 0])
             for counts_KK in (counts_IKK.sum(0), *rest)
@@ -94,6 +119,19 @@ def test_intervals_are_those_of_leaving_out_by_hand(grouped: bool) -> None:
             (value, *expit(logit(value) + np.array([-reach, reach])))
         )
         assert ours.units == len(units)
+
+
+@pytest.mark.parametrize("name", overlaps.MEAN_IOUS)
+def test_means_over_images_have_their_own_spread_and_interval(name: str) -> None:
+    counts_IKK = some_counts(12)
+    image_I = np.array([getattr(overlaps, name)(counts_KK) for counts_KK in counts_IKK])
+    ours, mean = overlaps.summarise(counts_IKK).figures[f"image_{name}"], image_I.mean()
+    assert (ours.value, ours.sd) == (pytest.approx(mean), pytest.approx(image_I.std(ddof=1)))
+    reach = t.ppf(0.975, 11) * image_I.std(ddof=1) / np.sqrt(12)
+    on_logits = reach / (mean * (1 - mean))
+    assert (ours.low, ours.high) == pytest.approx(tuple(expit(logit(mean) + np.array([-on_logits, on_logits]))))
+    plain = overlaps.mean_over_images(10 * image_I)  # a figure of any size, as a distance
+    assert (plain.low, plain.high) == pytest.approx((10 * (mean - reach), 10 * (mean + reach)))
 
 
 def test_a_class_that_is_nowhere_has_no_figure_and_one_that_is_in_one_image_no_interval() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import zarr
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from sklearn.metrics import confusion_matrix
 from small_patches import OVERLAP, PER_CHUNK, SIZE, STEP, corners, cut_by_hand
 
 from unchoke import stores
+from unchoke.distances import hd95
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic
+from unchoke.scores import Truth, score_masks
 from unchoke.signed import read_signed, signed_bytes
 from unchoke.stitch import (
     PALETTE,
@@ -25,6 +28,7 @@ from unchoke.stitch import (
     choose_blend,
     finish_mask,
     mask_palette,
+    read_truth,
     stitch_band,
     stitching_of,
 )
@@ -383,3 +387,39 @@ def test_an_image_is_stitched_as_its_grid_and_its_head_say(tmp_path: Path) -> No
     patches = {"size": 64, "overlap": 16, "per_chunk": 5}
     found = stitching_of(tmp_path / "head", tmp_path / "grids.json", "7", patches, "auto", True)
     assert found == (Stitching(Grid(100, 140, 64, 16), 12, 5, 3, "crop", True), True)
+
+
+# --- distances to the truth
+
+
+def test_the_truth_is_put_together_from_its_patches(known: Path) -> None:
+    for image, expected in enumerate(truth_of()):
+        found = read_truth(known / "labels.zarr", Grid(*SIDES[image], SIZE, OVERLAP), first_of(image), PER_CHUNK)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_hd95_of_a_split_is_the_mean_over_its_images_that_have_the_class(tmp_path: Path) -> None:
+    write_predictions(tmp_path, one_hot(masks_of(0)))
+    write_labels(tmp_path, truth_of())
+    for image in range(len(SIDES)):
+        stitch(tmp_path, image, settings_of(image))
+        finish(tmp_path, image, settings_of(image))
+    classes = [f"class {place}" for place in range(K)]
+    place_group(MemoryGroup({"classes": classes, "reach_px": 5}).contents(), tmp_path / "head")
+    sides = {str(i): {"height": h, "width": w, "first": first_of(i)} for i, (h, w) in enumerate(SIDES)}
+    write_atomic(tmp_path / "grids.json", json_bytes(sides))
+    splits = ["val", *["test"] * (len(SIDES) - 1)]
+    manifest = pd.DataFrame({"image_id": range(len(SIDES)), "split": splits, "group": "", "excluded": ""})
+    patches = {"size": SIZE, "overlap": OVERLAP, "per_chunk": PER_CHUNK}
+    truth = Truth(tmp_path / "labels.zarr", tmp_path / "grids.json", patches)
+    place = (tmp_path / "head", tmp_path / "stitched", manifest, tmp_path / "scores.json")
+    found = score_masks(*place, truth)
+    expected_IK = np.array([hd95(*pair, K, "") for pair in zip(truth_of(), masks_of(0), strict=True)])
+    assert np.isnan(expected_IK[2]).any()  # the image of one pixel
+    for column, label in enumerate(classes):
+        figure, of_test_I = found["figures"]["test"][f"hd95.{label}"], expected_IK[1:, column]
+        assert figure["value"] == pytest.approx(np.nanmean(of_test_I))
+        assert figure["sd"] == pytest.approx(np.nanstd(of_test_I, ddof=1))
+        shown = [found["images"][str(image)]["hd95_px"][label] for image in range(len(SIDES))]
+        assert shown == [None if np.isnan(value) else value for value in expected_IK[:, column]]
+    assert "hd95_px" not in score_masks(*place)["images"]["1"]

@@ -40,7 +40,7 @@ MASK_CONFIG = {
         "linear": {"kind": "linear", "epochs": 1},
         "unet": {"kind": "unet", "width": 4, "epochs": 1},
     },
-    "evaluation": {"resamples": 100},
+    "evaluation": {"resamples": 100, "hd95": True, "mask_metric": "mean_iou_in_truth"},
 }
 # Height and width of the images, px, by their paths below images/ and less their ending: 26 patches, 7 chunks.
 BLOBS = {

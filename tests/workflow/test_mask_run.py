@@ -109,13 +109,16 @@ def test_scores_follow_from_the_stored_masks(segmented: tuple[Clone, str], head:
         figures = score_of(clone, head)["figures"][split]
         assert figures["mean_iou"]["value"] == pytest.approx(np.mean(np.divide(both_K, either_K)))
         assert figures["pixel_accuracy"]["value"] == pytest.approx(np.mean(truth_N == predicted_N))
+        assert set(figures["hd95.foreground"]) == {"value", "low", "high", "sd"}
 
 
 def test_the_database_ranks_the_heads(segmented: tuple[Clone, str]) -> None:
     clone, _ = segmented
     connection = sqlite3.connect(clone.results / "experiments.db")
     board = connection.execute("SELECT encoder, head, test_mean_iou FROM mask_leaderboard").fetchall()
-    scores = {head: score_of(clone, head)["figures"]["test"]["mean_iou"]["value"] for head in HEADS}
+    metrics = connection.execute("SELECT DISTINCT metric FROM mask_leaderboard").fetchall()
+    assert metrics == [("mean_iou_in_truth",)]
+    scores = {head: score_of(clone, head)["figures"]["test"]["mean_iou_in_truth"]["value"] for head in HEADS}
     assert {head: value for _, head, value in board} == {head.split("/")[1]: value for head, value in scores.items()}
     assert not connection.execute("PRAGMA foreign_key_check").fetchall()
 

@@ -26,7 +26,8 @@ rule build_mask_database:
         results=subpath(input.manifest, parent=True),
         resamples=config["evaluation"]["resamples"],
         seed=config["evaluation"]["seed"],
+        metric=config["evaluation"]["mask_metric"],
     shell:
         "scripts/warm build_mask_database --results {params.results:q}"
-        " --resamples {params.resamples} --seed {params.seed}"
+        " --resamples {params.resamples} --seed {params.seed} --metric {params.metric}"
         " --database {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

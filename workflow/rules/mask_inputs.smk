@@ -94,7 +94,10 @@ def mask_head_source(wildcards, input):
 
 def mask_head_settings(wildcards):
     """A mask head's section of the config as one JSON flag, less what does not touch its result."""
-    settings = config["mask_heads"][wildcards.head]
+    settings = {
+        **config["mask_heads"][wildcards.head],
+        "choose_by": config["evaluation"]["mask_metric"],
+    }
     untouched = {"encoders", *([] if settings["distil"] else ["distil"])}
     return json.dumps(
         {key: value for key, value in settings.items() if key not in untouched},

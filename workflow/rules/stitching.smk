@@ -112,6 +112,7 @@ rule score_masks:
         masks=scored_masks,
         group="<results>/heads/{encoder}.zarr/{head}/zarr.json",
         manifest="<results>/manifest.csv",
+        grids="<results>/grids.json",
         quarantine="<results>/quarantine/{encoder}.csv",
     output:
         "<results>/scores/{encoder}/{head}.json",
@@ -121,13 +122,16 @@ rule score_masks:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=1000,
+        mem_mb=2500 if config["evaluation"]["hd95"] else 1000,
     params:
-        version=versions.STITCH,
+        version=versions.SCORES,
         group=subpath(input.group, parent=True),
         results=subpath(input.manifest, parent=True),
+        hd95="--hd95" if config["evaluation"]["hd95"] else "",
+        patches=patch_settings,
     shell:
         "scripts/warm score_masks --group {params.group:q}"
         " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
         " --manifest {input.manifest:q} --quarantine {input.quarantine:q}"
+        " {params.hd95} --labels {params.results:q}/labels.zarr --grids {input.grids:q} --patches {params.patches:q}"
         " --scores {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

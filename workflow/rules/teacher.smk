@@ -76,6 +76,7 @@ rule describe_teacher:
         mem_mb=1000,
     params:
         version=versions.TEACHER,
+        heads=versions.MASK_HEADS,
         store=subpath(input.metadata, parent=True),
         labels=subpath(input.labels, parent=True),
         group=subpath(output.metadata, parent=True),

@@ -1,5 +1,7 @@
 """How sure the figures of heads are."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from unchoke.config.base import MAX_SEED, Section
@@ -11,6 +13,15 @@ class Evaluation(Section):
     resamples: int = Field(1000, ge=100, le=100_000)
     """Bootstrap resamples of the test images (of their groups, where they have some) by which mask heads are compared;
     at most 100,000, beyond which the ends of an interval no longer move."""
+
+    mask_metric: Literal["mean_iou", "mean_iou_in_truth"] = "mean_iou"
+    """Masks: the figure that chooses a head's setting on val, ranks heads and compares them, of all pixels of a split
+    together. `mean_iou`: over the classes in the truth or predicted, as torchmetrics has it. `mean_iou_in_truth`: over
+    those in the truth alone. Both, and their means over images, are always reported."""
+
+    hd95: bool = False
+    """Masks: report the 95th percentile of Hausdorff's distance of each class as well, px: the mean over the images
+    whose truth and prediction have the class. Whole masks lie in memory: images above 67 million pixels are refused."""
 
     seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of the resamples."""

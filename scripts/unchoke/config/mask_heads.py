@@ -33,6 +33,13 @@ class MaskHeadSection(Section):
     loss: Literal["cross_entropy", "dice", "focal", "cross_entropy+dice"] = "cross_entropy+dice"
     """Cross-entropy, soft Dice (Milletari et al. 2016), focal (Lin et al. 2017), or the sum of the first two."""
 
+    dice: Literal["batch", "patch", "penalty"] = "batch"
+    """Dice where a patch lacks a class. `batch`: sums over the batch, so that a false blob costs where another patch
+    has the class. `patch`: of each patch the classes that it has, so that a false blob costs next to nothing.
+    `penalty`: of each patch all classes; one that it lacks costs about 1 where it is predicted at all (MONAI's
+    smoothing). Test IoU of a small decoder by Dice alone: digits on canvases 0.333, 0.295, 0.264; membranes 0.858,
+    0.854, 0.854."""
+
     focal_gamma: float = Field(2.0, ge=0)
     """Exponent of the focal loss."""
 

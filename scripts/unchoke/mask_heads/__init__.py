@@ -48,7 +48,7 @@ class TrainedMaskHead:
     curves: dict[str, NDArray[np.float32]]
     """``train_loss`` and ``val_iou``, (epochs, settings, seeds)."""
     micro_batch: int
-    """Patches that the memory of the device held at once, at most a batch; results depend on it by batch norm."""
+    """Patches that the memory of the device held at once, at most a batch; batch norm and batch Dice depend on it."""
     seconds: float
 
     def modules(self, device: torch.device = CPU) -> list[nn.Module]:

@@ -193,7 +193,7 @@ class _Training:
         return (1 + math.cos(math.pi * step / sum(self.lessons.batches))) / 2
 
     def _score(self, state: State) -> None:
-        """Mean IoU of every member over the classes that val has; NaN where a logit is not finite."""
+        """Mean IoU on val of every member, as ``choose_by`` says; NaN where a logit is not finite."""
         counts = np.zeros((len(state.members), self.n_classes, self.n_classes), np.int64)
         finite = np.ones(len(state.members), bool)
         for batch in in_order(self.val, self.chunk_size):
@@ -206,7 +206,7 @@ class _Training:
                 counts[place] += counts_KK.cpu().numpy()
                 finite[place] &= known
         refuse_unlabelled(int(counts[0].sum()), "val")
-        scores = np.where(finite, overlaps.mean_iou(counts), np.nan)
+        scores = np.where(finite, overlaps.chosen_mean_iou(counts, self.settings["choose_by"]), np.nan)
         for member, score in zip(state.members, scores, strict=True):
             member.judge(float(score), self.settings["keep"])
         state.curves["val_iou"].append(scores.reshape(self.shape).astype(np.float32))

@@ -55,7 +55,8 @@ def interval_text(low: float | None, high: float | None) -> str | None:
 def draw_leaderboard(rows: list[dict[str, Any]], figure_of_merit: str = "accuracy") -> Figure:
     """A figure on test with its 95 % interval: a line a head, a dot an encoder.
 
-    rows: those of the view ``leaderboard``, the best on val first, or those of ``mask_leaderboard`` that have scores.
+    rows: those of the view ``leaderboard``, the best on val first, or those of ``mask_leaderboard`` that have scores;
+    `beside`, where a row has it, is text behind its figure.
     figure_of_merit: "accuracy", or "mean IoU".
     """
     if not rows:
@@ -71,7 +72,8 @@ def draw_leaderboard(rows: list[dict[str, Any]], figure_of_merit: str = "accurac
         below = (place - (len(encoders) - 1) / 2) * 0.8 / len(encoders)
         own = [row | {"value": row[column]} for row in rows if row["encoder"] == encoder]
         _draw_encoder(axes, own, heads, below, place, weights)
-    _finish(axes, heads, f"{figure_of_merit} on {rows[0]['test_images']:,} test images", len(encoders))
+    label = f"{figure_of_merit} on {rows[0]['test_images']:,} test images"
+    _finish(axes, heads, label, len(encoders), 0.6 if "beside" in rows[0] else 0.18)
     return figure
 
 
@@ -90,7 +92,7 @@ def _draw_encoder(
         mark = " best on val" if row["is_best"] else ""
         edge = row["value"] if None in ends else ends[1]
         axes.annotate(
-            f"{row['value']:.3f}{mark}",
+            f"{row['value']:.3f}{mark}{row.get('beside', '')}",
             (edge, height),
             (6, 0),
             textcoords="offset points",
@@ -99,13 +101,13 @@ def _draw_encoder(
         )
 
 
-def _finish(axes: Axes, heads: list[str], label: str, encoders: int) -> None:
+def _finish(axes: Axes, heads: list[str], label: str, encoders: int, room: float) -> None:
     for line in range(1, len(heads), 2):
         axes.axhspan(line - 0.5, line + 0.5, color="#f4f4f4", zorder=0)
     axes.set_ylim(len(heads) - 0.5, -0.5)
     axes.set_yticks(range(len(heads)), [plain(head) for head in heads])
     axes.grid(visible=False, axis="y")
     low, high = axes.get_xlim()
-    axes.set_xlim(low, high + 0.18 * (high - low))  # room for the figures
+    axes.set_xlim(low, high + room * (high - low))  # room for the figures
     axes.set_xlabel(label, color=GREY)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(encoders, 3), borderaxespad=0.2)

@@ -9,12 +9,15 @@ from unchoke.report.board import chosen_text, draw_leaderboard, interval_text
 from unchoke.report.style import note_figure
 
 COLUMNS = (
-    *("encoder", "head", "kind", "maps", "weights", "chosen", "val", "test", "95 % interval", "Dice"),
-    *("pixels right", "disagreement", "blend", "exact", "against the best on val", "its 95 % interval"),
+    *("encoder", "head", "kind", "maps", "weights", "chosen", "val", "test", "95 % interval"),
+    *("metric", "over images", "its 95 % interval over images", "sd over images", "Dice", "pixels right"),
+    *("disagreement", "blend", "exact", "against the best on val", "its 95 % interval"),
     *("replicates", "test images", "seconds"),
 )
 NOTE = (
-    "val, test: mean IoU over the classes in the truth; what is behind them is of test. Dice: mean over these classes. "
+    "val, test: mean IoU of all pixels together; what is behind them is of test. metric: mean_iou is over the classes "
+    "in the truth or predicted, mean_iou_in_truth over those in the truth. over images: the mean of the same figure of "
+    "each test image, with its deviation over them. Dice: mean over the classes in the truth or predicted. "
     "disagreement: of the pixels that several patches show, the share for which these named different classes. exact: "
     "the network sees no farther than the halo, so that patches give what the whole image would. against the best on "
     "val: mean IoU less that of the head with the best mean IoU on val, on the same images; where its interval holds "
@@ -32,6 +35,10 @@ def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
             row["val_mean_iou"],
             row["test_mean_iou"],
             interval_text(row["test_low"], row["test_high"]),
+            row["metric"],
+            row["test_image_mean_iou"],
+            interval_text(row["test_image_low"], row["test_image_high"]),
+            row["test_image_sd"],
             *(row[name] for name in ("test_mean_dice", "test_pixel_accuracy", "disagreement", "blend")),
             None if row["exact"] is None else "yes" if row["exact"] else "no",
             "is the best" if best else row["difference"],
@@ -41,8 +48,16 @@ def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
 
 
 def draw_mask_board(rows: list[dict[str, Any]]) -> Figure:
-    """Mean IoU on test with its 95 % interval; rows: those of the view ``mask_leaderboard``, the best on val first."""
+    """Mean IoU of all test pixels with its 95 % interval, and beside it the mean over images with its deviation.
+
+    rows: those of the view ``mask_leaderboard``, the best on val first.
+    """
     scored = [row for row in rows if row["test_mean_iou"] is not None]
     if rows and not scored:
         return note_figure("Leaderboard", "No head has segmented test images: segment.heads in the config names none.")
-    return draw_leaderboard(scored, "mean IoU")
+    return draw_leaderboard([row | {"beside": _over_images(row)} for row in scored], "mean IoU")
+
+
+def _over_images(row: dict[str, Any]) -> str:
+    spread = "" if row["test_image_sd"] is None else f" ± {row['test_image_sd']:.3f}"
+    return f", over images {row['test_image_mean_iou']:.3f}{spread}"

@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, required=True, help="height and width of a patch, px")
     parser.add_argument("--strides", nargs="+", type=int, required=True, help="strides of the maps to store, px")
     parser.add_argument("--precision", default="float16", help="arithmetic on CUDA")
+    parser.add_argument("--dtype", default=Extraction.store, help="numbers to store, float16 or float32")
     parser.add_argument("--plan", type=Path, required=True, help="JSON file with the micro-batch")
     parser.add_argument("--max-pixels", type=int, default=Extraction.max_pixels, help="largest picture to decode whole")
     parser.add_argument("--per-chunk", type=int, required=True, help="patches per chunk")
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     source = (args.weights, args.card, args.size, [])
     encoder = keep_encoder(*source, device_of(args), args.precision, args.vram_mb, args.strides)
-    settings = Extraction(args.per_chunk, planned_batch(args.plan), args.max_pixels)
+    settings = Extraction(args.per_chunk, planned_batch(args.plan), args.max_pixels, store=args.dtype)
     maps = extract_patches(read_table(args.rows, PATCH_ROW_COLUMNS), args.root, encoder, settings, args.threads)
     save_chunk(args.store, args.chunk, args.rows, maps, encoder, settings)
 

@@ -46,7 +46,7 @@ def open_features(
 ) -> "FeatureStore | RemoteStore":
     """The sealed store of an encoder, ``features/<encoder>.zarr`` of a run's results, found complete.
 
-    ``store.features(pool)`` is float16 (N, D) by image_id, ``store.valid()`` bool (N,).
+    ``store.features(pool)`` is float16 or float32 (N, D) by image_id, ``store.valid()`` bool (N,).
     path: a folder, or a URL such as ``s3://bucket/tiny.zarr`` with ``tiny.sealed.json`` beside it, whose files are
     compared with the seal when they are read. storage_options: for a URL, what fsspec hands to its filesystem.
     Raises UnchokeError with the missing or changed chunk, and the command that rebuilds it.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import timm
 import torch
 
@@ -137,9 +138,10 @@ def _model(name: str) -> Any:
 
 
 def _disk(config: dict[str, Any], models: dict[str, Any], work: _Work, results: Path) -> Finding:
-    values = sum(_values(encoder, models[name], work) for name, encoder in config["encoders"].items())
+    sizes = {name: np.dtype(encoder["store"]).itemsize for name, encoder in config["encoders"].items()}
+    stored = sum(sizes[name] * _values(encoder, models[name], work) for name, encoder in config["encoders"].items())
     labels = (work.patch_px or 0) ** 2
-    need = work.rows * (2 * values + labels) + _n_files(config, work) * BYTES_A_FILE
+    need = work.rows * (stored + labels) + _n_files(config, work) * BYTES_A_FILE
     free = shutil.disk_usage(_existing(results)).free
     return Finding("disk", f"about {need / 2**20:,.0f} MB needed, {free / 2**20:,.0f} MB free", need < free)
 

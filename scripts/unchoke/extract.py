@@ -33,6 +33,11 @@ class Extraction:
     max_pixels: int = 178_956_970
     jpeg_draft: bool = False
     view: str = "identity"
+    store: str = "float16"
+
+    def facts(self) -> dict[str, Any]:
+        """The fields as records have them: `store` only where it is not float16, as before there was a choice."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("store", "float16")}
 
 
 @dataclass
@@ -40,7 +45,7 @@ class Chunk:
     """The features of one chunk, padded to chunk_size rows."""
 
     arrays: dict[str, NDArray[Any]]
-    """Each pool's float16 (chunk_size, D), and ``valid``, bool (chunk_size,)."""
+    """Each pool's float16 or float32 (chunk_size, D), and ``valid``, bool (chunk_size,)."""
     invalid: dict[int, str]
     """Image id of what could not be read, with the reason."""
     seconds: dict[str, float]
@@ -68,7 +73,7 @@ class Picture:
 class Encoded:
     """The features of some pictures."""
 
-    arrays: dict[str, NDArray[np.float16]]
+    arrays: dict[str, NDArray[np.floating]]
     """(N, D) for each pool, (N, C, h, w) for each map, zeros where there is no feature."""
     valid_N: NDArray[np.bool_]
     reasons: dict[int, str]
@@ -96,15 +101,17 @@ def extract_chunk(
     paths = rows["path"].tolist()
     with reading_threads(threads) as each:
         pictures = each(read, open_images(kind, root, paths), ids, paths)
-        encoded = encode_pictures(pictures, encoder, settings.micro_batch, settings.chunk_size)
+        encoded = encode_pictures(pictures, encoder, settings.micro_batch, settings.chunk_size, settings.store)
     invalid = {ids[row]: reason for row, reason in encoded.reasons.items()}
     seconds = {**encoded.seconds, "total": time.perf_counter() - started}
     peaks = {name: meter.peak_mb() for name, meter in meters.items()}
     return Chunk({**encoded.arrays, stores.VALID: encoded.valid_N}, invalid, seconds, threads, peaks, encoded.rounding)
 
 
-def encode_pictures(pictures: Iterable[Picture], encoder: Encodes, micro_batch: int, rows: int) -> Encoded:
-    """Features of one picture or more, at most `rows`, padded to `rows`.
+def encode_pictures(
+    pictures: Iterable[Picture], encoder: Encodes, micro_batch: int, rows: int, store: str = "float16"
+) -> Encoded:
+    """Features of one picture or more, at most `rows`, padded to `rows`, as numbers of type `store`.
 
     Every batch has micro_batch images, blank ones in the place of what is missing, so that all have the same shape.
     """
@@ -123,9 +130,9 @@ def encode_pictures(pictures: Iterable[Picture], encoder: Encodes, micro_batch: 
         before = time.perf_counter()
         found.append(encoder.encode(images))
         seconds["encode"] += time.perf_counter() - before
-    arrays = {name: _to_float16([batch[name] for batch in found], rows) for name in encoder.arrays}
+    arrays = {name: _rounded([batch[name] for batch in found], rows, np.dtype(store)) for name in encoder.arrays}
     for row in _overflowing(arrays, valid_N):
-        reasons[row], valid_N[row] = "its features are not finite in float16", False
+        reasons[row], valid_N[row] = f"its features are not finite in {store}", False
     rounding = {name: rounding_of([batch[name] for batch in found], arrays[name], valid_N) for name in arrays}
     for values in arrays.values():
         values[~valid_N] = 0
@@ -183,16 +190,16 @@ def _batches(pictures: Iterable[Picture], size: int) -> Iterator[tuple[int, list
         yield start, batch
 
 
-def _to_float16(batches: list[NDArray[np.float32]], rows: int) -> NDArray[np.float16]:
-    """The batches one after the other, cut or padded with zeros to `rows`."""
+def _rounded(batches: list[NDArray[np.float32]], rows: int, dtype: np.dtype[Any]) -> NDArray[np.floating]:
+    """The batches one after the other as `dtype`, cut or padded with zeros to `rows`."""
     values = np.concatenate(batches)[:rows]
-    padded = np.zeros((rows, *values.shape[1:]), np.float16)
+    padded: NDArray[np.floating] = np.zeros((rows, *values.shape[1:]), dtype)
     with np.errstate(over="ignore"):  # what overflows is marked invalid by the caller
         padded[: len(values)] = values
     return padded
 
 
-def _overflowing(arrays: dict[str, NDArray[np.float16]], valid: NDArray[np.bool_]) -> list[int]:
+def _overflowing(arrays: dict[str, NDArray[np.floating]], valid: NDArray[np.bool_]) -> list[int]:
     finite = np.logical_and.reduce([np.isfinite(values).reshape(len(values), -1).all(1) for values in arrays.values()])
     return [int(row) for row in np.flatnonzero(valid & ~finite)]
 
@@ -235,5 +242,5 @@ def chunk_settings(encoder: Encoder, settings: Extraction) -> dict[str, Any]:
         "pools": sorted(encoder.arrays),
         "precision": str(encoder.precision).removeprefix("torch.") if encoder.device.type == "cuda" else "float32",
         "device": encoder.device.type,
-        **asdict(settings),
+        **settings.facts(),
     }

@@ -30,7 +30,7 @@ def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: 
     read = partial(_read_picture, root, encoder.image_size, settings.max_pixels)
     with reading_threads(threads) as each:
         pictures = each(read, rows["path"], rows["y0"], rows["x0"])
-        encoded = encode_pictures(pictures, encoder, settings.micro_batch, settings.chunk_size)
+        encoded = encode_pictures(pictures, encoder, settings.micro_batch, settings.chunk_size, settings.store)
     invalid = invalid_patches(rows, encoded.reasons)
     seconds = {**encoded.seconds, "total": time.perf_counter() - started}
     peaks = {name: meter.peak_mb() for name, meter in meters.items()}

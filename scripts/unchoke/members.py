@@ -207,8 +207,10 @@ class _Task:
         self.train, self.val, self.n_classes = train, val, n_classes
         self.y_N = train.labels()
         self.mean_D, self.scale_D = moments(train.x_ND, settings["standardize"])
-        small = train.x_ND.numel() + val.x_ND.numel() <= _PREPARED
-        self.x_ND, self.x_val_ND = (self.standardized(x_ND) if small else x_ND for x_ND in (train.x_ND, val.x_ND))
+        self.x_ND, self.x_val_ND, self.prepared = train.x_ND, val.x_ND, False
+        if train.x_ND.numel() + val.x_ND.numel() <= _PREPARED:
+            self.x_ND, self.x_val_ND = self.standardized(train.x_ND), self.standardized(val.x_ND)
+            self.prepared = True
         self.weight_C = class_weights(self.y_N, n_classes, settings["class_weights"])
         self.weight_N = self.weight_C[self.y_N]
         self.batches = math.ceil(len(self.y_N) / settings["batch_size"])
@@ -219,10 +221,10 @@ class _Task:
 
     def standardized(self, x_ND: torch.Tensor) -> torch.Tensor:
         """Rows as the members see them, float32; they may have been prepared at the start."""
-        if x_ND.dtype == torch.float32:
+        if self.prepared:
             return x_ND
         x_ND = x_ND.float()
-        return x_ND.sub_(self.mean_D).div_(self.scale_D) if self.settings["standardize"] else x_ND
+        return (x_ND - self.mean_D).div_(self.scale_D) if self.settings["standardize"] else x_ND
 
     def first_parameters(self, seed: int) -> Parameters:
         width = self.train.x_ND.shape[1]
@@ -327,7 +329,7 @@ class _Group:
     def _batch(self, place_SB: torch.Tensor) -> torch.Tensor:
         """The rows of a batch (S, B, D), in memory that the next batch overwrites."""
         place_N, x_ND = place_SB.flatten(), self.task.x_ND
-        if x_ND.dtype != torch.float32:
+        if not self.task.prepared:
             return self.task.standardized(x_ND.index_select(0, place_N)).view(*place_SB.shape, -1)
         if len(self.batch_ND) < len(place_N):
             self.batch_ND = torch.empty((len(place_N), x_ND.shape[1]), device=self.device)

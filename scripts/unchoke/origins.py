@@ -22,7 +22,7 @@ from unchoke.zarr_files import METADATA
 
 _COARSENED = 0.01  # share of the features from which on a warning is due
 LONGEST_LIST = 8  # makers of one store that a text names
-_SAID_OF_SETTINGS = ("model", "weights_sha256", "version", "precision", "image_size", "view", "micro_batch")
+_SAID_OF_SETTINGS = ("model", "weights_sha256", "version", "precision", "store", "image_size", "view", "micro_batch")
 _SAID_OF_MAKERS = ("host", "device", "commit", "unchoke", "torch", "timm", "zarr", "python", "platform")
 
 

@@ -164,15 +164,20 @@ def described_encoder(
         return keep_encoder(weights, path, size, pools, device, precision, budget_mb, strides)
 
 
+def stored_as(facts: dict[str, Any]) -> str:
+    """Type of the features that a head was trained on, by a checkpoint's facts of the encoder."""
+    return str(facts.get("store", "float16"))
+
+
 def _encode_views(
     pictures: list[Readable], ids: list[int], head: Head, encoder: Encoder, pool: ThreadPoolExecutor
-) -> tuple[NDArray[np.float16], list[str]]:
+) -> tuple[NDArray[np.floating], list[str]]:
     """Features (V, B, D) in the head's test views, and why an image has none; empty where it has them in all."""
     micro_batch, prepare = head.encoder["micro_batch"], encoder.preprocess()
     features, reasons = [], [""] * len(pictures)
     for view in head.settings["test_views"]:
         prepared = pool.map(partial(_prepared, prepare, view, head.encoder, encoder.resized_px), pictures, ids)
-        encoded = encode_pictures(prepared, encoder, micro_batch, len(pictures))
+        encoded = encode_pictures(prepared, encoder, micro_batch, len(pictures), stored_as(head.encoder))
         features.append(encoded.arrays[head.settings["pool"]])
         for row, reason in encoded.reasons.items():
             reasons[row] = reasons[row] or reason
@@ -196,7 +201,7 @@ def _prepared(
 
 
 def _apply(
-    head: Head, features: list[NDArray[np.float16]], valid: list[bool], device: torch.device
+    head: Head, features: list[NDArray[np.floating]], valid: list[bool], device: torch.device
 ) -> NDArray[np.float64]:
     """Probabilities (N, C) from the features (V, B, D) of one batch after the other; NaN where not valid."""
     probabilities_NC = np.full((len(valid), len(head.classes)), np.nan)

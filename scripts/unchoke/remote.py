@@ -39,8 +39,8 @@ class RemoteStore:
     group: zarr.Group = field(repr=False)
     """The arrays as Zarr sees them, read only."""
 
-    def features(self, pool: str) -> NDArray[np.float16]:
-        """All features of a pool, float16 (N, D), in the order of the image ids."""
+    def features(self, pool: str) -> NDArray[np.floating]:
+        """All features of a pool, float16 or float32 (N, D), in the order of the image ids."""
         if pool not in self.seal["widths"]:
             raise UnchokeError(f"The store has no pool '{pool}'.", found=", ".join(self.seal["widths"]), where=self.url)
         return np.asarray(self.group[pool][:])  # type: ignore[index]

@@ -1,7 +1,7 @@
 """The one owner of the feature store: chunks written one by one, a seal that makes them a Zarr array.
 
-    <store>/<pool>/c/<chunk>/0      float16 (chunk_size, D), the last chunk padded with zeros
-    <store>/<map>/c/<chunk>/0/0/0   float16 (chunk_size, C, H, W), where patches are the rows
+    <store>/<pool>/c/<chunk>/0      float16 or float32 (chunk_size, D), the last chunk padded with zeros
+    <store>/<map>/c/<chunk>/0/0/0   the same (chunk_size, C, H, W), where patches are the rows
     <store>/mask/c/<chunk>/0/0      uint8 (chunk_size, H, W), labels of pixels
     <store>/hashes/c/<chunk>/0      uint64 (chunk_size, 3), and
     <store>/measures/c/<chunk>/0    float32 (chunk_size, 6), where images are fingerprinted
@@ -47,7 +47,7 @@ _DTYPES = {
     HASHES: np.dtype(np.uint64),
     MEASURES: np.dtype(np.float32),
 }
-_FEATURE = np.dtype(np.float16)
+_FEATURE = np.dtype(np.float16)  # unless record and seal say otherwise in their "dtypes"
 _DIMENSIONS = {1: ("image",), 2: ("image", "feature"), 3: ("patch", "y", "x"), 4: ("patch", "channel", "y", "x")}
 
 
@@ -81,7 +81,7 @@ def write_chunk(
     shapes = {name: list(values.shape) for name, values in arrays.items()}
     digests = {name: sha256_bytes(data) for name, data in encoded.items()}
     record = {"made_by": made_by(_device(record)), **record, **_sharded(chunks_per_shard), "chunk": chunk}
-    record |= {"shapes": shapes, "sha256": digests}
+    record |= {"shapes": shapes, **_unusual(arrays), "sha256": digests}
     _write_record(store, chunk, record, started, sync=True)
     for name in sorted(encoded, key=lambda name: name != VALID):
         write_atomic(chunk_file(store, name, chunk, arrays[name].ndim), encoded[name])
@@ -91,6 +91,18 @@ def write_chunk(
 def _device(record: dict[str, Any]) -> str:
     """What kind of device the record's settings name; a store that no encoder made needs none."""
     return str(record.get("settings", {}).get("device", "cpu"))
+
+
+def _unusual(arrays: dict[str, NDArray[Any]]) -> dict[str, dict[str, str]]:
+    """What a record says of types; nothing where they are the usual ones, as before there was a choice."""
+    found = {name: values.dtype.name for name, values in arrays.items() if values.dtype != _DTYPES.get(name, _FEATURE)}
+    return {"dtypes": found} if found else {}
+
+
+def _dtype(record: dict[str, Any], name: str) -> np.dtype[Any]:
+    """Type of an array, as a record says it."""
+    usual = _DTYPES.get(name, _FEATURE)
+    return np.dtype(str(record.get("dtypes", {}).get(name, usual)))
 
 
 def _sharded(chunks_per_shard: int) -> dict[str, int]:
@@ -121,22 +133,24 @@ def seal(
     _remove_strangers(store, set(shapes), n_chunks)
     (store / METADATA).unlink(missing_ok=True)
     digests: dict[str, list[str]] = {name: [] for name in shapes}
+    first = read_record(store, 0)
     for chunk in range(n_chunks):
         record = read_record(store, chunk)
-        if record["shapes"] != shapes:
-            raise damaged(store, chunk, record_file(store, chunk), f"shapes {record['shapes']}", f"shapes {shapes}")
+        said = {name: record.get(name, {}) for name in ("shapes", "dtypes")}
+        if said != (expected := {"shapes": shapes, "dtypes": first.get("dtypes", {})}):
+            raise damaged(store, chunk, record_file(store, chunk), str(said), str(expected))
         write_if_changed(record_file(store, chunk), signed_bytes(record), sync=False)  # of a version without digests
         for name in shapes:
             digests[name].append(_checked_digest(store, name, chunk, len(shapes[name]), record["sha256"][name]))
     group = MemoryGroup(facts)
     for name, shape in shapes.items():
-        dtype, whole = _DTYPES.get(name, _FEATURE), (n_images, *shape[1:])
+        dtype, whole = _dtype(first, name), (n_images, *shape[1:])
         create_array(group.root, name, whole, tuple(shape), dtype, _DIMENSIONS[len(shape)], chunks_per_shard)
     write_metadata_last(contents := group.contents(), store)
     widths = {name: shape[1] for name, shape in shapes.items() if name != VALID}
     axes = {name: len(shape) for name, shape in shapes.items() if len(shape) > 2}
-    deep = {"axes": axes} if axes else {}
-    record = {**facts, **origins, **deep, **_sharded(chunks_per_shard), "images": n_images, "widths": widths}
+    unusual = {key: value for key, value in (("axes", axes), ("dtypes", first.get("dtypes"))) if value}
+    record = {**facts, **origins, **unusual, **_sharded(chunks_per_shard), "images": n_images, "widths": widths}
     record |= {"chunk_size": shapes[VALID][0] // chunks_per_shard, "sha256": digests}
     record |= {"metadata": {key: sha256_bytes(data) for key, data in contents.items()}}
     write_atomic(seal_file(store), signed_bytes(record))
@@ -163,8 +177,7 @@ def read_chunk(store: Path, chunk: int) -> dict[str, NDArray[Any]]:
     for name, shape in record["shapes"].items():
         _checked_digest(store, name, chunk, len(shape), record["sha256"][name])
         data = chunk_file(store, name, chunk, len(shape)).read_bytes()
-        dtype, inner = _DTYPES.get(name, _FEATURE), record.get("chunks_per_shard", 1)
-        arrays[name] = decode_chunk(data, tuple(shape), dtype, inner)
+        arrays[name] = decode_chunk(data, tuple(shape), _dtype(record, name), record.get("chunks_per_shard", 1))
     return arrays
 
 
@@ -264,8 +277,8 @@ class FeatureStore:
         """The arrays as Zarr sees them."""
         return zarr.open_group(self.path, mode="r")
 
-    def features(self, pool: str) -> NDArray[np.float16]:
-        """All features of a pool, float16 (N, D), in the order of the image ids."""
+    def features(self, pool: str) -> NDArray[np.floating]:
+        """All features of a pool, float16 or float32 (N, D), in the order of the image ids."""
         if pool not in self.seal["widths"]:
             raise UnchokeError(
                 f"The store has no pool '{pool}'.", found=", ".join(self.seal["widths"]), where=str(self.path)

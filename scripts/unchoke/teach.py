@@ -1,6 +1,5 @@
 """Stage: what a teacher has said of patches: how it came about, what it makes of pixels, and its results."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def teacher_settings(teacher: Teacher, settings: Extraction) -> dict[str, Any]:
         "pools": sorted(teacher.arrays),
         "precision": "float32",
         "device": teacher.device.type,
-        **asdict(settings),
+        **settings.facts(),
     }
 
 

@@ -18,7 +18,7 @@ from unchoke.files import write_atomic
 from unchoke.images import UnreadableImageError
 from unchoke.mask_heads import MaskHead, predict, read_mask_checkpoint
 from unchoke.names import PIXELS
-from unchoke.prediction import described_encoder, find_weights
+from unchoke.prediction import described_encoder, find_weights, stored_as
 from unchoke.stitch import band_file, choose_blend, padded_band
 from unchoke.stitching import stitch_rows
 from unchoke.tiling import Grid
@@ -82,14 +82,14 @@ def _sight(head: MaskHead, weights: Path_ | None, device: str, vram_mb: float) -
     on = lease_device(device, vram_mb)
     if head.encoder is None:
         return lambda patches: {PIXELS: patches.transpose(0, 3, 1, 2)}, on
-    strides, micro_batch = list(head.strides.values()), head.encoder["micro_batch"]
+    strides, micro_batch, stored = list(head.strides.values()), head.encoder["micro_batch"], stored_as(head.encoder)
     file = find_weights(head, weights)
     encoder = described_encoder(head.path, head.encoder, file, [], strides, on, vram_mb)
 
     def look(patches_BSS3: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         pictures = (Picture(torch.from_numpy(patch).permute(2, 0, 1)) for patch in patches_BSS3)
         together = min(micro_batch, len(patches_BSS3))
-        return dict(encode_pictures(pictures, encoder, together, len(patches_BSS3)).arrays)
+        return dict(encode_pictures(pictures, encoder, together, len(patches_BSS3), stored).arrays)
 
     return look, on
 

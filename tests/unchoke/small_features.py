@@ -31,14 +31,16 @@ def pixel_store(folder: Path, view: str = "identity") -> FeatureStore:
     return make_store(folder / f"{view}.zarr", PIXELS[view] * valid[:, None], valid, view=view)
 
 
-def make_store(path: Path, x_ND: np.ndarray, valid: np.ndarray | None = None, **settings: Any) -> FeatureStore:
+def make_store(
+    path: Path, x_ND: np.ndarray, valid: np.ndarray | None = None, dtype: str = "float16", **settings: Any
+) -> FeatureStore:
     """A sealed store of one pool, `avg`, in two chunks."""
     valid = np.ones(len(x_ND), bool) if valid is None else valid
     size = (len(x_ND) + 1) // 2
     for chunk in range(2):
         rows = slice(chunk * size, chunk * size + size)
         short = size - len(x_ND[rows])
-        features = np.pad(x_ND[rows].astype(np.float16), ((0, short), (0, 0)))
+        features = np.pad(x_ND[rows].astype(dtype), ((0, short), (0, 0)))
         stores.write_chunk(path, chunk, {"avg": features, "valid": np.pad(valid[rows], (0, short))}, {})
     shapes = {"avg": [size, x_ND.shape[1]], "valid": [size]}
     facts = {"settings": {"model": "pixels", "trained": True, "view": "identity", **settings}}

@@ -81,9 +81,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return finished
 
 
-def extracted(folder: Path, encoder, view: str) -> stores.FeatureStore:  # type: ignore[no-untyped-def]
-    store = folder / f"{view}.zarr"
-    settings = Extraction(CHUNK, micro_batch=6, view=view)
+def extracted(  # type: ignore[no-untyped-def]
+    folder: Path, encoder, view: str, dtype: str = "float16"
+) -> stores.FeatureStore:
+    store = folder / (f"{view}.zarr" if dtype == "float16" else f"{view}.{dtype}.zarr")
+    settings = Extraction(CHUNK, micro_batch=6, view=view, store=dtype)
     for chunk in range(4):
         rows = folder / "rows" / f"{chunk}.csv"
         features = extract_chunk(read_table(rows, ROW_COLUMNS), folder / "images", encoder, settings, 2)
@@ -105,6 +107,24 @@ def test_predictions_are_the_runs_own(run: Finished, name: str) -> None:
     assert found.labels == [found.classes[place] for place in expected_NC.argmax(1)]
     np.testing.assert_array_equal(found.probability_N, found.probabilities_NC.max(1))
     assert not any(found.reasons)
+
+
+def test_a_head_on_float32_features_predicts_from_float32_features(run: Finished, tmp_path: Path) -> None:
+    weights = Path("resources", "weights", "tiny.safetensors")
+    encoder = load_encoder(weights, weights.with_suffix(".json"), 32, ["avg", "max"], CPU, "float16")
+    store, half = extracted(run.folder, encoder, "identity", "float32"), unchoke.open_features("identity.zarr")
+    features_ND = store.features("avg")
+    assert features_ND.dtype == np.float32
+    np.testing.assert_array_equal(features_ND.astype(np.float16), half.features("avg"))
+    settings = HEADS["logistic"]
+    head = train_head({"identity": store}, run.manifest, settings, CPU)
+    save_head(head, {"identity": store}, settings, tmp_path / "head", tmp_path / "head.safetensors")
+    ids = [int(i) for i in np.flatnonzero(store.valid())[:9]]
+    read = unchoke.load_head(tmp_path / "head.safetensors")
+    found = unchoke.predict([run.path(i) for i in ids], read, device="cpu").probabilities_NC
+    expected_NC = read.probabilities(store.features(settings["pool"])[ids])
+    rounded_NC = read.probabilities(half.features(settings["pool"])[ids])
+    assert np.abs(found - expected_NC).max() < 0.1 * np.abs(rounded_NC - expected_NC).max()
 
 
 def test_the_views_have_a_say(run: Finished) -> None:

@@ -31,6 +31,7 @@ for store, (name, view) in STORES.items():
             vram_mb=planned_vram_mb,
         params:
             **SHARD_PARAMS,
+            **store_params(name),
             version=versions.EXTRACT,
             kind=config["dataset"]["kind"],
             root=image_root,
@@ -52,5 +53,5 @@ for store, (name, view) in STORES.items():
             " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
             " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
             " --store {params.store:q}"
-            f"{SHARD_FLAG}"
+            f"{SHARD_FLAG}{store_flag(name)}"
             " 2>&1 | tee {log:q}"

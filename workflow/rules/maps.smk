@@ -26,6 +26,7 @@ for name, encoder in config["encoders"].items():
             mem_mb=planned_mem_mb,
             vram_mb=planned_vram_mb,
         params:
+            **store_params(name),
             version=versions.EXTRACT,
             root=image_root,
             store=subpath(output[0], ancestor=6),
@@ -42,4 +43,6 @@ for name, encoder in config["encoders"].items():
             " --size {params.size} --plan {input.plan:q} --precision {params.precision}"
             " --device {params.device} --vram-mb {params.vram_mb} --threads {resources.worker_threads}"
             " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
-            " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"
+            " --chunk {wildcards.chunk} --store {params.store:q}"
+            f"{store_flag(name)}"
+            " 2>&1 | tee {log:q}"

@@ -1,7 +1,7 @@
 """The frozen encoders."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
@@ -55,7 +55,11 @@ class Encoder(Section):
         "float16", json_schema_extra={"enum": list(PRECISIONS)}
     )
     """Arithmetic of the encoder on CUDA (autocast): float16, bfloat16 or float32. The CPU and mps compute in float32.
-    Features are stored as float16."""
+    What is stored is of the type that `store` names."""
+
+    store: Literal["float16", "float32"] = "float16"
+    """Numbers of the store. float16 takes half the space; float32 keeps features that are large beside their deviation,
+    or below 1e-5. A run warns where float16 costs accuracy."""
 
 
 def weights_name(model: str, weights: str, seed: int) -> str:

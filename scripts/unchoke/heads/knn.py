@@ -27,7 +27,7 @@ def fit(
             expected=f"at least {ks[-1]}",
             do=f"take what is above {len(train.x_ND)} out of the head's list k",
         )
-    tensors = {"features": train.x_ND.half(), "labels": train.labels(), "n_classes": torch.tensor(n_classes)}
+    tensors = {"features": train.x_ND, "labels": train.labels(), "n_classes": torch.tensor(n_classes)}
     cosine_NK, label_NK = _neighbours(tensors, val.x_ND, ks[-1], device)  # nearest first: the first k are those of k
     scores = []
     for k in ks:

@@ -22,7 +22,7 @@ class Rows:
     """The rows of one split."""
 
     x_ND: torch.Tensor
-    """Features, float16; all images in a first view, then all in a second, …"""
+    """Features, float16 or float32 as they are stored; all images in a first view, then all in a second, …"""
     y_N: torch.Tensor
     """Places of the labels among the classes, int64; one for each image."""
     image_id_N: NDArray[np.int64]
@@ -96,7 +96,7 @@ def _valid(features: dict[str, FeatureStore], manifest: pd.DataFrame) -> NDArray
     return np.asarray(np.logical_and.reduce([store.valid() for store in features.values()]))
 
 
-def _refuse_not_finite(x_ND: NDArray[np.float16], ids: NDArray[np.int64], features: dict[str, FeatureStore]) -> None:
+def _refuse_not_finite(x_ND: NDArray[np.floating], ids: NDArray[np.int64], features: dict[str, FeatureStore]) -> None:
     wrong = np.flatnonzero(~np.isfinite(x_ND).all(1))
     if len(wrong):
         images = sorted({int(ids[row % len(ids)]) for row in wrong})

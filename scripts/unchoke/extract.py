@@ -17,11 +17,10 @@ from unchoke.encoders import Encoder, Encodes
 from unchoke.hashing import sha256_bytes
 from unchoke.images import UnreadableImageError, picture_of
 from unchoke.memory import meters_of
+from unchoke.origins import LOSS
 from unchoke.sources import Reader, open_images
 from unchoke.suspects import in_flight, reading_threads
 from unchoke.views import view_of
-
-LOSS = 0.01  # most of a feature's deviation that rounding may cost
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Chunk:
     """How many read and decoded."""
     peak_mb: dict[str, float]
     """Most memory taken, MB: ``host`` resident, and ``card`` on a graphics card, CUDA's context included."""
-    rounding: dict[str, dict[str, int]] = field(default_factory=dict)
+    rounding: dict[str, dict[str, float]] = field(default_factory=dict)
     """As of ``Encoded``."""
 
 
@@ -78,8 +77,8 @@ class Encoded:
     valid_N: NDArray[np.bool_]
     reasons: dict[int, str]
     """Why a row is not valid, by its place; padding is not, for no reason."""
-    rounding: dict[str, dict[str, int]]
-    """By pool or map, what float16 costs: see ``rounding_of``."""
+    rounding: dict[str, dict[str, float]]
+    """By pool or map, what rounding costs: see ``rounding_of``."""
     seconds: dict[str, float]
 
 
@@ -140,21 +139,22 @@ def encode_pictures(
 
 
 def rounding_of(
-    batches: list[NDArray[np.float32]], rounded: NDArray[np.float16], valid_N: NDArray[np.bool_]
-) -> dict[str, int]:
-    """How many features (channels of a map) vary over the valid rows, and how many of them rounding has coarsened.
+    batches: list[NDArray[np.float32]], rounded: NDArray[np.floating], valid_N: NDArray[np.bool_]
+) -> dict[str, float]:
+    """Sum of the squared rounding errors of the features (channels of a map) that may have become coarse, by number.
 
-    Coarsened: the root mean square of the rounding errors is more than a hundredth of the deviation.
+    Named are those whose errors have a root mean square above a hundredth of the deviation over these rows. Whether it
+    is above a hundredth of that over the whole store too is for ``origins.judge_rounding`` to say.
     """
     valid = np.flatnonzero(valid_N)
+    if not len(valid):
+        return {}
     exact, stored = (values[valid].astype(np.float64) for values in (np.concatenate(batches), rounded))
-    if len(valid) < 2:
-        return {"varying": 0, "coarsened": 0}
     axes = (0, *range(2, exact.ndim))
-    deviation_D = exact.std(axes)
-    error_D = np.sqrt(((stored - exact) ** 2).mean(axes))
-    varying_D = deviation_D > 0
-    return {"varying": int(varying_D.sum()), "coarsened": int((error_D > LOSS * deviation_D)[varying_D].sum())}
+    error_D = ((stored - exact) ** 2).mean(axes)
+    coarse_D = error_D > LOSS**2 * exact.var(axes)
+    count = exact.size // exact.shape[1]
+    return {str(place): float(f"{count * error_D[place]:.4g}") for place in np.flatnonzero(coarse_D)}
 
 
 def _read_picture(
@@ -223,7 +223,7 @@ def chunk_record(rows_file: Path, features: Chunk, settings: dict[str, Any]) -> 
         "settings": settings,
         "invalid": [{"image_id": image_id, "reason": reason} for image_id, reason in features.invalid.items()],
         "images": int(features.arrays[stores.VALID].sum()),
-        "rounding": features.rounding,
+        "rounding_errors": features.rounding,
         "seconds": features.seconds,
         "threads": features.threads,
         "peak_mb": features.peak_mb,

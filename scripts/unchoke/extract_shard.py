@@ -59,7 +59,7 @@ def _summed(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "invalid": [entry for record in records for entry in record["invalid"]],
         "images": sum(record["images"] for record in records),
-        "rounding": sum_rounding(records),
+        "rounding_errors": sum_rounding(records),
         "seconds": {stage: sum(record["seconds"][stage] for record in records) for stage in seconds},
         "threads": records[-1]["threads"],
         "peak_mb": {meter: max(record["peak_mb"][meter] for record in records) for meter in peaks},

@@ -12,6 +12,9 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unchoke import stores
 from unchoke.errors import mend
 from unchoke.files import file_sha256, write_atomic
@@ -20,6 +23,7 @@ from unchoke.provenance import made_by
 from unchoke.signed import read_signed, signed_bytes
 from unchoke.zarr_files import METADATA
 
+LOSS = 0.01  # most of a feature's deviation that rounding may cost
 _COARSENED = 0.01  # share of the features from which on a warning is due
 LONGEST_LIST = 8  # makers of one store that a text names
 _SAID_OF_SETTINGS = ("model", "weights_sha256", "version", "precision", "store", "image_size", "view", "micro_batch")
@@ -40,7 +44,7 @@ def write_origin(store: Path, seal: dict[str, Any]) -> dict[str, Any]:
         "settings": seal["settings"],
         "seal_version": seal.get("version"),
         "made": group_makers(makers),
-        "rounding": sum_rounding(stores.read_record(store, chunk) for chunk in range(n_chunks)),
+        "rounding": judge_rounding(store, n_chunks),
         "sealed": {**made_by("cpu"), "time": time.strftime("%FT%TZ", time.gmtime())},
     }
     write_atomic(origin_file(store), signed_bytes(origin))
@@ -65,23 +69,62 @@ def group_makers(makers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(groups.values())
 
 
-def sum_rounding(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """By pool, how many features varied within the chunks, and how many float16 coarsened, summed over the chunks."""
-    total: dict[str, dict[str, int]] = {}
+def sum_rounding(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """By pool, the squared errors of ``extract.rounding_of`` summed over records."""
+    total: dict[str, dict[str, float]] = {}
     for record in records:
-        for pool, counts in record.get("rounding", {}).items():
-            before = total.get(pool, dict.fromkeys(counts, 0))
-            total[pool] = {name: before[name] + count for name, count in counts.items()}
+        for pool, errors in record.get("rounding_errors", {}).items():
+            before = total.setdefault(pool, {})
+            for place, error in errors.items():
+                before[place] = before.get(place, 0.0) + error
     return total
 
 
+def judge_rounding(store: Path, n_chunks: int) -> dict[str, dict[str, int]]:
+    """By pool, how many features a store has, and of how many the rounding errors exceed a hundredth of the deviation.
+
+    The deviation is that over all valid rows: within a chunk of one class it says little. A chunk that names no feature
+    cannot make it coarse, as the variance within chunks is no larger than that over all. Where none is named, nothing
+    is read.
+    """
+    errors = sum_rounding(stores.read_record(store, chunk) for chunk in range(n_chunks))
+    found = {}
+    for pool, by_place in errors.items():
+        width = stores.read_record(store, 0)["shapes"][pool][1]
+        coarse = 0
+        if by_place:
+            places = np.array(sorted(map(int, by_place)))
+            squares = np.array([by_place[str(place)] for place in places])
+            coarse = int((squares > LOSS**2 * _squares(store, pool, places, n_chunks)).sum())
+        found[pool] = {"features": width, "coarsened": coarse}
+    return found
+
+
+def _squares(store: Path, pool: str, places: NDArray[np.int64], n_chunks: int) -> NDArray[np.float64]:
+    """Sum of the squared differences from the mean, (D,), of some features of a pool over all valid rows."""
+    count, mean_D, square_D = 0, np.zeros(len(places)), np.zeros(len(places))
+    for chunk in range(n_chunks):  # joined as Chan et al. (1979) join the moments of two samples
+        arrays = stores.read_chunk(store, chunk)
+        values = arrays[pool][arrays[stores.VALID]][:, places].astype(np.float64)
+        more = values.size // len(places)
+        if not more:
+            continue
+        axes = (0, *range(2, values.ndim))
+        step_D = values.mean(axes) - mean_D
+        square_D += values.var(axes) * more + step_D**2 * count * more / (count + more)
+        mean_D += step_D * more / (count + more)
+        count += more
+    return square_D
+
+
 def rounding_warnings(origin: dict[str, Any]) -> list[str]:
-    """A line for each pool of which float16 coarsens a hundredth of the features or more."""
+    """A line for each pool of which rounding coarsens a hundredth of the features or more."""
     return [
-        f"float16 costs {counts['coarsened'] / counts['varying']:.0%} of the features of {pool} more than a hundredth "
-        "of their deviation: heads may lose accuracy"
+        f"{origin['settings'].get('store', 'float16')} costs {counts['coarsened']:,} of the {counts['features']:,} "
+        f"features of {pool} more than a hundredth of their deviation: heads may lose accuracy; "
+        "encoders.<name>.store: float32 keeps them"
         for pool, counts in origin.get("rounding", {}).items()
-        if counts["coarsened"] and counts["coarsened"] >= _COARSENED * counts["varying"]
+        if counts["coarsened"] and counts["coarsened"] >= _COARSENED * counts.get("features", np.inf)
     ]
 
 

@@ -1,6 +1,8 @@
 """Extraction on small real images, with a tiny encoder."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,7 +15,7 @@ from unchoke import stores, versions
 from unchoke.encoders import Encoder, load_encoder
 from unchoke.extract import Extraction, chunk_settings, extract_chunk, rounding_of
 from unchoke.manifest import SplitSettings, build_manifest
-from unchoke.origins import rounding_warnings, sum_rounding
+from unchoke.origins import rounding_warnings, write_origin
 from unchoke.sources.digits import write_digits
 from unchoke.tables import ROW_COLUMNS, read_table
 from unchoke.views import view_of
@@ -199,22 +201,42 @@ def test_a_chunk_is_what_zarr_itself_writes(tmp_path: Path) -> None:
     assert (tmp_path / "a.zarr/c/2/0").read_bytes() == stores.encode_chunk(values)
 
 
+def chunked(folder: Path, chunks_ND: list[np.ndarray]) -> dict[str, Any]:
+    """The origin of a sealed store of float32 features that were rounded to float16; row 2 could not be read."""
+    store, rows = folder / "x.zarr", len(chunks_ND[0])
+    valid_N = np.arange(rows) != 2
+    for chunk, x_ND in enumerate(chunks_ND):
+        stored = x_ND.astype(np.float16)
+        rounding = {"avg": rounding_of([x_ND[:4], x_ND[4:]], stored, valid_N)}
+        record = {"settings": {}, "rounding_errors": json.loads(json.dumps(rounding))}
+        stores.write_chunk(store, chunk, {"avg": stored, "valid": valid_N}, record)
+    shapes = {"avg": [rows, x_ND.shape[1]], "valid": [rows]}
+    return write_origin(store, stores.seal(store, rows * len(chunks_ND), shapes, {"settings": {}}, {}))
+
+
 @pytest.mark.parametrize(
-    ("offset", "factor", "coarse"), [(0, 1, 0), (0, 1e-3, 0), (10_000, 1, 6), (100, 1, 6), (0, 1e-7, 6), (0, 0, 0)]
+    ("offset", "factor", "coarse"), [(0, 1, 0), (0, 1e-3, 0), (10_000, 1, 6), (100, 1, 6), (0, 1e-9, 6), (0, 0, 0)]
 )
-def test_what_float16_costs_is_counted(offset: float, factor: float, coarse: int) -> None:
+def test_what_float16_costs_is_told_at_the_seal(tmp_path: Path, offset: float, factor: float, coarse: int) -> None:
     """Between 8,192 and 16,384 float16 has steps of 8; below 6e-5 steps of 6e-8; near 100 of 1/16."""
-    rng = np.random.default_rng(0)
-    x_ND = (rng.normal(size=(40, 6)) * factor + offset).astype(np.float32)
-    valid_N = np.arange(40) != 7
-    x_ND[7] = 1e9  # of an image that could not be read
+    x_ND = (np.random.default_rng(0).normal(size=(40, 6)) * factor + offset).astype(np.float32)
+    x_ND[[2, 22]] = 9e4  # of images that could not be read
     with np.errstate(over="ignore"):
-        found = rounding_of([x_ND[:16], x_ND[16:]], x_ND.astype(np.float16), valid_N)
-    assert found == {"varying": 6 if factor else 0, "coarsened": coarse}
+        origin = chunked(tmp_path, [x_ND[:20], x_ND[20:]])
+    assert origin["rounding"] == {"avg": {"features": 6, "coarsened": coarse}}
+    warnings = rounding_warnings(origin)
+    assert len(warnings) == bool(coarse) and all("store: float32" in warning for warning in warnings)
+
+
+def test_chunks_of_one_class_each_are_judged_by_the_deviation_over_all(tmp_path: Path) -> None:
+    """Two classes apart by 100, each with deviation 0.1: steps of 1/16 are coarse within a chunk, not over both."""
+    x_ND = np.random.default_rng(0).normal(0, 0.1, size=(40, 6)).astype(np.float32) + 100
+    origin = chunked(tmp_path, [x_ND[:20], x_ND[20:] - 200])
+    assert len(stores.read_record(tmp_path / "x.zarr", 0)["rounding_errors"]["avg"]) == 6
+    assert origin["rounding"]["avg"]["coarsened"] == 0 and rounding_warnings(origin) == []
 
 
 def test_coarse_features_are_warned_of_from_a_hundredth_on() -> None:
-    records = [{"rounding": {"avg": {"varying": 500, "coarsened": count}}} for count in (4, 6)]
-    (warning,) = rounding_warnings({"rounding": sum_rounding([*records, {}])})
-    assert warning.startswith("float16 costs 1% of the features of avg")
-    assert rounding_warnings({"rounding": sum_rounding(records[:1] * 2)}) == []
+    for count, warned in ((9, 0), (10, 1)):
+        origin = {"settings": {}, "rounding": {"avg": {"features": 1000, "coarsened": count}}}
+        assert len(rounding_warnings(origin)) == warned

@@ -53,7 +53,7 @@ KINDS = {
 }
 each_kind = pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
 GOLDEN = {  # by version: first of what was chosen, accuracy and cross-entropy on test
-    4: {  # 3: ridge in float64, logistic to a share of the loss; 4: digests in the files; the figures are as before
+    5: {  # 4: digests in the files; 5: logistic in coordinates of equal curvature; the figures are as before
         "logistic": (10.0, 0.9688, 0.07437),
         "knn": (1, 0.9782, 0.60255),
         "centroid": ("euclidean", 0.8910, 0.34263),
@@ -319,6 +319,22 @@ def test_the_logistic_optimum_does_not_depend_on_the_path(path: list[float], ref
     found = torch.softmax(logistic.predict(fitted.replicates[0], settings, val.x_ND, CPU), 1).numpy()
     np.testing.assert_allclose(found, expected, atol=0.01)
     assert (found.argmax(1) != expected.argmax(1)).mean() <= 1e-3
+
+
+def test_many_rows_a_feature_lead_to_the_same_optimum_in_fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without the change of coordinates."""
+    train, val = ill_conditioned()
+    settings = Logistic(kind="logistic", c=[10.0, 100.0, 1000.0], tolerance=1e-6, precision="float64").model_dump()
+    found = {}
+    for enough in (4, 10**9):
+        monkeypatch.setattr(logistic, "_ENOUGH", enough)
+        fitted = logistic.fit(train, val, 3, settings, CPU)
+        steps, loss = sum(fitted.history["iterations"]), fitted.history["loss"]
+        found[enough] = steps, loss, logistic.predict(fitted.replicates[0], settings, val.x_ND, CPU)
+        assert all(fitted.history["reached"])
+    assert found[4][0] < found[10**9][0] / 2
+    np.testing.assert_allclose(found[4][1], found[10**9][1], rtol=1e-5)
+    np.testing.assert_allclose(found[4][2].softmax(1), found[10**9][2].softmax(1), atol=1e-3)
 
 
 def test_products_that_are_too_coarse_are_followed_by_finer_ones() -> None:

@@ -2,7 +2,10 @@
 
     minimise  sum_n w_n CE(W x_n + b, y_n) / sum_n w_n  +  ||W||² / (2 C N)
 
-by L-BFGS from the solution of the C before, smallest first; the intercept b is not penalised.
+by L-BFGS, smallest C first; the intercept b is not penalised. Each starts where the two solutions before point to, as a
+line over log C, if that is better than the last of them. Where there are rows enough, L-BFGS works in coordinates in
+which the curvature is about 1: along the eigenvectors of the features' products, each divided by the square root of
+mean(p (1 - p)) × eigenvalue + 1 / (C N), the diagonal of the Hessian as if p were independent of the features.
 
 The minimum is reached where no entry of the gradient is larger than `tolerance` × the loss. A gradient of 1e-4 says
 little where the loss is 4e-4: the head would depend on where the path began. Products in float32 can become too coarse
@@ -25,6 +28,7 @@ from unchoke.heads.products import single_products
 from unchoke.heads.rows import Rows, best, class_weights, moments, score
 
 _BLOCK = 1024  # rows
+_ENOUGH = 4  # rows a feature from which on steps are dearer than the change of coordinates
 
 
 def fit(
@@ -84,6 +88,36 @@ def _joined(train: Rows, val: Rows) -> Rows:
 
 
 @dataclass(frozen=True)
+class _Coordinates:
+    """A linear change of coordinates, in which the weights are (C, D + 1), the intercept last."""
+
+    basis_DD: torch.Tensor | None
+    """Orthonormal columns; None: the features themselves."""
+    scale_CE: torch.Tensor
+
+    def outwards(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weights and intercepts."""
+        return self._turned(self._matrix(inner) * self.scale_CE, back=True)
+
+    def inwards(self, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of ``outwards``."""
+        return (self._matrix(self._turned(self._matrix(theta))) / self.scale_CE).cpu().numpy().ravel()
+
+    def gradient(self, gradient: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By these coordinates, from that by weights and intercepts."""
+        return (self._matrix(self._turned(self._matrix(gradient))) * self.scale_CE).cpu().numpy().ravel()
+
+    def _matrix(self, values: NDArray[np.float64]) -> torch.Tensor:
+        return torch.from_numpy(values).to(self.scale_CE.device).view(self.scale_CE.shape)
+
+    def _turned(self, values_CE: torch.Tensor, *, back: bool = False) -> NDArray[np.float64]:
+        if self.basis_DD is not None:
+            basis_DD = self.basis_DD.T if back else self.basis_DD
+            values_CE = torch.cat([values_CE[:, :-1] @ basis_DD, values_CE[:, -1:]], 1)
+        return values_CE.cpu().numpy().ravel()
+
+
+@dataclass(frozen=True)
 class _End:
     """Where a minimisation stopped."""
 
@@ -121,21 +155,63 @@ class _Problem:
         weight_N = class_weights(self.y_N, n_classes, settings["class_weights"])[self.y_N].double()
         self.share_N = weight_N / weight_N.sum()
         self.theta = np.zeros(n_classes * self.x_ND.shape[1])
+        self.before: list[tuple[float, NDArray[np.float64]]] = []  # log C and solution, of the last two
+        self.basis = self._eigenvectors() if rows >= _ENOUGH * width else None
         if start:
             self.theta = torch.cat([start["weight"], start["bias"][:, None]], 1).double().cpu().numpy().ravel()
 
     def solve(self, c: float) -> _End:
         """Go to the minimum for `c` from where we are."""
         penalty, left = 1 / (c * len(self.x_ND)), self.settings["max_iterations"]
+        self._point_ahead(c, penalty)
         for dtype in dict.fromkeys((self.x_ND.dtype, torch.float64)):
             self.dtype = dtype
-            result = self._descend(penalty, left)
-            left -= int(result.nit)
-            gradient, loss = float(np.abs(result.jac).max()), float(result.fun)
+            left -= int(self._descend(penalty, left).nit)
+            loss, _ = self._loss_and_gradient(self.theta, penalty)
+            gradient = self.gradient
             reached = gradient <= self.settings["tolerance"] * loss
             if reached or left <= 0:
                 break
+        self.before = [*self.before[-1:], (np.log(c), self.theta)]
         return _End(self.settings["max_iterations"] - left, gradient, loss, reached or left > 0)
+
+    def _point_ahead(self, c: float, penalty: float) -> None:
+        """Start where the line through the last two solutions is at log C, if the loss is lower there."""
+        self.dtype = self.x_ND.dtype
+        if len(self.before) < 2:
+            return
+        (first, theta_first), (second, theta_second) = self.before
+        ahead = theta_second + (theta_second - theta_first) * (np.log(c) - second) / (second - first)
+        if self._loss_and_gradient(ahead, penalty)[0] < self._loss_and_gradient(self.theta, penalty)[0]:
+            self.theta = ahead
+
+    def _eigenvectors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Eigenvalues (D,) and eigenvectors (D, D) of the features' mean products, float64."""
+        width = self.x_ND.shape[1] - 1
+        product_DD = torch.zeros((width, width), dtype=torch.float64, device=self.x_ND.device)
+        for start in range(0, len(self.x_ND), _BLOCK):
+            x_BD = self.x_ND[start : start + _BLOCK, :-1]
+            product_DD += x_BD.T @ x_BD
+        value_D, vector_DD = torch.linalg.eigh(product_DD / len(self.x_ND))
+        return value_D.clamp_min(0), vector_DD
+
+    def _coordinates(self, penalty: float) -> _Coordinates:
+        """See the module; p is that of the place where we are."""
+        shape = (self.n_classes, self.x_ND.shape[1])
+        if self.basis is None:
+            return _Coordinates(None, torch.ones(shape, dtype=torch.float64, device=self.x_ND.device))
+        value_D, vector_DD = self.basis
+        weight_CD = torch.from_numpy(self.theta).to(self.x_ND.device, self.dtype).view(shape)
+        starts = range(0, len(self.x_ND), _BLOCK)
+        spread_C = torch.stack(list(self.pool.map(partial(self._spread, weight_CD), starts))).sum(0).clamp_min(1e-12)
+        curvature_CD = spread_C[:, None] * value_D + penalty
+        return _Coordinates(vector_DD, torch.cat([curvature_CD, spread_C[:, None]], 1).rsqrt())
+
+    def _spread(self, weight_CD: torch.Tensor, start: int) -> torch.Tensor:
+        """What a block of rows adds to mean(p (1 - p)) of every class."""
+        rows = slice(start, start + _BLOCK)
+        p_CB = (weight_CD @ self.x_ND[rows].to(self.dtype).T).double().softmax(0)
+        return (p_CB * (1 - p_CB)) @ self.share_N[rows]
 
     def _descend(self, penalty: float, most: int) -> OptimizeResult:
         """L-BFGS until the tolerance, or until rounding of the products ends the line search."""
@@ -144,16 +220,21 @@ class _Problem:
             if self.gradient <= self.settings["tolerance"] * intermediate_result.fun:
                 raise StopIteration
 
+        turned = self._coordinates(penalty)
+
+        def inner(place: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            loss, gradient = self._loss_and_gradient(turned.outwards(place), penalty)
+            return loss, turned.gradient(gradient)
+
         result = minimize(
-            self._loss_and_gradient,
-            self.theta,
-            args=(penalty,),
+            inner,
+            turned.inwards(self.theta),
             jac=True,
             method="L-BFGS-B",
             callback=stop_at_minimum,
             options={"maxiter": most, "maxfun": 20 * most, "gtol": 0, "ftol": 0},
         )
-        self.theta = result.x
+        self.theta = turned.outwards(result.x)
         return result
 
     def tensors(self) -> dict[str, torch.Tensor]:

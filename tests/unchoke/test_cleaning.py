@@ -371,6 +371,12 @@ def test_turned_copies_are_near_where_asked_and_tell_their_least_distance():
     assert tuples(found(images, near_duplicate={"turned": True})) == [(1, "near_duplicate", "report", 0, 0, 0)]
 
 
+@pytest.mark.parametrize(("radius", "even"), [(1, "0 or 2"), (3, "2 or 4"), (5, "4 or 6")])
+def test_an_odd_radius_is_told_why_and_what_to_write(radius, even):
+    with pytest.raises(ValidationError, match=f"distances are even: write {even}"):
+        Rules(near_duplicate={"radius": radius})
+
+
 @pytest.mark.parametrize("radius", [-1, 1, 3, 8])
 def test_a_radius_beyond_the_limits_or_odd_is_refused(radius):
     with pytest.raises(ValidationError):

@@ -1,12 +1,20 @@
 """Which images are looked at twice before heads are trained, and which of them go."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from unchoke.config.base import MAX_MEMORY_MB, MAX_SIDE, Section
 
 Action = Literal["report", "drop"]
+
+
+def _even(radius: int) -> int:
+    """The radius; ValueError where it is odd, since two hashes with equally many bits set differ in an even number."""
+    if radius % 2:
+        why = f"{radius} is odd, but hashes have 32 of 64 bits set, so distances are even"
+        raise ValueError(f"{why}: write {radius - 1} or {radius + 1}")
+    return radius
 
 
 class Unreadable(Section):
@@ -30,7 +38,7 @@ class NearDuplicate(Section):
     action: Action = "report"
     """`drop` keeps one image of a cluster, chosen as among exact duplicates. Images in test always stay."""
 
-    radius: int = Field(4, ge=0, le=6, multiple_of=2)
+    radius: Annotated[int, AfterValidator(_even)] = Field(4, ge=0, le=6, json_schema_extra={"multipleOf": 2})
     """Bits of 64 in which the hashes of two neighbours in a cluster may differ: 0, 2, 4 or 6. Half of the bits of a
     hash are set, so that distances are even, and 3 would be 2."""
 

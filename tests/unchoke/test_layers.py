@@ -28,7 +28,7 @@ LAYERS = [
             "png",
         ),
         *("locations", "fingerprints", "near_duplicates", "cleaning", "subsets", "texts", "codestreams"),
-        *("split_folders", "distances"),
+        *("split_folders", "distances", "calibration"),
     },
     {
         *("sources", "arrays", "tables", "files", "images", "csv_files", "tar_members", "tiffs", "windows"),

@@ -61,7 +61,8 @@ def read_checkpoint_file(
         with safe_open(path, "pt") as file:
             facts = json.loads((file.metadata() or {})["unchoke"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
-        found, known = facts["version"], {name: facts[name] for name in needed}
+        found = facts["version"]
+        known = {name: facts[name] for name in needed} if found == version else {}  # others may lack some
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise UnchokeError(
             f"The file holds no {what} of Unchoke.",

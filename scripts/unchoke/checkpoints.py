@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from unchoke import metrics, versions
+from unchoke import calibration, versions
 from unchoke.checkpoint_files import read_checkpoint_file
 from unchoke.errors import UnchokeError
 from unchoke.evaluation import Figure, evaluate
@@ -34,11 +34,13 @@ class Head:
     """All that the features it was trained on depend on beside the images."""
     replicates: list[dict[str, torch.Tensor]]
     """One for each seed or few-shot draw."""
+    temperatures: list[float]
+    """What the logits of each replicate are divided by for its probabilities; fitted on val."""
 
     def logits(
         self, x_ND: NDArray[np.floating] | torch.Tensor, device: torch.device = CPU, views: int = 1
     ) -> NDArray[np.float32]:
-        """Logits, float32 (R, N, C), of features of the head's pool: one for each of R replicates.
+        """Raw logits, float32 (R, N, C), of features of the head's pool: one for each of R replicates.
 
         views: how many lie in x_ND, (V·N, D), all images in a first one, then all in a second; they are averaged.
         """
@@ -49,13 +51,17 @@ class Head:
     def probabilities(
         self, x_ND: NDArray[np.floating] | torch.Tensor, device: torch.device = CPU, views: int = 1
     ) -> NDArray[np.float64]:
-        """Probabilities of the classes, float64 (N, C): the mean over the replicates. Arguments as of ``logits``."""
-        return np.asarray(metrics.softmax(self.logits(x_ND, device, views)).mean(0))
+        """Calibrated probabilities of the classes, float64 (N, C): the mean over the replicates.
+
+        Each is softmax(logits / temperature) of its own. Arguments as of ``logits``.
+        """
+        return np.asarray(calibration.probabilities(self.logits(x_ND, device, views), self.temperatures).mean(0))
 
 
 def read_checkpoint(path: Path) -> Head:
     """The head of a checkpoint; UnchokeError where the file is not one of ours."""
-    facts, replicates = read_checkpoint_file(path, "head", versions.HEADS, ("settings", "classes", "encoder"))
+    needed = ("settings", "classes", "encoder", "temperatures")
+    facts, replicates = read_checkpoint_file(path, "head", versions.HEADS, needed)
     return Head(path=path, replicates=replicates, **facts)
 
 
@@ -91,7 +97,7 @@ def evaluate_head(
         features_of = {**head.settings, "train_views": head.settings["test_views"]}
         part = split_rows(features, manifest, features_of, device)[1][split]
     logits_RNC = predict(head.replicates, head.settings, part, device)
-    return evaluate(part.y_N.cpu().numpy(), logits_RNC, part.group_N)
+    return evaluate(part.y_N.cpu().numpy(), logits_RNC, part.group_N, head.temperatures)
 
 
 def refuse_other_encoder(head: Head, settings: dict[str, Any], where: Path) -> None:

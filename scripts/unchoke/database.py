@@ -21,6 +21,7 @@ from unchoke.database_rows import (
     insert_trials,
     new_database,
 )
+from unchoke.hashing import canonical_json
 from unchoke.zarr_files import open_group
 
 SCHEMA = Path(__file__).with_suffix(".sql")
@@ -47,7 +48,12 @@ def _insert_run(connection: sqlite3.Connection, results: Path, group: Path) -> N
     seal = any_seal(results, group.parent.stem, facts)
     encoder_id = find_encoder(connection, group.parent.stem, facts["encoder"], seal)
     head_id = find_head(connection, group.name, settings["pool"], settings)
-    run_id = insert_run(connection, results, group, facts["images"], encoder_id=encoder_id, head_id=head_id)
+    own: dict[str, object] = {
+        "encoder_id": encoder_id,
+        "head_id": head_id,
+        "temperatures": canonical_json(facts["temperatures"]),
+    }
+    run_id = insert_run(connection, results, group, facts["images"], **own)
     for split, figures in facts["metrics"].items():
         for name, figure in figures.items():
             insert(connection, "metrics", run_id=run_id, split=split, name=name, **figure)

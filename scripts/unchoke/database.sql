@@ -33,13 +33,14 @@ CREATE TABLE runs (
   val_images INTEGER NOT NULL,
   test_images INTEGER NOT NULL,
   replicates INTEGER NOT NULL,  -- seeds, or few-shot draws; figures are means over them
+  temperatures TEXT NOT NULL,  -- JSON: of each replicate, fitted on val; its logits are divided by it
   seconds REAL NOT NULL,
   UNIQUE (encoder_id, head_id)
 );
 CREATE TABLE metrics (
   run_id INTEGER NOT NULL REFERENCES runs,
   split TEXT NOT NULL CHECK (split IN ('val', 'test')),
-  name TEXT NOT NULL,  -- accuracy, balanced_accuracy, macro_f1, auroc, ece
+  name TEXT NOT NULL,  -- accuracy, balanced_accuracy, macro_f1, auroc, ece, log_loss, brier; ece_raw, …: uncalibrated
   value REAL,  -- NULL, here and below: cannot be known
   low REAL,  -- 95 % interval
   high REAL,
@@ -99,6 +100,8 @@ SELECT
   f1.value AS test_macro_f1,
   auroc.value AS test_auroc,
   ece.value AS test_ece,
+  log_loss.value AS test_log_loss,
+  brier.value AS test_brier,
   comparisons.best_run_id = runs.run_id AS is_best,
   comparisons.difference AS difference,
   comparisons.low AS difference_low,
@@ -117,4 +120,7 @@ JOIN metrics AS balanced
 JOIN metrics AS f1 ON f1.run_id = runs.run_id AND f1.split = 'test' AND f1.name = 'macro_f1'
 JOIN metrics AS auroc ON auroc.run_id = runs.run_id AND auroc.split = 'test' AND auroc.name = 'auroc'
 JOIN metrics AS ece ON ece.run_id = runs.run_id AND ece.split = 'test' AND ece.name = 'ece'
+JOIN metrics AS log_loss
+  ON log_loss.run_id = runs.run_id AND log_loss.split = 'test' AND log_loss.name = 'log_loss'
+JOIN metrics AS brier ON brier.run_id = runs.run_id AND brier.split = 'test' AND brier.name = 'brier'
 ORDER BY val.value DESC, encoders.name, heads.name;

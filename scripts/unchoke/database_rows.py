@@ -68,13 +68,13 @@ def _is_current(results: Path, group: Path, version: int) -> bool:
     return all(seal.exists() and sha256_bytes(seal.read_bytes()) == sha256 for seal, sha256 in seals.items())
 
 
-def insert_run(connection: sqlite3.Connection, results: Path, group: Path, images: dict[str, int], **ids: int) -> int:
-    """The row of a head in ``runs``, with the `ids` of its encoder and its head; return its own. images: by split."""
+def insert_run(connection: sqlite3.Connection, results: Path, group: Path, images: dict[str, int], **own: Any) -> int:
+    """The row of a head in ``runs``; return its id. images: by split. own: ids of encoder and head, …"""
     facts, run = facts_of(group), _read_run(results, group)
     return insert(
         connection,
         "runs",
-        **ids,
+        **own,
         environment_id=_find_or_insert(connection, "environments", facts=canonical_json(run["environment"])),
         chosen=canonical_json(facts["chosen"]),
         replicates=facts["replicates"],

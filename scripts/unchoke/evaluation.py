@@ -11,6 +11,7 @@ deviation over them, and its interval takes their variation in.
 | macro-F1 | jackknife, Student's t on logits | the same |
 | AUROC | Newcombe's method 5; with 50 images or more on both sides DeLong on logits | DeLong by groups |
 | AUROC of many classes | Newcombe's for each class, added up by MOVER, but no narrower than DeLong | DeLong by groups |
+| log loss, Brier score | Student's t on logarithms | the same |
 | calibration error | none: it is never below 0, and lies too high where it is small | none |
 """
 
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from unchoke import intervals, metrics
+from unchoke import calibration, intervals, metrics
 from unchoke.intervals import (
     LEVEL,
     Interval,
@@ -31,6 +32,7 @@ from unchoke.intervals import (
     mann_whitney,
     of_mean,
     on_logits,
+    on_logs,
     student,
     unit_variance,
     wider,
@@ -38,7 +40,11 @@ from unchoke.intervals import (
     with_replicates,
 )
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "ece")
+METRICS = (
+    *("accuracy", "balanced_accuracy", "macro_f1", "auroc", "ece", "log_loss", "brier"),
+    *("ece_raw", "log_loss_raw", "brier_raw"),  # before calibration
+)
+_LOSSES = ("log_loss", "brier", "log_loss_raw", "brier_raw")
 _BLOCK = 2**24  # most numbers at once: of resamples × images, or units × classes
 _MANY = 50  # images, for which the variance of an area is well known
 
@@ -100,25 +106,31 @@ class Comparison:
 
 
 def evaluate(
-    label_N: NDArray[np.integer], logits_RNC: NDArray[np.floating], group_N: NDArray[np.object_] | None = None
+    label_N: NDArray[np.integer],
+    logits_RNC: NDArray[np.floating],
+    group_N: NDArray[np.object_] | None = None,
+    temperatures: Sequence[float] | None = None,
 ) -> dict[str, Figure]:
     """Every figure of ``METRICS``.
 
     label_N: places of the labels among the C classes. logits_RNC: of R replicates. group_N: what each image belongs to;
-    None, or all empty: images stand alone.
+    None, or all empty: images stand alone. temperatures: of each replicate, for ``ece``, ``log_loss`` and ``brier``;
+    None: all 1. The area under the ROC curve is of the raw probabilities, as are the figures whose names end in
+    ``_raw``.
     """
+    scales = [1.0] * len(logits_RNC) if temperatures is None else temperatures
     place_N = group_places(group_N, len(label_N))
     units, alone = int(place_N.max()) + 1, bool((np.bincount(place_N) == 1).all())
-    each = [_Replicate(label_N, logits_NC) for logits_NC in logits_RNC]
+    each = [_Replicate(label_N, *one) for one in zip(logits_RNC, scales, strict=True)]
     left_out = [one.left_out(place_N) for one in each]
     figures = {}
     for name in METRICS:
         value_R = np.array([one.figures[name] for one in each])
         mean = float(value_R.mean())
         found = _interval(name, mean, label_N, each, place_N) if alone else intervals.UNKNOWN
-        if not alone or name == "macro_f1":
+        if not alone or name in ("macro_f1", *_LOSSES):
             found = _by_units(name, mean, each, left_out, place_N)
-        low, high = with_replicates(found, value_R)
+        low, high = with_replicates(found, value_R, np.inf if name in _LOSSES else 1.0)
         sd = float(value_R.std(ddof=1)) if len(value_R) > 1 else float("nan")
         figures[name] = Figure(mean, low, high, sd, units)
     return figures
@@ -157,19 +169,28 @@ def _replicate_variances(one_R: NDArray[np.float64], two_R: NDArray[np.float64])
 class _Replicate:
     """Figures of one replicate, and what they are made of."""
 
-    def __init__(self, label_N: NDArray[np.integer], logits_NC: NDArray[np.floating]) -> None:
+    def __init__(self, label_N: NDArray[np.integer], logits_NC: NDArray[np.floating], temperature: float) -> None:
         n_classes, probability_NC = logits_NC.shape[1], metrics.softmax(logits_NC)
         self.predicted_N, self.probability_NC = logits_NC.argmax(1), probability_NC
         self.label_N, self.n_classes = label_N, n_classes
         self.counts = metrics.class_counts(label_N, self.predicted_N, n_classes)
         self.area, self.area_term_N = metrics.auroc(label_N, probability_NC)
-        bins, gaps_N = metrics.calibration_bins(probability_NC), metrics.calibration_gaps(label_N, probability_NC)
-        gap_sums = np.bincount(bins, gaps_N, metrics.CALIBRATION_BINS).astype(np.float64)
+        self.losses: dict[str, NDArray[np.float64]] = {}
+        """Of each image, (N,); the figures of these names are their means."""
         self.figures = {name: float(figure(self.counts)) for name, figure in _OF_COUNTS.items()}
-        self.figures |= {
-            "auroc": self.area,
-            "ece": float(metrics.expected_calibration_error(gap_sums, len(label_N))),
-        }
+        self.figures["auroc"] = self.area
+        for scale, end in ((temperature, ""), (1.0, "_raw")):
+            self._judge_probabilities(logits_NC, scale, end)
+        self.figures |= {name: float(loss_N.mean()) for name, loss_N in self.losses.items()}
+
+    def _judge_probabilities(self, logits_NC: NDArray[np.floating], temperature: float, end: str) -> None:
+        """Losses and calibration error at a temperature; `end`: of their names."""
+        (probability_NC,) = calibration.probabilities(logits_NC[None], [temperature])
+        bins, gaps_N = metrics.calibration_bins(probability_NC), metrics.calibration_gaps(self.label_N, probability_NC)
+        gap_sums = np.bincount(bins, gaps_N, metrics.CALIBRATION_BINS).astype(np.float64)
+        self.figures[f"ece{end}"] = float(metrics.expected_calibration_error(gap_sums, len(gaps_N)))
+        self.losses[f"log_loss{end}"] = calibration.log_losses(self.label_N, logits_NC, temperature)
+        self.losses[f"brier{end}"] = calibration.brier_scores(self.label_N, probability_NC)
 
     def left_out(self, place_N: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """Those that are made of counts, without each of U units: (U,)."""
@@ -241,6 +262,9 @@ def _by_units(
     """Of the mean over replicates, by leaving out each unit."""
     if name == "auroc":
         return _delong(mean, each, place_N)
+    if name in _LOSSES:
+        loss_N = np.mean([one.losses[name] for one in each], 0)
+        return on_logs(mean, unit_variance((loss_N - mean) / len(loss_N), place_N), int(place_N.max()) + 1)
     return jackknifed(mean, np.mean([one[name] for one in left_out], 0)) if name in _OF_COUNTS else intervals.UNKNOWN
 
 

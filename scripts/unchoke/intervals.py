@@ -89,6 +89,14 @@ def on_logits(value: float, variance: float, units: int) -> Interval:
     return Interval(float(expit(logit(value) - reach)), float(expit(logit(value) + reach)))
 
 
+def on_logs(value: float, variance: float, units: int) -> Interval:
+    """The same for a figure above 0 that has no upper bound, on the scale of logarithms; unknown without spread."""
+    if units < 2 or not (math.isfinite(value) and value > 0 and variance > (_EDGE * value) ** 2):
+        return UNKNOWN
+    factor = math.exp(min(student(units - 1) * math.sqrt(variance) / value, 700.0))  # exp(710) is too large for a float
+    return Interval(value / factor, value * factor)
+
+
 def of_mean(values: Sequence[float], parts: Sequence[Interval]) -> Interval:
     """Of the mean of independent figures with intervals of their own: MOVER (Zou and Donner 2008)."""
     mean, count = sum(values) / len(values), len(values)
@@ -97,18 +105,18 @@ def of_mean(values: Sequence[float], parts: Sequence[Interval]) -> Interval:
     return Interval(max(mean - below, 0.0), min(mean + above, 1.0))
 
 
-def with_replicates(images: Interval, value_R: NDArray[np.floating]) -> Interval:
+def with_replicates(images: Interval, value_R: NDArray[np.floating], most: float = 1.0) -> Interval:
     """The interval of the mean over R replicates (seeds, few-shot draws), which vary as the images do.
 
     images: of the mean, were the replicates all there are. Both reaches add up as independent ones do (MOVER, Zou and
-    Donner 2008); that of the replicates is Student's t with R - 1 degrees of freedom.
+    Donner 2008); that of the replicates is Student's t with R - 1 degrees of freedom. most: that the figure can be.
     """
     if len(value_R) < 2:
         return images
     mean, deviation = float(value_R.mean()), float(value_R.std(ddof=1))
     reach = student(len(value_R) - 1) * deviation / math.sqrt(len(value_R))
     low, high = mean - math.hypot(mean - images.low, reach), mean + math.hypot(images.high - mean, reach)
-    return Interval(max(low, 0.0), min(high, 1.0))
+    return Interval(max(low, 0.0), min(high, most))
 
 
 def wider(one: Interval, other: Interval) -> Interval:

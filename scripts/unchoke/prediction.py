@@ -47,7 +47,7 @@ class Predictions:
     probability_N: NDArray[np.float64]
     """Of that class."""
     probabilities_NC: NDArray[np.float64]
-    """Of all classes, the mean over the head's replicates."""
+    """Of all classes, calibrated, the mean over the head's replicates."""
     reasons: list[str]
     """Why there is no prediction; empty where there is one."""
 

@@ -74,6 +74,7 @@ def add_head(
         "metrics": {"val": _figures(val, None), "test": _figures(float(shares.mean()), sd)},
         "images": {"train": 5, "val": 2, "test": len(places)},
         "replicates": len(predicted_RN),
+        "temperatures": [1.0] * len(predicted_RN),
         "checkpoint_sha256": sha256_bytes(name.encode()),
         **facts,
     }

@@ -15,6 +15,7 @@ from small_results import CLASSES, ENCODER, LABEL, add_head, seal_of, write_mani
 from unchoke import database
 from unchoke.database import build_database
 from unchoke.errors import UnchokeError
+from unchoke.evaluation import METRICS
 from unchoke.hashing import sha256_bytes
 from unchoke.leaderboard import leaderboard
 
@@ -52,6 +53,7 @@ def test_facts_are_kept_as_json(tmp_path: Path) -> None:
     build(tmp_path)
     assert json.loads(rows(tmp_path, "SELECT settings FROM encoders")[0][0]) == ENCODER
     assert json.loads(rows(tmp_path, "SELECT chosen FROM runs")[0][0]) == {"k": 3}
+    assert rows(tmp_path, "SELECT temperatures FROM runs") == [("[1.0]",)]
     assert rows(tmp_path, "SELECT train_images, val_images, test_images, replicates FROM runs") == [(5, 2, 9, 1)]
 
 
@@ -61,7 +63,7 @@ def test_figures_keep_their_intervals_and_what_is_unknown_is_null(tmp_path: Path
     found = rows(tmp_path, "SELECT value, low, high, sd FROM metrics WHERE split = 'val' AND name = 'accuracy'")
     assert found == [(0.6, pytest.approx(0.5), pytest.approx(0.7), None)]
     assert rows(tmp_path, "SELECT value, low, high FROM metrics WHERE name = 'auroc'") == [(None, None, None)] * 2
-    assert len(rows(tmp_path, "SELECT * FROM metrics")) == 10
+    assert len(rows(tmp_path, "SELECT * FROM metrics")) == 2 * len(METRICS)
 
 
 def test_every_setting_that_was_tried_is_a_trial(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import binomtest, norm
 from scipy.stats import t as student_t
-from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from unchoke.evaluation import METRICS, compare, evaluate
 from unchoke.metrics import softmax
+
+BETWEEN_0_AND_1 = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
 
 
 def predictions(images: int, classes: int = 4, replicates: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +32,33 @@ def test_figures_are_means_over_the_replicates() -> None:
     assert figures["auroc"].value == pytest.approx(np.mean(auroc))
 
 
+def test_losses_are_reported_before_and_after_calibration() -> None:
+    label_N, logits_RNC = predictions(300, replicates=2)
+    figures = evaluate(label_N, logits_RNC, temperatures=[0.5, 3.0])
+    for end, temperatures in (("", (0.5, 3.0)), ("_raw", (1, 1))):
+        each = [softmax(logits / t) for logits, t in zip(logits_RNC, temperatures, strict=True)]
+        assert figures[f"log_loss{end}"].value == pytest.approx(np.mean([log_loss(label_N, one) for one in each]))
+        brier = [np.square(one - np.eye(4)[label_N]).sum(1).mean() for one in each]
+        assert figures[f"brier{end}"].value == pytest.approx(np.mean(brier))
+    plain = evaluate(label_N, logits_RNC)
+    for name in ("ece", "log_loss", "brier"):
+        assert repr(plain[f"{name}_raw"]) == repr(figures[f"{name}_raw"]) == repr(plain[name]) != repr(figures[name])
+    assert all(plain[name] == figures[name] for name in BETWEEN_0_AND_1)
+
+
+@pytest.mark.parametrize("per_group", [1, 10])
+def test_the_interval_of_a_loss_is_students_by_groups_on_logarithms(per_group: int) -> None:
+    """Groups of one size: that of the means of the groups."""
+    label_N, logits_RNC = predictions(400)
+    groups = np.repeat(np.arange(400 // per_group), per_group).astype(str).astype(object)
+    found = evaluate(label_N, logits_RNC, groups)["log_loss"]
+    loss_N = -np.log(softmax(logits_RNC[0])[np.arange(400), label_N])
+    mean_G = loss_N.reshape(-1, per_group).mean(1)
+    reach = student_t.ppf(0.975, len(mean_G) - 1) * mean_G.std(ddof=1) / np.sqrt(len(mean_G)) / loss_N.mean()
+    assert (found.low, found.high) == pytest.approx((loss_N.mean() * np.exp(-reach), loss_N.mean() * np.exp(reach)))
+    assert found.units == len(mean_G)
+
+
 def test_one_replicate_has_no_deviation() -> None:
     assert all(np.isnan(figure.sd) for figure in evaluate(*predictions(50)).values())
 
@@ -46,7 +75,8 @@ def test_twenty_of_twenty_right_are_not_sure() -> None:
     found = evaluate(label_N, np.eye(2)[label_N][None])
     assert found["accuracy"].value == 1 and found["accuracy"].low == pytest.approx(0.025 ** (1 / 20))
     assert found["balanced_accuracy"].low < 0.9 and found["auroc"].low < 0.95 and found["macro_f1"].low < 0.9
-    assert all(found[name].high == 1 for name in found if name != "ece")
+    assert all(found[name].high == 1 for name in BETWEEN_0_AND_1)
+    assert np.isnan([found["log_loss"].low, found["brier"].high]).all()  # all losses are the same
 
 
 def test_the_interval_of_auroc_is_that_of_resampling_it_whole() -> None:
@@ -118,7 +148,7 @@ def test_images_without_a_group_stand_alone() -> None:
 def test_every_interval_holds_its_figure() -> None:
     figures = evaluate(*predictions(500, classes=12, replicates=2))
     assert set(figures) == set(METRICS)
-    assert all(figure.low <= figure.value <= figure.high for name, figure in figures.items() if name != "ece")
+    assert all(figure.low <= figure.value <= figure.high for name, figure in figures.items() if "ece" not in name)
 
 
 def test_a_test_split_of_one_class_has_no_auroc() -> None:
@@ -183,4 +213,4 @@ def test_no_interval_leaves_0_to_1() -> None:
         label_N = np.r_[np.ones(10, int), np.zeros(50, int)]
         score_N = rng.normal(size=60) + 2.5 * label_N
         found = evaluate(label_N, np.stack([-score_N, score_N], 1)[None])
-        assert all(0 <= figure.low <= figure.high <= 1 for name, figure in found.items() if name != "ece")
+        assert all(0 <= figure.low <= figure.high <= 1 for name, figure in found.items() if name in BETWEEN_0_AND_1)

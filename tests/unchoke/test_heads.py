@@ -12,8 +12,9 @@ import pytest
 import torch
 import zarr
 from safetensors import safe_open
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from small_features import (
@@ -53,7 +54,7 @@ KINDS = {
 }
 each_kind = pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
 GOLDEN = {  # by version: first of what was chosen, accuracy and cross-entropy on test
-    5: {  # 4: digests in the files; 5: logistic in coordinates of equal curvature; the figures are as before
+    6: {  # 5: logistic in coordinates of equal curvature; 6: temperatures; the figures are as before
         "logistic": (10.0, 0.9688, 0.07437),
         "knn": (1, 0.9782, 0.60255),
         "centroid": ("euclidean", 0.8910, 0.34263),
@@ -255,6 +256,39 @@ def test_more_neighbours_than_images_is_an_error(stores: dict[str, FeatureStore]
         train(stores, manifest, {**KNN, "k": [1, 900]})
 
 
+# --- calibration
+
+
+@each_kind
+def test_the_temperature_of_each_replicate_is_the_best_on_val(
+    settings: dict[str, Any], trained: dict[str, TrainedHead]
+) -> None:
+    head, y_N = trained[settings["kind"]], pixels("val")[1]
+    for temperature, logits_NC in zip(head.temperatures, head.logits_RNC["val"].astype(float), strict=True):
+        found, less, more = (log_loss(y_N, softmax(logits_NC / (temperature * by), 1)) for by in (1, 0.97, 1.03))
+        assert found < min(less, more)
+    for name in ("log_loss", "brier"):
+        assert head.figures["test"][name].value <= head.figures["test"][f"{name}_raw"].value * 1.02 + 1e-3
+
+
+def test_ridge_is_as_sure_as_it_is_right(trained: dict[str, TrainedHead]) -> None:
+    figures = trained["ridge"].figures["test"]
+    assert figures["ece_raw"].value > 0.3 and figures["ece"].value < 0.06
+
+
+def test_after_a_refit_on_val_the_temperature_is_that_of_before(
+    stores: dict[str, FeatureStore], manifest: pd.DataFrame, trained: dict[str, TrainedHead]
+) -> None:
+    head = train(stores, manifest, {**LOGISTIC, "refit": True})
+    assert head.temperatures == trained["logistic"].temperatures
+    assert not same_tensors(head, trained["logistic"])
+
+
+def test_every_draw_has_its_own_temperature(stores: dict[str, FeatureStore], manifest: pd.DataFrame) -> None:
+    head = train(stores, manifest, {**LOGISTIC, "c": [1.0], "shots": 3, "draws": 3})
+    assert len(set(head.temperatures)) == 3
+
+
 # --- what is saved
 
 
@@ -273,6 +307,7 @@ def test_what_is_saved_is_what_was_found(
         assert facts["metrics"][split]["accuracy"]["value"] == head.figures[split]["accuracy"].value
     for name, curve in head.fitted.curves.items():
         np.testing.assert_array_equal(group[f"curves/{name}"][:], curve)
+    assert facts["temperatures"] == head.temperatures and len(head.temperatures) == len(head.fitted.replicates)
     assert facts["chosen"] == head.fitted.chosen and facts["history"] == head.fitted.history
     assert facts["images"] == {split: len(used(split)) for split in ("train", "val", "test")}
     assert facts["features_sha256"] == {"identity": sha256_bytes(seal_file(stores["identity"].path).read_bytes())}

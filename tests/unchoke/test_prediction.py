@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,10 @@ import pytest
 import torch
 import zarr
 from PIL import Image
+from scipy.special import softmax
 
 import unchoke
-from unchoke import metrics, prediction, stores
-from unchoke.checkpoints import Head
+from unchoke import prediction, stores
 from unchoke.config.heads import Knn, Linear, Logistic
 from unchoke.encoders import load_encoder
 from unchoke.errors import UnchokeError
@@ -53,7 +53,8 @@ class Finished:
     def test(self, head: str) -> tuple[list[int], np.ndarray]:
         """Ids of the test images, and their probabilities as the training has stored them."""
         group = zarr.open_group(self.folder / "heads" / head, mode="r")
-        return group["test_image_id"][:].tolist(), metrics.softmax(group["test_logits"][:]).mean(0)
+        temperature_R11 = np.array(group.attrs["unchoke"]["temperatures"])[:, None, None]
+        return group["test_image_id"][:].tolist(), softmax(group["test_logits"][:] / temperature_R11, -1).mean(0)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_the_views_have_a_say(run: Finished) -> None:
     """The head of three views differs from itself on the first alone, and crops draw from the image's id."""
     ids, expected_NC = run.test("views")
     head, paths = unchoke.load_head(run.checkpoint("views")), [run.path(i) for i in ids]
-    plain = Head(head.path, {**head.settings, "test_views": ["identity"]}, head.classes, head.encoder, head.replicates)
+    plain = replace(head, settings={**head.settings, "test_views": ["identity"]})
     assert np.abs(unchoke.predict(paths, plain, device="cpu").probabilities_NC - expected_NC).max() > 1e-3
     assert np.abs(unchoke.predict(paths, head, device="cpu").probabilities_NC - expected_NC).max() > 1e-3
 
@@ -191,7 +192,7 @@ def test_what_cannot_be_read_has_a_reason_and_no_prediction(run: Finished) -> No
 
 def test_a_picture_of_more_pixels_than_the_run_read_is_refused(run: Finished) -> None:
     head = unchoke.load_head(run.checkpoint("logistic"))
-    small = Head(head.path, head.settings, head.classes, {**head.encoder, "max_pixels": 63}, head.replicates)
+    small = replace(head, encoder={**head.encoder, "max_pixels": 63})
     found = unchoke.predict([run.path(20), np.zeros((8, 8, 3), np.uint8)], small, device="cpu")
     assert all("above decoding.max_pixels 63" in reason for reason in found.reasons)
 
@@ -241,7 +242,7 @@ def test_weights_are_found_by_their_digest_or_asked_for(
 
 def test_features_of_another_version_are_refused(run: Finished) -> None:
     head = unchoke.load_head(run.checkpoint("logistic"))
-    old = Head(head.path, head.settings, head.classes, {**head.encoder, "version": 0}, head.replicates)
+    old = replace(head, encoder={**head.encoder, "version": 0})
     with pytest.raises(UnchokeError, match="another version"):
         unchoke.predict(run.path(20), old, device="cpu")
 

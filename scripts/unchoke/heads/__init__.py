@@ -10,7 +10,7 @@ it has so far.
 import importlib
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke import stores, versions
+from unchoke.calibration import fit_temperatures
 from unchoke.checkpoint_files import write_checkpoint
 from unchoke.evaluation import Figure, evaluate, known_or_none, plain_figures
 from unchoke.files import write_atomic
@@ -57,9 +58,11 @@ class TrainedHead:
     classes: list[str]
     rows: dict[str, Rows]
     logits_RNC: dict[str, NDArray[np.float32]]
-    """Of val and test; probabilities averaged over the views."""
+    """Of val and test, raw; probabilities averaged over the views."""
     figures: dict[str, dict[str, Figure]]
     """Of val and test, by name of the figure."""
+    temperatures: list[float]
+    """That calibrate each replicate, fitted on val; of a head that was fitted anew with val, those from before."""
     seconds: float
     """From the first feature read to the last figure."""
 
@@ -85,8 +88,11 @@ def train_head(
     fitted = _fit_draws(kind, rows, classes, settings, device, drafts)
     heads = {"val": fitted.before_refit or fitted.replicates, "test": fitted.replicates}
     logits = {split: predict(heads[split], settings, rows[split], device) for split in heads}
-    figures = {split: evaluate(rows[split].y_N.cpu().numpy(), logits[split], rows[split].group_N) for split in logits}
-    return TrainedHead(fitted, classes, rows, logits, figures, time.perf_counter() - started)
+    labels = {split: rows[split].y_N.cpu().numpy() for split in logits}
+    temperatures, notes = fit_temperatures(labels["val"], logits["val"])
+    fitted = replace(fitted, warnings=[*fitted.warnings, *notes])
+    figures = {split: evaluate(labels[split], logits[split], rows[split].group_N, temperatures) for split in logits}
+    return TrainedHead(fitted, classes, rows, logits, figures, temperatures, time.perf_counter() - started)
 
 
 def kind_of(settings: dict[str, Any]) -> Any:
@@ -148,6 +154,7 @@ def save_head(
         "version": versions.HEADS,
         "settings": settings,
         "classes": head.classes,
+        "temperatures": head.temperatures,
         "encoder": {name: value for name, value in first.seal["settings"].items() if name != "view"},
         "features_sha256": {
             view: sha256_bytes(stores.seal_file(store.path).read_bytes()) for view, store in features.items()

@@ -72,7 +72,8 @@ def compare(a: "str | os.PathLike[str]", b: "str | os.PathLike[str]", tolerance:
 def load_head(path: "str | os.PathLike[str]") -> "Head":
     """The head of a checkpoint, ``checkpoints/<encoder>/<head>.safetensors`` of a run's results.
 
-    ``head.logits(x_ND)`` and ``head.probabilities(x_ND)`` take features of ``head.settings["pool"]``.
+    ``head.logits(x_ND)`` and ``head.probabilities(x_ND)`` take features of ``head.settings["pool"]``;
+    the logits are raw, the probabilities calibrated on val.
     Raises UnchokeError where the file holds no head.
     """
     from pathlib import Path

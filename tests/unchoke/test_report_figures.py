@@ -21,7 +21,7 @@ from unchoke.report.head import draw_head
 from unchoke.report.mistakes import Mistake, caption, draw_mistakes, percent, worst_mistakes
 from unchoke.report.pages import MOST_ROWS, table_page
 from unchoke.report.reasons import MOST_REASONS, count_reasons, draw_reasons
-from unchoke.report.reliability import binned, draw_reliability
+from unchoke.report.reliability import Raw, binned, draw_reliability
 from unchoke.report.results import HeadResults
 from unchoke.report.settings import draw_settings
 from unchoke.report.style import plain, png_bytes
@@ -78,7 +78,7 @@ def test_a_leaderboard_without_heads_or_intervals_is_drawn():
 
 
 def test_the_table_compares_every_head_with_the_best():
-    names = ("balanced_accuracy", "macro_f1", "auroc", "ece", "sd")
+    names = ("balanced_accuracy", "macro_f1", "auroc", "ece", "log_loss", "brier", "sd")
     other = {"pool": "avg", "chosen": '{"k": 3}', "val_accuracy": 0.5, **{f"test_{name}": None for name in names}}
     against = {"difference": -0.1, "difference_low": -0.2, "difference_high": 0.05, "p_value": 0.25}
     rows = [run_of("b0", head, 0.8, is_best=best, **other, **against) for head, best in (("knn", 1), ("ridge", 0))]
@@ -199,8 +199,14 @@ def test_the_bins_hold_what_the_calibration_error_is_made_of():
 @pytest.mark.parametrize("n_classes", [2, 200])
 def test_reliability_quotes_the_leaderboards_error(n_classes):
     label_N, probability_RNC = guesses(n_classes, replicates=3)
-    figure = draw_reliability(label_N, probability_RNC, {"value": 0.1234, "low": None, "high": None}, "t")
-    assert "Expected calibration error 0.123." in texts(figure) and "3 seeds or draws" in texts(figure)
+    raw = Raw(np.sqrt(probability_RNC) / np.sqrt(probability_RNC).sum(-1, keepdims=True), [0.5, 0.62, 0.5], 0.3456)
+    figure = draw_reliability(label_N, probability_RNC, {"value": 0.1234, "low": None, "high": None}, raw, "t")
+    shown = texts(figure).replace("\n", " ")
+    assert "Expected calibration error 0.123; 0.346 before calibration." in shown and "3 seeds or draws" in shown
+    assert "t: reliability on test, temperatures 0.5 to 0.62" in shown
+    (line,) = [line for line in figure.axes[0].lines if line.get_label() == "before calibration"]
+    confidence_B, right_B, share_B = binned(label_N, raw.probability_RNC)
+    np.testing.assert_array_equal(line.get_xydata(), np.stack([confidence_B, right_B], 1)[share_B > 0])
     picture(figure)
 
 
@@ -247,10 +253,14 @@ def test_the_mistakes_of_a_head_are_shown_by_the_rows_of_their_array(tmp_path):
     history = {"c": [1.0, 2.0], "val_score": [0.5, 0.6]}
     facts = {"history": history, "settings": {"c": [1.0, 2.0], "choose_by": "accuracy"}, "chosen": {"c": 2.0}}
     probability_NC = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8]])
-    facts |= {"classes": ["ant", "bee"], "metrics": {"test": {"ece": {"value": 0.1, "low": 0.0, "high": 0.2}}}}
+    ece = {"value": 0.1, "low": 0.0, "high": 0.2}
+    facts |= {"classes": ["ant", "bee"], "temperatures": [0.5], "metrics": {"test": {"ece": ece, "ece_raw": ece}}}
     label_N, image_id_N = np.array([0, 1, 0]), np.array([8, 11, 9])
-    head = HeadResults("t", facts, label_N, probability_NC[None], image_id_N, {})
-    mistakes = draw_head(head, manifest, tmp_path, 100, "npy")["mistakes"]
+    head = HeadResults("t", facts, label_N, np.log(probability_NC[None]) / 2, image_id_N, {})
+    np.testing.assert_allclose(head.probability_NC, probability_NC)
+    figures = draw_head(head, manifest, tmp_path, 100, "npy")
+    mistakes = figures["mistakes"]
+    assert "temperature 0.5" in texts(figures["reliability"])
     assert [axes.images[0].get_array()[0, 0, 0] for axes in mistakes.axes if axes.images] == [110, 210]
     assert all(name in texts(mistakes) for name in ("x.npy[2]", "x.npy[4]"))
 

@@ -13,19 +13,19 @@ FLOOR = "untrained: the encoder's weights are random, so its figures are a floor
 
 COLUMNS = (
     *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "balanced", "macro F1"),
-    *("AUROC", "ECE", "against the best on val", "its 95 % interval", "p", "seconds"),
+    *("AUROC", "ECE", "log loss", "Brier", "against the best on val", "its 95 % interval", "p", "seconds"),
 )
 NOTE = (
     "val, test: accuracy; all behind them is of test. sd: over seeds or draws. against the best on val: accuracy less "
     "that of the head with the best accuracy on val, on the same images; where its interval holds 0, the two cannot be "
-    "told apart. p: of the same Student's t as the interval."
+    "told apart. p: of the same Student's t as the interval. ECE, log loss, Brier: with the temperature fitted on val."
 )
 
 
 def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
     """The rows of the view ``leaderboard`` under our COLUMNS."""
     for row in rows:
-        names = ("balanced_accuracy", "macro_f1", "auroc", "ece")
+        names = ("balanced_accuracy", "macro_f1", "auroc", "ece", "log_loss", "brier")
         yield (
             *(row[name] for name in ("encoder", "head", "pool", "weights")),
             chosen_text(row),

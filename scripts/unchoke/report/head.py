@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from unchoke.metrics import confusion_matrix
+from unchoke.metrics import confusion_matrix, softmax
 from unchoke.report.confusion import draw_confusion
 from unchoke.report.curves import draw_curves
 from unchoke.report.mistakes import Mistake, draw_mistakes, worst_mistakes
-from unchoke.report.reliability import draw_reliability
+from unchoke.report.reliability import Raw, draw_reliability
 from unchoke.report.results import HeadResults
 from unchoke.report.settings import draw_settings
 from unchoke.report.thumbnails import thumbnails
@@ -30,11 +30,13 @@ def draw_head(
     tried = (facts["history"], facts["settings"], facts["chosen"], head.title)
     count_CC = confusion_matrix(head.label_N, probability_NC.argmax(1), len(facts["classes"]))
     mistakes, wrong = list(_mistakes(head, manifest, root, max_pixels, kind)), int(count_CC.sum() - np.trace(count_CC))
-    ece = facts["metrics"]["test"]["ece"]
+    raw = Raw(softmax(head.logits_RNC), facts["temperatures"], facts["metrics"]["test"]["ece_raw"]["value"])
     return {
         "settings": draw_curves(head.curves, *tried) if head.curves else draw_settings(*tried),
         "confusion": draw_confusion(count_CC, facts["classes"], head.title, head.averaged),
-        "reliability": draw_reliability(head.label_N, head.probability_RNC, ece, head.title),
+        "reliability": draw_reliability(
+            head.label_N, head.probability_RNC, facts["metrics"]["test"]["ece"], raw, head.title
+        ),
         "mistakes": draw_mistakes(mistakes, wrong, len(head.label_N), head.title, head.averaged),
     }
 

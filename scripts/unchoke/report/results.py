@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from unchoke import calibration
 from unchoke.manifest import in_use
-from unchoke.metrics import softmax
 from unchoke.signed import read_signed
 from unchoke.stores import open_complete
 from unchoke.zarr_files import open_group
@@ -24,20 +24,25 @@ class HeadResults:
     facts: dict[str, Any]
     """Settings, classes, chosen, history, metrics, as the head's group has them."""
     label_N: NDArray[np.int64]
-    probability_RNC: NDArray[np.float64]
+    logits_RNC: NDArray[np.float32]
     image_id_N: NDArray[np.int64]
     curves: dict[str, NDArray[np.float32]]
     """train_loss and val_score (E, L, S); empty for heads that are not trained in epochs."""
 
     @property
+    def probability_RNC(self) -> NDArray[np.float64]:
+        """Calibrated."""
+        return calibration.probabilities(self.logits_RNC, self.facts["temperatures"])
+
+    @property
     def probability_NC(self) -> NDArray[np.float64]:
-        """Mean over the replicates."""
+        """Calibrated, the mean over the replicates."""
         return np.asarray(self.probability_RNC.mean(0))
 
     @property
     def averaged(self) -> str:
         """Says so where there are several replicates."""
-        count = len(self.probability_RNC)
+        count = len(self.logits_RNC)
         return f"Probabilities are means over {count} seeds or draws." if count > 1 else ""
 
 
@@ -50,7 +55,7 @@ def read_head(group: Path) -> HeadResults:
         title=f"{group.parent.stem} · {group.name}",
         facts=facts,
         label_N=np.asarray(arrays["test_label"]),
-        probability_RNC=softmax(np.asarray(arrays["test_logits"])),
+        logits_RNC=np.asarray(arrays["test_logits"]),
         image_id_N=np.asarray(arrays["test_image_id"]),
         curves={name.split("/")[1]: np.asarray(arrays[name]) for name in names if name in arrays},
     )

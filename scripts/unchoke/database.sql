@@ -33,7 +33,7 @@ CREATE TABLE runs (
   val_images INTEGER NOT NULL,
   test_images INTEGER NOT NULL,
   replicates INTEGER NOT NULL,  -- seeds, or few-shot draws; figures are means over them
-  temperatures TEXT NOT NULL,  -- JSON: of each replicate, fitted on val; its logits are divided by it
+  temperatures TEXT,  -- JSON: what the logits of each replicate are divided by, fitted on val; NULL for mask heads
   seconds REAL NOT NULL,
   UNIQUE (encoder_id, head_id)
 );

@@ -109,7 +109,7 @@ def test_scores_follow_from_the_stored_masks(segmented: tuple[Clone, str], head:
         figures = score_of(clone, head)["figures"][split]
         assert figures["mean_iou"]["value"] == pytest.approx(np.mean(np.divide(both_K, either_K)))
         assert figures["pixel_accuracy"]["value"] == pytest.approx(np.mean(truth_N == predicted_N))
-        assert set(figures["hd95.foreground"]) == {"value", "low", "high", "sd"}
+        assert set(figures["hd95.foreground"]) == {"value", "low", "high", "sd", "units"}
 
 
 def test_the_database_ranks_the_heads(segmented: tuple[Clone, str]) -> None:

@@ -31,7 +31,6 @@ for store, (name, view) in STORES.items():
             vram_mb=planned_vram_mb,
         params:
             **SHARD_PARAMS,
-            **store_params(name),
             version=versions.EXTRACT,
             kind=config["dataset"]["kind"],
             root=image_root,
@@ -40,6 +39,7 @@ for store, (name, view) in STORES.items():
             pools=encoder["pools"],
             image_size=encoder["image_size"],
             precision=encoder["precision"],
+            dtype=encoder["store"],
             device=config["gpu"]["device"],
             vram_mb=config["gpu"]["vram_mb"],
             chunk_size=config["chunk_size"],
@@ -49,9 +49,9 @@ for store, (name, view) in STORES.items():
             "scripts/warm extract_chunk --rows {input.rows:q} --kind {params.kind:q} --root {params.root:q}"
             " --weights {input.weights:q} --card {input.card:q} --pools {params.pools}"
             " --image-size {params.image_size} --view {params.view} --plan {input.plan:q}"
-            " --precision {params.precision} --device {params.device} --vram-mb {params.vram_mb} --threads {resources.worker_threads}"
+            " --precision {params.precision} --dtype {params.dtype} --device {params.device} --vram-mb {params.vram_mb} --threads {resources.worker_threads}"
             " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
             " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
             " --store {params.store:q}"
-            f"{SHARD_FLAG}{store_flag(name)}"
+            f"{SHARD_FLAG}"
             " 2>&1 | tee {log:q}"

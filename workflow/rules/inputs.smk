@@ -86,16 +86,6 @@ SHARD_PARAMS = {"chunks_per_shard": CHUNKS_PER_SHARD} if CHUNKS_PER_SHARD > 1 el
 SHARD_FLAG = " --chunks-per-shard {params.chunks_per_shard}" if SHARD_PARAMS else ""
 
 
-def store_params(encoder):
-    """What a rule says of the type of an encoder's features; nothing for float16, so that earlier results still hold."""
-    stored = config["encoders"][encoder]["store"]
-    return {"dtype": stored} if stored != "float16" else {}
-
-
-def store_flag(encoder):
-    return " --dtype {params.dtype}" if store_params(encoder) else ""
-
-
 def shard_rows(wildcards):
     """The rows files of the chunks that one job encodes: one, or those of a shard."""
     if CHUNKS_PER_SHARD == 1:

@@ -26,13 +26,13 @@ for name, encoder in config["encoders"].items():
             mem_mb=planned_mem_mb,
             vram_mb=planned_vram_mb,
         params:
-            **store_params(name),
             version=versions.EXTRACT,
             root=image_root,
             store=subpath(output[0], ancestor=6),
             size=config["patches"]["size"],
             strides=encoder["strides"],
             precision=encoder["precision"],
+            dtype=encoder["store"],
             device=config["gpu"]["device"],
             vram_mb=config["gpu"]["vram_mb"],
             per_chunk=config["patches"]["per_chunk"],
@@ -40,9 +40,8 @@ for name, encoder in config["encoders"].items():
         shell:
             "scripts/warm extract_patches --rows {input.rows:q} --root {params.root:q}"
             " --weights {input.weights:q} --card {input.card:q} --strides {params.strides}"
-            " --size {params.size} --plan {input.plan:q} --precision {params.precision}"
+            " --size {params.size} --plan {input.plan:q} --precision {params.precision} --dtype {params.dtype}"
             " --device {params.device} --vram-mb {params.vram_mb} --threads {resources.worker_threads}"
             " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
             " --chunk {wildcards.chunk} --store {params.store:q}"
-            f"{store_flag(name)}"
             " 2>&1 | tee {log:q}"

@@ -59,6 +59,7 @@ from unchoke.report.findings import (
     DROPPED,
     REPORTED,
     count_findings,
+    count_near_leaks,
     draw_findings,
     listed,
     rules_on,
@@ -161,6 +162,21 @@ def planted(n=120, rules=RULES, seed=0, side_px=None):
 
 def grey(paths):
     return [np.full((30, 40, 3), 90, np.uint8) for _ in paths]
+
+
+def test_near_copies_in_another_split_are_told_of():
+    """1 is in the split of its copy 0, 2 is not; 3 leaks by its pixels, which is another rule's finding."""
+    findings = findings_of(
+        finding(1, "near_duplicate", cluster=0, value="2", other=0),
+        finding(2, "near_duplicate", cluster=0, value="4", other=0, split="test"),
+        finding(3, "leak", "drop", cluster=3, value="0", other=4),
+    )
+    manifest = manifest_of(list("aaaaa"), ["train", "train", "test", "train", "test"])
+    assert count_near_leaks(findings, manifest) == 1
+    figure = draw_findings(findings, RULES, 5, 1)
+    assert "Near copies of an image in another split: 1 (leak.near)." in words(figure)
+    assert not overlapping(figure)
+    assert "another split" not in words(draw_findings(findings, RULES, 5))
 
 
 def test_findings_are_counted_by_rule_and_by_what_became_of_the_image():

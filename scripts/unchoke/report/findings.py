@@ -46,11 +46,18 @@ def count_findings(findings: pd.DataFrame, rules: Mapping[str, Any]) -> pd.DataF
     return counts.reindex(index=rules_on(rules), columns=list(STATES), fill_value=0).astype(int)
 
 
+def count_near_leaks(findings: pd.DataFrame, manifest: pd.DataFrame) -> int:
+    """Near copies whose copy that stays is in another split. manifest: image_id, split."""
+    near = findings[findings["rule"] == "near_duplicate"]
+    return int((near["other"].map(manifest.set_index("image_id")["split"]) != near["split"]).sum())
+
+
 @styled
-def draw_findings(findings: pd.DataFrame, rules: Mapping[str, Any], images: int) -> Figure:
+def draw_findings(findings: pd.DataFrame, rules: Mapping[str, Any], images: int, near_leaks: int = 0) -> Figure:
     """Images by rule, of `images` that were looked at; bars are cut into dropped ones and those only reported.
 
-    findings: the columns of tables.FINDING_COLUMNS. rules: settings by name, None where off.
+    findings: the columns of tables.FINDING_COLUMNS. rules: settings by name, None where off. near_leaks: as
+    ``count_near_leaks`` counts them.
     """
     counts = count_findings(findings, rules)
     if not len(counts):
@@ -63,6 +70,7 @@ def draw_findings(findings: pd.DataFrame, rules: Mapping[str, Any], images: int)
     kept = findings.loc[stays, "image_id"].nunique()
     note = "An image that several rules find stands in the bar of each."
     note += f" In test, {kept:,} stay that a rule drops elsewhere." if kept else ""
+    note += f"\nNear copies of an image in another split: {near_leaks:,} (leak.near)." if near_leaks else ""
     figure = new_figure(11, 2.2 + 0.42 * len(counts), heading, note)
     axes = figure.subplots()
     _draw_bars(axes, counts)

@@ -73,7 +73,7 @@ def _summary(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any]) -> 
             for name in RULES
             if rules.get(name)
         },
-        "near_leaks": _near_leaks(found, frame),
+        "near_leaks": near_leaks(found.frame, frame),
         "kept_in_test": _kept_in_test(found, of_split, rules),
         "dropped": {str(name): int(n) for name, n in dropped[dropped != ""].value_counts().sort_index().items()},
         "class_balance": class_balance(frame, found.dropped).to_dict("records"),
@@ -81,11 +81,13 @@ def _summary(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any]) -> 
     }
 
 
-def _near_leaks(found: Findings, frame: pd.DataFrame) -> int:
-    """Near copies whose copy that stays is in another split."""
-    near = found.frame[found.frame["rule"] == "near_duplicate"]
-    split = frame["split"].to_numpy(object)
-    return int((split[near["image_id"]] != split[near["other"]]).sum())
+def near_leaks(findings: pd.DataFrame, manifest: pd.DataFrame) -> int:
+    """How many near copies have the copy that stays in another split.
+
+    findings: the columns of tables.FINDING_COLUMNS. manifest: image_id and split of every image.
+    """
+    near, split = findings[findings["rule"] == "near_duplicate"], manifest.set_index("image_id")["split"]
+    return int((near["image_id"].map(split).to_numpy() != near["other"].map(split).to_numpy()).sum())
 
 
 def _kept_in_test(found: Findings, of_split: NDArray[np.object_], rules: Mapping[str, Any]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from PIL import Image
 
 import draw_cleaning as command
 from unchoke import stores
-from unchoke.clean import clean_images, select_rows
+from unchoke.clean import clean_images, near_leaks, select_rows
 from unchoke.cleaning import find
 from unchoke.config.cleaning import Rules
 from unchoke.fingerprints import MEASURES
@@ -59,7 +59,6 @@ from unchoke.report.findings import (
     DROPPED,
     REPORTED,
     count_findings,
-    count_near_leaks,
     draw_findings,
     listed,
     rules_on,
@@ -172,7 +171,7 @@ def test_near_copies_in_another_split_are_told_of():
         finding(3, "leak", "drop", cluster=3, value="0", other=4),
     )
     manifest = manifest_of(list("aaaaa"), ["train", "train", "test", "train", "test"])
-    assert count_near_leaks(findings, manifest) == 1
+    assert near_leaks(findings, manifest) == 1
     figure = draw_findings(findings, RULES, 5, 1)
     assert "Near copies of an image in another split: 1 (leak.near)." in words(figure)
     assert not overlapping(figure)

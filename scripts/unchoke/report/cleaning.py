@@ -10,12 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from unchoke.clean import near_leaks
 from unchoke.fingerprints import MEASURES
 from unchoke.manifest import in_use
 from unchoke.report.balance import count_classes, draw_balance
 from unchoke.report.contact_sheets import Tile, draw_reasons_sheet, draw_sheet, place_of, sample, told
 from unchoke.report.duplicates import count_clusters, draw_duplicates, largest_clusters, shown
-from unchoke.report.findings import COLUMNS, count_near_leaks, draw_findings, rules_on, states, table_note, table_rows
+from unchoke.report.findings import COLUMNS, draw_findings, rules_on, states, table_note, table_rows
 from unchoke.report.measures import draw_measures
 from unchoke.report.pages import table_page
 from unchoke.report.style import plain
@@ -73,9 +74,9 @@ def draw_cleaning(results: CleaningResults, pictures: GetPictures) -> dict[str, 
     looked_at = used["image_id"].to_numpy()
     read = looked_at[results.valid_N[looked_at]]
     sheets = {f"findings_{rule}": _sheet(results, rule, pictures) for rule in rules_on(rules)}
-    near_leaks = count_near_leaks(results.findings, results.manifest)
+    leaks = near_leaks(results.findings, results.manifest)
     return {
-        "findings": draw_findings(results.findings, rules, len(used), near_leaks),
+        "findings": draw_findings(results.findings, rules, len(used), leaks),
         "balance": draw_balance(count_classes(results.manifest, results.selection)),
         "measures": draw_measures(results.measure_NM[read], rules),
         "duplicates": _duplicates(results, pictures),

@@ -46,18 +46,12 @@ def count_findings(findings: pd.DataFrame, rules: Mapping[str, Any]) -> pd.DataF
     return counts.reindex(index=rules_on(rules), columns=list(STATES), fill_value=0).astype(int)
 
 
-def count_near_leaks(findings: pd.DataFrame, manifest: pd.DataFrame) -> int:
-    """Near copies whose copy that stays is in another split. manifest: image_id, split."""
-    near = findings[findings["rule"] == "near_duplicate"]
-    return int((near["other"].map(manifest.set_index("image_id")["split"]) != near["split"]).sum())
-
-
 @styled
 def draw_findings(findings: pd.DataFrame, rules: Mapping[str, Any], images: int, near_leaks: int = 0) -> Figure:
     """Images by rule, of `images` that were looked at; bars are cut into dropped ones and those only reported.
 
     findings: the columns of tables.FINDING_COLUMNS. rules: settings by name, None where off. near_leaks: as
-    ``count_near_leaks`` counts them.
+    ``clean.near_leaks`` counts them.
     """
     counts = count_findings(findings, rules)
     if not len(counts):

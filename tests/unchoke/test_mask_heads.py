@@ -1,5 +1,6 @@
 """Mask heads against plain PyTorch; members together and alone; batches; trainings cut short; memory that runs out."""
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -590,7 +591,9 @@ def test_a_file_that_is_no_mask_head_is_refused(tmp_path: Path) -> None:
         lambda: None,
         lambda: path.write_bytes(b"pixels"),
         lambda: save_file({"x": torch.zeros(1)}, path),
-        lambda: save_file({"x": torch.zeros(1)}, path, {"unchoke": '{"version": 1, "settings": {}}'}),
+        lambda: save_file(
+            {"x": torch.zeros(1)}, path, {"unchoke": json.dumps({"version": versions.MASK_HEADS, "settings": {}})}
+        ),
     ):
         write()
         with pytest.raises(UnchokeError, match=r"(?s)holds no mask head of Unchoke.*other.safetensors"):

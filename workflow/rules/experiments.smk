@@ -11,7 +11,7 @@ rule build_database:
         head_groups,
         manifest="<results>/manifest.csv",
     output:
-        "<results>/experiments.db",
+        database="<results>/experiments.db",
         receipt="<results>/receipts/build_database.json",
     log:
         "<logs>/build_database.log",
@@ -24,4 +24,4 @@ rule build_database:
         results=subpath(input.manifest, parent=True),
     shell:
         "scripts/warm build_database --results {params.results:q}"
-        " --database {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --database {output.database:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

@@ -13,7 +13,7 @@ rule build_mask_database:
         manifest="<results>/manifest.csv",
         grids="<results>/grids.json",
     output:
-        "<results>/experiments.db",
+        database="<results>/experiments.db",
         receipt="<results>/receipts/build_mask_database.json",
     log:
         "<logs>/build_mask_database.log",
@@ -30,4 +30,4 @@ rule build_mask_database:
     shell:
         "scripts/warm build_mask_database --results {params.results:q}"
         " --resamples {params.resamples} --seed {params.seed} --metric {params.metric}"
-        " --database {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --database {output.database:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

@@ -13,7 +13,7 @@ rule list_quarantine:
         manifest="<results>/manifest.csv",
         seals=ALL_SEALS,
     output:
-        "<results>/quarantine.csv",
+        quarantine="<results>/quarantine.csv",
         receipt="<results>/receipts/list_quarantine.json",
     log:
         "<logs>/list_quarantine.log",
@@ -25,7 +25,7 @@ rule list_quarantine:
         version=versions.QUARANTINE,
     shell:
         "scripts/warm list_quarantine --manifest {input.manifest:q}"
-        " --seals {input.seals:q} --quarantine {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --seals {input.seals:q} --quarantine {output.quarantine:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 
 # An encoder's heads wait for its own list alone: another encoder, or a view, is no reason to train them again.
@@ -34,7 +34,7 @@ use rule list_quarantine as list_encoder_quarantine with:
         manifest="<results>/manifest.csv",
         seals=encoder_seals,
     output:
-        "<results>/quarantine/{encoder}.csv",
+        quarantine="<results>/quarantine/{encoder}.csv",
         receipt="<results>/receipts/list_quarantine/{encoder}.json",
     log:
         "<logs>/list_quarantine/{encoder}.log",
@@ -49,7 +49,7 @@ rule check_quarantine:
         manifest="<results>/manifest.csv",
         quarantine="<results>/quarantine/{encoder}.csv",
     output:
-        "<results>/quarantine/{encoder}.json",
+        summary="<results>/quarantine/{encoder}.json",
         receipt="<results>/receipts/check_quarantine/{encoder}.json",
     log:
         "<logs>/check_quarantine/{encoder}.log",
@@ -64,4 +64,4 @@ rule check_quarantine:
         "scripts/warm check_quarantine --manifest {input.manifest:q}"
         " --quarantine {input.quarantine:q} --max-bad-share {params.max_bad_share}"
         f"{SPARED}"
-        " --summary {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --summary {output.summary:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

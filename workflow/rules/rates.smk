@@ -11,7 +11,7 @@ rule summarise_rates:
         metadata=[f"{store}.zarr/zarr.json" for store in TIMED_STORES],
         seals=[f"{store}.sealed.json" for store in TIMED_STORES],
     output:
-        "<results>/rates.csv",
+        table="<results>/rates.csv",
         receipt="<results>/receipts/summarise_rates.json",
     log:
         "<logs>/summarise_rates.log",
@@ -24,4 +24,4 @@ rule summarise_rates:
         stores=sealed_stores,
     shell:
         "scripts/warm summarise_rates --stores {params.stores:q}"
-        " --table {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --table {output.table:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

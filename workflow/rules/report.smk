@@ -63,7 +63,7 @@ rule draw_embedding:
         manifest="<results>/manifest.csv",
         selection="<results>/selection.csv",
     output:
-        report_entry("{encoder}/embedding.png", "3 Features", "{encoder}"),
+        picture=report_entry("{encoder}/embedding.png", "3 Features", "{encoder}"),
         receipt="<results>/receipts/draw_embedding/{encoder}.json",
     log:
         "<logs>/draw_embedding/{encoder}.log",
@@ -77,4 +77,4 @@ rule draw_embedding:
         pool=lookup("encoders/{encoder}/pools/0", within=config),
     shell:
         "scripts/warm draw_embedding --store {params.store:q} --pool {params.pool:q}"
-        " --manifest {input.manifest:q} --selection {input.selection:q} --picture {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --manifest {input.manifest:q} --selection {input.selection:q} --picture {output.picture:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

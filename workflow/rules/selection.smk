@@ -12,7 +12,7 @@ rule select_rows:
         unpack(fingerprints),
         manifest="<results>/manifest.csv",
     output:
-        "<results>/selection.csv",
+        selection="<results>/selection.csv",
         receipt="<results>/receipts/select_rows.json",
     log:
         "<logs>/select_rows.log",
@@ -28,4 +28,4 @@ rule select_rows:
     shell:
         "scripts/warm select_rows --manifest {input.manifest:q} {params.store:q}"
         " --rules {params.rules:q} --subset {params.subset:q}"
-        " --selection {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --selection {output.selection:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

@@ -115,7 +115,7 @@ rule score_masks:
         grids="<results>/grids.json",
         quarantine="<results>/quarantine/{encoder}.csv",
     output:
-        "<results>/scores/{encoder}/{head}.json",
+        scores="<results>/scores/{encoder}/{head}.json",
         receipt="<results>/receipts/score_masks/{encoder}/{head}.json",
     log:
         "<logs>/score_masks/{encoder}/{head}.log",
@@ -134,4 +134,4 @@ rule score_masks:
         " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
         " --manifest {input.manifest:q} --quarantine {input.quarantine:q}"
         " {params.hd95} --labels {params.results:q}/labels.zarr --grids {input.grids:q} --patches {params.patches:q}"
-        " --scores {output[0]:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --scores {output.scores:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

@@ -1,7 +1,7 @@
 """Which planted copies are found, beside CleanVision and imagededup?
 
 Peers:  CleanVision (Imagelab: exact_duplicates, near_duplicates, its defaults); imagededup (PHash, distance of at most
-        3 bits, as ours; its CNN needs weights from elsewhere and is left out).
+        3 bits, where ours takes 4; its CNN needs weights from elsewhere and is left out).
 Limit:  exact copies with precision and recall 1.0, and no file that cannot be read among anybody's copies. Near copies
         are shown beside the peers' without a limit.
 

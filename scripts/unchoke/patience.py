@@ -110,7 +110,7 @@ class Watch:
 
 def await_turn(connection: socket.socket, waited_s: float = 5.0) -> str | None:
     """The first line of a worker that has kept its client waiting; None where it has been silent for too long."""
-    from unchoke.client import read_line
+    from unchoke.connections import read_line
 
     patience_s = float(os.environ.get("UNCHOKE_WARM_PATIENCE_S") or DEFAULT_PATIENCE_S)
     watch = Watch(connection, waited_s)

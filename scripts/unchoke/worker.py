@@ -14,44 +14,20 @@ import fcntl
 import importlib
 import os
 import queue
-import resource
 import selectors
 import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-from unchoke import suspects
-from unchoke.commands import SCRIPTS, run_by_name
 from unchoke.messages import LONGEST_S, Message, refuse_other_user
+from unchoke.process_state import code_state, cuda_is_broken, memory_text
+from unchoke.worker_requests import Request, known_command, request_of, run_command, tell
 
 YIELD_AFTER_S = 1.0  # jobs of one run follow each other sooner than that
 RETRY_S = 0.1  # after a client could not be let in
 CONTROLS = ("status", "stop", "yield")
-
-
-@dataclass(eq=False)
-class Request:
-    """A command that a client waits for."""
-
-    connection: socket.socket
-    outputs: list[int]
-    """The client's stdout and stderr."""
-    command: str
-    folder: str
-    pid: str
-    care: str
-    """As ``suspects.begin`` takes it."""
-    arguments: list[str]
-    dropped: bool = False
-    """Whether the client has gone before its turn came."""
-
-    def __str__(self) -> str:
-        return f"{self.command} for pid {self.pid} in {self.folder}"
 
 
 class Worker:
@@ -87,7 +63,7 @@ class Worker:
         while (request := self._next()) is not None:
             status = run_command(request)
             self.current, self.since = None, time.monotonic()  # before the client hears of it and hangs up
-            _tell(request.connection, str(status))
+            tell(request.connection, str(status))
             if cuda_is_broken():
                 self._log("ends: CUDA is broken")
                 break
@@ -111,7 +87,7 @@ class Worker:
             if isinstance(request, str):
                 self._load(request)
             elif self._take_on(request):
-                _tell(request.connection, "taken")
+                tell(request.connection, "taken")
                 return request
 
     def _take_on(self, request: Request) -> bool:
@@ -172,7 +148,7 @@ class Worker:
         except OSError as error:
             self._refuse(message, error)
         else:
-            _tell(connection, "ready")  # whoever hands its outputs to a stopped worker leaves them open there
+            tell(connection, "ready")  # whoever hands its outputs to a stopped worker leaves them open there
 
     def _take_in(self, message: Message) -> None:
         """Some more of a message; whatever a client sends, the next one must be answered."""
@@ -231,7 +207,7 @@ class Worker:
         ends = word == "stop" or (word == "yield" and current is None and seconds > YIELD_AFTER_S)
         state = f"pid {os.getpid()}, {f'card {card}, ' if card else ''}{memory_text()}, "
         state += f"runs {current} since {seconds:.0f} s" if current else f"idle since {seconds:.0f} s"
-        _tell(connection, f"{'ends: ' if ends else ''}{state}")
+        tell(connection, f"{'ends: ' if ends else ''}{state}")
         connection.close()
         if ends:
             self._log(f"ends: asked to {word}")
@@ -240,96 +216,6 @@ class Worker:
 
     def _log(self, text: str) -> None:
         os.write(self.log, f"{time.strftime('%F %T')} worker {os.getpid()} {text}\n".encode())
-
-
-def request_of(message: Message, fields: list[str]) -> Request:
-    """The command that a whole message asks for, with its descriptors; ValueError where there is none like it."""
-    if len(fields) < 4:
-        raise ValueError(f"a command with {len(fields)} fields, where name, folder, process and care were expected")
-    command, folder, pid, care, *arguments = fields
-    request = Request(message.connection, message.outputs, known_command(command), folder, pid, care, arguments)
-    message.outputs = []
-    return request
-
-
-def known_command(name: str) -> str:
-    """The name of ``scripts/<name>.py``; ValueError for all else, as nothing outside that folder is a command."""
-    if name.isidentifier() and (SCRIPTS / f"{name}.py").is_file():
-        return name
-    raise ValueError(f"{name[:99]!r} is no command of {SCRIPTS}")
-
-
-def run_command(request: Request) -> int:
-    """Exit status of a command that prints to the client and works in its folder."""
-    kept = [os.dup(1), os.dup(2)]
-    try:
-        _print_to(request.outputs)
-        suspects.begin(partial(_tell, request.connection), request.care)
-        os.chdir(request.folder)
-        return run_by_name(request.command, request.arguments)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            print(f"error: the folder cannot be entered: {error}", file=sys.stderr)
-        return 1
-    finally:
-        os.chdir(SCRIPTS)
-        suspects.begin(None)
-        _print_to(kept)
-
-
-def _tell(connection: socket.socket, line: str) -> None:
-    with contextlib.suppress(OSError):  # the other thread notices that the client has gone
-        connection.sendall(f"{line}\n".encode())
-
-
-def _print_to(outputs: list[int]) -> None:
-    """Let stdout and stderr be `outputs`, which are closed: who reads them shall see their end."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # nobody reads it any more; what is left goes to the log
-            stream.flush()
-    for standard in (2, 1):
-        output = outputs.pop()
-        os.dup2(output, standard)
-        os.close(output)
-
-
-def code_state() -> dict[str, tuple[int, int]]:
-    """Time and size of every file of the code."""
-    found, folders = {}, [str(SCRIPTS)]
-    while folders:  # a third of the time of rglob, and it is asked before every command
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    state = entry.stat()
-                    found[entry.path] = (state.st_mtime_ns, state.st_size)
-                elif entry.name != "__pycache__" and entry.is_dir():
-                    folders.append(entry.path)
-    return found
-
-
-def cuda_is_broken() -> bool:
-    """Whether an error has left CUDA in a state that only a new process mends."""
-    cuda = used_cuda()
-    if cuda is None:
-        return False
-    try:
-        cuda.synchronize()
-    except RuntimeError:
-        return True
-    return False
-
-
-def memory_text() -> str:
-    """Most resident memory of this process, and its memory on the graphics card."""
-    resident_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "linux" else 2**20)
-    cuda = used_cuda()
-    return f"{resident_mb} MB, {cuda.memory_reserved() // 2**20} MB on the card" if cuda else f"{resident_mb} MB"
-
-
-def used_cuda() -> Any:
-    """``torch.cuda`` where something has been computed on it; None also while torch is still being imported."""
-    cuda = getattr(sys.modules.get("torch"), "cuda", None)
-    return cuda if cuda is not None and getattr(cuda, "is_initialized", bool)() else None
 
 
 def main() -> None:

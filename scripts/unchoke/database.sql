@@ -40,7 +40,8 @@ CREATE TABLE runs (
 CREATE TABLE metrics (
   run_id INTEGER NOT NULL REFERENCES runs,
   split TEXT NOT NULL CHECK (split IN ('val', 'test')),
-  name TEXT NOT NULL,  -- accuracy, balanced_accuracy, macro_f1, auroc, ece, log_loss, brier; ece_raw, …: uncalibrated
+  name TEXT NOT NULL,  -- accuracy, balanced_accuracy, macro_f1, auroc, ece, log_loss, brier; ece_raw, …: uncalibrated; two classes:
+  -- sensitivity_at_specificity and specificity_reached, on test alone, see operating_points
   value REAL,  -- NULL, here and below: cannot be known
   low REAL,  -- 95 % interval
   high REAL,
@@ -55,14 +56,40 @@ CREATE TABLE trials (
   val_score REAL,  -- the figure by which the head was chosen
   PRIMARY KEY (run_id, trial)
 );
-CREATE TABLE classes (
+CREATE TABLE classes (  -- on test
   run_id INTEGER NOT NULL REFERENCES runs,
   class TEXT NOT NULL,
   test_images INTEGER NOT NULL,
-  precision REAL NOT NULL,
-  recall REAL NOT NULL,
-  f1 REAL NOT NULL,
+  precision REAL,  -- NULL: no replicate predicts the class
+  precision_low REAL,  -- 95 % interval, here and below
+  precision_high REAL,
+  precision_units INTEGER NOT NULL,  -- independent images, or groups, that are taken for the class
+  precision_replicates INTEGER NOT NULL,  -- that predict the class: precision is the mean of theirs
+  recall REAL,  -- NULL: test has no image of the class
+  recall_low REAL,
+  recall_high REAL,
+  recall_units INTEGER NOT NULL,  -- of the class
+  f1 REAL,  -- NULL: both
+  f1_low REAL,
+  f1_high REAL,
+  f1_units INTEGER NOT NULL,  -- of the class, or taken for it
   PRIMARY KEY (run_id, class)
+);
+CREATE TABLE groups (  -- of test, as the manifest has them; none for images without one
+  run_id INTEGER NOT NULL REFERENCES runs,
+  name TEXT NOT NULL,
+  images INTEGER NOT NULL,
+  accuracy REAL NOT NULL,
+  low REAL NOT NULL,  -- 95 % interval of further images of the group
+  high REAL NOT NULL,
+  PRIMARY KEY (run_id, name)
+);
+CREATE TABLE operating_points (  -- of two classes; its figures are in metrics
+  run_id INTEGER PRIMARY KEY REFERENCES runs,
+  positive TEXT NOT NULL,  -- class
+  specificity REAL NOT NULL,  -- that the threshold gives on val, or more
+  margins TEXT NOT NULL,  -- JSON: threshold of each replicate for the positive class's logit less the other's
+  unknown TEXT  -- why a figure is not known; NULL where all are
 );
 CREATE TABLE comparisons (
   run_id INTEGER PRIMARY KEY REFERENCES runs,

@@ -146,11 +146,11 @@ def _find_or_insert(connection: sqlite3.Connection, table: str, keys: int = 1, *
 def insert(connection: sqlite3.Connection, table: str, **values: Any) -> int:
     """A row of `table`; return its id."""
     columns, places = ", ".join(values), ", ".join("?" * len(values))
-    cells = tuple(_printable(value) if isinstance(value, str) else value for value in values.values())
+    cells = tuple(printable(value) if isinstance(value, str) else value for value in values.values())
     cursor = connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", cells)
     return int(cursor.lastrowid or 0)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text as SQLite takes it: bytes of a file name that are not UTF-8 are written as ``\\xff``."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

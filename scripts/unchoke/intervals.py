@@ -7,6 +7,7 @@ method covers the truth.
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -124,6 +125,7 @@ def wider(one: Interval, other: Interval) -> Interval:
     return Interval(float(np.fmin(one.low, other.low)), float(np.fmax(one.high, other.high)))
 
 
+@cache  # SciPy takes 0.1 ms for it, and there may be an interval for each of many groups
 def student(degrees: float) -> float:
     """Student's t between whose ± lies LEVEL."""
     return float(t.ppf((1 + LEVEL) / 2, degrees))

@@ -51,11 +51,12 @@ def add_head(
     keep: list[int] | None = None,
     image_ids: list[int] = TEST_IDS,
     encoder: dict[str, Any] = ENCODER,
+    arrays: dict[str, np.ndarray] | None = None,
     **facts: Any,
 ) -> None:
     """A head whose replicates predict `predicted` (R, N) or (N,); figures of test follow, those of val are `val`.
 
-    keep: places of test that the head has, in its order.
+    keep: places of test that the head has, in its order. arrays: labels and logits that stand in the place of these.
     """
     seal = seal_of(results)
     places = list(range(len(LABEL))) if keep is None else keep
@@ -79,8 +80,10 @@ def add_head(
         **facts,
     }
     group = MemoryGroup(facts)
-    group.root.create_array("test_logits", data=np.eye(3, dtype=np.float32)[predicted_RN])
-    group.root.create_array("test_label", data=label_N)
+    found = {"val_logits": np.zeros((len(predicted_RN), 2, 3)), "test_logits": np.eye(3)[predicted_RN]}
+    found |= {"val_label": np.array([0, 1]), "test_label": label_N} | (arrays or {})
+    for array, values in found.items():
+        group.root.create_array(array, data=values.astype(np.float32 if values.ndim == 3 else np.int64))
     group.root.create_array("test_image_id", data=np.array(image_ids)[places])
     place_group(group.contents(), results / "heads/tiny.zarr" / name)
     write_atomic(results / f"checkpoints/tiny/{name}.safetensors", name.encode())

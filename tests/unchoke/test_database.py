@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_1samp
+from scipy.stats import binomtest, ttest_1samp
 from sklearn.metrics import precision_recall_fscore_support
 from small_results import CLASSES, ENCODER, LABEL, add_head, seal_of, write_manifest
 
 from unchoke import database
 from unchoke.database import build_database
+from unchoke.database_parts import Asked
 from unchoke.errors import UnchokeError
 from unchoke.evaluation import METRICS
 from unchoke.hashing import sha256_bytes
 from unchoke.leaderboard import leaderboard
+from unchoke.tables import SELECTION_COLUMNS, table_bytes
 
 
 def build(results: Path) -> list[Path]:
@@ -86,6 +88,97 @@ def test_the_table_of_classes_is_scikit_learns_mean_over_the_replicates(tmp_path
     assert [row[0] for row in found] == CLASSES
     assert [row[1] for row in found] == np.bincount(LABEL).tolist()
     np.testing.assert_allclose(np.array([row[2:] for row in found]).T, expected)
+
+
+def test_classes_have_intervals_and_what_is_unknown_is_null(tmp_path: Path) -> None:
+    add_head(tmp_path, "a", predicted=np.where(LABEL == 2, 0, LABEL))
+    build(tmp_path)
+    names = "recall, recall_low, recall_high, recall_units, precision, precision_low, precision_units"
+    query = f"SELECT {names}, precision_replicates FROM classes WHERE class = ?"
+    recall = binomtest(4, 4).proportion_ci(method="wilson")
+    precision = binomtest(4, 6).proportion_ci(method="wilson")
+    with closing(sqlite3.connect(tmp_path / "experiments.db")) as connection:
+        (ant,), (cat,) = (connection.execute(query, [name]).fetchall() for name in ("ant", "cat"))
+    assert ant == pytest.approx((1, recall.low, 1, 4, 4 / 6, precision.low, 6, 1))
+    assert cat[0] == 0 and cat[4:] == (None, None, 0, 0)
+
+
+def test_patients_are_the_units_of_classes_and_have_their_own_accuracy(tmp_path: Path) -> None:
+    add_head(tmp_path, "a", predicted=np.stack([wrong(0, 4), wrong(0)]))
+    write_manifest(tmp_path, groups=["of train"] * 7 + ["one"] * 3 + ["two"] * 4 + ["", ""])
+    build_database(tmp_path, tmp_path / "experiments.db")
+    found = rows(tmp_path, "SELECT name, images, accuracy FROM groups ORDER BY name")
+    assert found == [("one", 3, pytest.approx(2 / 3)), ("two", 4, pytest.approx(7 / 8))]
+    units = rows(tmp_path, "SELECT class, test_images, recall_units FROM classes ORDER BY class")
+    assert units == [("ant", 4, 3), ("bee", 3, 3), ("cat", 2, 2)]  # in "one", "two", and the last two alone
+    expected = binomtest(2, 3).proportion_ci(method="wilson")
+    (ends,) = rows(tmp_path, "SELECT low, high FROM groups WHERE name = 'one'")
+    assert ends == pytest.approx((expected.low, expected.high))
+
+
+def test_copies_are_one_unit_of_a_class_and_not_a_group_of_their_own(tmp_path: Path) -> None:
+    add_head(tmp_path, "a", predicted=wrong(0))
+    write_manifest(tmp_path)
+    cluster = [-1] * 7 + [7, -1, -1, 7, -1, -1, -1, -1, -1]  # the first two ants
+    table = [(place, "", number) for place, number in enumerate(cluster)]
+    (tmp_path / "selection.csv").write_bytes(table_bytes(SELECTION_COLUMNS, table))
+    build_database(tmp_path, tmp_path / "experiments.db")
+    assert rows(tmp_path, "SELECT test_images, recall_units FROM classes WHERE class = 'ant'") == [(4, 3)]
+    assert rows(tmp_path, "SELECT * FROM groups") == []
+
+
+# --- two classes at a threshold
+
+TWO = {
+    "val_label": np.array([0] * 4 + [1] * 2),
+    "val_logits": np.stack([np.zeros(6), [-2, -1, 0, 3, 1, 2]], 1)[None],
+    "test_label": np.array([1, 1, 1, 0, 0, 0, 0, 0, 1]),
+    "test_logits": np.stack([np.zeros(9), [1, 0, -1, 0.5, -3, -2, -1, 0, 4]], 1)[None],
+}
+FIGURES = "SELECT name, value, units FROM metrics WHERE name LIKE 'sens%' OR name LIKE 'spec%' ORDER BY name"
+
+
+@pytest.mark.parametrize(
+    ("positive", "sensitivity", "specificity"),
+    [(None, (0.5, 4), (0.8, 5)), ("bee", (0.5, 4), (0.8, 5)), ("ant", (1.0, 5), (0.25, 4))],
+)
+def test_sensitivity_is_that_of_test_at_the_threshold_of_val(
+    tmp_path: Path, positive: str | None, sensitivity: tuple[float, int], specificity: tuple[float, int]
+) -> None:
+    """Margins of bees: three of four ants of val have at most 0, and one of its two bees at least 2."""
+    add_head(tmp_path, "a", classes=["ant", "bee"], arrays=TWO)
+    write_manifest(tmp_path)
+    build_database(tmp_path, tmp_path / "experiments.db", Asked(0.75 if positive != "ant" else 0.5, positive))
+    (first, *found), (second, *other) = rows(tmp_path, FIGURES)
+    assert (first, second) == ("sensitivity_at_specificity", "specificity_reached")
+    assert (tuple(found), tuple(other)) == (sensitivity, specificity)
+    query = "SELECT positive, specificity, margins, unknown FROM operating_points"
+    expected = ("ant", 0.5, "[-2.0]", None) if positive == "ant" else ("bee", 0.75, "[0.0]", None)
+    assert rows(tmp_path, query) == [expected]
+
+
+def test_without_a_negative_image_on_val_there_is_no_threshold_and_the_database_says_so(tmp_path: Path) -> None:
+    add_head(tmp_path, "a", classes=["ant", "bee"], arrays=TWO | {"val_label": np.ones(6)})
+    write_manifest(tmp_path)
+    build_database(tmp_path, tmp_path / "experiments.db", Asked(0.95))
+    assert [row[1:] for row in rows(tmp_path, FIGURES)] == [(None, 0)] * 2
+    ((margins, why),) = rows(tmp_path, "SELECT margins, unknown FROM operating_points")
+    assert (margins, why) == ("[null]", "val has no negative image, so there is no threshold")
+
+
+def test_three_classes_have_no_sensitivity(tmp_path: Path) -> None:
+    add_head(tmp_path, "a")
+    write_manifest(tmp_path)
+    build_database(tmp_path, tmp_path / "experiments.db", Asked(0.95))
+    assert rows(tmp_path, FIGURES) == rows(tmp_path, "SELECT * FROM operating_points") == []
+
+
+@pytest.mark.parametrize("classes", [["ant", "bee"], CLASSES])
+def test_a_positive_class_that_is_none_of_two_is_refused(tmp_path: Path, classes: list[str]) -> None:
+    add_head(tmp_path, "a", classes=classes, arrays=TWO if len(classes) == 2 else {})
+    write_manifest(tmp_path)
+    with pytest.raises(UnchokeError, match=r"(?s)evaluation\.positive 'wasp'.*ant, bee"):
+        build_database(tmp_path, tmp_path / "experiments.db", Asked(0.95, "wasp"))
 
 
 # --- comparisons

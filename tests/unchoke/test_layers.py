@@ -28,7 +28,7 @@ LAYERS = [
             "png",
         ),
         *("locations", "fingerprints", "near_duplicates", "cleaning", "subsets", "texts", "codestreams"),
-        *("split_folders", "distances", "calibration"),
+        *("split_folders", "distances", "calibration", "parts", "operating_points"),
     },
     {
         *("sources", "arrays", "tables", "files", "images", "csv_files", "tar_members", "tiffs", "windows"),
@@ -56,7 +56,7 @@ LAYERS = [
         *("predict_patches", "stitch", "scores", "database_rows", "mask_database", "whole_images", "teachers"),
         *("teach", "taught_patches", "weights", "plan", "extract", "seal", "rates", "doctor", "quarantine", "heads"),
         *("members", "checkpoints", "prediction", "comparisons", "database", "leaderboard", "report", "fingerprint"),
-        *("clean", "extract_shard", "differences", "verification"),
+        *("clean", "extract_shard", "differences", "verification", "database_parts"),
     },
 ]
 GROUND, PURE = LAYERS[:2]

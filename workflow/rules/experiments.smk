@@ -22,6 +22,7 @@ rule build_database:
     params:
         version=versions.DATABASE,
         results=subpath(input.manifest, parent=True),
+        operating=operating_flags,
     shell:
-        "scripts/warm build_database --results {params.results:q}"
+        "scripts/warm build_database --results {params.results:q} {params.operating:q}"
         " --database {output.database:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

@@ -199,6 +199,13 @@ def head_settings(wildcards):
     return json_of(settings)
 
 
+def operating_flags(wildcards):
+    """At which specificity the sensitivity to which class is read; nothing where the config has none."""
+    evaluation = config["evaluation"]
+    keys = ("specificity", "positive") if evaluation["specificity"] else ()
+    return [f"--{key}={evaluation[key]}" for key in keys if evaluation[key] is not None]
+
+
 def image_root(wildcards):
     """The folder that the manifest's paths are below."""
     path = Path(config["dataset"]["path"])

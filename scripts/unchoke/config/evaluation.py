@@ -23,5 +23,13 @@ class Evaluation(Section):
     """Masks: report the 95th percentile of Hausdorff's distance of each class as well, px: the mean over the images
     whose truth and prediction have the class. Whole masks lie in memory: images above 67 million pixels are refused."""
 
+    specificity: float | None = Field(0.95, gt=0, lt=1)
+    """Images of two classes: the threshold is the least that gives this specificity on val; sensitivity and the
+    specificity that is reached are then read on test. null: neither is reported."""
+
+    positive: str | None = None
+    """Images of two classes: the one that `specificity` calls positive. null: the second in their order, which is that
+    of their names, as in scikit-learn."""
+
     seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of the resamples."""

@@ -1,0 +1,120 @@
+"""Stage: what the database says of parts of test: classes, groups of images, and one of two classes at a threshold."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from unchoke.clean import selected
+from unchoke.database_rows import facts_of, insert, printable
+from unchoke.errors import UnchokeError
+from unchoke.evaluation import Figure, known_or_none, plain_figures
+from unchoke.hashing import canonical_json
+from unchoke.operating_points import SENSITIVITY, SPECIFICITY, OperatingPoint, margins, operating_point
+from unchoke.parts import ClassFigures, class_figures, group_figures
+from unchoke.tables import MANIFEST_COLUMNS, read_table
+from unchoke.zarr_files import open_group
+
+SPLITS = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """See ``evaluation`` in config/README.md."""
+
+    specificity: float | None = None
+    positive: str | None = None
+
+
+NOTHING = Asked()
+
+
+def read_belongings(manifest: Path, selection: Path | None) -> pd.DataFrame:
+    """By image_id the `group` of the manifest, and the `unit` in which copies join groups; '' for an image alone."""
+    frame = read_table(manifest, MANIFEST_COLUMNS).set_index("image_id")
+    return frame[["group"]].assign(unit=selected(manifest, selection)["group"].to_numpy())
+
+
+def of_images(belongings: pd.DataFrame, image_id_N: NDArray[np.integer]) -> tuple[NDArray[np.object_], ...]:
+    """Group and unit of some images, each (N,)."""
+    rows = belongings.reindex(image_id_N.tolist(), fill_value="")
+    return rows["group"].to_numpy(object), rows["unit"].to_numpy(object)
+
+
+def insert_parts(
+    connection: sqlite3.Connection, run_id: int, head: Path, belongings: pd.DataFrame, asked: Asked
+) -> None:
+    """The rows of a head in ``classes``, ``groups`` and ``operating_points``, with the figures of the last.
+
+    head: the Zarr group of its results. Raises UnchokeError where the positive class is none of two.
+    """
+    arrays, classes = open_group(head), facts_of(head)["classes"]
+    label, logits = ({split: np.asarray(arrays[f"{split}_{name}"]) for split in SPLITS} for name in ("label", "logits"))
+    group_N, unit_N = of_images(belongings, np.asarray(arrays["test_image_id"]))
+    predicted_RN = logits["test"].argmax(-1)
+    for name, figures in zip(classes, class_figures(label["test"], predicted_RN, len(classes), unit_N), strict=True):
+        insert(connection, "classes", run_id=run_id, **{"class": name}, **class_columns(figures))
+    _insert_groups(connection, run_id, group_figures(predicted_RN == label["test"], group_N))
+    positive = positive_place(classes, asked)
+    if positive is not None and asked.specificity is not None:
+        sides = {split: (label[split] == positive, margins(logits[split], positive)) for split in SPLITS}
+        point = operating_point(asked.specificity, sides["val"], sides["test"], unit_N)
+        _insert_point(connection, run_id, point, asked.specificity, classes[positive])
+
+
+def class_columns(figures: ClassFigures) -> dict[str, Any]:
+    """Figures of a class by the columns of the table, None where they cannot be known."""
+    columns: dict[str, Any] = {"test_images": figures.images, "precision_replicates": figures.predicting}
+    for name in ("precision", "recall", "f1"):
+        figure = getattr(figures, name)
+        columns[name] = known_or_none(figure.value)
+        columns |= {f"{name}_{end}": known_or_none(getattr(figure, end)) for end in ("low", "high", "units")}
+    return columns
+
+
+def _insert_groups(connection: sqlite3.Connection, run_id: int, figures: dict[str, Figure]) -> None:
+    rows = [
+        (run_id, printable(name), one.units, one.value, known_or_none(one.low), known_or_none(one.high))
+        for name, one in figures.items()
+    ]
+    connection.executemany("INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)", rows)  # there may be many
+
+
+def positive_place(classes: Sequence[str], asked: Asked) -> int | None:
+    """Place of the positive class of two, by default the second; None where there is no sensitivity to report.
+
+    Raises UnchokeError where one is named, and is none of two.
+    """
+    if asked.specificity is None or (asked.positive is None and len(classes) != 2):
+        return None
+    if asked.positive is None:
+        return 1
+    if len(classes) == 2 and asked.positive in classes:
+        return list(classes).index(asked.positive)
+    raise UnchokeError(
+        "The positive class is none of two.",
+        found=f"evaluation.positive '{asked.positive}', and {len(classes)} classes: {', '.join(classes[:5])}"
+        + (", …" if len(classes) > 5 else ""),
+        expected="one of two classes: sensitivity at a fixed specificity is of two",
+        do="name one of two classes in evaluation.positive, or set it to null",
+    )
+
+
+def _insert_point(
+    connection: sqlite3.Connection, run_id: int, point: OperatingPoint, specificity: float, positive: str
+) -> None:
+    figures = {SENSITIVITY: point.sensitivity, SPECIFICITY: point.specificity}
+    for name, figure in plain_figures(figures).items():
+        insert(connection, "metrics", run_id=run_id, split="test", name=name, **figure)
+    values = {
+        "positive": positive,
+        "specificity": specificity,
+        "margins": canonical_json([known_or_none(margin) for margin in point.thresholds]),
+        "unknown": point.unknown or None,
+    }
+    insert(connection, "operating_points", run_id=run_id, **values)

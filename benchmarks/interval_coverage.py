@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from unchoke.evaluation import compare, evaluate
+from unchoke.operating_points import operating_point
 from unchoke.overlaps import summarise
+from unchoke.parts import class_figures
 
 HEADER = ["", "truth", "intervals that hold it", "mean width", "undefined"]
 LEAST, MOST = 0.93, 0.97
@@ -130,6 +132,53 @@ def equal_heads(shots: int, draws: int, images: int) -> Draw:
     return draw
 
 
+def of_class(name: str, sample: Callable[[np.random.Generator], tuple[NDArray, ...]]) -> Draw:
+    """The interval of a figure of the second class."""
+
+    def draw(rng: np.random.Generator) -> tuple[float, float]:
+        label_N, logits_NC, *groups = sample(rng)
+        found = getattr(class_figures(label_N, logits_NC.argmax(-1)[None], 2, *groups)[1], name)
+        return found.low, found.high
+
+    return draw
+
+
+def draws_of_class(draws: int, images: int) -> Draw:
+    """The interval of the recall of a class, where images are hard alike for all draws, and draws are good or bad."""
+
+    def draw(rng: np.random.Generator) -> tuple[float, float]:
+        skill_R, hard_N = 0.8 + rng.normal(0, 0.3, draws), rng.normal(0, 1, images)
+        predicted_RN = (skill_R[:, None] - hard_N + rng.normal(0, 0.5, (draws, images)) > 0).astype(int)
+        found = class_figures(np.ones(images, int), predicted_RN, 2)[1].recall
+        return found.low, found.high
+
+    return draw
+
+
+def sensitivity(units: int, images: int, area: float, together: float) -> Draw:
+    """The interval of sensitivity at specificity 0.95, less its truth at the threshold that val happened to give.
+
+    units: of test, half of them positive, with so many images each; together: share of the scores' variance that the
+    images of a unit have in common.
+    """
+    distance = float(np.sqrt(2) * norm.ppf(area))
+
+    def scored(number: int, size: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+        positive_N = np.repeat(np.arange(number) % 2 == 1, size)
+        common_N = np.repeat(rng.normal(0, np.sqrt(together), number), size)
+        return positive_N, (common_N + rng.normal(0, np.sqrt(1 - together), number * size) + distance * positive_N)[
+            None
+        ]
+
+    def draw(rng: np.random.Generator) -> tuple[float, float]:
+        groups = np.repeat(np.arange(units), images).astype(str).astype(object)
+        found = operating_point(0.95, scored(200, 1, rng), scored(units, images, rng), groups)
+        truth = float(norm.sf(found.thresholds[0] - distance))
+        return found.sensitivity.low - truth, found.sensitivity.high - truth
+
+    return draw
+
+
 def settings() -> dict[str, Setting]:
     """The settings by their names in the table."""
     rng = np.random.default_rng(0)
@@ -137,6 +186,8 @@ def settings() -> dict[str, Setting]:
     large = many_classes(accuracy_C, 2_000)(rng)
     f1 = evaluate(large[0][:200_000], large[1][None, :200_000])["macro_f1"].value
     grouped = {spread: float(np.mean(1 / (1 + np.exp(-rng.normal(1.2, spread, 10**6))))) for spread in (0.3, 0.8)}
+    hit, taken, missed = 0.02 * 0.6, 0.98 * 0.03, 0.02 * 0.4  # shares of all images, of a rare class
+    f1_of_rare = 2 * hit / (2 * hit + taken + missed)
     iou = summarise(pixel_counts(100_000, rng)).figures["mean_iou"].value
     return {
         "accuracy 0.99, 50 images": Setting(0.99, figure("accuracy", shares(50, 0.99)), exact=True),
@@ -152,6 +203,16 @@ def settings() -> dict[str, Setting]:
         "accuracy, 3 groups alike": Setting(grouped[0.3], figure("accuracy", in_groups(3, 0.3))),
         "accuracy, 3 groups unlike": Setting(grouped[0.8], figure("accuracy", in_groups(3, 0.8))),
         "accuracy, 30 groups unlike": Setting(grouped[0.8], figure("accuracy", in_groups(30, 0.8))),
+        "recall of a class, 40 images": Setting(0.8, of_class("recall", shares(80, 0.8))),
+        "recall of a class, 30 groups unlike": Setting(grouped[0.8], of_class("recall", in_groups(30, 0.8))),
+        "recall of a class, 5 draws": Setting(float(norm.cdf(0.8 / np.sqrt(1 + 0.25 + 0.09))), draws_of_class(5, 200)),
+        "precision, 2 % of 2,000 images": Setting(
+            hit / (hit + taken), of_class("precision", rare_class(2_000, (0.97, 0.6)))
+        ),
+        "F1, 2 % of 2,000 images": Setting(f1_of_rare, of_class("f1", rare_class(2_000, (0.97, 0.6)))),
+        "F1, 2 % of 200 images": Setting(f1_of_rare, of_class("f1", rare_class(200, (0.97, 0.6)))),
+        "sensitivity less its truth, 60 positives": Setting(0.0, sensitivity(120, 1, 0.9, 0.0)),
+        "sensitivity less its truth, 20 positive groups": Setting(0.0, sensitivity(40, 10, 0.9, 0.5)),
         "mean IoU, 3 images": Setting(iou, masks(3)),
         "mean IoU, 20 images": Setting(iou, masks(20)),
         "two equal heads, 5 shots × 10 draws": Setting(0.0, equal_heads(5, 10, 2_000)),

@@ -140,6 +140,18 @@ def selected(manifest: Path, selection: Path | None) -> pd.DataFrame:
     return frame
 
 
+def read_belongings(manifest: Path, selection: Path | None) -> pd.DataFrame:
+    """By image_id the `group` of the manifest, and the `unit` in which copies join groups; '' for an image alone."""
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS).set_index("image_id")
+    return frame[["group"]].assign(unit=selected(manifest, selection)["group"].to_numpy())
+
+
+def of_images(belongings: pd.DataFrame, image_id_N: NDArray[np.integer]) -> tuple[NDArray[np.object_], ...]:
+    """Group and unit of some images, each (N,)."""
+    rows = belongings.reindex(image_id_N.tolist(), fill_value="")
+    return rows["group"].to_numpy(object), rows["unit"].to_numpy(object)
+
+
 def _joined(group: pd.Series, cluster: pd.Series) -> pd.Series:
     """Groups that clusters of copies connect, as one, by the first of their names; copies without a group as a new one.
 

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from unchoke import versions
-from unchoke.clean import selected
+from unchoke.clean import read_belongings, selected
 from unchoke.comparisons import compare_answers, read_answers
-from unchoke.database_parts import NOTHING, Asked, insert_parts, read_belongings
+from unchoke.database_parts import NOTHING, Asked, insert_parts
 from unchoke.database_rows import (
     any_seal,
     facts_of,

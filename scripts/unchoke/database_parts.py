@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from unchoke.clean import selected
+from unchoke.clean import of_images
 from unchoke.database_rows import facts_of, insert, printable
 from unchoke.errors import UnchokeError
 from unchoke.evaluation import Figure, known_or_none, plain_figures
 from unchoke.hashing import canonical_json
 from unchoke.operating_points import SENSITIVITY, SPECIFICITY, OperatingPoint, margins, operating_point
 from unchoke.parts import ClassFigures, class_figures, group_figures
-from unchoke.tables import MANIFEST_COLUMNS, read_table
 from unchoke.zarr_files import open_group
 
 SPLITS = ("val", "test")
@@ -32,18 +30,6 @@ class Asked:
 
 
 NOTHING = Asked()
-
-
-def read_belongings(manifest: Path, selection: Path | None) -> pd.DataFrame:
-    """By image_id the `group` of the manifest, and the `unit` in which copies join groups; '' for an image alone."""
-    frame = read_table(manifest, MANIFEST_COLUMNS).set_index("image_id")
-    return frame[["group"]].assign(unit=selected(manifest, selection)["group"].to_numpy())
-
-
-def of_images(belongings: pd.DataFrame, image_id_N: NDArray[np.integer]) -> tuple[NDArray[np.object_], ...]:
-    """Group and unit of some images, each (N,)."""
-    rows = belongings.reindex(image_id_N.tolist(), fill_value="")
-    return rows["group"].to_numpy(object), rows["unit"].to_numpy(object)
 
 
 def insert_parts(

@@ -8,10 +8,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
 from unchoke.metrics import softmax
+from unchoke.parts import class_figures, group_figures
 from unchoke.report.board import COLUMNS, draw_leaderboard, table_rows
 from unchoke.report.confusion import draw_confusion, frequent_pairs, strongest
 from unchoke.report.curves import draw_curves
@@ -20,6 +22,7 @@ from unchoke.report.embedding import draw_embedding, project
 from unchoke.report.head import draw_head
 from unchoke.report.mistakes import Mistake, caption, draw_mistakes, percent, worst_mistakes
 from unchoke.report.pages import MOST_ROWS, table_page
+from unchoke.report.parts import draw_parts, worst_groups
 from unchoke.report.reasons import MOST_REASONS, count_reasons, draw_reasons
 from unchoke.report.reliability import Raw, binned, draw_reliability
 from unchoke.report.results import HeadResults
@@ -196,6 +199,50 @@ def test_the_bins_hold_what_the_calibration_error_is_made_of():
     assert np.nansum(confidence_B * share_B) == pytest.approx(probability_NC.max(1).mean())
 
 
+def parts_of(n_classes, n_groups, rows=400):
+    """Figures of a head that never predicts the first class, and takes images for a class that is not there."""
+    rng = np.random.default_rng(0)
+    label_N = np.r_[0, 0, rng.integers(0, n_classes, rows - 2)]
+    predicted_RN = np.where(rng.random((2, rows)) < 0.7, label_N, n_classes)
+    predicted_RN[predicted_RN == 0] = n_classes
+    group_N = np.array([f"patient {number}" for number in rng.integers(0, n_groups or 1, rows)], object)
+    figures = class_figures(label_N, predicted_RN, n_classes + 1, group_N)
+    classes = {f"c{place}": one for place, one in enumerate(figures)}
+    return classes, group_figures(predicted_RN == label_N, group_N) if n_groups else {}
+
+
+@pytest.mark.parametrize(("n_classes", "n_groups"), [(2, 0), (9, 1), (9, 8), (30, 8), (9, 1000), (300, 1000)])
+def test_the_worst_classes_and_groups_are_named_and_all_are_drawn(n_classes, n_groups):
+    classes, groups = parts_of(n_classes, n_groups, 4000)
+    figure = draw_parts(classes, groups, 0.7, "t")
+    said = texts(figure)
+    assert "never predicted" in said and "no image on test" in said
+    worst = sorted(groups, key=lambda name: groups[name].value)
+    assert ("groups (images)" in said or "groups with" in said) == (n_groups > 0)
+    assert all(f"{name} (" in said for name in worst[:10])
+    assert all((f"{name} (" in said) == (len(groups) <= 20) for name in worst[-1:])
+    bars = [[bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)] for axes in figure.axes]
+    drawn = [
+        round(sum(heights)) for axes, heights in zip(figure.axes, bars, strict=True) if "of all" in axes.get_xlabel()
+    ]
+    many = max(len(classes), len(groups)) > 20
+    assert drawn == ([len(classes), len(groups)][: 1 + bool(groups)] if many else [])
+    assert picture(figure).height < 1300
+
+
+def test_of_equally_bad_groups_that_with_more_images_is_worse():
+    groups = group_figures(np.zeros((1, 5), bool), np.array([*"aabbb"], object))
+    assert worst_groups(groups) == ["b", "a"]
+
+
+def test_figures_from_few_units_are_hollow():
+    groups = group_figures(np.ones((1, 39), bool), np.array(["few"] * 19 + ["enough"] * 20, object))
+    figure = draw_parts(parts_of(2, 0)[0], groups, 1.0, "t")
+    dots = [line for line in figure.axes[1].lines if line.get_marker() == "o" and len(line.get_xdata())]
+    faces = {float(dot.get_ydata()[0]): dot.get_markerfacecolor() for dot in dots}
+    assert [faces[place] == "white" for place in (0, 1)] == [False, True]  # "enough", of equals the larger, is first
+
+
 @pytest.mark.parametrize("n_classes", [2, 200])
 def test_reliability_quotes_the_leaderboards_error(n_classes):
     label_N, probability_RNC = guesses(n_classes, replicates=3)
@@ -258,7 +305,11 @@ def test_the_mistakes_of_a_head_are_shown_by_the_rows_of_their_array(tmp_path):
     label_N, image_id_N = np.array([0, 1, 0]), np.array([8, 11, 9])
     head = HeadResults("t", facts, label_N, np.log(probability_NC[None]) / 2, image_id_N, {})
     np.testing.assert_allclose(head.probability_NC, probability_NC)
-    figures = draw_head(head, manifest, tmp_path, 100, "npy")
+    belongings = pd.DataFrame(
+        {"group": ["", "p", "q", "p", "q"], "unit": ["", "p", "q", "p", "q"]}, manifest["image_id"]
+    )
+    figures = draw_head(head, manifest, belongings, tmp_path, 100, "npy")
+    assert all(text in texts(figures["parts"]) for text in ("ant (2)", "bee (1)", "p (1)", "q (2)"))
     mistakes = figures["mistakes"]
     assert "temperature 0.5" in texts(figures["reliability"])
     assert [axes.images[0].get_array()[0, 0, 0] for axes in mistakes.axes if axes.images] == [110, 210]

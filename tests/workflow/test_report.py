@@ -14,7 +14,7 @@ from PIL import Image
 
 pytestmark = pytest.mark.xdist_group("run")
 
-FIGURES = ("settings", "confusion", "reliability", "mistakes")
+FIGURES = ("settings", "parts", "confusion", "reliability", "mistakes")
 EXPECTED = {
     *(f"{page}.{kind}" for page in ("leaderboard", "quarantine", "durations") for kind in ("png", "html")),
     *(f"tiny/{head}/{figure}.png" for head in ("logistic", "neighbours") for figure in FIGURES),

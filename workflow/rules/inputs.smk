@@ -296,7 +296,7 @@ def report_files(wildcards):
         f"{encoder}/{head}/{figure}.png"
         for head, settings in config["heads"].items()
         for encoder in settings["encoders"] or config["encoders"]
-        for figure in ("settings", "confusion", "reliability", "mistakes")
+        for figure in ("settings", "parts", "confusion", "reliability", "mistakes")
     ]
     maps = [f"{encoder}/embedding.png" for encoder in config["encoders"]]
     pages = ("leaderboard", "quarantine", "durations")

@@ -32,8 +32,10 @@ rule draw_head:
     input:
         metadata="<results>/heads/{encoder}.zarr/{head}/zarr.json",
         manifest="<results>/manifest.csv",
+        selection="<results>/selection.csv",
     output:
         settings=head_entry("settings.png", "how it was chosen"),
+        parts=head_entry("parts.png", "by class and by group"),
         confusion=head_entry("confusion.png", "confusion matrix"),
         reliability=head_entry("reliability.png", "reliability"),
         mistakes=head_entry("mistakes.png", "mistakes"),
@@ -52,8 +54,8 @@ rule draw_head:
         max_pixels=config["decoding"]["max_pixels"],
     shell:
         "scripts/warm draw_head --group {params.group:q} --manifest {input.manifest:q}"
-        " --kind {params.kind:q} --root {params.root:q} --max-pixels {params.max_pixels}"
-        " --settings {output.settings:q} --confusion {output.confusion:q}"
+        " --selection {input.selection:q} --kind {params.kind:q} --root {params.root:q} --max-pixels {params.max_pixels}"
+        " --settings {output.settings:q} --parts {output.parts:q} --confusion {output.confusion:q}"
         " --reliability {output.reliability:q} --mistakes {output.mistakes:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 

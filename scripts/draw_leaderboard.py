@@ -9,6 +9,7 @@ from unchoke.files import write_atomic
 from unchoke.leaderboard import leaderboard
 from unchoke.report.board import COLUMNS, FLOOR, NOTE, draw_leaderboard, table_rows
 from unchoke.report.pages import table_page
+from unchoke.report.points import add_points
 from unchoke.report.style import png_bytes
 
 
@@ -21,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = list(leaderboard(args.database))
     write_atomic(args.picture, png_bytes(draw_leaderboard(rows)))
     note = f"{NOTE} {FLOOR}" if any(row["weights"] == "untrained" for row in rows) else NOTE
-    write_atomic(args.table, table_page("Leaderboard", note, COLUMNS, list(table_rows(rows))))
+    table = add_points(rows, note, COLUMNS, list(table_rows(rows)))
+    write_atomic(args.table, table_page("Leaderboard", *table))
     print(f"{len(rows)} heads: {args.picture}")
 
 

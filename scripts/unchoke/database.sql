@@ -135,7 +135,16 @@ SELECT
   comparisons.high AS difference_high,
   comparisons.p_value AS p_value,
   runs.test_images AS test_images,
-  runs.seconds AS seconds
+  runs.seconds AS seconds,
+  operating_points.positive AS positive,  -- NULL, here and below: nothing was asked of two classes
+  operating_points.specificity AS asked_specificity,
+  sensitivity.value AS test_sensitivity,
+  sensitivity.low AS test_sensitivity_low,
+  sensitivity.high AS test_sensitivity_high,
+  reached.value AS test_specificity,
+  reached.low AS test_specificity_low,
+  reached.high AS test_specificity_high,
+  operating_points.unknown AS unknown
 FROM runs
 JOIN encoders USING (encoder_id)
 JOIN heads USING (head_id)
@@ -150,4 +159,10 @@ JOIN metrics AS ece ON ece.run_id = runs.run_id AND ece.split = 'test' AND ece.n
 JOIN metrics AS log_loss
   ON log_loss.run_id = runs.run_id AND log_loss.split = 'test' AND log_loss.name = 'log_loss'
 JOIN metrics AS brier ON brier.run_id = runs.run_id AND brier.split = 'test' AND brier.name = 'brier'
+LEFT JOIN operating_points ON operating_points.run_id = runs.run_id
+LEFT JOIN metrics AS sensitivity
+  ON sensitivity.run_id = runs.run_id AND sensitivity.split = 'test'
+  AND sensitivity.name = 'sensitivity_at_specificity'
+LEFT JOIN metrics AS reached
+  ON reached.run_id = runs.run_id AND reached.split = 'test' AND reached.name = 'specificity_reached'
 ORDER BY val.value DESC, encoders.name, heads.name;

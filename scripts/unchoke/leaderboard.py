@@ -85,7 +85,21 @@ def leaderboard_text(database: Path) -> str:
     lines.insert(1, "  ".join("-" * width for width in widths))
     floor = [_FLOOR] if any(row["weights"] == "untrained" for row in rows) else []
     said = [note.format(metric=SPOKEN.get(name), name=name) for note in notes]
-    return "\n".join([*lines, "", *said, *_few_units(rows), *floor])
+    return "\n".join([*lines, "", *said, *_at_threshold(rows), *_few_units(rows), *floor])
+
+
+def _at_threshold(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What the best head of two classes is worth at the specificity that was asked."""
+    for row in rows:
+        if row["is_best"] and row.get("positive") is not None:
+            yield f"the best on val, at the threshold that gives specificity {row['asked_specificity']:g} on val:"
+            yield f"  sensitivity to {row['positive']} {_point(row, 'test_sensitivity')} on test,"
+            yield f"  specificity {_point(row, 'test_specificity')} on test"
+            yield from [f"  (not known: {row['unknown']})"] if row["unknown"] else []
+
+
+def _point(row: dict[str, Any], name: str) -> str:
+    return f"{_figure(row[name])} ({_figure(row[f'{name}_low'])} to {_figure(row[f'{name}_high'])})"
 
 
 def _few_units(rows: list[dict[str, Any]]) -> list[str]:

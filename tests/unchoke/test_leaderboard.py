@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from small_results import ENCODER, LABEL, add_head, write_manifest
 
 from unchoke.database import build_database
+from unchoke.database_parts import Asked
 from unchoke.errors import UnchokeError
 from unchoke.leaderboard import leaderboard, leaderboard_text
 
@@ -44,6 +46,53 @@ def test_a_line_says_what_was_chosen_how_good_how_sure_and_against_what(tmp_path
     assert best.split("is the best")[0].split()[-1] == "-"  # auroc is not known
     assert seeds.index("0.5000") == best.index("0.7500") == header.index("val")
     assert "where it holds 0, they cannot be told apart" in " ".join(notes)
+
+
+TWO = {
+    "val_label": np.array([0, 0, 1, 1]),
+    "val_logits": np.stack([np.zeros(4), [-1, 2, 1, 3]], 1)[None],
+    "test_label": LABEL % 2,  # 0 1 0 0 1 0 0 1 0
+    "test_logits": np.stack([np.zeros(9), [1, 4, 3, -2, 1, 2, 0, 5, 0]], 1)[None],
+}
+
+
+def point_board(results: Path, **arrays: np.ndarray) -> Path:
+    add_head(results, "a", classes=["ant", "bee"], arrays=TWO | arrays)
+    write_manifest(results)
+    build_database(results, results / "experiments.db", Asked(0.95, "bee"))
+    return results / "experiments.db"
+
+
+def test_two_classes_are_read_at_a_threshold_of_val(tmp_path: Path) -> None:
+    database = point_board(tmp_path)
+    text = " ".join(leaderboard_text(database).split())
+    (found, of), (rejected, others) = (2, 3), (5, 6)  # bees above 2: 4 and 5, not 1; an ant above 2: 3
+    for name, hits, images in (("sensitivity to bee", found, of), ("specificity", rejected, others)):
+        ends = binomtest(hits, images).proportion_ci(method="wilson")
+        assert f"{name} {hits / images:.4f} ({ends.low:.4f} to {ends.high:.4f}) on test" in text
+    assert "gives specificity 0.95 on val" in text and "not known" not in text
+    page = draw_board(database)
+    assert "0.6667" in page and "0.8333" in page and "the share of bee that is found" in page
+
+
+def test_why_a_sensitivity_is_not_known_is_said(tmp_path: Path) -> None:
+    database = point_board(tmp_path, val_label=np.ones(4))
+    for text in (leaderboard_text(database), draw_board(database)):
+        assert "val has no negative image, so there is no threshold" in text
+
+
+def test_boards_of_three_classes_say_nothing_of_thresholds(tmp_path: Path) -> None:
+    add_head(tmp_path, "a")
+    database = build(tmp_path)
+    assert not [text for text in (leaderboard_text(database), draw_board(database)) if "threshold" in text]
+
+
+def draw_board(database: Path) -> str:
+    """The table of the report."""
+    page = database.with_name("page.html")
+    arguments = ["--database", database, "--picture", database.with_name("board.png"), "--table", page]
+    import_module("draw_leaderboard").main(list(map(str, arguments)))
+    return page.read_text()
 
 
 def test_random_weights_are_said_to_be_a_floor_and_trained_ones_are_not(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,17 @@ def test_a_changed_head_alone_is_trained_again(rerun: Clone) -> None:
     rerun.configure(heads={"logistic": {"kind": "logistic", "c": [0.01, 1.0]}, "neighbours": {"kind": "knn", "k": [5]}})
     output = rerun.snakemake("--cores", "2")
     assert (jobs(output, "train_head"), jobs(output, "extract_chunk")) == (1, 0)
+
+
+def test_another_positive_class_is_read_without_training(rerun: Clone) -> None:
+    query = "SELECT DISTINCT positive, asked_specificity, test_sensitivity IS NULL FROM leaderboard"
+    with closing(sqlite3.connect(rerun.results / "experiments.db")) as connection:
+        assert connection.execute(query).fetchall() == [("1", 0.95, 0)]
+    rerun.configure(evaluation={"positive": "0", "specificity": 0.8})
+    output = rerun.snakemake("--cores", "2")
+    assert (jobs(output, "build_database"), jobs(output, "train_head"), jobs(output, "draw_head")) == (1, 0, 0)
+    with closing(sqlite3.connect(rerun.results / "experiments.db")) as connection:
+        assert connection.execute(query).fetchall() == [("0", 0.8, 0)]
 
 
 def test_an_ablation_is_added_alone_and_never_runs_twice(rerun: Clone) -> None:

@@ -18,8 +18,6 @@ from unchoke.operating_points import SENSITIVITY, SPECIFICITY, OperatingPoint, m
 from unchoke.parts import ClassFigures, class_figures, group_figures
 from unchoke.zarr_files import open_group
 
-SPLITS = ("val", "test")
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -40,16 +38,18 @@ def insert_parts(
     head: the Zarr group of its results. Raises UnchokeError where the positive class is none of two.
     """
     arrays, classes = open_group(head), facts_of(head)["classes"]
-    label, logits = ({split: np.asarray(arrays[f"{split}_{name}"]) for split in SPLITS} for name in ("label", "logits"))
+    label_N, logits_RNC = np.asarray(arrays["test_label"]), np.asarray(arrays["test_logits"])
     group_N, unit_N = of_images(belongings, np.asarray(arrays["test_image_id"]))
-    predicted_RN = logits["test"].argmax(-1)
-    for name, figures in zip(classes, class_figures(label["test"], predicted_RN, len(classes), unit_N), strict=True):
+    predicted_RN = logits_RNC.argmax(-1)
+    for name, figures in zip(classes, class_figures(label_N, predicted_RN, len(classes), unit_N), strict=True):
         insert(connection, "classes", run_id=run_id, **{"class": name}, **class_columns(figures))
-    _insert_groups(connection, run_id, group_figures(predicted_RN == label["test"], group_N))
+    _insert_groups(connection, run_id, group_figures(predicted_RN == label_N, group_N))
     positive = positive_place(classes, asked)
     if positive is not None and asked.specificity is not None:
-        sides = {split: (label[split] == positive, margins(logits[split], positive)) for split in SPLITS}
-        point = operating_point(asked.specificity, sides["val"], sides["test"], unit_N)
+        val_label_N, val_logits_RNC = np.asarray(arrays["val_label"]), np.asarray(arrays["val_logits"])
+        val = val_label_N == positive, margins(val_logits_RNC, positive)
+        test = label_N == positive, margins(logits_RNC, positive)
+        point = operating_point(asked.specificity, val, test, unit_N)
         _insert_point(connection, run_id, point, asked.specificity, classes[positive])
 
 

@@ -233,7 +233,7 @@ def _interval(
         return clopper_pearson(mean, len(label_N)) if len(label_N) > 1 else intervals.UNKNOWN
     if name == "balanced_accuracy":
         support_C = each[0].counts.label
-        share_C = np.mean([metrics.per_class(one.counts)["recall"] for one in each], 0)
+        share_C = np.mean([metrics.recalls(one.counts) for one in each], 0)
         there = np.flatnonzero(support_C)
         return of_mean(share_C[there].tolist(), [wilson(share_C[place], support_C[place]) for place in there])
     if name == "auroc" and np.isfinite(mean):

@@ -50,15 +50,9 @@ def _mean_where(
     return np.asarray(np.divide(above, below, out=np.zeros_like(above), where=counted).sum(-1) / counted.sum(-1))
 
 
-def per_class(counts: Counts) -> dict[str, NDArray[np.float64]]:
-    """Support, precision, recall and F1 of every class, each (C,); 0 where the class does not occur."""
-    either = counts.label + counts.predicted
-    return {
-        "support": counts.label,
-        "precision": np.divide(counts.right, counts.predicted, out=np.zeros_like(either), where=counts.predicted > 0),
-        "recall": np.divide(counts.right, counts.label, out=np.zeros_like(either), where=counts.label > 0),
-        "f1": np.divide(2 * counts.right, either, out=np.zeros_like(either), where=either > 0),
-    }
+def recalls(counts: Counts) -> NDArray[np.float64]:
+    """Share of the rows of every class that is recognised, 0 to 1, shape (…, C); 0 for a class that does not occur."""
+    return np.divide(counts.right, counts.label, out=np.zeros_like(counts.label), where=counts.label > 0)
 
 
 def confusion_matrix(

@@ -14,8 +14,8 @@ README = Path(__file__).parents[2] / "README.md"
 QUERIES = [part.strip() for part in re.search(r"```sql\n(.+?)```", README.read_text(), re.S)[1].split("\n\n")]
 
 
-def test_there_are_five_queries() -> None:
-    assert len(QUERIES) == 5
+def test_there_are_seven_queries() -> None:
+    assert len(QUERIES) == 7
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.splitlines()[0][3:])

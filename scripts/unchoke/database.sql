@@ -69,7 +69,7 @@ CREATE TABLE classes (  -- on test
   recall_low REAL,
   recall_high REAL,
   recall_units INTEGER NOT NULL,  -- of the class
-  f1 REAL,  -- NULL: both
+  f1 REAL,  -- NULL: test has none of the class, and no replicate predicts it
   f1_low REAL,
   f1_high REAL,
   f1_units INTEGER NOT NULL,  -- of the class, or taken for it
@@ -89,6 +89,7 @@ CREATE TABLE operating_points (  -- of two classes; its figures are in metrics
   positive TEXT NOT NULL,  -- class
   specificity REAL NOT NULL,  -- that the threshold gives on val, or more
   margins TEXT NOT NULL,  -- JSON: threshold of each replicate for the positive class's logit less the other's
+  val_negatives INTEGER NOT NULL,  -- images that set the threshold
   unknown TEXT  -- why a figure is not known; NULL where all are
 );
 CREATE TABLE comparisons (
@@ -144,6 +145,7 @@ SELECT
   reached.value AS test_specificity,
   reached.low AS test_specificity_low,
   reached.high AS test_specificity_high,
+  operating_points.val_negatives AS val_negatives,
   operating_points.unknown AS unknown
 FROM runs
 JOIN encoders USING (encoder_id)

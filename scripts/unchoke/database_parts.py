@@ -101,6 +101,7 @@ def _insert_point(
         "positive": positive,
         "specificity": specificity,
         "margins": canonical_json([known_or_none(margin) for margin in point.thresholds]),
+        "val_negatives": point.negatives,
         "unknown": point.unknown or None,
     }
     insert(connection, "operating_points", run_id=run_id, **values)

@@ -92,7 +92,8 @@ def _at_threshold(rows: list[dict[str, Any]]) -> Iterator[str]:
     """What the best head of two classes is worth at the specificity that was asked."""
     for row in rows:
         if row["is_best"] and row.get("positive") is not None:
-            yield f"the best on val, at the threshold that gives specificity {row['asked_specificity']:g} on val:"
+            asked, images = row["asked_specificity"], row["val_negatives"]
+            yield f"best on val, at the threshold that gives specificity {asked:g} on val ({images} negative images):"
             yield f"  sensitivity to {row['positive']} {_point(row, 'test_sensitivity')} on test,"
             yield f"  specificity {_point(row, 'test_specificity')} on test"
             yield from [f"  (not known: {row['unknown']})"] if row["unknown"] else []

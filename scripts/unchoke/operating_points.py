@@ -28,6 +28,8 @@ class OperatingPoint:
     """Share of the positive images of test that are called positive."""
     specificity: Figure
     """Share of the negative images of test that are not."""
+    negatives: int
+    """Negative images of val, which set the threshold: few of them set it by chance."""
     unknown: str
     """Why something is not known; empty where all is."""
 
@@ -61,7 +63,7 @@ def operating_point(
     finite = bool(np.isfinite(margin_RN).all() and np.isfinite(test_margin_RN).all())
     if not finite or positive_N.all():
         why = "val has no negative image, so there is no threshold" if finite else "logits are not all finite"
-        return OperatingPoint([math.nan] * len(margin_RN), UNDEFINED, UNDEFINED, why)
+        return OperatingPoint([math.nan] * len(margin_RN), UNDEFINED, UNDEFINED, int((~positive_N).sum()), why)
     thresholds = [threshold_at(specificity, margin_N[~positive_N]) for margin_N in margin_RN]
     called_RN = test_margin_RN > np.array(thresholds)[:, None]
     place_N = group_places(group_N, len(test_positive_N))
@@ -71,5 +73,6 @@ def operating_point(
         thresholds,
         sensitivity=share(called_RN & positive_RN, positive_RN, place_N),
         specificity=share(~called_RN & ~positive_RN, ~positive_RN, place_N),
+        negatives=int((~positive_N).sum()),
         unknown=f"test has no {missing[0]} image" if missing else "",
     )

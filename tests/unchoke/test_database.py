@@ -152,8 +152,8 @@ def test_sensitivity_is_that_of_test_at_the_threshold_of_val(
     (first, *found), (second, *other) = rows(tmp_path, FIGURES)
     assert (first, second) == ("sensitivity_at_specificity", "specificity_reached")
     assert (tuple(found), tuple(other)) == (sensitivity, specificity)
-    query = "SELECT positive, specificity, margins, unknown FROM operating_points"
-    expected = ("ant", 0.5, "[-2.0]", None) if positive == "ant" else ("bee", 0.75, "[0.0]", None)
+    query = "SELECT positive, specificity, margins, val_negatives, unknown FROM operating_points"
+    expected = ("ant", 0.5, "[-2.0]", 2, None) if positive == "ant" else ("bee", 0.75, "[0.0]", 4, None)
     assert rows(tmp_path, query) == [expected]
 
 

@@ -70,7 +70,7 @@ def test_two_classes_are_read_at_a_threshold_of_val(tmp_path: Path) -> None:
     for name, hits, images in (("sensitivity to bee", found, of), ("specificity", rejected, others)):
         ends = binomtest(hits, images).proportion_ci(method="wilson")
         assert f"{name} {hits / images:.4f} ({ends.low:.4f} to {ends.high:.4f}) on test" in text
-    assert "gives specificity 0.95 on val" in text and "not known" not in text
+    assert "gives specificity 0.95 on val (2 negative images)" in text and "not known" not in text
     page = draw_board(database)
     assert "0.6667" in page and "0.8333" in page and "the share of bee that is found" in page
 

@@ -29,7 +29,7 @@ class Evaluation(Section):
 
     positive: str | None = None
     """Images of two classes: the one that `specificity` calls positive. null: the second in their order, which is that
-    of their names, as in scikit-learn."""
+    of their names, as in scikit-learn. Numbers in quotes. The AUROC is the same for either."""
 
     seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of the resamples."""

@@ -6,7 +6,7 @@ from typing import Any
 from unchoke.report.board import interval_text
 from unchoke.report.style import plain
 
-COLUMNS = ("sensitivity", "its 95 % interval", "specificity", "its 95 % interval", "not known")
+COLUMNS = ("sensitivity", "its 95 % interval", "specificity", "its 95 % interval", "negatives of val", "not known")
 
 
 def add_points(
@@ -21,7 +21,8 @@ def add_points(
         return note, columns, cells
     said = [
         f"sensitivity: the share of {plain(positive)} that is found on test at the threshold that gives specificity "
-        f"{specificity:g} on val; specificity: what it gives on test."
+        f"{specificity:g} on val; specificity: what it gives on test. "
+        "negatives of val: the images that set the threshold; few set it by chance."
         for positive, specificity in sorted(asked)
     ]
     behind = [[*before, *_point_cells(row)] for row, before in zip(rows, cells, strict=True)]
@@ -31,4 +32,4 @@ def add_points(
 def _point_cells(row: dict[str, Any]) -> tuple[Any, ...]:
     names = ("test_sensitivity", "test_specificity")
     figures = [(row[name], interval_text(row[f"{name}_low"], row[f"{name}_high"])) for name in names]
-    return (*figures[0], *figures[1], row["unknown"])
+    return (*figures[0], *figures[1], row["val_negatives"], row["unknown"])

@@ -1,4 +1,4 @@
-"""The notebook and the README's example run on a finished run; the notebook is stored without its outputs."""
+"""The notebook and the example of docs/python.md run on a finished run; the notebook is stored without its outputs."""
 
 import json
 import re
@@ -49,8 +49,10 @@ def test_every_cell_runs_on_a_finished_run(rerun: Clone) -> None:
     assert "no such file or directory" in text_of(shown["new"])
 
 
-def test_the_example_of_the_readme_runs(rerun: Clone) -> None:
-    [code] = re.findall(r"```python\n(import unchoke\n.+?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+def test_the_example_of_the_page_runs(rerun: Clone) -> None:
+    [code] = re.findall(
+        r"```python\n(import unchoke\n.+?)```", (REPOSITORY / "docs" / "python.md").read_text(), re.DOTALL
+    )
     places = {
         "results/digits": "results/few",
         "/b0": "/tiny",

@@ -1,5 +1,6 @@
 """Draw for the report where the time went: the stages of extraction, and the heads."""
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import pandas as pd
 from unchoke.commands import argument_parser, run
 from unchoke.files import write_atomic
 from unchoke.leaderboard import leaderboard, mask_leaderboard, of_masks
+from unchoke.receipts import read_result
 from unchoke.report.durations import draw_durations
 from unchoke.report.pages import table_page
 from unchoke.report.style import png_bytes
@@ -21,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
     parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
     args = parser.parse_args(argv)
-    rates = pd.read_csv(args.rates, dtype={"encoder": str}, keep_default_na=False)
+    rates = pd.read_csv(io.BytesIO(read_result(args.rates)), dtype={"encoder": str}, keep_default_na=False)
     unit = "patches" if of_masks(args.database) else "images"
     heads = [*leaderboard(args.database), *mask_leaderboard(args.database)]
     write_atomic(args.picture, png_bytes(draw_durations(rates, heads, unit)))

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,17 +25,22 @@ _DISK_ERRORS = {
 }
 
 _written: dict[Path, str] | None = None  # one command at a time runs in a process, but its threads may write
+_before_writing: Callable[[], None] | None = None
 
 
 @contextlib.contextmanager
-def written_files() -> Iterator[dict[Path, str]]:
-    """Collect path and SHA-256 of every file that is put in its place meanwhile, also of one that stays as it was."""
-    global _written
-    before, _written = _written, {}
+def written_files(before: Callable[[], None]) -> Iterator[dict[Path, str]]:
+    """Collect path and SHA-256 of every file that is put in its place meanwhile, also of one that stays as it was.
+
+    before: is called before ``write_atomic`` changes anything.
+    """
+    global _written, _before_writing
+    outer = _written, _before_writing
+    _written, _before_writing = {}, before
     try:
         yield _written
     finally:
-        _written = before
+        _written, _before_writing = outer
 
 
 def note_file(path: Path, sha256: str | None = None) -> None:
@@ -59,6 +64,8 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
     Raises UnchokeError, with the old file untouched, when the disk refuses.
     """
     try:
+        if _before_writing is not None:
+            _before_writing()
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, data, sync)
     except OSError as error:
@@ -180,13 +187,3 @@ def files_sha256(paths: Iterable[Path]) -> str:
 def json_bytes(value: Any) -> bytes:
     """Readable JSON with sorted keys and a newline at its end: the same content gives the same bytes."""
     return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False) + "\n").encode()
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file; UnchokeError names the file where it is not JSON."""
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UnchokeError(
-            "A JSON file cannot be read.", found=str(error), where=str(path), do="delete it and run snakemake again"
-        ) from error

@@ -10,6 +10,7 @@ from typing import Any
 from unchoke.errors import UnchokeError
 from unchoke.intervals import FEW_UNITS
 from unchoke.overlaps import SPOKEN
+from unchoke.receipts import read_result
 
 HEADER = (
     *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "balanced", "auroc"),
@@ -55,6 +56,7 @@ def of_masks(database: Path) -> bool:
 def _opened(database: Path) -> Iterator[sqlite3.Connection]:
     if not database.exists():
         raise UnchokeError("There is no database.", where=str(database), do="make it: snakemake --cores all")
+    read_result(database)
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         yield connection
 

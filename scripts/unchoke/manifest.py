@@ -8,9 +8,10 @@ import pandas as pd
 from unchoke import tables, versions
 from unchoke.chunks import chunk_bounds, chunk_count
 from unchoke.errors import UnchokeError
-from unchoke.files import json_bytes, read_json, write_if_changed
+from unchoke.files import json_bytes, write_if_changed
 from unchoke.locations import NO_FIELDS, Fields
 from unchoke.names import SPLITS
+from unchoke.receipts import read_json
 from unchoke.sources import Listing, list_images
 from unchoke.splits import draw_splits
 

@@ -20,9 +20,9 @@ from unchoke.database_rows import (
     new_database,
 )
 from unchoke.evaluation import DEFAULT, Bootstrap
-from unchoke.files import read_json
 from unchoke.names import PIXELS, SPLITS
 from unchoke.overlaps import FIGURES, MEAN_IOUS
+from unchoke.receipts import read_json
 from unchoke.signed import read_signed
 
 SCHEMA = Path(__file__).with_suffix(".sql")

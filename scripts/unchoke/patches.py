@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from unchoke import tables
-from unchoke.files import json_bytes, read_json, write_if_changed
+from unchoke.files import json_bytes, write_if_changed
 from unchoke.hashing import sha256_bytes
 from unchoke.images import UnreadableImageError
 from unchoke.manifest import NO_LABEL, SplitSettings, check_splits, list_manifest, write_manifest, write_rows
+from unchoke.receipts import read_json
 from unchoke.tiling import Grid
 from unchoke.windows import image_size
 

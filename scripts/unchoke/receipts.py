@@ -3,40 +3,82 @@
     {"files": {path from the receipt's folder: sha256}, "digest": of the receipt itself}
 
 Jobs that make chunks have none: the record of a chunk is its receipt, and a seal that of a store.
+
+Tables, and JSON files without a digest of their own, are read by ``read_result``, which compares them with the receipt.
 """
 
 import argparse
+import functools
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from unchoke.files import file_sha256, write_atomic, written_files
+from unchoke.errors import UnchokeError, mend
+from unchoke.files import file_sha256, sync_folder, write_atomic, written_files
+from unchoke.hashing import sha256_bytes
 from unchoke.signed import read_signed, signed_bytes
 
 FLAG = "--receipt"
+_FOLDER = "receipts"
+_LISTING = ("build_manifest", "build_patches")
+# The jobs that write a file of the dataset's folder; * is any name, and {} the same name in that of the receipt.
+_JOBS = {
+    **dict.fromkeys(("manifest.csv", "manifest.json", "patches.csv", "grids.json"), _LISTING),
+    **dict.fromkeys(("rows/*.csv", "mask_rows/*.csv"), _LISTING),
+    **dict.fromkeys(("findings.csv", "cleaning.csv", "cleaning.json"), ("clean_images",)),
+    "selection.csv": ("select_rows",),
+    "quarantine.csv": ("list_quarantine",),
+    "quarantine/*.csv": ("list_quarantine/{}",),
+    "quarantine/*.json": ("check_quarantine/{}",),
+    "rates.csv": ("summarise_rates",),
+    "experiments.db": ("build_database", "build_mask_database"),
+}
+# The listing goes on from these, so that it cannot make them again from nothing.
+_GOES_ON_FROM = ("manifest.csv", "manifest.json")
 
 
 @contextmanager
 def receipt_kept(arguments: Sequence[str]) -> Iterator[None]:
-    """Write the receipt that `arguments` ask for with ``--receipt PATH``, when the command has ended well."""
+    """Write the receipt that `arguments` ask for with ``--receipt PATH``, when the command has ended well.
+
+    An older one is removed before the first file changes: a killed job leaves no receipt that its files contradict.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(FLAG, type=Path)
     receipt = parser.parse_known_args(list(arguments))[0].receipt
     if receipt is None:
         yield
         return
-    with written_files() as files:
+    with written_files(before=lambda: _remove(receipt)) as files:
         yield
     kept = {path: sha256 for path, sha256 in files.items() if path.exists()}  # drafts are gone again
     listed = {os.path.relpath(path, receipt.parent): sha256 for path, sha256 in kept.items()}
     write_atomic(receipt, signed_bytes({"files": listed}))
 
 
-def read_receipt(receipt: Path, do: str) -> dict[Path, str]:
-    """Path and sha256 of every file of a receipt; UnchokeError, with `do`, where the receipt is missing or changed."""
-    files = read_signed(receipt, "receipt", do)["files"]
-    return {Path(os.path.normpath(receipt.parent / path)): sha256 for path, sha256 in files.items()}
+def _remove(receipt: Path) -> None:
+    if receipt.exists():
+        receipt.unlink()
+        sync_folder(receipt.parent)
+
+
+def read_receipt(receipt: Path) -> dict[Path, str]:
+    """Path and sha256 of every file of a receipt; UnchokeError where the receipt is missing or changed."""
+    return {Path(os.path.normpath(receipt.parent / path)): sha256 for path, sha256 in _listed(receipt).items()}
+
+
+def _listed(receipt: Path) -> dict[str, str]:
+    """The digests of a receipt by path from its folder."""
+    return read_signed(receipt, "receipt", remedy(receipt, receipt))["files"]  # type: ignore[no-any-return]
+
+
+@functools.lru_cache(maxsize=8)
+def _kept_list(receipt: Path, state: tuple[int, ...]) -> dict[str, str]:
+    """As ``_listed``, but read once a process, for thousands of chunk jobs that a warm worker runs."""
+    return _listed(receipt)
 
 
 def difference(path: Path, sha256: str) -> str:
@@ -44,3 +86,63 @@ def difference(path: Path, sha256: str) -> str:
     if not path.is_file():
         return "no file"
     return "" if (found := file_sha256(path)) == sha256 else f"sha256 {found}"
+
+
+def remedy(path: Path, target: Path) -> str:
+    """What to do about a damaged file that a receipt lists, or a damaged receipt. target: as for ``errors.mend``."""
+    if path.name in _GOES_ON_FROM:
+        return "put a copy of it back, or delete it and run snakemake again: images added later may change split"
+    if path == target and _FOLDER in path.parts:
+        return "delete it and run snakemake again"
+    return mend(target)
+
+
+def receipts_of(path: Path) -> list[Path]:
+    """The receipts, there or not, that may list a table or JSON file of results.
+
+    They are relative to the working directory where `path` is and can be, as Snakemake knows its targets.
+    """
+    path = path if len(path.parts) > 2 else path.absolute()
+    own, above = path.parent, path.parent.parent
+    for folder, name in ((own, path.name), (above, f"{own.name}/*{path.suffix}")):
+        if jobs := _JOBS.get(name):
+            return [folder / _FOLDER / f"{job.replace('{}', path.stem)}.json" for job in jobs]
+    return []
+
+
+def read_result(path: Path) -> bytes:
+    """The bytes of a table or JSON file of results; UnchokeError where they are not those that its job wrote.
+
+    A file that no receipt lists is taken as it is: it may be older than receipts, or lie elsewhere.
+    """
+    data = path.read_bytes()
+    digests = {receipt: sha256 for receipt in receipts_of(path) if (sha256 := _digest_in(receipt, path))}
+    if digests and (found := sha256_bytes(data)) not in digests.values():
+        receipt, expected = next(iter(digests.items()))
+        raise UnchokeError(
+            "A file of the results was changed after its job had written it.",
+            found=f"sha256 {found}",
+            expected=f"sha256 {expected}, as {receipt.name} has it",
+            where=str(path),
+            do=remedy(path, receipt),
+        )
+    return data
+
+
+def _digest_in(receipt: Path, path: Path) -> str:
+    try:
+        state = receipt.stat()
+    except FileNotFoundError:
+        return ""
+    listed = _kept_list(receipt, (state.st_ino, state.st_size, state.st_mtime_ns))
+    return listed.get(os.path.relpath(path, receipt.parent), "")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, compared as by ``read_result``; UnchokeError names the file where it is not JSON."""
+    try:
+        return json.loads(read_result(path))
+    except ValueError as error:
+        raise UnchokeError(
+            "A JSON file cannot be read.", found=str(error), where=str(path), do="delete it and run snakemake again"
+        ) from error

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from unchoke.distances import hd95, refuse_large
 from unchoke.errors import UnchokeError, mend
 from unchoke.evaluation import Figure, known_or_none, plain_figures
-from unchoke.files import read_json, write_atomic
+from unchoke.files import write_atomic
 from unchoke.manifest import in_use
 from unchoke.overlaps import mean_over_images, summarise
+from unchoke.receipts import read_json
 from unchoke.signed import read_signed, signed_bytes
 from unchoke.stitch import read_truth
 from unchoke.tiling import Grid

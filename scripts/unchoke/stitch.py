@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from unchoke import stores
 from unchoke.errors import UnchokeError
-from unchoke.files import read_json, write_atomic
+from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.overlaps import counts_of
 from unchoke.png import palette_png
+from unchoke.receipts import read_json
 from unchoke.signed import signed_bytes, signed_content
 from unchoke.stitching import Band, band_count, band_places, band_rows, kept, known_probabilities
 from unchoke.tiling import IGNORED, Grid

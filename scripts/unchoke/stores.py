@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 from unchoke.chunks import chunk_count
 from unchoke.drafts import drafts_folder
 from unchoke.errors import UnchokeError, mend
-from unchoke.files import read_json, write_atomic, write_if_changed
+from unchoke.files import write_atomic, write_if_changed
 from unchoke.hashing import sha256_bytes
 from unchoke.provenance import made_by
-from unchoke.receipts import difference
+from unchoke.receipts import difference, read_json
 from unchoke.signed import read_signed, signed_bytes, signed_content
 from unchoke.zarr_files import METADATA, MemoryGroup, create_array, decode_chunk, encode_chunk, write_metadata_last
 

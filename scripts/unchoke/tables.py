@@ -1,14 +1,18 @@
-"""The tables on disk: manifest, rows of a chunk, quarantine. UTF-8 CSV; file names that are not UTF-8 survive."""
+"""The tables on disk: manifest, rows of a chunk, quarantine. UTF-8 CSV; file names that are not UTF-8 survive.
+
+A table that was changed after its job had written it is refused; see ``receipts.read_result``.
+"""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import pandas as pd
 
 from unchoke.errors import UnchokeError
+from unchoke.receipts import read_result
 
 MANIFEST_COLUMNS = {
     "image_id": int,
@@ -76,16 +80,27 @@ def rows_files(folder: Path, chunk: int, count: int) -> list[Path]:
 
 def count_rows(path: Path) -> int:
     """Rows of the manifest of images, or of that of patches; UnchokeError where it is neither."""
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        of_patches = next(csv.reader(file), []) == list(PATCH_COLUMNS)
-    return len(read_table(path, PATCH_COLUMNS if of_patches else MANIFEST_COLUMNS))
+    data = read_result(path)
+    of_patches = next(csv.reader(_text(data)), []) == list(PATCH_COLUMNS)
+    return len(_parsed(data, path, PATCH_COLUMNS if of_patches else MANIFEST_COLUMNS))
+
+
+def _text(data: bytes) -> TextIO:
+    return io.TextIOWrapper(io.BytesIO(data), newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def read_table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
     """A table with just these columns, text as str objects and numbers as int64; UnchokeError where it is not one."""
     try:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            header, *rows = csv.reader(file, strict=True)
+        data = read_result(path)
+    except OSError as error:
+        raise _unreadable(path, columns, str(error)) from error
+    return _parsed(data, path, columns)
+
+
+def _parsed(data: bytes, path: Path, columns: dict[str, type]) -> pd.DataFrame:
+    try:
+        header, *rows = csv.reader(_text(data), strict=True)
         values = list(zip(*rows, strict=True)) if rows else [()] * len(header)
         if header == list(columns):
             return pd.DataFrame(
@@ -95,9 +110,13 @@ def read_table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
                 }
             )
         found = f"columns {', '.join(header)}"
-    except (OSError, csv.Error, ValueError) as error:
+    except (csv.Error, ValueError) as error:
         found = str(error)
-    raise UnchokeError(
+    raise _unreadable(path, columns, found)
+
+
+def _unreadable(path: Path, columns: dict[str, type], found: str) -> UnchokeError:
+    return UnchokeError(
         "A table cannot be read.",
         found=found,
         expected=f"columns {', '.join(columns)}, and a cell for each in every row",

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from unchoke import origins, stores
 from unchoke.cards import read_card
-from unchoke.errors import UnchokeError, mend
-from unchoke.receipts import difference, read_receipt
+from unchoke.errors import UnchokeError
+from unchoke.receipts import difference, read_receipt, remedy
 from unchoke.signed import signed_content
 from unchoke.stitch import BANDS, record_file
 from unchoke.zarr_files import METADATA, group_files
@@ -65,7 +65,7 @@ def refuse_damage(checked: Sequence[Checked]) -> None:
     damaged = [file for file in checked if file.found]
     if not damaged:
         return
-    lines = [f"{file.path}: {file.found}; {mend(file.target)}" for file in damaged[:LONGEST_LIST]]
+    lines = [f"{file.path}: {file.found}; {remedy(file.path, file.target)}" for file in damaged[:LONGEST_LIST]]
     more = [f"and {len(damaged) - LONGEST_LIST:,} more"] if len(damaged) > LONGEST_LIST else []
     raise UnchokeError(
         f"{len(damaged):,} of {len(checked):,} files are missing or changed.",
@@ -107,7 +107,7 @@ def _signed(plans: Sequence[Path]) -> Iterator[Checked]:
 def _receipt(receipt: Path) -> Iterator[Checked]:
     """A receipt, and all files in it."""
     try:
-        files = read_receipt(receipt, "")
+        files = read_receipt(receipt)
     except UnchokeError:
         yield _by_itself(receipt, receipt)
         return

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.errors import UnchokeError
-from unchoke.files import disk_error, json_bytes, open_draft, read_json, write_atomic, write_if_changed
+from unchoke.files import disk_error, json_bytes, open_draft, write_atomic, write_if_changed
 
 OUTGROW_THE_LIMIT = """
 import resource, sys
@@ -258,10 +258,3 @@ def test_json_says_the_same_in_the_same_bytes(value):
     assert json.loads(data) == value
     assert data == json_bytes(dict(reversed(value.items())))
     assert data.endswith(b"\n")
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
-def test_a_file_that_is_not_json_is_named(tmp_path, content):
-    (tmp_path / "record.json").write_bytes(content)
-    with pytest.raises(UnchokeError, match=r"record\.json"):
-        read_json(tmp_path / "record.json")

@@ -33,10 +33,10 @@ from small_features import (
 from unchoke import members, versions
 from unchoke.config.heads import Centroid, Kind, Knn, Linear, Logistic, Mlp, Ridge
 from unchoke.errors import UnchokeError
-from unchoke.files import read_json
 from unchoke.hashing import sha256_bytes
 from unchoke.heads import TrainedHead, logistic, save_head, save_run, train_head
 from unchoke.heads.rows import Rows
+from unchoke.receipts import read_json
 from unchoke.stores import FeatureStore, seal_file
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

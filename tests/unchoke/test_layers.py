@@ -131,7 +131,7 @@ def test_paths_of_results_belong_to_rules(path):
         "sources",
         *("sources.folder", "sources.csv", "sources.digits", "sources.masks", "sources.canvases"),
         *("sources.hdf5", "sources.npy", "sources.zarr", "sources.webdataset", "locations", "arrays", "shards"),
-        *("config", "commands", "versions", "files", "limits", "names", "texts", "csv_files"),
+        *("config", "commands", "versions", "files", "limits", "names", "texts", "csv_files", "receipts"),
     ],
 )
 def test_what_the_snakefile_imports_is_light(module):

@@ -19,9 +19,10 @@ from small_masks import CLASSES, ENCODER, SETTINGS, SPLITS, add_mask_head, predi
 from unchoke import overlaps
 from unchoke.comparisons import Counts, compare_masks
 from unchoke.evaluation import Bootstrap, plain_figures
-from unchoke.files import read_json, write_atomic
+from unchoke.files import write_atomic
 from unchoke.leaderboard import leaderboard, leaderboard_text, mask_leaderboard, of_masks
 from unchoke.mask_database import build_mask_database
+from unchoke.receipts import read_json
 from unchoke.signed import read_signed, signed_bytes
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

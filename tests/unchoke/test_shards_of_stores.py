@@ -15,9 +15,9 @@ from unchoke.drafts import Draft, draft_file, drafts_folder, read_draft, write_d
 from unchoke.errors import UnchokeError
 from unchoke.extract import Chunk
 from unchoke.extract_shard import extract_shard
-from unchoke.files import read_json
 from unchoke.manifest import SplitSettings, build_manifest
 from unchoke.rates import summarise_rates
+from unchoke.receipts import read_json
 from unchoke.seal import seal_features
 from unchoke.tables import rows_files
 from unchoke.zarr_files import decode_chunk, encode_chunk

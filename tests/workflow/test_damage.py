@@ -1,5 +1,6 @@
 """Of every kind of result a changed bit and a missing file are named; the plain command makes it again."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Clone, assert_same_bytes, jobs
 
+from unchoke.receipts import read_receipt, receipts_of
+from unchoke.signed import signed_content
 from unchoke.verification import Expected, verify_results
 
 pytestmark = pytest.mark.xdist_group("run")
@@ -84,3 +87,50 @@ def test_validity_of_one_chunk_costs_that_chunk_alone(finished: tuple[Clone, str
     assert jobs(rerun.snakemake("--cores", "2"), "extract_chunk") == 1
     assert rerun.times("features/tiny.zarr/*/c/[02]*") == before
     assert_same_bytes(rerun, finished[0])
+
+
+def test_every_table_of_a_run_is_found_in_the_receipt_of_its_job(finished: tuple[Clone, str]) -> None:
+    listed = {}
+    for receipt in (finished[0].results / "receipts").rglob("*.json"):
+        listed |= dict.fromkeys(read_receipt(receipt), receipt)
+    tables = {path for path in listed if path.suffix in (".csv", ".db") or is_plain_json(path)}
+    assert {path.name for path in tables} >= {"manifest.csv", "manifest.json", "1.csv", "rates.csv", "experiments.db"}
+    for path in tables:
+        assert listed[path] in receipts_of(path), path
+
+
+def is_plain_json(path: Path) -> bool:
+    """Whether a file is JSON without a digest of its own, and none of a Zarr group."""
+    return path.suffix == ".json" and path.name != "zarr.json" and signed_content(path.read_bytes()) is None
+
+
+def test_jobs_refuse_tables_that_were_changed_and_the_command_they_name_mends_them(
+    finished: tuple[Clone, str], rerun: Clone
+) -> None:
+    selection, rows, record = (rerun.results / name for name in ("selection.csv", "rows/1.csv", "manifest.json"))
+    selection.write_bytes(selection.read_bytes().replace(b"\n2,,-1", b"\n2,subset,-1"))
+    assert said_of(rerun, selection) == "results/few/receipts/select_rows.json"
+    flip(rows)
+    (rerun.results / "features/tiny.zarr/avg/c/1/0").unlink()
+    assert said_of(rerun, rows) == "results/few/receipts/build_manifest.json"
+    receipts = [f"results/few/receipts/{job}.json" for job in ("select_rows", "build_manifest")]
+    rerun.snakemake("--cores", "2", "--forcerun", *receipts)
+    assert_same_bytes(rerun, finished[0])
+    flip(record)
+    assert f"where:    {record.relative_to(rerun.folder)}" in rerun.snakemake("-n", ok=False)
+
+
+def said_of(clone: Clone, path: Path) -> str:
+    """The target of the command that a run names which finds a file changed."""
+    said = clone.snakemake("--cores", "2", ok=False)
+    found = re.search(f"where: +{path.relative_to(clone.folder)}\n +do: .*--forcerun (.*)\n", said)
+    assert found, said
+    return found[1]
+
+
+def flip(path: Path) -> None:
+    """One bit of a file is another, and its time stays, as on a failing disk."""
+    data, state = bytearray(path.read_bytes()), path.stat()
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))

@@ -35,7 +35,7 @@ checkpoint build_manifest:
     output:
         manifest=update("<results>/manifest.csv"),
         record=update("<results>/manifest.json"),
-        receipt="<results>/receipts/build_manifest.json",
+        receipt=update("<results>/receipts/build_manifest.json"),
     log:
         "<logs>/build_manifest.log",
     conda:

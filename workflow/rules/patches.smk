@@ -37,7 +37,7 @@ checkpoint build_patches:
         record=update("<results>/manifest.json"),
         patches=update("<results>/patches.csv"),
         grids=update("<results>/grids.json"),
-        receipt="<results>/receipts/build_patches.json",
+        receipt=update("<results>/receipts/build_patches.json"),
     log:
         "<logs>/build_patches.log",
     conda:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.files import read_json
 from unchoke.images import UnreadableImageError
+from unchoke.receipts import read_json
 from unchoke.stitch import BANDS
 from unchoke.tables import PATCH_ROW_COLUMNS, read_table
 from unchoke.windows import labels_of, open_image, open_mask

@@ -160,7 +160,7 @@ def load_encoder(
     model = create_model(facts["model"], pretrained=False, num_classes=0)
     model.load_state_dict(load(data))
     size = image_size or facts["data_config"]["input_size"][-1]
-    _resize(model, size)
+    resize(model, size)
     # The same features on every run, also on a card whose library would try several algorithms and keep the fastest.
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
     model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
@@ -168,8 +168,8 @@ def load_encoder(
     return Encoder(model, device, PRECISIONS[precision], size, facts, found_pools, find_maps(model, list(strides)))
 
 
-def _resize(model: Any, size: int) -> None:
-    """Let a model of fixed size see `size` px; convolutional ones see any."""
+def resize(model: Any, size: int) -> None:
+    """Let a model of fixed size see `size` px; convolutional ones see any. UnchokeError where it cannot."""
     own = model.pretrained_cfg.get("input_size", (3, size, size))[-1]
     if size == own or not hasattr(model, "set_input_size"):
         return

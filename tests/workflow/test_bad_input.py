@@ -28,6 +28,15 @@ def test_an_unknown_model_names_the_nearest(clone: Clone) -> None:
     )
 
 
+def test_a_pool_that_a_model_lacks_stops_the_run_before_any_job(clone: Clone) -> None:
+    lacking = {**TINY, "pools": [*TINY["pools"], "cls"]}
+    clone.configure(cleaning={}, encoders={"fine": TINY, "lacking": lacking})
+    output = clone.snakemake("--cores", "2", ok=False)
+    assert "encoders.lacking: The encoder has no pool 'cls'" in output
+    assert "No job was started" in output
+    assert not (clone.folder / "results").exists()  # in which even the list of the images would be
+
+
 def test_weights_that_do_not_fit_name_the_tensors(clone: Clone) -> None:
     import timm
     from safetensors.torch import save_file

@@ -26,6 +26,7 @@ onstart:
             shell("scripts/warm --load extract_chunk")
     else:
         workflow.scheduler.resources["gpu"] = LIMITS["gpu"]
+    refuse_impossible_encoders()
 
 
 # UNCHOKE_WARM_STAY=1 leaves the worker to its idle time, for the next of several short runs.

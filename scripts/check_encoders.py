@@ -1,0 +1,20 @@
+"""Find out whether encoders have the pools, strides and sizes that are asked of them, without weights or images."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from unchoke.commands import argument_parser, run
+from unchoke.encoder_checks import check_encoders
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument(
+        "--encoders", type=json.loads, required=True, help="JSON: model, image_size, pools and strides of each, by name"
+    )
+    check_encoders(parser.parse_args(argv).encoders)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -5,9 +5,12 @@ import socket
 from pathlib import Path
 
 import pytest
+import torch
 
+from unchoke.arrays import open_located
 from unchoke.arrays.npy import open_npy
 from unchoke.arrays.values import read_values
+from unchoke.checkpoint_files import read_checkpoint_file
 from unchoke.errors import UnchokeError
 from unchoke.images import UnreadableImageError, read_image_file
 from unchoke.locations import Location
@@ -15,6 +18,8 @@ from unchoke.pictures import read_picture
 from unchoke.regular_files import MOST_BYTES, open_regular, read_regular
 from unchoke.sources import csv
 from unchoke.tar_members import members_of
+from unchoke.teachers import load_teacher
+from unchoke.weights import fetch_weights
 from unchoke.windows import image_size, open_image, open_mask
 
 
@@ -43,7 +48,12 @@ READERS = {
     "table": (lambda path: csv.read_rows(path, ["path"], None), UnchokeError),
     "column": (lambda path: read_values(path.parent, Location(path.name, "y"), open_npy), UnchokeError),
     "shard": (members_of, UnchokeError),
+    "array": (lambda path: open_located(path.parent, Location(path.name, ""), open_npy), UnchokeError),
+    "weights": (lambda path: fetch_weights("test_resnet", str(path), 0, path, path), UnchokeError),
+    "checkpoint": (lambda path: read_checkpoint_file(path, "head", 1, []), UnchokeError),
+    "teacher": (lambda path: load_teacher(path, path, 32, 2, False, torch.device("cpu")), UnchokeError),
 }
+MAPPED = {"shard", "array", "weights", "checkpoint", "teacher"}  # which may be larger than what is read whole
 
 
 @pytest.fixture
@@ -61,7 +71,7 @@ def test_what_is_no_regular_file_is_named_and_never_waited_for(place, kind, read
         read(place)
 
 
-@pytest.mark.parametrize("reader", sorted(READERS.keys() - {"shard"}))
+@pytest.mark.parametrize("reader", sorted(READERS.keys() - MAPPED))
 def test_a_file_of_20_gb_is_refused_unread(place, reader):
     sparse(place)
     read, error = READERS[reader]

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from unchoke.chunks import MAX_ROWS
 from unchoke.errors import UnchokeError
 from unchoke.locations import Location
 from unchoke.names import nearest, suggestion
 from unchoke.regular_files import check_regular, named
 
 MOST_NAMED = 10  # names that an error lists
-MOST_ROWS = 20_000_000
-"""Rows of an array, each an image: the manifest is held in memory, and takes 0.6 KB a row while it is made: 12 GB."""
 
 
 class Rows(Protocol):
@@ -91,11 +90,11 @@ def broken_file(problem: str, error: Exception | str, file: Path) -> UnchokeErro
 
 def check_rows(shape: tuple[int, ...], where: str) -> None:
     """UnchokeError where an array has more rows than a manifest can hold."""
-    if shape and shape[0] > MOST_ROWS:
+    if shape and shape[0] > MAX_ROWS:
         raise UnchokeError(
             "An array has more rows than a dataset can have.",
             found=f"{shape[0]:,} rows",
-            expected=f"at most {MOST_ROWS:,}: the manifest is held in memory",
+            expected=f"at most {MAX_ROWS:,}: the manifest is held in memory",
             where=where,
             do="split it into several datasets, one run each, or name another array",
         )

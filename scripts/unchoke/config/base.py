@@ -12,8 +12,6 @@ NAME_LENGTH = 100
 """Characters of a name at most: of the 255 bytes of a file name, `.<encoder>@<view>.origin.json.<host>.tmp` adds 93."""
 MAX_SEED = 2**64 - 1
 """The largest seed that PyTorch's generators take (`torch.Generator.manual_seed`)."""
-MAX_ROWS = 20_000_000
-"""Rows that a dataset may have, and so the most that can be asked of it."""
 MAX_STEPS = 1_000_000_000
 """Epochs, steps and iterations: more end on no machine, and a product with batches still fits 64 bits."""
 MAX_MEMORY_MB = 2**24

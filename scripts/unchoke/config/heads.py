@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from unchoke.config.base import MAX_ROWS, MAX_SEED, MAX_STEPS, Section
+from unchoke.chunks import MAX_ROWS
+from unchoke.config.base import MAX_SEED, MAX_STEPS, Section
 from unchoke.config.encoders import Pool
 from unchoke.config.presets import expand_preset
 from unchoke.config.views import View

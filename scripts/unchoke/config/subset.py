@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from unchoke.config.base import MAX_ROWS, MAX_SEED, Section
+from unchoke.chunks import MAX_ROWS
+from unchoke.config.base import MAX_SEED, Section
 
 Split = Literal["train", "val", "test"]
 

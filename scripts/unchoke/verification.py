@@ -70,7 +70,7 @@ def refuse_damage(checked: Sequence[Checked]) -> None:
     raise UnchokeError(
         f"{len(damaged):,} of {len(checked):,} files are missing or changed.",
         found="\n            ".join([*lines, *more]),
-        do="a plain `snakemake --cores all` makes what is missing, what is said above mends the rest; delete nothing else",
+        do="a plain `snakemake --cores all` makes what is missing, the above mends the rest; delete nothing else",
     )
 
 

@@ -2,8 +2,6 @@
 
 from snakemake.sourcecache import LocalSourceFile
 
-from unchoke.receipts import read_json
-
 WEIGHTS = {
     weights_name(e["model"], e["weights"], e["seed"]): e
     for e in config["encoders"].values()

@@ -1,6 +1,8 @@
 # in:   <results>/rows/<chunk>.csv, the images, a teacher's Python file and checkpoint
 # out:  <results>/features/teacher.zarr/logits/c/<chunk>/0/0/0, features/…; its results, and its probabilities
 
+from unchoke.files import file_sha256
+
 
 localrules:
     describe_teacher,

@@ -89,7 +89,7 @@ def compare(args: argparse.Namespace) -> int:
     counts = {"train": args.rows, "val": args.rows // 4, "test": args.rows // 2}
     rows = draw_rows(counts, args.width, CLASSES)
     settings = Linear(
-        kind="linear", optimizer="sgd", learning_rates=RATES, seeds=SEEDS, epochs=args.epochs
+        kind="linear", choose_by="accuracy", optimizer="sgd", learning_rates=RATES, seeds=SEEDS, epochs=args.epochs
     ).model_dump()
     rate, fits, peers = matrix_rate(), [], Peers(rows, settings)
     before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -24,7 +24,11 @@ from unchoke.heads.rows import Rows
 
 CLASSES = 2
 CPU = torch.device("cpu")
-HEADS = (Linear(kind="linear"), Logistic(kind="logistic"), Ridge(kind="ridge"))
+HEADS = (
+    Linear(kind="linear", choose_by="accuracy"),
+    Logistic(kind="logistic", choose_by="accuracy"),
+    Ridge(kind="ridge", choose_by="accuracy"),
+)
 
 
 def peak_mb() -> float:

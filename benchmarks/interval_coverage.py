@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from unchoke.evaluation import compare, evaluate
+from unchoke.influences import METRICS, scored
+from unchoke.metrics import SPOKEN
 from unchoke.operating_points import operating_point
 from unchoke.overlaps import summarise
 from unchoke.parts import class_figures
@@ -126,7 +128,23 @@ def equal_heads(shots: int, draws: int, images: int) -> Draw:
         hard_N, spread = rng.normal(0, 1, images), 0.6 / np.sqrt(shots)
         skill_2R = 0.8 + rng.normal(0, spread, (2, draws))
         noise_2RN = rng.normal(0, 0.5, (2, draws, images))
-        found = compare(*(skill_2R[..., None] - hard_N + noise_2RN > 0))
+        logits_2RNC = np.stack([np.zeros_like(noise_2RN), skill_2R[..., None] - hard_N + noise_2RN], -1)
+        one, two = (scored("accuracy", np.ones(images, int), logits, [1.0] * draws) for logits in logits_2RNC)
+        found = compare(one, two)
+        return found.low, found.high
+
+    return draw
+
+
+def equal_figures(metric: str, positives: int, negatives: int) -> Draw:
+    """The interval of the difference in a figure of two heads whose scores are equally good and go together."""
+
+    def draw(rng: np.random.Generator) -> tuple[float, float]:
+        label_N = np.r_[np.ones(positives, int), np.zeros(negatives, int)]
+        common_N = rng.normal(size=len(label_N)) + 1.5 * label_N - 0.75
+        score_2N = common_N + rng.normal(0, 0.7, (2, len(label_N)))
+        one, two = (scored(metric, label_N, np.stack([-score_N, score_N], 1)[None], [1.0]) for score_N in score_2N)
+        found = compare(one, two)
         return found.low, found.high
 
     return draw
@@ -179,6 +197,12 @@ def sensitivity(units: int, images: int, area: float, together: float) -> Draw:
     return draw
 
 
+def large_precision(positives: int, negatives: int, area: float, rng: np.random.Generator) -> float:
+    """Average precision of as many images as tell what it is without chance, in the same shares."""
+    label_N, logits_NC = scores(positives * 500, negatives * 500, area)(rng)
+    return scored("average_precision", label_N, logits_NC[None], [1.0]).value_R[0]
+
+
 def settings() -> dict[str, Setting]:
     """The settings by their names in the table."""
     rng = np.random.default_rng(0)
@@ -217,6 +241,16 @@ def settings() -> dict[str, Setting]:
         "mean IoU, 20 images": Setting(iou, masks(20)),
         "two equal heads, 5 shots × 10 draws": Setting(0.0, equal_heads(5, 10, 2_000)),
         "two equal heads, 1 shot × 10 draws": Setting(0.0, equal_heads(1, 10, 2_000)),
+        **{
+            f"two equal heads, {SPOKEN[name]}, 20 positives of 200": Setting(0.0, equal_figures(name, 20, 180))
+            for name in METRICS
+        },
+        "average precision, 20 positives of 400": Setting(
+            large_precision(20, 380, 0.9, rng), figure("average_precision", scores(20, 380, 0.9))
+        ),
+        "average precision, 200 positives of 400": Setting(
+            large_precision(200, 200, 0.8, rng), figure("average_precision", scores(200, 200, 0.8))
+        ),
     }
 
 

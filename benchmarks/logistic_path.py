@@ -25,7 +25,7 @@ CLASSES = 10
 
 def compare(args: argparse.Namespace) -> int:
     rows = draw_rows({"train": args.rows, "val": args.rows // 4, "test": args.rows // 2}, args.width, CLASSES)
-    settings = Logistic(kind="logistic", c=dinov2_logistic()["c"]).model_dump()
+    settings = Logistic(kind="logistic", choose_by="accuracy", c=dinov2_logistic()["c"]).model_dump()
     outcomes: dict[str, Outcome] = {}
 
     def fit(name: str, threads: int) -> None:

@@ -117,13 +117,13 @@ def extracted_rows(args: argparse.Namespace, folder: Path) -> tuple[list[str], d
     photographs = prepare(args.data, folder, args.model, args.image_size)
     extract_store(photographs, folder / "features.zarr")
     manifest = tables.read_table(photographs.manifest, tables.MANIFEST_COLUMNS)
-    settings = Logistic(kind="logistic").model_dump()
+    settings = Logistic(kind="logistic", choose_by="accuracy").model_dump()
     return split_rows(open_views([folder / "features.zarr"]), manifest, settings, CPU)
 
 
 def compare(args: argparse.Namespace, folder: Path) -> int:
     classes, rows = extracted_rows(args, folder)
-    settings = Logistic(kind="logistic").model_dump()
+    settings = Logistic(kind="logistic", choose_by="accuracy").model_dump()
     outcomes: dict[str, Outcome] = {}
 
     def fit(name: str, threads: int) -> None:

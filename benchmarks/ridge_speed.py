@@ -37,7 +37,7 @@ CPU = torch.device("cpu")
 
 
 def fit_unchoke(rows: dict[str, Rows], penalties: list[float]) -> dict[str, torch.Tensor]:
-    settings = Ridge(kind="ridge", penalty=penalties).model_dump()
+    settings = Ridge(kind="ridge", choose_by="accuracy", penalty=penalties).model_dump()
     return ridge.fit(rows["train"], rows["val"], CLASSES, settings, CPU).replicates[0]
 
 
@@ -69,7 +69,7 @@ def largest_difference(rows: dict[str, Rows], penalties: list[float]) -> float:
 
 def compare(args: argparse.Namespace) -> int:
     rows = draw_rows({"train": args.rows, "val": args.rows // 8}, args.width, CLASSES)
-    penalties: list[float] = [1e-4, *Ridge(kind="ridge").penalty]
+    penalties: list[float] = [1e-4, *Ridge(kind="ridge", choose_by="accuracy").penalty]
     kinds = {"unchoke": fit_unchoke, "scikit-learn": fit_scikit_learn}
     sides = {name: lambda kind=kind: kind(rows, penalties) for name, kind in kinds.items()}
     times: dict[str, list[Timing]] = time_in_turn(sides, args.rounds)

@@ -7,6 +7,7 @@ from pathlib import Path
 from unchoke.commands import argument_parser, run
 from unchoke.database import build_database
 from unchoke.database_parts import Asked
+from unchoke.influences import METRICS
 from unchoke.leaderboard import leaderboard_text
 
 
@@ -16,8 +17,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--database", type=Path, required=True, help="SQLite file to write")
     parser.add_argument("--specificity", type=float, help="of two classes: at which sensitivity is read; none: nowhere")
     parser.add_argument("--positive", help="of two classes: the positive one, by default the second")
+    parser.add_argument("--metric", choices=METRICS, default="accuracy", help="the figure that ranks heads")
     args = parser.parse_args(argv)
-    for group in build_database(args.results, args.database, Asked(args.specificity, args.positive)):
+    asked = Asked(args.specificity, args.positive)
+    for group in build_database(args.results, args.database, asked, args.metric):
         print(f"left out: {group}, of features that are no more or of another version")
     print(leaderboard_text(args.database))
 

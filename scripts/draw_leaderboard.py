@@ -6,8 +6,9 @@ from pathlib import Path
 
 from unchoke.commands import argument_parser, run
 from unchoke.files import write_atomic
-from unchoke.leaderboard import leaderboard
-from unchoke.report.board import COLUMNS, FLOOR, NOTE, draw_leaderboard, table_rows
+from unchoke.leaderboard import floors, leaderboard
+from unchoke.metrics import SPOKEN
+from unchoke.report.board import COLUMNS, FLOOR, draw_leaderboard, floor_cells, note_of, table_rows
 from unchoke.report.pages import table_page
 from unchoke.report.points import add_points
 from unchoke.report.style import png_bytes
@@ -19,10 +20,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
     parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
     args = parser.parse_args(argv)
-    rows = list(leaderboard(args.database))
-    write_atomic(args.picture, png_bytes(draw_leaderboard(rows)))
-    note = f"{NOTE} {FLOOR}" if any(row["weights"] == "untrained" for row in rows) else NOTE
-    table = add_points(rows, note, COLUMNS, list(table_rows(rows)))
+    rows, floor = list(leaderboard(args.database)), floors(args.database)
+    metric = rows[0]["metric"] if rows else "accuracy"
+    worst = (floor[0], floor[2]) if floor else None
+    write_atomic(args.picture, png_bytes(draw_leaderboard(rows, SPOKEN[metric], floor=worst)))
+    note = note_of(metric)
+    if any(row["weights"] == "untrained" for row in rows):
+        note += f" {FLOOR}"
+    table = add_points(rows, note, COLUMNS, list(table_rows(rows)), [floor_cells(*floor)] if floor else [])
     write_atomic(args.table, table_page("Leaderboard", *table))
     print(f"{len(rows)} heads: {args.picture}")
 

@@ -11,6 +11,7 @@ from unchoke.commands import argument_parser, run
 from unchoke.devices import add_device_flags, device_of
 from unchoke.heads import save_head, save_run, train_head
 from unchoke.memory_watch import memory_watched
+from unchoke.metrics import SPOKEN
 from unchoke.stores import open_views
 
 
@@ -34,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     save_head(head, features, args.settings, args.group, args.checkpoint)
     shutil.rmtree(drafts, ignore_errors=True)
     print("".join(f"warning: {text}\n" for text in head.fitted.warnings), end="")
-    print(f"chosen {head.fitted.chosen}, test accuracy {head.figures['test']['accuracy'].value:.4f}")
+    name = args.settings["choose_by"]
+    print(f"chosen {head.fitted.chosen}, {SPOKEN[name]} on val {head.figures['val'][name].value:.4f}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Stage: a head against the best one, on the test images that both predicted: image heads, then mask heads."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,37 +9,45 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unchoke.evaluation import Bootstrap, Comparison, compare, group_places, interval_of, resample_weights
+from unchoke.influences import scored
+from unchoke.metrics import LOWER_IS_BETTER
 from unchoke.overlaps import MEAN_IOUS, chosen_mean_iou
 from unchoke.signed import read_signed
-from unchoke.zarr_files import open_group
+from unchoke.zarr_files import open_group, read_facts
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a head got right on test."""
+    """What a head said of the images of test."""
 
     image_id_N: NDArray[np.int64]
-    right_RN: NDArray[np.bool_]
-    """Of each replicate."""
+    label_N: NDArray[np.integer]
+    logits_RNC: NDArray[np.floating]
+    """Of each replicate, raw."""
+    temperatures: list[float]
 
 
 def read_answers(group: Path) -> Answers:
     """The answers in a group of results."""
     arrays = open_group(group)
-    right_RN = np.asarray(arrays["test_logits"]).argmax(-1) == np.asarray(arrays["test_label"])
-    return Answers(np.asarray(arrays["test_image_id"]), right_RN)
+    image_id_N, label_N, logits_RNC = (np.asarray(arrays[f"test_{name}"]) for name in ("image_id", "label", "logits"))
+    return Answers(image_id_N, label_N, logits_RNC, read_facts(group)["temperatures"])
 
 
-def compare_answers(one: Answers, best: Answers, groups: pd.Series) -> Comparison | None:
-    """The first head against the best, by image; None where no image is in both, as with a head of other splits.
+def compare_answers(one: Answers, best: Answers, groups: pd.Series, metric: str = "accuracy") -> Comparison | None:
+    """The first head against the best in a metric; None where no image is in both, as with a head of other splits.
 
-    groups: what each image belongs to, by image_id.
+    groups: what each image belongs to, by image_id. metric: of the config's ``evaluation.metric``.
     """
     images, place_one, place_best = np.intersect1d(one.image_id_N, best.image_id_N, return_indices=True)
     if not len(images):
         return None
     group_N = groups.reindex(images.tolist()).to_numpy(object)
-    return compare(one.right_RN[:, place_one], best.right_RN[:, place_best], group_N)
+    first, second = (
+        scored(metric, head.label_N[place], head.logits_RNC[:, place], head.temperatures)
+        for head, place in ((one, place_one), (best, place_best))
+    )
+    return compare(first, second, group_N, math.inf if metric in LOWER_IS_BETTER else 1.0)
 
 
 @dataclass(frozen=True)

@@ -20,25 +20,31 @@ from unchoke.database_rows import (
     insert_trials,
     new_database,
 )
+from unchoke.floors import insert_floors
 from unchoke.hashing import canonical_json
+from unchoke.metrics import LOWER_IS_BETTER
 
 SCHEMA = Path(__file__).with_suffix(".sql")
 
 
-def build_database(results: Path, database: Path, asked: Asked = NOTHING) -> list[Path]:
+def build_database(results: Path, database: Path, asked: Asked = NOTHING, metric: str = "accuracy") -> list[Path]:
     """Write `database` anew from all groups of heads below `results`; return the groups that were left out.
 
     results: the dataset's folder, with manifest, heads, checkpoints, runs and seals. A group is left out where
     another version wrote it, or where the features that it was trained on are no more. asked: the specificity at which
-    heads of two classes are read. The new database takes the place of the old one when it is whole.
+    heads of two classes are read. metric: of the config's ``evaluation.metric``, the one that ranks and compares. The
+    new database takes the place of the old one when it is whole.
     """
     groups, stale = find_groups(results, versions.HEADS)
     with new_database(database, SCHEMA.read_text()) as connection:
+        insert(connection, "ranking", metric=metric, sign=-1 if metric in LOWER_IS_BETTER else 1)
         belongings = read_belongings(*_tables(results))
         for group in groups:
             run_id = _insert_run(connection, results, group)
             insert_parts(connection, run_id, group, belongings, asked)
-        _insert_comparisons(connection, groups, results)
+        _insert_comparisons(connection, groups, results, metric)
+        if groups:
+            insert_floors(connection, groups[0], selected(*_tables(results)))
     return stale
 
 
@@ -68,14 +74,15 @@ def _insert_run(connection: sqlite3.Connection, results: Path, group: Path) -> i
     return run_id
 
 
-def _insert_comparisons(connection: sqlite3.Connection, groups: list[Path], results: Path) -> None:
-    """Every run against the one of the best accuracy on val, image by image of test."""
+def _insert_comparisons(connection: sqlite3.Connection, groups: list[Path], results: Path, metric: str) -> None:
+    """Every run against the one whose metric is best on val, on the images of test that both predicted."""
     if not groups:
         return
     query = """
         SELECT encoders.name, heads.name, run_id FROM runs
         JOIN encoders USING (encoder_id) JOIN heads USING (head_id) JOIN metrics USING (run_id)
-        WHERE split = 'val' AND metrics.name = 'accuracy' ORDER BY value DESC, encoders.name, heads.name
+        JOIN ranking WHERE split = 'val' AND metrics.name = ranking.metric
+        ORDER BY ranking.sign * value DESC, encoders.name, heads.name
     """
     runs = {(encoder, head): run_id for encoder, head, run_id in connection.execute(query)}
     places = {(group.parent.stem, group.name): group for group in groups}
@@ -84,6 +91,6 @@ def _insert_comparisons(connection: sqlite3.Connection, groups: list[Path], resu
     first = next(iter(runs))
     best = read_answers(places[first])
     for name, run_id in runs.items():
-        found = compare_answers(read_answers(places[name]), best, belongs)
+        found = compare_answers(read_answers(places[name]), best, belongs, metric)
         values = asdict(found) if found else {"images": 0}
         insert(connection, "comparisons", run_id=run_id, best_run_id=runs[first], **values)

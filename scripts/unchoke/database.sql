@@ -40,7 +40,7 @@ CREATE TABLE runs (
 CREATE TABLE metrics (
   run_id INTEGER NOT NULL REFERENCES runs,
   split TEXT NOT NULL CHECK (split IN ('val', 'test')),
-  name TEXT NOT NULL,  -- accuracy, balanced_accuracy, macro_f1, auroc, ece, log_loss, brier; ece_raw, …: uncalibrated; two classes:
+  name TEXT NOT NULL,  -- accuracy, balanced_accuracy, macro_f1, auroc, average_precision, ece, log_loss, brier; ece_raw, …: uncalibrated; two classes:
   -- sensitivity_at_specificity and specificity_reached, on test alone, see operating_points
   value REAL,  -- NULL, here and below: cannot be known
   low REAL,  -- 95 % interval
@@ -48,6 +48,17 @@ CREATE TABLE metrics (
   sd REAL,  -- over the replicates
   units INTEGER NOT NULL,  -- independent images, or groups of them, that the interval is from
   PRIMARY KEY (run_id, split, name)
+);
+CREATE TABLE ranking (
+  metric TEXT PRIMARY KEY,  -- evaluation.metric: ranks runs by val, and compares them on test
+  sign INTEGER NOT NULL CHECK (sign IN (1, -1))  -- -1: the lower, the better
+);
+CREATE TABLE floors (  -- a head that gives every image the shares of the classes in train, and so says the largest class
+  split TEXT NOT NULL CHECK (split IN ('val', 'test')),
+  name TEXT NOT NULL,  -- of the figure
+  class TEXT NOT NULL,  -- the largest of train
+  value REAL,
+  PRIMARY KEY (split, name)
 );
 CREATE TABLE trials (
   run_id INTEGER NOT NULL REFERENCES runs,
@@ -94,9 +105,9 @@ CREATE TABLE operating_points (  -- of two classes; its figures are in metrics
 );
 CREATE TABLE comparisons (
   run_id INTEGER PRIMARY KEY REFERENCES runs,
-  best_run_id INTEGER NOT NULL REFERENCES runs,  -- the run of the best accuracy on val
+  best_run_id INTEGER NOT NULL REFERENCES runs,  -- the run whose metric is best on val; see ranking
   images INTEGER NOT NULL,  -- of test, that both predicted
-  difference REAL,  -- test accuracy less that of the best; NULL, here and below: no image in common
+  difference REAL,  -- test metric less that of the best; NULL, here and below: no image in common
   low REAL,  -- 95 % interval
   high REAL,
   p_value REAL,  -- two-sided, of the same Student's t as the interval
@@ -117,16 +128,20 @@ SELECT
   heads.pool AS pool,
   CASE encoders.trained WHEN 1 THEN 'trained' ELSE 'untrained' END AS weights,
   runs.chosen AS chosen,
-  val.value AS val_accuracy,
-  test.value AS test_accuracy,
+  ranking.metric AS metric,
+  val.value AS val,  -- here and below: of the metric that ranks
+  test.value AS test,
   test.low AS test_low,
   test.high AS test_high,
   test.sd AS test_sd,
   test.units AS test_units,
   runs.replicates AS replicates,
+  val_accuracy.value AS val_accuracy,
+  accuracy.value AS test_accuracy,
   balanced.value AS test_balanced_accuracy,
   f1.value AS test_macro_f1,
   auroc.value AS test_auroc,
+  precision.value AS test_average_precision,
   ece.value AS test_ece,
   log_loss.value AS test_log_loss,
   brier.value AS test_brier,
@@ -151,12 +166,18 @@ FROM runs
 JOIN encoders USING (encoder_id)
 JOIN heads USING (head_id)
 JOIN comparisons USING (run_id)
-JOIN metrics AS val ON val.run_id = runs.run_id AND val.split = 'val' AND val.name = 'accuracy'
-JOIN metrics AS test ON test.run_id = runs.run_id AND test.split = 'test' AND test.name = 'accuracy'
+JOIN ranking
+JOIN metrics AS val ON val.run_id = runs.run_id AND val.split = 'val' AND val.name = ranking.metric
+JOIN metrics AS test ON test.run_id = runs.run_id AND test.split = 'test' AND test.name = ranking.metric
+JOIN metrics AS val_accuracy
+  ON val_accuracy.run_id = runs.run_id AND val_accuracy.split = 'val' AND val_accuracy.name = 'accuracy'
+JOIN metrics AS accuracy ON accuracy.run_id = runs.run_id AND accuracy.split = 'test' AND accuracy.name = 'accuracy'
 JOIN metrics AS balanced
   ON balanced.run_id = runs.run_id AND balanced.split = 'test' AND balanced.name = 'balanced_accuracy'
 JOIN metrics AS f1 ON f1.run_id = runs.run_id AND f1.split = 'test' AND f1.name = 'macro_f1'
 JOIN metrics AS auroc ON auroc.run_id = runs.run_id AND auroc.split = 'test' AND auroc.name = 'auroc'
+JOIN metrics AS precision
+  ON precision.run_id = runs.run_id AND precision.split = 'test' AND precision.name = 'average_precision'
 JOIN metrics AS ece ON ece.run_id = runs.run_id AND ece.split = 'test' AND ece.name = 'ece'
 JOIN metrics AS log_loss
   ON log_loss.run_id = runs.run_id AND log_loss.split = 'test' AND log_loss.name = 'log_loss'
@@ -167,4 +188,4 @@ LEFT JOIN metrics AS sensitivity
   AND sensitivity.name = 'sensitivity_at_specificity'
 LEFT JOIN metrics AS reached
   ON reached.run_id = runs.run_id AND reached.split = 'test' AND reached.name = 'specificity_reached'
-ORDER BY val.value DESC, encoders.name, heads.name;
+ORDER BY ranking.sign * val.value DESC, encoders.name, heads.name;

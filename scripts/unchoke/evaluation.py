@@ -11,6 +11,7 @@ deviation over them, and its interval takes their variation in.
 | macro-F1 | jackknife, Student's t on logits | the same |
 | AUROC | Newcombe's method 5; with 50 images or more on both sides DeLong on logits | DeLong by groups |
 | AUROC of many classes | Newcombe's for each class, added up by MOVER, but no narrower than DeLong | DeLong by groups |
+| average precision | jackknife, Student's t on logits | the same, by groups |
 | log loss, Brier score | Student's t on logarithms | the same |
 | calibration error | none: it is never below 0, and lies too high where it is small | none |
 """
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from unchoke import calibration, intervals, metrics
+from unchoke.influences import Scored
 from unchoke.intervals import (
     LEVEL,
     Interval,
@@ -41,11 +43,13 @@ from unchoke.intervals import (
 )
 
 METRICS = (
-    *("accuracy", "balanced_accuracy", "macro_f1", "auroc", "ece", "log_loss", "brier"),
+    *("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision", "ece", "log_loss", "brier"),
     *("ece_raw", "log_loss_raw", "brier_raw"),  # before calibration
 )
 _LOSSES = ("log_loss", "brier", "log_loss_raw", "brier_raw")
 _BLOCK = 2**24  # most numbers at once: of resamples × images, or units × classes
+_NO_SPREAD = 1e-20  # variance, of rounding alone
+_EQUAL = 1e-12  # difference, of rounding alone
 _MANY = 50  # images, for which the variance of an area is well known
 
 
@@ -90,10 +94,10 @@ def known_or_none(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How one head differs from another on the same images, in accuracy."""
+    """How one head differs from another on the same images, in one figure."""
 
     difference: float
-    """Accuracy of the first less that of the second."""
+    """Figure of the first less that of the second."""
     low: float
     high: float
     """95 % interval of the difference; NaN where it cannot be known."""
@@ -128,7 +132,7 @@ def evaluate(
         value_R = np.array([one.figures[name] for one in each])
         mean = float(value_R.mean())
         found = _interval(name, mean, label_N, each, place_N) if alone else intervals.UNKNOWN
-        if not alone or name in ("macro_f1", *_LOSSES):
+        if not alone or name in ("macro_f1", "average_precision", *_LOSSES):
             found = _by_units(name, mean, each, left_out, place_N)
         low, high = with_replicates(found, value_R, np.inf if name in _LOSSES else 1.0)
         sd = float(value_R.std(ddof=1)) if len(value_R) > 1 else float("nan")
@@ -136,28 +140,25 @@ def evaluate(
     return figures
 
 
-def compare(
-    right_one_RN: NDArray[np.bool_], right_two_RN: NDArray[np.bool_], group_N: NDArray[np.object_] | None = None
-) -> Comparison:
-    """The first head against the second on the same N images; each row of a replicate says what it got right.
+def compare(one: Scored, two: Scored, group_N: NDArray[np.object_] | None = None, most: float = 1.0) -> Comparison:
+    """The first head against the second in a figure of the same N images; see ``influences.scored``.
 
     The variances over units and over replicates add up, and so do their degrees of freedom (Satterthwaite 1946).
-    Replicates of the same number, which share seeds or draws, are compared one by one.
+    Replicates of the same number, which share seeds or draws, are compared one by one. most: that the figure can be.
     """
-    difference_N = right_one_RN.mean(0) - right_two_RN.mean(0)
-    place_N, difference = group_places(group_N, len(difference_N)), float(difference_N.mean())
+    term_N = one.term_RN.mean(0) - two.term_RN.mean(0)
+    place_N, difference = group_places(group_N, len(term_N)), float(one.value_R.mean() - two.value_R.mean())
     units = int(place_N.max()) + 1
-    parts = [(unit_variance((difference_N - difference) / len(difference_N), place_N), units - 1)]
-    parts += _replicate_variances(right_one_RN.mean(1), right_two_RN.mean(1))
+    parts = [(unit_variance(term_N, place_N), units - 1), *_replicate_variances(one.value_R, two.value_R)]
     variance = sum(part for part, _ in parts)
-    if not variance > 0:  # no spread was seen, or one unit alone
-        same = difference == 0 and units > 1
+    if not variance > _NO_SPREAD:  # no spread was seen, or one unit alone
+        same = abs(difference) < _EQUAL and units > 1 and np.isfinite(variance)
         ends = (0.0, 0.0) if same else (float("nan"), float("nan"))
-        return Comparison(difference, *ends, 1.0 if same else float("nan"), len(difference_N), units)
+        return Comparison(difference, *ends, 1.0 if same else float("nan"), len(term_N), units)
     degrees = variance**2 / sum(part**2 / free for part, free in parts)
     reach, p_value = student(degrees) * variance**0.5, 2 * float(t.sf(abs(difference) / variance**0.5, degrees))
-    ends = max(difference - reach, -1.0), min(difference + reach, 1.0)
-    return Comparison(difference, *ends, p_value, len(difference_N), units)
+    ends = max(difference - reach, -most), min(difference + reach, most)
+    return Comparison(difference, *ends, p_value, len(term_N), units)
 
 
 def _replicate_variances(one_R: NDArray[np.float64], two_R: NDArray[np.float64]) -> list[tuple[float, int]]:
@@ -175,10 +176,11 @@ class _Replicate:
         self.label_N, self.n_classes = label_N, n_classes
         self.counts = metrics.class_counts(label_N, self.predicted_N, n_classes)
         self.area, self.area_term_N = metrics.auroc(label_N, probability_NC)
+        precision, self.precision_term_N = metrics.average_precision(label_N, probability_NC)
         self.losses: dict[str, NDArray[np.float64]] = {}
         """Of each image, (N,); the figures of these names are their means."""
         self.figures = {name: float(figure(self.counts)) for name, figure in _OF_COUNTS.items()}
-        self.figures["auroc"] = self.area
+        self.figures |= {"auroc": self.area, "average_precision": precision}
         for scale, end in ((temperature, ""), (1.0, "_raw")):
             self._judge_probabilities(logits_NC, scale, end)
         self.figures |= {name: float(loss_N.mean()) for name, loss_N in self.losses.items()}
@@ -262,6 +264,9 @@ def _by_units(
     """Of the mean over replicates, by leaving out each unit."""
     if name == "auroc":
         return _delong(mean, each, place_N)
+    if name == "average_precision":
+        term_N = np.mean([one.precision_term_N for one in each], 0)
+        return on_logits(mean, unit_variance(term_N, place_N), int(place_N.max()) + 1)
     if name in _LOSSES:
         loss_N = np.mean([one.losses[name] for one in each], 0)
         return on_logs(mean, unit_variance((loss_N - mean) / len(loss_N), place_N), int(place_N.max()) + 1)

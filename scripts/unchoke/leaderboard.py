@@ -9,7 +9,8 @@ from typing import Any
 
 from unchoke.errors import UnchokeError
 from unchoke.intervals import FEW_UNITS
-from unchoke.overlaps import SPOKEN
+from unchoke.metrics import LOWER_IS_BETTER, SPOKEN
+from unchoke.overlaps import SPOKEN as SPOKEN_OF_MASKS
 from unchoke.receipts import read_result
 
 HEADER = (
@@ -23,8 +24,8 @@ MASK_HEADER = (
     *("pixels", "seams", "exact", "seconds", "against the best"),
 )
 _NOTES = (
-    "val, test: accuracy. sd: over seeds or draws. against the best: test accuracy less that of the head with the",
-    "best accuracy on val, with a 95 % interval from the same images; where it holds 0, they cannot be told apart.",
+    "val, test: {metric}. sd: over seeds or draws. against the best: test {metric} less that of the head with the best",
+    "{metric} on val, with a 95 % interval from the same images; where it holds 0, they cannot be told apart.",
 )
 _MASK_NOTES = (
     "val, test: {metric}, of all pixels together ({name}).",
@@ -33,6 +34,7 @@ _MASK_NOTES = (
     "different classes. exact: patches give what the whole image would. against the best: test less that of the head",
     "with the best val, with a 95 % interval from the same images; where it holds 0, they cannot be told apart.",
 )
+MAJORITY = "(majority)"
 _FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
 
 
@@ -73,6 +75,20 @@ def _rows(database: Path, view: str) -> Iterator[dict[str, Any]]:
             yield from map(dict, connection.execute(f"SELECT * FROM {view}"))
 
 
+def floors(database: Path) -> tuple[str, float | None, float | None] | None:
+    """The largest class of train, and what always saying it is worth on val and on test by the metric that ranks.
+
+    None where heads predict masks, or where there are none.
+    """
+    query = """
+        SELECT val.class, val.value, test.value FROM ranking
+        JOIN floors AS val ON val.name = ranking.metric AND val.split = 'val'
+        JOIN floors AS test ON test.name = ranking.metric AND test.split = 'test'
+    """
+    with _opened(database) as connection:
+        return connection.execute(query).fetchone()  # type: ignore[no-any-return]
+
+
 def leaderboard_text(database: Path) -> str:
     """The leaderboard of image heads or of mask heads for a terminal, saying so where weights are untrained."""
     rows, mask_rows = list(leaderboard(database)), list(mask_leaderboard(database))
@@ -80,13 +96,15 @@ def leaderboard_text(database: Path) -> str:
         return "No head has been trained: the config names none."
     cells, header, notes = (_cells, HEADER, _NOTES) if rows else (_mask_cells, MASK_HEADER, _MASK_NOTES)
     rows = rows or mask_rows
-    name = rows[0].get("metric", "")
-    table = [header, *(cells(row) for row in rows)]
+    name, floor_row = rows[0]["metric"], floors(database)
+    table = [header, *(cells(row) for row in rows), *([_floor_cells(*floor_row)] if floor_row else [])]
     widths = [max(len(line[place]) for line in table) for place in range(len(header))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     lines.insert(1, "  ".join("-" * width for width in widths))
     floor = [_FLOOR] if any(row["weights"] == "untrained" for row in rows) else []
-    said = [note.format(metric=SPOKEN.get(name), name=name) for note in notes]
+    said = [note.format(metric=(SPOKEN | SPOKEN_OF_MASKS)[name], name=name) for note in notes]
+    said += [f"{MAJORITY}: always the largest class of train; a head must be better."] if floor_row else []
+    said += [f"{SPOKEN[name]}: the lower, the better."] if name in LOWER_IS_BETTER else []
     return "\n".join([*lines, "", *said, *_at_threshold(rows), *_few_units(rows), *floor])
 
 
@@ -114,7 +132,7 @@ def _few_units(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    figures = (row[name] for name in ("val_accuracy", "test_accuracy"))
+    figures = (row[name] for name in ("val", "test"))
     rest = (row[name] for name in ("test_sd", "test_balanced_accuracy", "test_auroc"))
     return [
         *(row[name] for name in ("encoder", "head", "pool", "weights")),
@@ -124,6 +142,10 @@ def _cells(row: dict[str, Any]) -> list[str]:
         *map(_figure, rest),
         _against(row),
     ]
+
+
+def _floor_cells(largest: str, val: float | None, test: float | None) -> list[str]:
+    return ["-", MAJORITY, "-", "-", f"always {largest}", _figure(val), _figure(test), *["-"] * (len(HEADER) - 7)]
 
 
 def _mask_cells(row: dict[str, Any]) -> list[str]:

@@ -29,12 +29,14 @@ from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.heads import Fitted
 from unchoke.heads.products import single_products
 from unchoke.heads.rows import (
+    SUMS,
     Rows,
     average_views,
     best,
     class_weights,
     comparable,
     moments,
+    score,
     score_of,
     score_weights,
 )
@@ -423,7 +425,9 @@ class _Group:
         tensors["ended"] = ended_SL | (step - tensors["best_step"] >= patience)
 
     def _val_scores(self, now: Parameters) -> torch.Tensor:
-        """The score of every member on val, float64 (S, L), a block of images at a time."""
+        """The score of every member on val, float64 (S, L), a block of images at a time where scores are sums."""
+        if self.settings["choose_by"] not in SUMS:
+            return self._whole_scores(now)
         task, views, y_N = self.task, self.task.val.views, self.task.val.y_N
         x_VND = task.x_val_ND.unflatten(0, (views, len(y_N)))  # type: ignore[no-untyped-call]
         weight_N = score_weights(y_N, self.settings["choose_by"])
@@ -436,6 +440,20 @@ class _Group:
             logits_SLBC = task.kind.forward(now, x_BD.expand(members[0], -1, -1))[-1].transpose(2, 3)
             score_SL += score_of(average_views(logits_SLBC, views), y_N[images], weight_N[images])
         return comparable(score_SL).cpu()
+
+    def _whole_scores(self, now: Parameters) -> torch.Tensor:
+        """As ``_val_scores``, of figures that need the logits of all images: of one member at a time."""
+        task, seeds, settings = self.task, range(len(self.seeds)), range(len(self.grid))
+        block = max(1, _VAL_LOGITS // task.n_classes)
+        score_SL = torch.empty(len(seeds), len(settings), dtype=torch.float64)
+        for seed, setting in product(seeds, settings):
+            own = {name: tensor[seed : seed + 1, setting : setting + 1] for name, tensor in now.items()}
+            parts = [
+                task.kind.forward(own, task.standardized(rows_BD)[None])[-1][0, 0].T
+                for rows_BD in torch.split(task.x_val_ND, block)
+            ]
+            score_SL[seed, setting] = score(torch.cat(parts), task.val, self.settings["choose_by"])
+        return score_SL
 
     def _save(self, state: _State, draft: Path) -> None:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}

@@ -10,6 +10,17 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 CALIBRATION_BINS = 15
+SPOKEN = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "log_loss": "log loss",
+}
+"""Figures of the config's ``evaluation.metric`` in words."""
+LOWER_IS_BETTER = ("log_loss",)
+"""Figures that rank from the lowest to the highest; all others of the config's ``evaluation.metric`` the other way."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,42 @@ def _area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]) -> tuple
     above_N[~positive_N] = 1 - above_N[~positive_N]  # share of the other side that a row is on the right side of
     area = float(above_N[positive_N].mean())
     return area, (above_N - area) / np.where(positive_N, positive_N.sum(), (~positive_N).sum())
+
+
+def average_precision(
+    label_N: NDArray[np.integer], probability_NC: NDArray[np.floating]
+) -> tuple[float, NDArray[np.float64]]:
+    """Mean over the classes that occur of the average precision of each against the rest, as scikit-learn defines it:
+    the mean over the rows of the class of the precision at their probability. Of two classes both count.
+
+    The second value, float64 (N,), is what each row adds to the figure to first order, by leaving it out (jackknife).
+    It sums to 0; NaN where a class has one row alone.
+    """
+    found = [_precision_area(label_N == place, probability_NC[:, place]) for place in np.unique(label_N)]
+    return float(np.mean([area for area, _ in found])), np.mean([term_N for _, term_N in found], 0)
+
+
+def _precision_area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]) -> tuple[float, NDArray[np.float64]]:
+    rows, score_P = len(score_N), np.sort(score_N[positive_N])
+    positives = len(score_P)
+    above_P = rows - np.searchsorted(np.sort(score_N), score_P)  # rows that score as high or higher
+    right_P = positives - np.searchsorted(score_P, score_P)
+    whole_P = right_P / above_P
+    without_P = {  # without a row, of this class or not, that scores as high or higher
+        False: np.divide(right_P, above_P - 1, out=np.zeros(positives), where=above_P > 1),
+        True: np.divide(right_P - 1, above_P - 1, out=np.zeros(positives), where=above_P > 1),
+    }
+    left_out_N = np.full(rows, np.nan)
+    for side, side_N in ((False, ~positive_N), (True, positive_N)):
+        reached = np.searchsorted(score_P, score_N[side_N], "right")  # rows of the class that score as high or lower
+        lower_P, higher_P = (np.concatenate([[0.0], np.cumsum(part_P)]) for part_P in (without_P[side], whole_P))
+        sum_M = lower_P[reached] + higher_P[-1] - higher_P[reached]
+        if side and positives > 1:
+            own = np.searchsorted(score_P, score_N[side_N])  # of equal scores any: their precisions are equal
+            sum_M = (sum_M - without_P[True][own]) * positives / (positives - 1)
+        left_out_N[side_N] = sum_M / positives if not side or positives > 1 else np.nan
+    term_N = (left_out_N.mean() - left_out_N) * (rows - 1) / rows
+    return float(whole_P.mean()), term_N
 
 
 def calibration_bins(probability_NC: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -13,7 +13,9 @@ from unchoke.config.heads import Linear
 from unchoke.heads import linear
 
 EPOCHS = 10
-SETTINGS = Linear(kind="linear", learning_rates=[0.01, 0.1], seeds=[0, 1], epochs=EPOCHS, batch_size=16).model_dump()
+SETTINGS = Linear(
+    kind="linear", choose_by="accuracy", learning_rates=[0.01, 0.1], seeds=[0, 1], epochs=EPOCHS, batch_size=16
+).model_dump()
 
 
 def train(folder: Path) -> bytes:

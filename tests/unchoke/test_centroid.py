@@ -25,7 +25,7 @@ def sets(seed: int) -> tuple[Rows, Rows]:
 
 
 def logits_of(train: Rows, val: Rows, **given: Any) -> np.ndarray:
-    head = Centroid(kind="centroid", **given).model_dump()
+    head = Centroid(kind="centroid", **{"choose_by": "accuracy", **given}).model_dump()
     fitted = centroid.fit(train, val, 3, head, CPU)
     return centroid.predict(fitted.replicates[0], head, val.x_ND, CPU).numpy()
 
@@ -62,7 +62,7 @@ def test_cosine_is_that_of_the_mean_direction_of_each_class(seed: int, standardi
 
 def test_the_distance_is_chosen_on_val_and_of_equals_the_first() -> None:
     train, val = sets(7)
-    head = Centroid(kind="centroid", distance=["euclidean", "cosine"]).model_dump()
+    head = Centroid(kind="centroid", choose_by="accuracy", distance=["euclidean", "cosine"]).model_dump()
     fitted = centroid.fit(train, val, 3, head, CPU)
     scores = [accuracy_score(val.y_N, logits_of(train, val, distance=[name]).argmax(1)) for name in head["distance"]]
     assert fitted.history == {"distance": ["euclidean", "cosine"], "val_score": pytest.approx(scores)}
@@ -74,6 +74,6 @@ def test_the_distance_is_chosen_on_val_and_of_equals_the_first() -> None:
 
 def test_one_image_of_a_class_is_its_centroid() -> None:
     train = rows_of(np.array([[1, 0], [3, 0], [0, 5]], np.float16), np.array([0, 0, 1]))
-    head = Centroid(kind="centroid", distance=["euclidean"], standardize=False).model_dump()
+    head = Centroid(kind="centroid", choose_by="accuracy", distance=["euclidean"], standardize=False).model_dump()
     fitted = centroid.fit(train, train, 2, head, CPU)
     assert fitted.replicates[0]["centroids"].tolist() == [[2, 0], [0, 5]]

@@ -24,13 +24,13 @@ CPU = torch.device("cpu")
 VIEWS = {"train_views": ["identity", "hflip"], "test_views": ["identity", "hflip"]}
 GRADIENT = {"learning_rates": [0.01], "epochs": 2, "batch_size": 64}
 KINDS: dict[str, dict[str, Any]] = {
-    "logistic": Logistic(kind="logistic", c=[0.01]).model_dump(),
-    "few": Logistic(kind="logistic", c=[1.0], shots=4, draws=3).model_dump(),
-    "knn": Knn(kind="knn", k=[5], **VIEWS).model_dump(),
-    "centroid": Centroid(kind="centroid").model_dump(),
-    "ridge": Ridge(kind="ridge", penalty=[10.0], train_views=["hflip", "identity"]).model_dump(),
-    "linear": Linear(kind="linear", seeds=[0, 1], **GRADIENT, **VIEWS).model_dump(),
-    "mlp": Mlp(kind="mlp", hidden=16, seeds=[4], **GRADIENT).model_dump(),
+    "logistic": Logistic(kind="logistic", choose_by="accuracy", c=[0.01]).model_dump(),
+    "few": Logistic(kind="logistic", choose_by="accuracy", c=[1.0], shots=4, draws=3).model_dump(),
+    "knn": Knn(kind="knn", choose_by="accuracy", k=[5], **VIEWS).model_dump(),
+    "centroid": Centroid(kind="centroid", choose_by="accuracy").model_dump(),
+    "ridge": Ridge(kind="ridge", choose_by="accuracy", penalty=[10.0], train_views=["hflip", "identity"]).model_dump(),
+    "linear": Linear(kind="linear", choose_by="accuracy", seeds=[0, 1], **GRADIENT, **VIEWS).model_dump(),
+    "mlp": Mlp(kind="mlp", choose_by="accuracy", hidden=16, seeds=[4], **GRADIENT).model_dump(),
 }
 
 

@@ -475,3 +475,17 @@ def test_the_largest_picture_that_is_decoded_fits_into_cleaning() -> None:
         load_config(large)
     load_config({**large, "cleaning": {"memory_mb": 1800}})
     load_config({**large, "cleaning": None})
+
+
+def test_one_metric_chooses_unless_a_head_names_its_own() -> None:
+    heads = {
+        "plain": {"kind": "ridge"},
+        "own": {"kind": "ridge", "choose_by": "accuracy"},
+        "protocol": {"preset": "eva_linear"},
+    }
+    loaded = load_config({**MINIMAL, "evaluation": {"metric": "auroc"}, "heads": heads})["heads"]
+    assert {name: head["choose_by"] for name, head in loaded.items()} == {
+        "plain": "auroc",
+        "own": "accuracy",
+        "protocol": "balanced_accuracy",
+    }

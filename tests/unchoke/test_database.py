@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from scipy.stats import binomtest, ttest_1samp
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, precision_recall_fscore_support
 from small_results import CLASSES, ENCODER, LABEL, add_head, seal_of, write_manifest
 
 from unchoke import database
@@ -18,7 +19,7 @@ from unchoke.database_parts import Asked
 from unchoke.errors import UnchokeError
 from unchoke.evaluation import METRICS
 from unchoke.hashing import sha256_bytes
-from unchoke.leaderboard import leaderboard
+from unchoke.leaderboard import leaderboard, leaderboard_text
 from unchoke.tables import SELECTION_COLUMNS, table_bytes
 
 
@@ -371,3 +372,73 @@ def test_a_program_that_writes_stops_nobody(tmp_path: Path) -> None:
         build(tmp_path)
         writer.rollback()
     assert rows(tmp_path, "SELECT count(*) FROM runs") == [(2,)]
+
+
+# --- one metric from choice to ranking
+
+
+def figures_of(**values: float) -> dict[str, dict[str, Any]]:
+    """Both splits with the same figures; those that are not given are 0.5."""
+    each = {name: {"value": values.get(name, 0.5), "low": 0.1, "high": 0.9, "sd": None, "units": 9} for name in METRICS}
+    return {"val": each, "test": each}
+
+
+MAJORITY = np.where(LABEL == 2, 0, LABEL)  # overlooks the rare class
+BALANCED = np.where(np.arange(9) < 2, 2, LABEL)
+
+
+def ranked(results: Path, metric: str) -> list[tuple[Any, ...]]:
+    add_head(
+        results, "usual", predicted=MAJORITY, metrics=figures_of(accuracy=0.95, balanced_accuracy=0.527, log_loss=0.2)
+    )
+    add_head(
+        results, "fair", predicted=BALANCED, metrics=figures_of(accuracy=0.9, balanced_accuracy=0.775, log_loss=0.1)
+    )
+    write_manifest(results)
+    build_database(results, results / "experiments.db", metric=metric)
+    return rows(
+        results,
+        "SELECT head, metric, val, is_best, difference, difference_low, difference_high, p_value FROM leaderboard",
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "order", "vals"),
+    [
+        ("accuracy", ["usual", "fair"], [0.95, 0.9]),
+        ("balanced_accuracy", ["fair", "usual"], [0.775, 0.527]),
+        ("log_loss", ["fair", "usual"], [0.1, 0.2]),
+    ],
+)
+def test_one_metric_ranks_names_the_best_and_compares(
+    metric: str, order: list[str], vals: list[float], tmp_path: Path
+) -> None:
+    first, second = ranked(tmp_path, metric)
+    assert [first[0], second[0]] == order and [first[2], second[2]] == vals
+    assert (first[1], first[3], second[3]) == (metric, 1, 0)
+    predicted = {"usual": MAJORITY, "fair": BALANCED}
+    by_hand = {
+        "accuracy": lambda name: accuracy_score(LABEL, predicted[name]),
+        "balanced_accuracy": lambda name: balanced_accuracy_score(LABEL, predicted[name]),
+        "log_loss": lambda name: log_loss(LABEL, softmax(np.eye(3)[predicted[name]], axis=1)),
+    }[metric]
+    assert second[4] == pytest.approx(by_hand(order[1]) - by_hand(order[0]))
+    assert second[5] < second[4] < second[6] and 0 < second[7] <= 1
+
+
+def test_who_always_says_the_largest_class_of_train_is_the_floor(tmp_path: Path) -> None:
+    """Train is of ants alone; a third of test and half of val are ants."""
+    ranked(tmp_path, "balanced_accuracy")
+    database = tmp_path / "experiments.db"
+    found = rows(
+        tmp_path, "SELECT split, name, class, value FROM floors WHERE name IN ('accuracy', 'balanced_accuracy')"
+    )
+    assert {(split, name): value for split, name, _, value in found} == {
+        ("val", "accuracy"): 0.5,
+        ("val", "balanced_accuracy"): 0.5,
+        ("test", "accuracy"): pytest.approx(4 / 9),
+        ("test", "balanced_accuracy"): pytest.approx(1 / 3),
+    }
+    assert {row[2] for row in found} == {"ant"}
+    assert "(majority)" in leaderboard_text(database) and "always ant" in leaderboard_text(database)
+    assert {row["head"] for row in leaderboard(database)} == {"usual", "fair"}

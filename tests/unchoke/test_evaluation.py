@@ -8,9 +8,17 @@ from scipy.stats import t as student_t
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from unchoke.evaluation import METRICS, compare, evaluate
+from unchoke.influences import Scored
 from unchoke.metrics import softmax
 
-BETWEEN_0_AND_1 = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
+BETWEEN_0_AND_1 = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision")
+
+
+def accuracy_of(right_RN: np.ndarray) -> Scored:
+    """The accuracy of replicates that are right or not about each image."""
+    right_RN = right_RN.astype(float)
+    value_R = right_RN.mean(1)
+    return Scored(value_R, (right_RN - value_R[:, None]) / right_RN.shape[1])
 
 
 def predictions(images: int, classes: int = 4, replicates: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +127,7 @@ def test_units_are_images_or_groups() -> None:
     groups = np.array([f"patient {row % 3}" for row in range(30)], object)
     alone, grouped = evaluate(label_N, logits_RNC), evaluate(label_N, logits_RNC, groups)
     assert {figure.units for figure in alone.values()} == {30} and {f.units for f in grouped.values()} == {3}
-    assert compare(np.ones((1, 30), bool), np.zeros((1, 30), bool), groups).units == 3
+    assert compare(accuracy_of(np.ones((1, 30))), accuracy_of(np.zeros((1, 30))), groups).units == 3
 
 
 def test_groups_widen_the_interval() -> None:
@@ -163,7 +171,7 @@ def test_compared_heads_are_compared_on_the_same_images() -> None:
     one_N = rng.random(1000) < 0.7
     two_N = one_N.copy()
     two_N[np.flatnonzero(one_N)[:20]] = False
-    found = compare(one_N[None], two_N[None])
+    found = compare(accuracy_of(one_N[None]), accuracy_of(two_N[None]))
     assert found.difference == pytest.approx(0.02) and found.images == 1000
     assert 0 < found.low < 0.02 < found.high
     sd = np.sqrt(0.02 * 0.98 / 1000)
@@ -175,7 +183,7 @@ def test_compared_heads_are_compared_on_the_same_images() -> None:
 def test_a_p_value_agrees_with_the_interval(seed: int) -> None:
     rng = np.random.default_rng(seed)
     one, two = rng.random((5, 200)) < 0.7, rng.random((5, 200)) < 0.66
-    found = compare(one, two)
+    found = compare(accuracy_of(one), accuracy_of(two))
     assert (found.p_value < 0.05) == (found.low > 0 or found.high < 0)
 
 
@@ -183,7 +191,7 @@ def test_two_replicates_vary_as_the_images_do() -> None:
     """By hand: images that never vary, replicates that differ by 0.1 and 0.3."""
     one, two = np.ones((2, 10), bool), np.ones((2, 10), bool)
     two[0, :1], two[1, :3] = False, False
-    found = compare(one, two)
+    found = compare(accuracy_of(one), accuracy_of(two))
     image_N = np.array([1, 0.5, 0.5, *[0] * 7]) - 0.2
     images, replicates = 10 / 9 * (image_N**2).sum() / 100, 0.02 / 2
     degrees = (images + replicates) ** 2 / (images**2 / 9 + replicates**2)
@@ -193,7 +201,7 @@ def test_two_replicates_vary_as_the_images_do() -> None:
 
 def test_a_head_does_not_differ_from_itself() -> None:
     right = np.random.default_rng(0).random((2, 100)) < 0.5
-    found = compare(right, right)
+    found = compare(accuracy_of(right), accuracy_of(right))
     assert (found.difference, found.low, found.high, found.p_value) == (0, 0, 0, 1)
 
 
@@ -203,7 +211,7 @@ def test_one_group_tells_nothing_of_others() -> None:
     assert np.isfinite(figures["accuracy"].value)
     assert np.isnan([figures["accuracy"].low, figures["accuracy"].high]).all()
     right = logits_RNC.argmax(-1) == label_N
-    found = compare(right, ~right, np.full(200, "slide 1", object))
+    found = compare(accuracy_of(right), accuracy_of(~right), np.full(200, "slide 1", object))
     assert np.isfinite(found.difference) and np.isnan([found.low, found.high]).all()
 
 

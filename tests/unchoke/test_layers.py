@@ -16,7 +16,7 @@ LAYERS = [
     {
         *("chunks", "splits", "metrics", "intervals", "evaluation", "overlaps", "hashing", "tiling", "blends"),
         *("stitching", "png", "locations", "fingerprints", "near_duplicates", "cleaning", "subsets", "texts"),
-        *("codestreams", "split_folders", "distances", "calibration", "parts", "operating_points"),
+        *("codestreams", "split_folders", "distances", "calibration", "parts", "operating_points", "influences"),
     },
     {
         *("sources", "arrays", "tables", "files", "images", "csv_files", "tar_members", "tiffs", "windows"),
@@ -31,7 +31,7 @@ LAYERS = [
         *("predict_patches", "stitch", "scores", "database_rows", "mask_database", "whole_images", "teachers"),
         *("teach", "taught_patches", "weights", "plan", "extract", "seal", "rates", "doctor", "quarantine", "heads"),
         *("members", "checkpoints", "prediction", "comparisons", "database", "leaderboard", "report", "fingerprint"),
-        *("clean", "extract_shard", "differences", "verification", "database_parts", "encoder_checks"),
+        *("clean", "extract_shard", "differences", "verification", "database_parts", "encoder_checks", "floors"),
     },
 ]
 GROUND, PURE = LAYERS[:2]

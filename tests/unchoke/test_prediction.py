@@ -29,10 +29,12 @@ from unchoke.weights import fetch_weights
 CPU = torch.device("cpu")
 VIEWS = ["identity", "hflip", "crop_0"]
 HEADS = {
-    "logistic": Logistic(kind="logistic", c=[0.1, 1.0]).model_dump(),
-    "views": Logistic(kind="logistic", c=[1.0], pool="max", train_views=VIEWS, test_views=VIEWS).model_dump(),
-    "seeds": Linear(kind="linear", seeds=[0, 1], epochs=2).model_dump(),
-    "neighbours": Knn(kind="knn", k=[3]).model_dump(),
+    "logistic": Logistic(kind="logistic", choose_by="accuracy", c=[0.1, 1.0]).model_dump(),
+    "views": Logistic(
+        kind="logistic", choose_by="accuracy", c=[1.0], pool="max", train_views=VIEWS, test_views=VIEWS
+    ).model_dump(),
+    "seeds": Linear(kind="linear", choose_by="accuracy", seeds=[0, 1], epochs=2).model_dump(),
+    "neighbours": Knn(kind="knn", choose_by="accuracy", k=[3]).model_dump(),
 }
 CHUNK = 16
 

@@ -62,7 +62,14 @@ def guesses(n_classes, rows=60, seed=0, replicates=1):
 
 
 def run_of(encoder, head, accuracy, **other):
-    row = {"encoder": encoder, "head": head, "test_accuracy": accuracy, "weights": "trained", "is_best": 0}
+    row = {
+        "encoder": encoder,
+        "head": head,
+        "test": accuracy,
+        "test_accuracy": accuracy,
+        "weights": "trained",
+        "is_best": 0,
+    }
     ends = {"test_low": accuracy - 0.1, "test_high": accuracy + 0.1, "test_images": 50, "seconds": 1.0}
     return {**row, **ends, **other}
 
@@ -81,8 +88,8 @@ def test_a_leaderboard_without_heads_or_intervals_is_drawn():
 
 
 def test_the_table_compares_every_head_with_the_best():
-    names = ("balanced_accuracy", "macro_f1", "auroc", "ece", "log_loss", "brier", "sd")
-    other = {"pool": "avg", "chosen": '{"k": 3}', "val_accuracy": 0.5, **{f"test_{name}": None for name in names}}
+    names = ("balanced_accuracy", "macro_f1", "auroc", "average_precision", "ece", "log_loss", "brier", "sd")
+    other = {"pool": "avg", "chosen": '{"k": 3}', "val": 0.5, **{f"test_{name}": None for name in names}}
     against = {"difference": -0.1, "difference_low": -0.2, "difference_high": 0.05, "p_value": 0.25}
     rows = [run_of("b0", head, 0.8, is_best=best, **other, **against) for head, best in (("knn", 1), ("ridge", 0))]
     first, second = (dict(zip(COLUMNS, cells, strict=True)) for cells in table_rows(rows))

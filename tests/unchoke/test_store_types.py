@@ -18,9 +18,9 @@ from unchoke.heads import train_head
 DTYPES = ("float32", "float16")
 CPU = torch.device("cpu")
 HEADS = {
-    "logistic": Logistic(kind="logistic", c=[0.1]),
-    "ridge": Ridge(kind="ridge"),
-    "linear": Linear(kind="linear", learning_rates=[0.1], seeds=[0], epochs=5),
+    "logistic": Logistic(kind="logistic", choose_by="accuracy", c=[0.1]),
+    "ridge": Ridge(kind="ridge", choose_by="accuracy"),
+    "linear": Linear(kind="linear", choose_by="accuracy", learning_rates=[0.1], seeds=[0], epochs=5),
 }
 
 

@@ -23,6 +23,7 @@ rule build_database:
         version=versions.DATABASE,
         results=subpath(input.manifest, parent=True),
         operating=operating_flags,
+        metric=config["evaluation"]["metric"],
     shell:
-        "scripts/warm build_database --results {params.results:q} {params.operating:q}"
+        "scripts/warm build_database --results {params.results:q} {params.operating:q} --metric {params.metric}"
         " --database {output.database:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

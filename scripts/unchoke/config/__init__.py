@@ -211,6 +211,8 @@ def load_config(raw: dict[str, Any], files: Sequence[Path] = (), arguments: Sequ
     if truths := list(_truths_for_others(raw, valid)):
         known = places(files)
         raise _not_valid([_placed(keys, f"expected a number or text, found {value}", known) for keys, value in truths])
+    for head in valid["heads"].values():
+        head["choose_by"] = head["choose_by"] or valid["evaluation"]["metric"]
     return valid
 
 

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from unchoke.chunks import MAX_ROWS
 from unchoke.config.base import MAX_SEED, MAX_STEPS, Section
 from unchoke.config.encoders import Pool
+from unchoke.config.evaluation import Metric
 from unchoke.config.presets import expand_preset
 from unchoke.config.views import View
 
@@ -30,8 +31,8 @@ class HeadSection(Section):
     test_views: list[View] = Field(["identity"], min_length=1)
     """Views of every image whose probabilities are averaged on val and test; its encoders must store them."""
 
-    choose_by: Literal["accuracy", "balanced_accuracy"] = "accuracy"
-    """The figure on val by which one of the settings tried is chosen."""
+    choose_by: Metric | None = None
+    """The figure on val by which one of the settings tried is chosen; null: `evaluation.metric`."""
 
     shots: int | None = Field(None, ge=1, le=MAX_ROWS)
     """Few-shot: training images of each class, drawn from train alone; null: all of them."""

@@ -26,6 +26,7 @@ from unchoke.evaluation import Figure, evaluate, known_or_none, plain_figures
 from unchoke.files import write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.heads.rows import Rows, average_views, draw_shots, split_rows
+from unchoke.metrics import LOWER_IS_BETTER
 from unchoke.provenance import environment
 from unchoke.signed import signed_bytes
 from unchoke.stores import FeatureStore
@@ -85,7 +86,7 @@ def train_head(
         device = torch.device("cpu")  # sums are in float64, which mps does not have
     kind = kind_of(settings)
     classes, rows = split_rows(features, manifest, settings, device)
-    fitted = _fit_draws(kind, rows, classes, settings, device, drafts)
+    fitted = _scores_as_figures(_fit_draws(kind, rows, classes, settings, device, drafts), settings)
     heads = {"val": fitted.before_refit or fitted.replicates, "test": fitted.replicates}
     logits = {split: predict(heads[split], settings, rows[split], device) for split in heads}
     labels = {split: rows[split].y_N.cpu().numpy() for split in logits}
@@ -131,6 +132,16 @@ def _fit_draws(
         before_refit=before or None,
         warnings=[f"{text}, draw {draw}" for draw, fit in enumerate(fits) for text in fit.warnings],
     )
+
+
+def _scores_as_figures(fitted: Fitted, settings: dict[str, Any]) -> Fitted:
+    """Scores as the figure has them: while heads are chosen, a loss counts as minus what it is."""
+    if settings["choose_by"] not in LOWER_IS_BETTER:
+        return fitted
+    name = "val_score"
+    history = {**fitted.history, name: [-value for value in fitted.history[name]]}
+    curves = {key: -curve if key == name else curve for key, curve in fitted.curves.items()}
+    return replace(fitted, history=history, curves=curves)
 
 
 def predict(

@@ -10,11 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke.errors import UnchokeError
+from unchoke.influences import figure_of
 from unchoke.manifest import in_use
+from unchoke.metrics import LOWER_IS_BETTER
 from unchoke.names import SPLITS
 from unchoke.stores import FeatureStore
 
 _BLOCK = 4096  # rows that are converted at once
+SUMS = ("accuracy", "balanced_accuracy")
+"""Figures that are sums over rows."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +182,31 @@ def average_views(logits: torch.Tensor, views: int) -> torch.Tensor:
 
 
 def score(logits: torch.Tensor, rows: Rows, figure: str) -> torch.Tensor:
-    """Accuracy, or balanced accuracy, of logits (…, V·N, C): float64 (…); NaN where a logit is not finite."""
-    return comparable(score_of(average_views(logits, rows.views), rows.y_N, score_weights(rows.y_N, figure)))
+    """How good logits (…, V·N, C) are by a figure of the config's ``evaluation.metric``: float64 (…).
+
+    The higher, the better: minus the log loss, at the temperature that suits these rows best. NaN where a logit is not
+    finite. Raises UnchokeError where the figure is not defined for these rows.
+    """
+    if figure == "auroc" and bool((rows.y_N == rows.y_N[0]).all()):
+        raise UnchokeError(
+            "No head can be chosen by its AUROC: images of val are of one class.",
+            found=f"{len(rows.y_N)} images of one class",
+            expected="images of two classes or more",
+            do="set evaluation.metric to another figure, or change dataset.split",
+        )
+    averaged = average_views(logits, rows.views)
+    if figure in SUMS:
+        return comparable(score_of(averaged, rows.y_N, score_weights(rows.y_N, figure)))
+    label_N, outer = rows.y_N.cpu().numpy(), averaged.shape[:-2]
+    each = [_good(figure, label_N, one.cpu().numpy()) for one in averaged.reshape(-1, *averaged.shape[-2:])]
+    return comparable(torch.tensor(each, dtype=torch.float64, device=logits.device).reshape(outer))
+
+
+def _good(figure: str, label_N: NDArray[np.integer], logits_NC: NDArray[np.floating]) -> float:
+    if not np.isfinite(logits_NC).all():
+        return float("nan")
+    value = figure_of(figure, label_N, logits_NC)
+    return -value if figure in LOWER_IS_BETTER else value
 
 
 def score_weights(y_N: torch.Tensor, figure: str) -> torch.Tensor:

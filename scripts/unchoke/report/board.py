@@ -7,17 +7,30 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from unchoke.leaderboard import MAJORITY
+from unchoke.metrics import LOWER_IS_BETTER, SPOKEN
 from unchoke.report.style import COLOURS, GREY, MARKERS, new_figure, note_figure, plain, styled
 
 FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
 
 COLUMNS = (
-    *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "balanced", "macro F1"),
-    *("AUROC", "ECE", "log loss", "Brier", "against the best on val", "its 95 % interval", "p", "seconds"),
+    *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "accuracy", "balanced"),
+    *(
+        "macro F1",
+        "AUROC",
+        "average precision",
+        "ECE",
+        "log loss",
+        "Brier",
+        "against the best on val",
+        "its 95 % interval",
+        "p",
+        "seconds",
+    ),
 )
 NOTE = (
-    "val, test: accuracy; all behind them is of test. sd: over seeds or draws. against the best on val: accuracy less "
-    "that of the head with the best accuracy on val, on the same images; where its interval holds 0, the two cannot be "
+    "val, test: {metric}; all behind them is of test. sd: over seeds or draws. against the best on val: {metric} less "
+    "that of the head with the best {metric} on val, on the same images; where its interval holds 0, the two cannot be "
     "told apart. p: of the same Student's t as the interval. ECE, log loss, Brier: with the temperature fitted on val."
 )
 
@@ -25,12 +38,12 @@ NOTE = (
 def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
     """The rows of the view ``leaderboard`` under our COLUMNS."""
     for row in rows:
-        names = ("balanced_accuracy", "macro_f1", "auroc", "ece", "log_loss", "brier")
+        names = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision", "ece", "log_loss", "brier")
         yield (
             *(row[name] for name in ("encoder", "head", "pool", "weights")),
             chosen_text(row),
-            row["val_accuracy"],
-            row["test_accuracy"],
+            row["val"],
+            row["test"],
             interval_text(row["test_low"], row["test_high"]),
             row["test_sd"],
             *(row[f"test_{name}"] for name in names),
@@ -39,6 +52,18 @@ def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
             None if row["is_best"] else row["p_value"],
             row["seconds"],
         )
+
+
+def note_of(metric: str) -> str:
+    """What the columns of the table say, by the metric that ranks."""
+    spoken = SPOKEN[metric]
+    better = f" {spoken[0].upper()}{spoken[1:]}: the lower, the better." if metric in LOWER_IS_BETTER else ""
+    return f"{NOTE.format(metric=spoken)} {MAJORITY}: always the largest class of train; a head must be better.{better}"
+
+
+def floor_cells(largest: str, val: float | None, test: float | None) -> tuple[Any, ...]:
+    """The row of the table for who always says the largest class of train."""
+    return (None, MAJORITY, None, None, f"always {largest}", val, test, *[None] * (len(COLUMNS) - 7))
 
 
 def chosen_text(row: dict[str, Any]) -> str:
@@ -52,12 +77,18 @@ def interval_text(low: float | None, high: float | None) -> str | None:
 
 
 @styled
-def draw_leaderboard(rows: list[dict[str, Any]], figure_of_merit: str = "accuracy") -> Figure:
+def draw_leaderboard(
+    rows: list[dict[str, Any]],
+    figure_of_merit: str = "accuracy",
+    column: str = "test",
+    floor: tuple[str, float | None] | None = None,
+) -> Figure:
     """A figure on test with its 95 % interval: a line a head, a dot an encoder.
 
     rows: those of the view ``leaderboard``, the best on val first, or those of ``mask_leaderboard`` that have scores;
     `beside`, where a row has it, is text behind its figure.
-    figure_of_merit: "accuracy", or "mean IoU".
+    figure_of_merit: in words, such as "accuracy" or "mean IoU"; its values stand in `column`. floor: the largest class
+    of train, and what always saying it is worth.
     """
     if not rows:
         return note_figure("Leaderboard", "No head has been trained: the config names none.")
@@ -67,11 +98,14 @@ def draw_leaderboard(rows: list[dict[str, Any]], figure_of_merit: str = "accurac
     title = f"{figure_of_merit[0].upper()}{figure_of_merit[1:]} on test, with 95 % intervals"
     title += " (untrained weights: a floor)" if set(encoders.values()) == {"untrained"} else ""
     figure = new_figure(10, height_in, title, FLOOR if "untrained" in encoders.values() else "")
-    axes, column = figure.subplots(), f"test_{figure_of_merit.replace(' ', '_').lower()}"
+    axes = figure.subplots()
     for place, (encoder, weights) in enumerate(encoders.items()):
         below = (place - (len(encoders) - 1) / 2) * 0.8 / len(encoders)
         own = [row | {"value": row[column]} for row in rows if row["encoder"] == encoder]
         _draw_encoder(axes, own, heads, below, place, weights)
+    if floor and floor[1] is not None:
+        label = f"always {plain(floor[0])}: {floor[1]:.3f}"
+        axes.axvline(floor[1], color=GREY, linestyle="--", linewidth=1, label=label)
     label = f"{figure_of_merit} on {rows[0]['test_images']:,} test images"
     _finish(axes, heads, label, len(encoders), 0.6 if "beside" in rows[0] else 0.18)
     return figure

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from unchoke.metrics import LOWER_IS_BETTER
 from unchoke.report.settings import setting_names, spoken
 from unchoke.report.style import COLOURS, GREY, logarithmic, new_figure, styled
 
@@ -33,7 +34,8 @@ def draw_curves(
     note = f"Means over {seeds} seeds, with their range." if seeds > 1 else ""
     figure = new_figure(11, 4.8, f"{title}: learning curves", note)
     left, right = figure.subplots(1, 2)
-    lines = lines_of(curves["val_score"], history, settings, chosen)
+    sign = -1 if settings["choose_by"] in LOWER_IS_BETTER else 1
+    lines = lines_of(sign * curves["val_score"], history, settings, chosen)
     draw_lines(left, curves["train_loss"], lines)
     draw_lines(right, curves["val_score"], lines)
     logarithmic(left, curves["train_loss"].ravel())
@@ -78,7 +80,7 @@ def _is_chosen(history: dict[str, list[Any]], chosen: dict[str, Any]) -> int:
 
 def _named(score_ELS: NDArray[np.floating], picked: int) -> list[int]:
     """Places of the settings that get a colour: all, or those with the best last scores and the chosen one."""
-    last_L = np.nan_to_num(score_ELS[-1].mean(-1), nan=-1)
+    last_L = np.nan_to_num(score_ELS[-1].mean(-1), nan=-np.inf)
     best = [int(place) for place in np.argsort(-last_L, kind="stable") if place != picked]
     return sorted([picked, *best[: MOST_NAMED - 1]])
 

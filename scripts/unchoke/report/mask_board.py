@@ -55,7 +55,7 @@ def draw_mask_board(rows: list[dict[str, Any]]) -> Figure:
     scored = [row for row in rows if row["test_mean_iou"] is not None]
     if rows and not scored:
         return note_figure("Leaderboard", "No head has segmented test images: segment.heads in the config names none.")
-    return draw_leaderboard([row | {"beside": _over_images(row)} for row in scored], "mean IoU")
+    return draw_leaderboard([row | {"beside": _over_images(row)} for row in scored], "mean IoU", "test_mean_iou")
 
 
 def _over_images(row: dict[str, Any]) -> str:

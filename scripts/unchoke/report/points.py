@@ -10,15 +10,19 @@ COLUMNS = ("sensitivity", "its 95 % interval", "specificity", "its 95 % interval
 
 
 def add_points(
-    rows: list[dict[str, Any]], note: str, columns: Sequence[str], cells: Sequence[Sequence[Any]]
+    rows: list[dict[str, Any]],
+    note: str,
+    columns: Sequence[str],
+    cells: Sequence[Sequence[Any]],
+    last: Sequence[Sequence[Any]] = (),
 ) -> tuple[str, Sequence[str], Sequence[Sequence[Any]]]:
     """Note, columns and cells of a table, with COLUMNS behind them where a specificity was asked of two classes.
 
-    rows: those of the view ``leaderboard``, one for each row of cells.
+    rows: those of the view ``leaderboard``, one for each row of cells. last: rows of the table that are no head's.
     """
     asked = {(row["positive"], row["asked_specificity"]) for row in rows if row["positive"] is not None}
     if not asked:
-        return note, columns, cells
+        return note, columns, [*cells, *last]
     said = [
         f"sensitivity: the share of {plain(positive)} that is found on test at the threshold that gives specificity "
         f"{specificity:g} on val; specificity: what it gives on test. "
@@ -26,6 +30,7 @@ def add_points(
         for positive, specificity in sorted(asked)
     ]
     behind = [[*before, *_point_cells(row)] for row, before in zip(rows, cells, strict=True)]
+    behind += [[*before, *[None] * len(COLUMNS)] for before in last]
     return " ".join([note, *said]), [*columns, *COLUMNS], behind
 
 

@@ -7,9 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from unchoke.metrics import SPOKEN
 from unchoke.report.style import COLOURS, GREY, MARKERS, logarithmic, new_figure, some_ticks, styled
 
 NAMES = {
+    **SPOKEN,
     "gradient": "largest entry of the gradient",
     "iterations": "iterations",
     "loss": "loss on train",

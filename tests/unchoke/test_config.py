@@ -481,9 +481,9 @@ def test_one_metric_chooses_unless_a_head_names_its_own() -> None:
     heads = {
         "plain": {"kind": "ridge"},
         "own": {"kind": "ridge", "choose_by": "accuracy"},
-        "protocol": {"preset": "eva_linear"},
+        "protocol": {"preset": "eva_linear", "pool": "avg"},
     }
-    loaded = load_config({**MINIMAL, "evaluation": {"metric": "auroc"}, "heads": heads})["heads"]
+    loaded = load_config({"evaluation": {"metric": "auroc"}, "heads": heads})["heads"]
     assert {name: head["choose_by"] for name, head in loaded.items()} == {
         "plain": "auroc",
         "own": "accuracy",

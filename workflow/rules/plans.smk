@@ -1,6 +1,7 @@
 # in:   an encoder's weights, the memory budget
 # out:  <results>/plans/<encoder>.json: how many images it sees at once; .peaks.json: what was measured
 
+from importlib.util import find_spec
 from subprocess import CalledProcessError
 
 from snakemake.exceptions import WorkflowError
@@ -42,6 +43,13 @@ def refuse_impossible_encoders():
         "verify",
         "doctor",
     }:
+        return
+    if (
+        find_spec("torch") is None
+    ):  # jobs bring their own environment: planning will ask
+        print(
+            "torch is not in Snakemake's environment: encoders are asked when they are planned"
+        )
         return
     client = "scripts/warm" if is_local() else "scripts/warm --cold"
     try:

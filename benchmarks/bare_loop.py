@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from common import CORES
 
-from unchoke import tables
-from unchoke.devices import lease_device
-from unchoke.encoders import load_encoder
-from unchoke.extract import Extraction, extract_chunk, save_chunk
-from unchoke.seal import seal_features
+from unchoke.encoders.encoder import load_encoder
+from unchoke.features.images import Extraction, extract_chunk, save_chunk
+from unchoke.machine.devices import lease_device
+from unchoke.store import tables
+from unchoke.store.seal import seal_features
 
 
 def main() -> None:

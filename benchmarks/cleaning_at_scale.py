@@ -39,7 +39,7 @@ from common import Limit, benchmark_parser, report
 from numpy.typing import NDArray
 from process_tree import MB, Taken, watch
 
-from unchoke import tables
+from unchoke.store import tables
 
 SIDE, POOL = 96, 1024  # px; halves that rows are made of
 BLOCK = 128  # rows written at a time

@@ -26,7 +26,7 @@ from pathlib import Path
 from clones import EVERYTHING, Clone, kill_session, temporary_clone, temporary_folder, wait_within
 from common import Limit, benchmark_parser, report
 
-from unchoke.sources.digits import digit_files
+from unchoke.sources.kinds.digits import digit_files
 
 NAME = "few"
 VICTIMS = ("client", "worker", "snakemake")
@@ -101,7 +101,7 @@ def victim_at(process: Path, clone: Clone) -> str | None:
     """Which victim of the clone a folder of /proc is, if it is one."""
     try:
         words = (process / "cmdline").read_text(errors="replace").split("\0")[:-1]
-        if "unchoke.worker" in words and words[-1].startswith(f"{clone.folder}/"):
+        if "unchoke.machine.worker" in words and words[-1].startswith(f"{clone.folder}/"):
             return "worker"
         if "scripts/warm" in words[:-1] and not words[words.index("scripts/warm") + 1].startswith("--"):
             return "client" if (process / "cwd").readlink() == clone.folder else None

@@ -16,8 +16,8 @@ import numpy as np
 from common import Limit, benchmark_parser, report
 from numpy.typing import NDArray
 
+from unchoke.manifest.splits import draw_splits
 from unchoke.names import SPLITS
-from unchoke.splits import draw_splits
 
 SHARES = {"val": 0.15, "test": 0.15}
 SHARE_S = np.array([1 - sum(SHARES.values()), *SHARES.values()])

@@ -24,8 +24,9 @@ from synthetic import draw_rows
 from torch.utils.data import DataLoader, TensorDataset
 
 from unchoke.config.heads import Linear
-from unchoke.heads import Fitted, linear
+from unchoke.heads.kinds import linear
 from unchoke.heads.rows import Rows, moments
+from unchoke.heads.train import Fitted
 
 CPU = torch.device("cpu")
 CLASSES = 10

@@ -18,9 +18,9 @@ from common import CORES, Limit, benchmark_parser, report
 from synthetic import draw_rows
 
 from unchoke.config.heads import Linear, Logistic, Ridge
-from unchoke.evaluation import evaluate
-from unchoke.heads import kind_of, predict
 from unchoke.heads.rows import Rows
+from unchoke.heads.train import kind_of, predict
+from unchoke.metrics.evaluation import evaluate
 
 CLASSES = 2
 CPU = torch.device("cpu")

@@ -17,12 +17,12 @@ from common import Limit, benchmark_parser, report
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from unchoke.evaluation import compare, evaluate
-from unchoke.influences import METRICS, scored
-from unchoke.metrics import SPOKEN
-from unchoke.operating_points import operating_point
-from unchoke.overlaps import summarise
-from unchoke.parts import class_figures
+from unchoke.metrics.classification import SPOKEN
+from unchoke.metrics.evaluation import compare, evaluate
+from unchoke.metrics.influences import METRICS, scored
+from unchoke.metrics.iou import summarise
+from unchoke.metrics.operating_points import operating_point
+from unchoke.metrics.parts import class_figures
 
 HEADER = ["", "truth", "intervals that hold it", "mean width", "undefined"]
 LEAST, MOST = 0.93, 0.97

@@ -37,11 +37,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from unchoke import tables
 from unchoke.config.heads import Logistic
-from unchoke.heads import logistic
+from unchoke.heads.kinds import logistic
 from unchoke.heads.rows import Rows, split_rows
-from unchoke.stores import open_views
+from unchoke.store import tables
+from unchoke.store.chunks import open_views
 
 CPU = torch.device("cpu")
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from common import TIMING_HEADER, Limit, Timing, benchmark_parser, median_wall, report, time_in_turn, timing_cells
 
-from unchoke.chunks import chunk_count
-from unchoke.manifest import SplitSettings, build_manifest
+from unchoke.manifest.images import SplitSettings, build_manifest
+from unchoke.store.cuts import chunk_count
 
 CLASSES = 10
 CHUNK_SIZE = 64

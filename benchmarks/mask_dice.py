@@ -20,12 +20,12 @@ from common import PHOTOGRAPHS, benchmark_parser, report
 from numpy.typing import NDArray
 from PIL import Image
 
-from unchoke import overlaps
-from unchoke.encoders import CPU
-from unchoke.mask_heads import predict
+from unchoke.encoders.encoder import CPU
+from unchoke.mask_heads.ablation import train_mask_head
 from unchoke.mask_heads.batches import Held, in_order
-from unchoke.mask_heads.training import train_mask_head
-from unchoke.sources.canvases import canvas_files, write_canvases
+from unchoke.mask_heads.head import predict
+from unchoke.metrics import iou as overlaps
+from unchoke.sources.kinds.canvases import canvas_files, write_canvases
 
 MEMBRANE = PHOTOGRAPHS.with_name("membrane")
 SIZE = 128

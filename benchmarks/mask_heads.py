@@ -23,14 +23,14 @@ from clones import EVERYTHING, Clone, temporary_clone, temporary_folder
 from common import PHOTOGRAPHS, benchmark_parser, report, skip_without
 from safetensors.torch import save_file
 
-from unchoke import stores
-from unchoke.encoders import CPU, Encoder, load_encoder
+from unchoke.encoders.encoder import CPU, Encoder, load_encoder
+from unchoke.encoders.maps import feature_maps
 from unchoke.files import read_json
-from unchoke.maps import feature_maps
-from unchoke.mask_heads import kind_of
 from unchoke.mask_heads.batches import batch_count, batches, tensors_of
+from unchoke.mask_heads.head import kind_of
 from unchoke.mask_heads.losses import loss_of
-from unchoke.split_patches import split_patches
+from unchoke.mask_heads.patches import split_patches
+from unchoke.store import chunks as stores
 
 MEMBRANE = PHOTOGRAPHS.with_name("membrane")
 MODEL, STRIDES, SIZE = "resnet18", [4, 8], 256

@@ -20,7 +20,7 @@ import numpy as np
 from common import TIMING_HEADER, Limit, benchmark_parser, median_wall, report, time_in_turn, timing_cells
 from numpy.typing import NDArray
 
-from unchoke.near_duplicates import near_clusters
+from unchoke.cleaning.near_duplicates import near_clusters
 
 RADIUS, COPIES, SHARING = 3, 0.1, 100_000
 PCAM = 262_144

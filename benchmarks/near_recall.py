@@ -20,9 +20,9 @@ from common import Limit, benchmark_parser, report, skip_without
 from numpy.typing import NDArray
 from PIL import Image
 
+from unchoke.cleaning.measures import fingerprint
+from unchoke.cleaning.near_duplicates import turned_hashes
 from unchoke.config.cleaning import Rules
-from unchoke.fingerprints import fingerprint
-from unchoke.near_duplicates import turned_hashes
 
 Pixels = NDArray[np.uint8]
 RADII = (2, 4, 6)

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from common import CORES
 
-from unchoke import tables
-from unchoke.encoders import Encoder, load_encoder
-from unchoke.extract import Extraction, extract_chunk, save_chunk
+from unchoke.encoders.encoder import Encoder, load_encoder
+from unchoke.encoders.weights import fetch_weights
+from unchoke.features.images import Extraction, extract_chunk, save_chunk
 from unchoke.files import read_json
-from unchoke.manifest import SplitSettings, build_manifest
-from unchoke.seal import seal_features
-from unchoke.weights import fetch_weights
+from unchoke.manifest.images import SplitSettings, build_manifest
+from unchoke.store import tables
+from unchoke.store.seal import seal_features
 
 CHUNK_SIZE = 64
 

@@ -5,11 +5,11 @@ Peers:  CleanVision (Imagelab: exact_duplicates, near_duplicates, its defaults);
 Limit:  exact copies with precision and recall 1.0, and no file that cannot be read among anybody's copies. Near copies
         are shown beside the peers' without a limit.
 
-Two sets, planted by tests/unchoke/planted.py: drawn pictures of 128 to 256 px, and as many photographs of --data. Each
-has copies of every kind: the same bytes; encoded again without loss (PNG, BMP, TIFF); under another label; in another
-split; JPEG of quality 90, 75 and 50; one value off by one; moved by a pixel; a tenth brighter and darker. And each has
-what must not be taken for copies: truncated and empty files, the same bytes in another shape, blank pictures of
-different colours. Photographs that look alike without being copies count against precision.
+Two sets, planted by tests/unchoke/helpers/planted.py: drawn pictures of 128 to 256 px, and as many photographs of
+--data. Each has copies of every kind: the same bytes; encoded again without loss (PNG, BMP, TIFF); under another label;
+in another split; JPEG of quality 90, 75 and 50; one value off by one; moved by a pixel; a tenth brighter and darker.
+And each has what must not be taken for copies: truncated and empty files, the same bytes in another shape, blank
+pictures of different colours. Photographs that look alike without being copies count against precision.
 
 Figures are of pairs. Recall is shown for each kind of copy: the share of its pairs with the original that are found, as
 exact or as near copies. Ours are the pairs within a cluster, CleanVision's those within a set; imagededup gives pairs,
@@ -43,11 +43,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from process_tree import Taken, watch
 
-from unchoke import tables
 from unchoke.config.cleaning import Rules
 from unchoke.files import json_bytes, read_json
+from unchoke.store import tables
 
-sys.path.append(str(REPOSITORY / "tests" / "unchoke"))
+sys.path.append(str(REPOSITORY / "tests" / "unchoke" / "helpers"))
 from planted import (
     CORRUPT,
     EXACT,

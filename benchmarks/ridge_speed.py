@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from synthetic import draw_rows
 
 from unchoke.config.heads import Ridge
-from unchoke.heads import ridge
+from unchoke.heads.kinds import ridge
 from unchoke.heads.rows import Rows
 
 CLASSES = 10

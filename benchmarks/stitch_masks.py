@@ -33,9 +33,9 @@ import zarr
 from common import TIMING_HEADER, Limit, benchmark_parser, median_wall, report, time_in_turn, timing_cells
 from numpy.typing import NDArray
 
-from unchoke.stitching import band_rows, stitch_rows
-from unchoke.tiling import Grid
-from unchoke.zarr_files import create_array
+from unchoke.images.grid import Grid
+from unchoke.stitching.bands import band_rows, stitch_rows
+from unchoke.store.zarr_bytes import create_array
 
 SIZE, OVERLAP, CLASSES, POOL = 256, 64, 2, 16
 Patches = list[NDArray[np.float32]]

@@ -39,8 +39,8 @@ from common import (
 from PIL import Image
 
 from unchoke.config.encoders import weights_name
-from unchoke.manifest import SplitSettings, build_manifest
-from unchoke.sources import list_images
+from unchoke.manifest.images import SplitSettings, build_manifest
+from unchoke.sources.source import list_images
 
 CHUNK_SIZE, MICRO_BATCH = 64, 32
 LARGE_PX = 1000

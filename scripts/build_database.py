@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.database import build_database
-from unchoke.database_parts import Asked
-from unchoke.influences import METRICS
-from unchoke.leaderboard import leaderboard_text
+from unchoke.experiments.database import build_database
+from unchoke.experiments.leaderboard import leaderboard_text
+from unchoke.experiments.parts import Asked
+from unchoke.machine.commands import argument_parser, run
+from unchoke.metrics.influences import METRICS
 
 
 def main(argv: Sequence[str] | None = None) -> None:

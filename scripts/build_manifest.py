@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, or_none, run
-from unchoke.manifest import SplitSettings, build_manifest
+from unchoke.machine.commands import argument_parser, or_none, run
+from unchoke.manifest.images import SplitSettings, build_manifest
 
 
 def main(argv: Sequence[str] | None = None) -> None:

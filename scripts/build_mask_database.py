@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.evaluation import Bootstrap
-from unchoke.leaderboard import leaderboard_text
-from unchoke.mask_database import build_mask_database
-from unchoke.overlaps import MEAN_IOUS
+from unchoke.experiments.leaderboard import leaderboard_text
+from unchoke.experiments.mask_database import build_mask_database
+from unchoke.machine.commands import argument_parser, run
+from unchoke.metrics.evaluation import Bootstrap
+from unchoke.metrics.iou import MEAN_IOUS
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, or_none, run
-from unchoke.manifest import SplitSettings
-from unchoke.patches import PatchSettings, build_patches
+from unchoke.machine.commands import argument_parser, or_none, run
+from unchoke.manifest.images import SplitSettings
+from unchoke.manifest.patches import PatchSettings, build_patches
 
 
 def main(argv: Sequence[str] | None = None) -> None:

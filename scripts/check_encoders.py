@@ -4,8 +4,8 @@ import json
 import sys
 from collections.abc import Sequence
 
-from unchoke.commands import argument_parser, run
-from unchoke.encoder_checks import check_encoders
+from unchoke.encoders.checks import check_encoders
+from unchoke.machine.commands import argument_parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.clean import clean_images
-from unchoke.commands import argument_parser, run
-from unchoke.memory_watch import memory_watched
+from unchoke.cleaning.clean import clean_images
+from unchoke.machine.commands import argument_parser, run
+from unchoke.machine.memory_watch import memory_watched
 
 
 def main(argv: Sequence[str] | None = None) -> None:

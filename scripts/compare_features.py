@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 import unchoke
-from unchoke.commands import argument_parser, run
+from unchoke.machine.commands import argument_parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, or_none, run
-from unchoke.masks import MaskSettings, cut_masks
-from unchoke.tables import PATCH_ROW_COLUMNS, read_table
+from unchoke.features.labels import MaskSettings, cut_masks
+from unchoke.machine.commands import argument_parser, or_none, run
+from unchoke.store.tables import PATCH_ROW_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
 from unchoke.files import write_atomic
-from unchoke.report.cleaning import THUMBNAIL_PX, draw_cleaning, findings_page, read_cleaning
+from unchoke.machine.commands import argument_parser, run
+from unchoke.report.cleaning.figures import THUMBNAIL_PX, draw_cleaning, findings_page, read_cleaning
 from unchoke.report.style import png_bytes
 from unchoke.report.thumbnails import thumbnails
 

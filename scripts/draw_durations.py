@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from unchoke.commands import argument_parser, run
+from unchoke.experiments.leaderboard import leaderboard, mask_leaderboard, of_masks
 from unchoke.files import write_atomic
-from unchoke.leaderboard import leaderboard, mask_leaderboard, of_masks
-from unchoke.receipts import read_result
+from unchoke.machine.commands import argument_parser, run
+from unchoke.machine.receipts import read_result
 from unchoke.report.durations import draw_durations
 from unchoke.report.pages import table_page
 from unchoke.report.style import png_bytes

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.clean import selected
-from unchoke.commands import argument_parser, run
+from unchoke.cleaning.clean import selected
 from unchoke.files import write_atomic
+from unchoke.machine.commands import argument_parser, run
 from unchoke.report.embedding import draw_embedding, project
 from unchoke.report.results import read_sample
 from unchoke.report.style import png_bytes

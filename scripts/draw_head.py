@@ -4,13 +4,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.clean import read_belongings
-from unchoke.commands import argument_parser, run
+from unchoke.cleaning.clean import read_belongings
 from unchoke.files import write_atomic
+from unchoke.machine.commands import argument_parser, run
 from unchoke.report.head import draw_head
 from unchoke.report.results import read_head
 from unchoke.report.style import png_bytes
-from unchoke.tables import MANIFEST_COLUMNS, read_table
+from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
+from unchoke.experiments.leaderboard import floors, leaderboard
 from unchoke.files import write_atomic
-from unchoke.leaderboard import floors, leaderboard
-from unchoke.metrics import SPOKEN
-from unchoke.report.board import COLUMNS, FLOOR, draw_leaderboard, floor_cells, note_of, table_rows
+from unchoke.machine.commands import argument_parser, run
+from unchoke.metrics.classification import SPOKEN
+from unchoke.report.leaderboard import COLUMNS, FLOOR, draw_leaderboard, floor_cells, note_of, table_rows
 from unchoke.report.pages import table_page
 from unchoke.report.points import add_points
 from unchoke.report.style import png_bytes

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
+from unchoke.experiments.leaderboard import mask_leaderboard
 from unchoke.files import write_atomic
-from unchoke.leaderboard import mask_leaderboard
-from unchoke.report.board import FLOOR
+from unchoke.machine.commands import argument_parser, run
+from unchoke.report.leaderboard import FLOOR
 from unchoke.report.mask_board import COLUMNS, NOTE, draw_mask_board, table_rows
 from unchoke.report.pages import table_page
 from unchoke.report.style import png_bytes

@@ -5,13 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, or_none, run
 from unchoke.files import write_atomic
+from unchoke.machine.commands import argument_parser, or_none, run
 from unchoke.report.mask_head import draw_mask_head
 from unchoke.report.mask_pictures import MaskFiles
 from unchoke.report.results import read_mask_head
 from unchoke.report.style import png_bytes
-from unchoke.tables import MANIFEST_COLUMNS, read_table
+from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

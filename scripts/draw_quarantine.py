@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
 from unchoke.files import write_atomic
+from unchoke.machine.commands import argument_parser, run
 from unchoke.report.pages import table_page
 from unchoke.report.reasons import draw_reasons
 from unchoke.report.style import png_bytes
-from unchoke.tables import QUARANTINE_COLUMNS, read_table
+from unchoke.store.tables import QUARANTINE_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,13 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.checkpoints import evaluate_head, read_checkpoint
-from unchoke.clean import selected
-from unchoke.commands import argument_parser, run
-from unchoke.devices import add_device_flags, device_of
-from unchoke.evaluation import plain_figures
+from unchoke.cleaning.clean import selected
+from unchoke.heads.checkpoint import evaluate_head, read_checkpoint
+from unchoke.machine.commands import argument_parser, run
+from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.metrics.evaluation import plain_figures
 from unchoke.names import SPLITS
-from unchoke.stores import open_views
+from unchoke.store.chunks import open_views
 
 
 def main(argv: Sequence[str] | None = None) -> None:

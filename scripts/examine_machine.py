@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.doctor import examine, page
+from unchoke.api.doctor import examine, page
 from unchoke.errors import UnchokeError
+from unchoke.machine.commands import argument_parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

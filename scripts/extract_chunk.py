@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from unchoke.commands import argument_parser, or_none, run, true_or_false
-from unchoke.devices import add_device_flags, device_of
-from unchoke.encoders import keep_encoder
-from unchoke.extract import Extraction, chunk_settings, extract_chunk
-from unchoke.extract_shard import extract_shard
-from unchoke.limits import planned_batch
+from unchoke.encoders.encoder import keep_encoder
+from unchoke.features.images import Extraction, chunk_settings, extract_chunk
+from unchoke.features.shard import extract_shard
+from unchoke.machine.commands import argument_parser, or_none, run, true_or_false
+from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.limits import planned_batch
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.devices import add_device_flags, device_of
-from unchoke.encoders import keep_encoder
-from unchoke.extract import Extraction, save_chunk
-from unchoke.extract_patches import extract_patches
-from unchoke.limits import planned_batch
-from unchoke.tables import PATCH_ROW_COLUMNS, read_table
+from unchoke.encoders.encoder import keep_encoder
+from unchoke.features.images import Extraction, save_chunk
+from unchoke.features.patches import extract_patches
+from unchoke.machine.commands import argument_parser, run
+from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.limits import planned_batch
+from unchoke.store.tables import PATCH_ROW_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

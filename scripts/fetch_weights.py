@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.weights import fetch_weights
+from unchoke.encoders.weights import fetch_weights
+from unchoke.machine.commands import argument_parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

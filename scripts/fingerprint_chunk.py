@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from unchoke.commands import argument_parser, run
-from unchoke.fingerprint import Fingerprinting, fingerprint_images, save_fingerprints
-from unchoke.memory_watch import memory_watched
-from unchoke.tables import ROW_COLUMNS, read_table
+from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_images, save_fingerprints
+from unchoke.machine.commands import argument_parser, run
+from unchoke.machine.memory_watch import memory_watched
+from unchoke.store.tables import ROW_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run, true_or_false
-from unchoke.stitch import finish_mask, stitching_of
+from unchoke.machine.commands import argument_parser, run, true_or_false
+from unchoke.stitching.stitch import finish_mask, stitching_of
 
 
 def main(argv: Sequence[str] | None = None) -> None:

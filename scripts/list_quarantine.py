@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.quarantine import list_quarantine
+from unchoke.machine.commands import argument_parser, run
+from unchoke.manifest.quarantine import list_quarantine
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, or_none, run
-from unchoke.devices import add_device_flags, device_of
-from unchoke.encoders import keep_encoder
+from unchoke.encoders.encoder import keep_encoder
+from unchoke.encoders.plan import plan_memory
 from unchoke.files import write_atomic
-from unchoke.memory import Host, meter_of
-from unchoke.plan import plan_memory
+from unchoke.machine.commands import argument_parser, or_none, run
+from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.memory import Host, meter_of
 from unchoke.signed import signed_bytes
 
 

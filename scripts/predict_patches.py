@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.devices import add_device_flags, device_of
-from unchoke.mask_heads import read_mask_checkpoint
-from unchoke.predict_patches import cached_maps, predict_patches, read_pixels
-from unchoke.stitch import write_predictions
-from unchoke.tables import PATCH_ROW_COLUMNS, read_table
+from unchoke.machine.commands import argument_parser, run
+from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.mask_heads.head import read_mask_checkpoint
+from unchoke.mask_heads.predict import cached_maps, predict_patches, read_pixels
+from unchoke.stitching.stitch import write_predictions
+from unchoke.store.tables import PATCH_ROW_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

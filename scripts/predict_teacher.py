@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.stitch import write_predictions
-from unchoke.teach import teacher_probabilities
+from unchoke.features.teacher import teacher_probabilities
+from unchoke.machine.commands import argument_parser, run
+from unchoke.stitching.stitch import write_predictions
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,8 +6,8 @@ from inspect import cleandoc
 
 import yaml
 
-from unchoke.commands import argument_parser, run
 from unchoke.config.presets import PRESETS
+from unchoke.machine.commands import argument_parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

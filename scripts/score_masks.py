@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.scores import Truth, score_masks
-from unchoke.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_table
+from unchoke.machine.commands import argument_parser, run
+from unchoke.stitching.score import Truth, score_masks
+from unchoke.store.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.origins import rounding_warnings, write_origin
-from unchoke.seal import seal_features
+from unchoke.machine.commands import argument_parser, run
+from unchoke.store.origin import rounding_warnings, write_origin
+from unchoke.store.seal import seal_features
 
 
 def main(argv: Sequence[str] | None = None) -> None:

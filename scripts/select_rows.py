@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.clean import select_rows
-from unchoke.commands import argument_parser, run
+from unchoke.cleaning.clean import select_rows
+from unchoke.machine.commands import argument_parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run, true_or_false
-from unchoke.devices import add_device_flags, device_of
-from unchoke.extract import Extraction, write_chunk
-from unchoke.extract_patches import extract_patches
-from unchoke.tables import PATCH_ROW_COLUMNS, read_table
-from unchoke.teach import teacher_settings
-from unchoke.teachers import MICRO_BATCH, keep_teacher
+from unchoke.encoders.teacher import MICRO_BATCH, keep_teacher
+from unchoke.features.images import Extraction, write_chunk
+from unchoke.features.patches import extract_patches
+from unchoke.features.teacher import teacher_settings
+from unchoke.machine.commands import argument_parser, run, true_or_false
+from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.store.tables import PATCH_ROW_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.clean import selected
-from unchoke.commands import argument_parser, run
-from unchoke.devices import add_device_flags, device_of
-from unchoke.heads import save_head, save_run, train_head
-from unchoke.memory_watch import memory_watched
-from unchoke.metrics import SPOKEN
-from unchoke.stores import open_views
+from unchoke.cleaning.clean import selected
+from unchoke.heads.train import save_head, save_run, train_head
+from unchoke.machine.commands import argument_parser, run
+from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.memory_watch import memory_watched
+from unchoke.metrics.classification import SPOKEN
+from unchoke.store.chunks import open_views
 
 
 def main(argv: Sequence[str] | None = None) -> None:

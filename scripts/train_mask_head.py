@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke import segmentation
-from unchoke.commands import argument_parser, run
-from unchoke.devices import add_device_flags, device_of
-from unchoke.encoders import CPU, load_encoder
+from unchoke.encoders.encoder import CPU, load_encoder
+from unchoke.machine.commands import argument_parser, run
+from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.mask_heads import train
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,13 +30,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_device_flags(parser)
     args = parser.parse_args(argv)
     device, drafts = device_of(args), args.checkpoint.with_suffix(".drafts")
-    sources = segmentation.open_sources(args.labels, args.store, args.teacher)
-    patches = segmentation.find_patches(sources, args.settings, args.manifest, args.root, args.max_pixels)
-    head = segmentation.train(patches, sources, args.settings, device, drafts, clock := segmentation.Clock())
+    sources = train.open_sources(args.labels, args.store, args.teacher)
+    patches = train.find_patches(sources, args.settings, args.manifest, args.root, args.max_pixels)
+    head = train.train(patches, sources, args.settings, device, drafts, clock := train.Clock())
     source = (args.weights, args.card, sources.size, [], CPU, "float32", args.strides)
-    reach = segmentation.how_far(head, load_encoder(*source) if args.store else None, sources.size)
-    segmentation.save_mask_run(args.run, head, clock, device)
-    segmentation.save(head, reach, patches, sources, args.group, args.checkpoint)
+    reach = train.how_far(head, load_encoder(*source) if args.store else None, sources.size)
+    train.save_mask_run(args.run, head, clock, device)
+    train.save(head, reach, patches, sources, args.group, args.checkpoint)
     shutil.rmtree(drafts, ignore_errors=True)
     print(f"chosen {head.chosen}, sees {'all of a patch' if reach is None else f'{reach} px far'}")
 

@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.origins import origin_text, read_origin
-from unchoke.stores import read_seal
-from unchoke.verification import Expected, refuse_damage, verify_results
+from unchoke.api.verify import Expected, refuse_damage, verify_results
+from unchoke.machine.commands import argument_parser, run
+from unchoke.store.chunks import read_seal
+from unchoke.store.origin import origin_text, read_origin
 
 
 def main(argv: Sequence[str] | None = None) -> None:

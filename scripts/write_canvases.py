@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.sources.canvases import write_canvases
+from unchoke.machine.commands import argument_parser, run
+from unchoke.sources.kinds.canvases import write_canvases
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
 from unchoke.config.docs import DEFAULTS, SCHEMA, TABLE, config_defaults, config_schema, config_table
 from unchoke.files import write_atomic
+from unchoke.machine.commands import argument_parser, run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

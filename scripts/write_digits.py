@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.sources.digits import write_digits
+from unchoke.machine.commands import argument_parser, run
+from unchoke.sources.kinds.digits import write_digits
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.commands import argument_parser, run
-from unchoke.manifest import VANISHED
-from unchoke.shards import samples_of, write_shards
-from unchoke.tables import MANIFEST_COLUMNS, read_table
+from unchoke.machine.commands import argument_parser, run
+from unchoke.manifest.images import VANISHED
+from unchoke.sources.tar_shards import samples_of, write_shards
+from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:

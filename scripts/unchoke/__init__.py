@@ -19,8 +19,8 @@ The letters behind the underscore of an array's name give its axes:
     K  classes of pixels            S  side of a patch (px)
     I  images, where N is patches   C  channels, where h and w are those of a map
 
-Imports run one way, and ``tests/unchoke/test_layers.py`` holds it:
-commands -> stages -> effects -> pure -> errors, versions.
+The packages stand in the order in which an image travels, and each imports from those before it alone:
+``tests/unchoke/test_layers.py`` has the order and holds it.
 """
 
 import os
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from unchoke.checkpoints import Head
-    from unchoke.differences import Comparison
-    from unchoke.prediction import predict
-    from unchoke.remote import RemoteStore
-    from unchoke.stores import FeatureStore
-    from unchoke.whole_images import segment
+    from unchoke.api.predict import predict
+    from unchoke.api.segment import segment
+    from unchoke.heads.checkpoint import Head
+    from unchoke.store.chunks import FeatureStore
+    from unchoke.store.compare import Comparison
+    from unchoke.store.remote import RemoteStore
 
 __version__ = "0.1.0"
 __all__ = ["compare", "load_head", "open_features", "predict", "segment"]
@@ -53,8 +53,8 @@ def open_features(
     """
     from pathlib import Path
 
-    from unchoke.remote import is_url, open_remote
-    from unchoke.stores import open_complete
+    from unchoke.store.chunks import open_complete
+    from unchoke.store.remote import is_url, open_remote
 
     return open_remote(str(path), storage_options) if is_url(str(path)) else open_complete(Path(path))
 
@@ -62,9 +62,9 @@ def open_features(
 def compare(a: "str | os.PathLike[str]", b: "str | os.PathLike[str]", tolerance: float = 0.0) -> "Comparison":
     """How two sealed stores, each a folder or a URL, differ: ``print(compare(a, b))`` says it in a page.
 
-    ``.equal``, and ``.within_tolerance`` of a relative difference of rows; see ``unchoke.differences.Comparison``.
+    ``.equal``, and ``.within_tolerance`` of a relative difference of rows; see ``unchoke.store.compare.Comparison``.
     """
-    from unchoke.differences import compare_stores
+    from unchoke.store.compare import compare_stores
 
     return compare_stores(open_features(a), open_features(b), tolerance)
 
@@ -78,7 +78,7 @@ def load_head(path: "str | os.PathLike[str]") -> "Head":
     """
     from pathlib import Path
 
-    from unchoke.checkpoints import read_checkpoint
+    from unchoke.heads.checkpoint import read_checkpoint
 
     return read_checkpoint(Path(path))
 
@@ -86,11 +86,11 @@ def load_head(path: "str | os.PathLike[str]") -> "Head":
 def __getattr__(name: str) -> object:
     """``predict`` and ``segment``, imported when they are first asked for."""
     if name == "predict":
-        from unchoke.prediction import predict
+        from unchoke.api.predict import predict
 
         return predict
     if name == "segment":
-        from unchoke.whole_images import segment
+        from unchoke.api.segment import segment
 
         return segment
     raise AttributeError(f"module 'unchoke' has no attribute '{name}'")

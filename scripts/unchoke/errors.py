@@ -1,4 +1,4 @@
-"""The one exception that users are meant to read."""
+"""Pure: the one exception that users are meant to read."""
 
 
 class UnchokeError(Exception):

@@ -1,4 +1,4 @@
-"""SHA-256 digests of bytes and of plain data."""
+"""Pure: SHA-256 digests of bytes and of plain data."""
 
 import hashlib
 import json

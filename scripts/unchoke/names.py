@@ -1,4 +1,4 @@
-"""Names that many modules share, and the nearest right one for a wrong one."""
+"""Pure: names that many modules share, and the nearest right one for a wrong one."""
 
 import difflib
 from collections.abc import Iterable

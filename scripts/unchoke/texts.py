@@ -1,4 +1,5 @@
-"""Text as people see it: one spelling for labels, groups, names of columns and everything else that is compared."""
+"""Pure: text as people see it: one spelling for labels, groups, names of columns and everything else that is
+compared."""
 
 import codecs
 import itertools

@@ -1,4 +1,4 @@
-"""One number a stage, raised when the bytes that the stage writes change.
+"""Pure: one number a stage, raised when the bytes that the stage writes change.
 
 Snakemake does not see edits to the code behind a ``shell:`` line, so every rule carries its number as a
 param; a golden test per stage fails when the output moves and the number does not.

@@ -1,60 +1,70 @@
-"""Imports run one way: commands -> stages -> effects -> pure -> names, errors, versions."""
+"""Imports run one way: a module imports from its own package, from those before it, and from the ground."""
 
 import ast
+import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+REPOSITORY = Path(__file__).parents[2]
+SCRIPTS = REPOSITORY / "scripts"
 LIBRARY = SCRIPTS / "unchoke"
 
-# From the ground up; a module imports from its own layer and those below.
-LAYERS = [
-    {"names", "errors", "versions"},
-    {
-        *("chunks", "splits", "metrics", "intervals", "evaluation", "overlaps", "hashing", "tiling", "blends"),
-        *("stitching", "png", "locations", "fingerprints", "near_duplicates", "cleaning", "subsets", "texts"),
-        *("codestreams", "split_folders", "distances", "calibration", "parts", "operating_points", "influences"),
-    },
-    {
-        *("sources", "arrays", "tables", "files", "images", "csv_files", "tar_members", "tiffs", "windows"),
-        *("pictures", "views", "stores", "zarr_files", "checkpoint_files", "encoders", "maps", "pools", "devices"),
-        *("provenance", "commands", "lease", "limits", "memory", "memory_watch", "shards", "worker", "client"),
-        *("connections", "sockets", "turns", "worker_requests", "process_state", "drafts", "origins", "remote"),
-        *("run_locks", "regular_files", "messages", "cold", "patience", "retries", "suspects", "signed", "receipts"),
-        *("presence", "cards", "tiff_pictures", "preprocessing", "upright"),
-    },
-    {
-        *("manifest", "patches", "masks", "extract_patches", "split_patches", "mask_heads", "segmentation"),
-        *("predict_patches", "stitch", "scores", "database_rows", "mask_database", "whole_images", "teachers"),
-        *("teach", "taught_patches", "weights", "plan", "extract", "seal", "rates", "doctor", "quarantine", "heads"),
-        *("members", "checkpoints", "prediction", "comparisons", "database", "leaderboard", "report", "fingerprint"),
-        *("clean", "extract_shard", "differences", "verification", "database_parts", "encoder_checks", "floors"),
-    },
+ORDER = [
+    "machine",
+    "metrics",
+    "images",
+    "sources",
+    "store",
+    "manifest",
+    "cleaning",
+    "encoders",
+    "features",
+    "heads",
+    "mask_heads",
+    "stitching",
+    "experiments",
+    "report",
+    "config",
+    "api",
 ]
-GROUND, PURE = LAYERS[:2]
-BESIDE = {"config"}  # read by commands alone, and built on what is pure
+"""The packages in the order in which an image travels. Before them stands the ground: the modules in no package."""
+AHEAD = {
+    "encoders.teacher:mask_heads.steps.in_halves",
+    "machine.suspects:images.decode.UnreadableImageError",
+    "metrics.distances:images.grid.IGNORED",
+    "metrics.iou:images.grid.IGNORED",
+    "sources.arrays.array:store.cuts.MAX_ROWS",
+}
+MOST_MODULES = 24
+"""Of a folder: what a reader takes in with one `ls`."""
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py")
 COMMANDS = sorted(SCRIPTS.glob("*.py"))
+IMPURE = {"os", "pathlib", "shutil", "subprocess", "torch", "zarr"}
 
 
-def name_of(path):
-    """First name below the package: that of a module, or of the folder that it lies in."""
-    return path.relative_to(LIBRARY).with_suffix("").parts[0]
+@functools.cache
+def tree_of(path):
+    return ast.parse(path.read_text())
 
 
-def allowed_for(name):
-    if name in BESIDE:
-        return BESIDE | GROUND | PURE
-    place = next(place for place, layer in enumerate(LAYERS) if name in layer)
-    return set().union(*LAYERS[: place + 1])
+def dotted(path):
+    """Name of a module below unchoke; of an ``__init__`` that of its package."""
+    return ".".join(path.relative_to(LIBRARY).with_suffix("").parts).removesuffix(".__init__")
+
+
+def place_of(name):
+    """Where a module stands in the order; the ground before all packages."""
+    first = name.split(".")[0]
+    return ORDER.index(first) if (LIBRARY / first).is_dir() else -1
 
 
 def imports(path):
     """Dotted names that a file imports, wherever in it; ``from a import b`` counts as a.b."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -63,27 +73,44 @@ def imports(path):
 
 
 def own_imports(path):
-    return {name.split(".")[1] for name in imports(path) if name.split(".")[0] == "unchoke"}
+    return {name.partition(".")[2] for name in imports(path) if name.startswith("unchoke.")}
+
+
+def is_pure(path):
+    return (ast.get_docstring(tree_of(path)) or "").startswith("Pure:")
 
 
 def relative(path):
     return str(path.relative_to(SCRIPTS))
 
 
-def test_every_module_has_one_layer():
-    assert {name_of(path) for path in MODULES} == set().union(BESIDE, *LAYERS)
-    assert sum(map(len, LAYERS)) == len(set().union(*LAYERS))
+def test_every_package_has_a_place_and_is_there():
+    packages = {path.relative_to(LIBRARY).parts[0] for path in MODULES if path.parent != LIBRARY}
+    assert packages == set(ORDER)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_a_module_imports_from_its_layer_and_below(path):
-    assert own_imports(path) <= allowed_for(name_of(path))
+def test_no_import_goes_forward(path):
+    own = dotted(path)
+    ahead = {name for name in own_imports(path) if place_of(name) > place_of(own)}
+    assert not {f"{own}:{name}" for name in ahead} - AHEAD
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path) in GROUND | PURE], ids=relative)
-def test_the_ground_and_the_pure_layer_touch_neither_disk_nor_torch(path):
-    roots = {name.split(".")[0] for name in imports(path)}
-    assert not roots & {"os", "pathlib", "shutil", "subprocess", "torch", "zarr"}
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=relative)
+def test_a_folder_can_be_taken_in_at_a_glance(folder):
+    assert len([path for path in MODULES if path.parent == folder and path.stem != "__init__"]) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if is_pure(path)], ids=relative)
+def test_what_is_pure_touches_neither_disk_nor_torch(path):
+    assert not {name.split(".")[0] for name in imports(path)} & IMPURE
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if is_pure(path)], ids=relative)
+def test_what_is_pure_imports_only_what_is_pure(path):
+    files = [LIBRARY / f"{name.replace('.', '/')}.py" for name in own_imports(path)]
+    files += [LIBRARY / f"{name.rpartition('.')[0].replace('.', '/')}.py" for name in own_imports(path)]
+    assert [relative(file) for file in files if file.is_file() and not is_pure(file)] == []
 
 
 @pytest.mark.parametrize("path", [*MODULES, *COMMANDS], ids=relative)
@@ -94,26 +121,30 @@ def test_nothing_imports_snakemake_or_a_command(path):
 
 @pytest.mark.parametrize("path", [*MODULES, *COMMANDS], ids=relative)
 def test_paths_of_results_belong_to_rules(path):
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     explanations = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     assert not [text.value for text in texts if "results/" in text.value and id(text) not in explanations]
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "sources",
-        *("sources.folder", "sources.csv", "sources.digits", "sources.masks", "sources.canvases"),
-        *("sources.hdf5", "sources.npy", "sources.zarr", "sources.webdataset", "locations", "arrays", "shards"),
-        *("config", "commands", "versions", "files", "limits", "names", "texts", "csv_files", "receipts"),
-    ],
-)
+def read_by_snakemake():
+    """Modules that the Snakefile and its rules import, and the kinds of source, of which one is read besides."""
+    text = "".join(
+        path.read_text() for path in [REPOSITORY / "workflow/Snakefile", *REPOSITORY.glob("workflow/rules/*")]
+    )
+    names = set()
+    for module, imported in re.findall(r"^ *from unchoke\.?(\S*) import (\w+)", text, re.M):
+        whole = f"{module}.{imported}".removeprefix(".")
+        names.add(whole if (LIBRARY / f"{whole.replace('.', '/')}.py").is_file() else module)
+    return sorted(names | {dotted(path) for path in MODULES if path.parent.name == "kinds" and "sources" in path.parts})
+
+
+@pytest.mark.parametrize("module", [*read_by_snakemake(), "sources.arrays.array", "sources.tar_shards"])
 def test_what_the_snakefile_imports_is_light(module):
     assert not {"torch", "pandas", "numpy"} & loaded_by(module)
 
 
-@pytest.mark.parametrize("module", ["masks", "scores"])
+@pytest.mark.parametrize("module", ["features.labels", "stitching.score"])
 def test_stages_that_compute_without_torch_do_not_read_it(module):
     assert "torch" not in loaded_by(module)
 

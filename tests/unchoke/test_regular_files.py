@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from unchoke.arrays import open_located
-from unchoke.arrays.npy import open_npy
-from unchoke.arrays.values import read_values
-from unchoke.checkpoint_files import read_checkpoint_file
+from unchoke.encoders.teacher import load_teacher
+from unchoke.encoders.weights import fetch_weights
 from unchoke.errors import UnchokeError
-from unchoke.images import UnreadableImageError, read_image_file
-from unchoke.locations import Location
-from unchoke.pictures import read_picture
+from unchoke.images.decode import UnreadableImageError, read_image_file
+from unchoke.images.given import read_picture
+from unchoke.images.windows import image_size, open_image, open_mask
 from unchoke.regular_files import MOST_BYTES, open_regular, read_regular
-from unchoke.sources import csv
-from unchoke.tar_members import members_of
-from unchoke.teachers import load_teacher
-from unchoke.weights import fetch_weights
-from unchoke.windows import image_size, open_image, open_mask
+from unchoke.sources.arrays.array import open_located
+from unchoke.sources.arrays.npy import open_npy
+from unchoke.sources.arrays.values import read_values
+from unchoke.sources.kinds import csv
+from unchoke.sources.locations import Location
+from unchoke.sources.tar_members import members_of
+from unchoke.store.checkpoints import read_checkpoint_file
 
 
 def bound(path):

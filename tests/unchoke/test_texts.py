@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unchoke.csv_files import read_csv
 from unchoke.errors import UnchokeError
-from unchoke.sources import list_images, masks
+from unchoke.sources.csv_files import read_csv
+from unchoke.sources.kinds import masks
+from unchoke.sources.source import list_images
 from unchoke.texts import clean_label, clean_text, decode_text, spellings
 
 COMPOSED, APART = "caf\u00e9", "cafe\u0301"  # é as one character (NFC), and as e with an accent (NFD)

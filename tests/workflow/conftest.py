@@ -17,7 +17,7 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-from unchoke.sources.digits import MTIME_NS, digit_files
+from unchoke.sources.kinds.digits import MTIME_NS, digit_files
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = {

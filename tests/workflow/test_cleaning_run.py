@@ -13,7 +13,7 @@ from browser import needs_browser, open_every_entry
 from conftest import Clone, assert_same_bytes, jobs, make_clone, store_digests, write_image, write_png
 from test_promises import start, wait_for
 
-from unchoke.sources.digits import digit_files
+from unchoke.sources.kinds.digits import digit_files
 
 CLEANED = {
     "cleaning": {"chunks_per_job": 1, "rules": {"near_duplicate": {"radius": 2}}},

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import Clone, assert_same_bytes, jobs
 
-from unchoke.receipts import read_receipt, receipts_of
+from unchoke.api.verify import Expected, verify_results
+from unchoke.machine.receipts import read_receipt, receipts_of
 from unchoke.signed import signed_content
-from unchoke.verification import Expected, verify_results
 
 pytestmark = pytest.mark.xdist_group("run")
 

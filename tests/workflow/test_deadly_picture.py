@@ -21,7 +21,7 @@ def test_a_picture_that_ends_its_process_is_quarantined_and_the_run_goes_on(
     """The clone's broken file, which has 50 bytes, is deadly now: features keep every byte, its reason is another."""
     rerun.with_own_worker()
     assert not (rerun.folder / "scripts").is_symlink()
-    with (rerun.folder / "scripts/unchoke/images.py").open("a") as file:
+    with (rerun.folder / "scripts/unchoke/images/decode.py").open("a") as file:
         file.write(DEADLY)
     for array in ("avg", "max"):
         for chunk in (rerun.results / f"features/tiny.zarr/{array}/c").glob("*/0"):

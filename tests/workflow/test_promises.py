@@ -59,7 +59,7 @@ def kill(clone: Clone, victim: str, run: "subprocess.Popen[bytes]") -> None:
     elif victim == "snakemake alone":
         run.kill()
     else:
-        for pid in processes(clone, {"worker": "unchoke.worker", "client": "scripts/warm"}[victim]):
+        for pid in processes(clone, {"worker": "unchoke.machine.worker", "client": "scripts/warm"}[victim]):
             os.kill(pid, signal.SIGKILL)
 
 

@@ -14,7 +14,7 @@ from conftest import CONFIG, Clone, jobs
 from PIL import Image
 from safetensors.torch import load_file
 
-from unchoke.sources.digits import digit_files
+from unchoke.sources.kinds.digits import digit_files
 
 pytestmark = pytest.mark.xdist_group("run")
 

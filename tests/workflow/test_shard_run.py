@@ -13,9 +13,9 @@ from conftest import FLAWED, Clone, jobs, make_clone, write_png
 from numpy.typing import NDArray
 from PIL import Image
 
-from unchoke.sources.digits import digit_files
-from unchoke.stores import chunk_file, open_complete
-from unchoke.zarr_files import encode_chunk
+from unchoke.sources.kinds.digits import digit_files
+from unchoke.store.chunks import chunk_file, open_complete
+from unchoke.store.zarr_bytes import encode_chunk
 
 pytestmark = pytest.mark.xdist_group("shards")
 
@@ -98,7 +98,7 @@ def worker_pids(clone: Clone) -> list[int]:
             command, place = (folder / "cmdline").read_bytes(), (folder / "cwd").readlink()
         except OSError:
             continue
-        if b"unchoke.worker" in command and place.is_relative_to(clone.folder):
+        if b"unchoke.machine.worker" in command and place.is_relative_to(clone.folder):
             found.append(int(folder.name))
     return found
 

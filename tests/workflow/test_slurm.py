@@ -230,7 +230,7 @@ def test_a_worker_ends_with_its_slurm_job(disturbed: Disturbed) -> None:
 
 
 def is_worker(pid: int) -> bool:
-    return b"unchoke.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"unchoke.machine.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_a_resumed_run_ends_in_the_bytes_of_a_local_run(disturbed: Disturbed, slurm: Slurm, tmp_path: Path) -> None:

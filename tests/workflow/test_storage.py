@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unchoke import stores
+from unchoke.store import chunks
 
 N_CHUNKS, CHUNK_SIZE = 12, 8
 SHAPES = {"avg": [CHUNK_SIZE, 4], "valid": [CHUNK_SIZE]}
@@ -50,16 +50,16 @@ for chunk in [*range(node, N_CHUNKS, 2), *range(1 - node, N_CHUNKS, 2)]:
 def write_chunk(store: Path, chunk: int) -> None:
     values = np.random.default_rng(chunk).normal(size=SHAPES["avg"]).astype(np.float16)
     arrays = {"avg": values, "valid": np.ones(CHUNK_SIZE, bool)}
-    stores.write_chunk(store, chunk, arrays, {"settings": {}})
+    chunks.write_chunk(store, chunk, arrays, {"settings": {}})
 
 
 def seal(store: Path) -> None:
-    stores.seal(store, N_CHUNKS * CHUNK_SIZE, SHAPES, {"settings": {}}, {"invalid": []})
+    chunks.seal(store, N_CHUNKS * CHUNK_SIZE, SHAPES, {"settings": {}}, {"invalid": []})
 
 
 def promised(store: Path) -> dict[str, str]:
     """Digests of the files whose bytes are promised: the store's and its seal."""
-    files = [*(file for file in store.rglob("*") if file.is_file()), stores.seal_file(store)]
+    files = [*(file for file in store.rglob("*") if file.is_file()), chunks.seal_file(store)]
     return {str(file.relative_to(store.parent)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
@@ -72,10 +72,10 @@ def start_node(tmp_path: Path, store: Path, node: int) -> "subprocess.Popen[byte
 
 def whole_chunks(store: Path) -> int:
     """How many chunks a reader finds, each of them whole, while they are being written."""
-    files = [stores.chunk_file(store, "avg", chunk) for chunk in range(N_CHUNKS)]
+    files = [chunks.chunk_file(store, "avg", chunk) for chunk in range(N_CHUNKS)]
     there = [chunk for chunk, file in enumerate(files) if file.exists()]
     for chunk in there:
-        stores.read_chunk(store, chunk)
+        chunks.read_chunk(store, chunk)
     return len(there)
 
 

@@ -1,7 +1,7 @@
 # What rules of cleaning and of selection depend on where the config or the manifest says it.
 
 from unchoke.config.cleaning import deciding
-from unchoke.locations import ARRAY_KINDS
+from unchoke.sources.locations import ARRAY_KINDS
 
 CLEANING = config["cleaning"]
 

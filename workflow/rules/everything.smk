@@ -1,7 +1,7 @@
 # What a run is for: every result by name, the receipts of all jobs, and what is made again since a file is missing
 # that no rule declares.
 
-from unchoke.presence import has_metadata, is_whole, with_gaps
+from unchoke.store.presence import has_metadata, is_whole, with_gaps
 
 
 def head_places():
@@ -16,7 +16,7 @@ def head_places():
 
 
 def receipts():
-    """Names of the receipts of all jobs that have one, by their folder; see scripts/unchoke/receipts.py."""
+    """Names of the receipts of all jobs that have one, by their folder; see scripts/unchoke/machine/receipts.py."""
     jobs = ["list_quarantine", "summarise_rates", "draw_quarantine", "draw_durations"]
     jobs += MASK_JOBS if MASKS else IMAGE_JOBS
     trained, encoders = {}, {encoder for encoder, _ in head_places()}

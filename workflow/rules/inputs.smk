@@ -1,6 +1,7 @@
 # What rules depend on where the config or the manifest says it, and the config's values that need a word of code.
 
 from snakemake.sourcecache import LocalSourceFile
+from unchoke.sources.locations import fields_of
 
 WEIGHTS = {
     weights_name(e["model"], e["weights"], e["seed"]): e

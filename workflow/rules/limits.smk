@@ -1,7 +1,7 @@
 # What jobs may take at once, also where the command line says nothing: Snakemake takes a profile's whole block of
 # resources away as soon as --resources gives one of them.
 
-from unchoke.limits import (
+from unchoke.machine.limits import (
     announce_cards,
     refuse_missing_cards,
     threads_of_job,

@@ -7,7 +7,7 @@ import snakemake.workflow
 from snakemake.exceptions import LockException, WorkflowError
 from snakemake.persistence.file import FilePersistence
 
-from unchoke import run_locks
+from unchoke.machine import run_locks
 
 
 class NamedLocks(FilePersistence):

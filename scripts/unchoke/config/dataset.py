@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from unchoke.config.base import MAX_SEED, NAME, NAME_LENGTH, Section, listed_in, one_of, without_braces
-from unchoke.locations import ARRAY_KINDS, ROLES, by_split, known_split
 from unchoke.names import MASK_KINDS
+from unchoke.sources.locations import ARRAY_KINDS, ROLES, by_split, known_split
 
-KINDS = listed_in("sources")
+KINDS = listed_in("sources/kinds")
 Kind = Annotated[
     str, AfterValidator(lambda kind: one_of(KINDS, kind)), WithJsonSchema({"type": "string", "enum": KINDS})
 ]

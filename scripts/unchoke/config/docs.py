@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from unchoke.config import Config
+from unchoke.config.model import Config
 
 SCHEMA = "workflow/schemas/config.schema.json"
 DEFAULTS = "config/config.yaml"

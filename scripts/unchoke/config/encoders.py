@@ -9,7 +9,7 @@ from unchoke.config.base import MAX_SEED, NAME_LENGTH, Section, listed_in, one_o
 from unchoke.config.views import View
 from unchoke.hashing import sha256_bytes
 
-POOLS = listed_in("pools")
+POOLS = listed_in("encoders/pools/kinds")
 Pool = Annotated[
     str, AfterValidator(lambda pool: one_of(POOLS, pool)), WithJsonSchema({"type": "string", "enum": POOLS})
 ]

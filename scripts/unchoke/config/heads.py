@@ -1,15 +1,15 @@
-"""The heads that are tried on cached features; one class a kind, named as its module in ``unchoke/heads/``."""
+"""The heads that are tried on cached features; one class a kind, named as its module in ``unchoke/heads/kinds/``."""
 
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from unchoke.chunks import MAX_ROWS
 from unchoke.config.base import MAX_SEED, MAX_STEPS, Section
 from unchoke.config.encoders import Pool
 from unchoke.config.evaluation import Metric
 from unchoke.config.presets import expand_preset
 from unchoke.config.views import View
+from unchoke.store.cuts import MAX_ROWS
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]

@@ -1,4 +1,4 @@
-"""The heads that tell pixels apart; one class a kind, named as its module in ``unchoke/mask_heads/``."""
+"""The heads that tell pixels apart; one class a kind, named as its module in ``unchoke/mask_heads/kinds/``."""
 
 from typing import Annotated, Literal
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke.errors import UnchokeError
-from unchoke.influences import figure_of
-from unchoke.manifest import in_use
-from unchoke.metrics import LOWER_IS_BETTER
+from unchoke.manifest.images import in_use
+from unchoke.metrics.classification import LOWER_IS_BETTER
+from unchoke.metrics.influences import figure_of
 from unchoke.names import SPLITS
-from unchoke.stores import FeatureStore
+from unchoke.store.chunks import FeatureStore
 
 _BLOCK = 4096  # rows that are converted at once
 SUMS = ("accuracy", "balanced_accuracy")

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unchoke.memory import MB
-from unchoke.tiling import IGNORED
+from unchoke.images.grid import IGNORED
+from unchoke.machine.memory import MB
 
 Moments = dict[str, tuple[torch.Tensor, torch.Tensor]]
 

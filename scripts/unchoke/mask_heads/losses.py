@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
-from unchoke.tiling import IGNORED
+from unchoke.images.grid import IGNORED
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 

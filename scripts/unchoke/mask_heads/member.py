@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from unchoke.mask_heads import kind_of
 from unchoke.mask_heads.batches import Moments
 from unchoke.mask_heads.distil import projection_of
+from unchoke.mask_heads.head import kind_of
 from unchoke.mask_heads.layers import Standardise
 
 Tensors = dict[str, torch.Tensor]

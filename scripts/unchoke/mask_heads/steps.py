@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from unchoke.errors import UnchokeError
+from unchoke.images.grid import IGNORED
 from unchoke.mask_heads.layers import Maps
 from unchoke.mask_heads.losses import Loss
-from unchoke.tiling import IGNORED
 
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -104,7 +104,7 @@ def count(
 
 
 def counts_of(label: torch.Tensor, predicted: torch.Tensor, n_classes: int) -> torch.Tensor:
-    """``overlaps.counts_of``, on the device that the pixels are on."""
+    """``iou.counts_of``, on the device that the pixels are on."""
     known = label != IGNORED
     cells_N = label[known].long() * n_classes + predicted[known]
     return torch.bincount(cells_N, minlength=n_classes**2).view(n_classes, n_classes)

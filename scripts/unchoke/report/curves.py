@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from unchoke.metrics import LOWER_IS_BETTER
+from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.report.settings import setting_names, spoken
 from unchoke.report.style import COLOURS, GREY, logarithmic, new_figure, styled
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from unchoke.clean import of_images
-from unchoke.metrics import confusion_matrix, softmax
-from unchoke.parts import class_figures, group_figures
+from unchoke.cleaning.clean import of_images
+from unchoke.metrics.classification import confusion_matrix, softmax
+from unchoke.metrics.parts import class_figures, group_figures
 from unchoke.report.confusion import draw_confusion
 from unchoke.report.curves import draw_curves
 from unchoke.report.mistakes import Mistake, draw_mistakes, worst_mistakes

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from unchoke.report.board import chosen_text, draw_leaderboard, interval_text
+from unchoke.report.leaderboard import chosen_text, draw_leaderboard, interval_text
 from unchoke.report.style import note_figure
 
 COLUMNS = (

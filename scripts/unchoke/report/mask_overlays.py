@@ -10,10 +10,10 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from unchoke import overlaps
+from unchoke.images.grid import IGNORED
+from unchoke.metrics import iou as overlaps
 from unchoke.report.mask_pictures import Views
 from unchoke.report.style import COLOURS, GREY, new_figure, note_figure, plain, styled
-from unchoke.tiling import IGNORED
 
 COLUMNS = 3
 QUANTILES = (0, 1 / 6, 1 / 3, 1 / 2, 3 / 4, 1)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.images import UnreadableImageError
-from unchoke.receipts import read_json
-from unchoke.stitch import BANDS
-from unchoke.tables import PATCH_ROW_COLUMNS, read_table
-from unchoke.windows import labels_of, open_image, open_mask
-from unchoke.zarr_files import open_group
+from unchoke.images.decode import UnreadableImageError
+from unchoke.images.windows import labels_of, open_image, open_mask
+from unchoke.machine.receipts import read_json
+from unchoke.stitching.stitch import BANDS
+from unchoke.store.tables import PATCH_ROW_COLUMNS, read_table
+from unchoke.store.zarr_bytes import open_group
 
 SIDE_PX = 600  # of a reduced picture, at most
 WINDOW_PX = 2048
@@ -48,9 +48,9 @@ class Views:
 
     picture_HW3: NDArray[np.uint8]
     truth_HW: NDArray[np.uint8]
-    """Places of the classes; tiling.IGNORED where pixels do not count."""
+    """Places of the classes; images.grid.IGNORED where pixels do not count."""
     predicted_HW: NDArray[np.uint8]
-    """Places of the classes; tiling.IGNORED where they are not known."""
+    """Places of the classes; images.grid.IGNORED where they are not known."""
 
 
 def read_views(files: MaskFiles, image_id: int) -> Views | str:

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib import figure as matplotlib_figure
 from matplotlib.axes import Axes
 
-from unchoke.evaluation import Figure
-from unchoke.intervals import FEW_UNITS
-from unchoke.parts import ClassFigures
+from unchoke.metrics.evaluation import Figure
+from unchoke.metrics.intervals import FEW_UNITS
+from unchoke.metrics.parts import ClassFigures
 from unchoke.report.style import COLOURS, GREY, MARKERS, new_figure, plain, styled
 
 MOST_NAMED = 20

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from unchoke.report.board import interval_text
+from unchoke.report.leaderboard import interval_text
 from unchoke.report.style import plain
 
 COLUMNS = ("sensitivity", "its 95 % interval", "specificity", "its 95 % interval", "negatives of val", "not known")

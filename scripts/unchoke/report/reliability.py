@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from unchoke.metrics import CALIBRATION_BINS, calibration_bins, calibration_gaps
+from unchoke.metrics.classification import CALIBRATION_BINS, calibration_bins, calibration_gaps
 from unchoke.report.style import COLOURS, GREY, new_figure, styled
 
 

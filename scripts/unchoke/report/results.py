@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from unchoke import calibration
-from unchoke.manifest import in_use
+from unchoke.manifest.images import in_use
+from unchoke.metrics import calibration
 from unchoke.signed import read_signed
-from unchoke.stores import open_complete
-from unchoke.zarr_files import open_group
+from unchoke.store.chunks import open_complete
+from unchoke.store.zarr_bytes import open_group
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unchoke.metrics import SPOKEN
+from unchoke.metrics.classification import SPOKEN
 from unchoke.report.style import COLOURS, GREY, MARKERS, logarithmic, new_figure, some_ticks, styled
 
 NAMES = {

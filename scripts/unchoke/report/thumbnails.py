@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.images import UnreadableImageError, picture_of
-from unchoke.sources import Reader, open_images
+from unchoke.images.decode import UnreadableImageError, picture_of
+from unchoke.sources.source import Reader, open_images
 
 
 def thumbnails(
@@ -15,7 +15,7 @@ def thumbnails(
 ) -> list[NDArray[np.uint8] | str]:
     """For each image uint8 (height, width, 3) of at most `side_px` a side; or why it gives no picture any more.
 
-    kind, root, paths: as for ``sources.open_images``. max_pixels: as for decoding.
+    kind, root, paths: as for ``sources.source.open_images``. max_pixels: as for decoding.
     """
     return [_thumbnail(reader, side_px, max_pixels) for reader in open_images(kind, root, paths)]
 

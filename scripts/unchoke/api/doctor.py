@@ -1,0 +1,229 @@
+"""Stage: whether this machine can run this config, in a page."""
+
+import os
+import resource
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+
+from unchoke.encoders.maps import find_maps
+from unchoke.errors import UnchokeError
+from unchoke.images.decode import UnreadableImageError
+from unchoke.images.grid import Grid
+from unchoke.images.windows import image_size
+from unchoke.machine.devices import choose_device
+from unchoke.machine.lease import holder_of
+from unchoke.machine.limits import host_memory_mb
+from unchoke.machine.memory import card_uuid, free_card_mb
+from unchoke.machine.releases import environment
+from unchoke.names import MASK_KINDS, map_name
+from unchoke.sources.locations import fields_of
+from unchoke.sources.source import list_images
+from unchoke.store.cuts import chunk_count
+
+FILES_OPEN = 256  # what Snakemake, a worker and its threads hold open at once, and some room
+BYTES_A_FILE = 4096  # the least that a small file takes on most file systems
+MIN_HOST_MB = 2048
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the page."""
+
+    subject: str
+    text: str
+    fine: bool = True
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What encoders have to do."""
+
+    rows: int
+    """Images, or patches of them."""
+    chunks: int
+    files: int
+    """File targets of each array: chunks, or shards of them."""
+    patch_px: int | None
+    """None where whole images are encoded."""
+    text: str
+
+
+def examine(config: dict[str, Any], results: Path, weights: dict[str, Path]) -> list[Finding]:
+    """Everything that decides whether the run can be done, measured where it can be.
+
+    config: as ``load_config`` gives it. results: the folder of results, there or not. weights: the weights file of
+    every encoder, there or not.
+    """
+    work = _work(config)
+    findings = [Finding("images", work.text), _versions()]
+    device = choose_device(config["gpu"]["device"])
+    findings += [_host(), _device(device, config["gpu"]["vram_mb"])]
+    models = {name: _model(encoder["model"]) for name, encoder in config["encoders"].items()}
+    findings += [_disk(config, models, work, results), _inodes(config, work, results), _open_files()]
+    findings += [_weights(name, config["encoders"][name], path) for name, path in weights.items()]
+    findings += [_teacher(config["teacher"])] if config["teacher"] else []
+    findings += [_time(name, config["encoders"][name], models[name], device, work) for name in models]
+    return findings
+
+
+def _work(config: dict[str, Any]) -> _Work:
+    """What there is to encode; of images with masks, their patches, from the headers of the files."""
+    dataset, patches = config["dataset"], config["patches"]
+    listing = list_images(dataset["kind"], Path(dataset["path"]), dataset["split"]["group"], fields_of(dataset))
+    count = len(listing.images)
+    if dataset["kind"] not in MASK_KINDS:
+        chunks = chunk_count(count, config["chunk_size"])
+        files = chunk_count(count, config["chunk_size"] * config["chunks_per_shard"])
+        return _Work(count, chunks, files, None, f"{count:,} in {chunks:,} chunks of {config['chunk_size']}")
+    sizes = [size for image in listing.images if (size := _size(listing.root / image.path))]
+    rows = sum(Grid(*size, patches["size"], patches["overlap"]).count for size in sizes)
+    chunks = chunk_count(rows, patches["per_chunk"])
+    unread = f", {count - len(sizes)} of them unreadable" if len(sizes) < count else ""
+    text = f"{count:,}{unread}, {rows:,} patches in {chunks:,} chunks of {patches['per_chunk']}"
+    return _Work(rows, chunks, chunks, patches["size"], text)
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    try:
+        return image_size(path)
+    except UnreadableImageError:
+        return None  # which the quarantine will say
+
+
+def page(findings: list[Finding]) -> str:
+    """The findings for a terminal, with a mark before those that stand in the way."""
+    width = max(len(finding.subject) for finding in findings)
+    lines = [f"{'  ' if found.fine else '! '}{found.subject.ljust(width)}  {found.text}" for found in findings]
+    stops = sum(not finding.fine for finding in findings)
+    verdict = f"{stops} of these must be mended first." if stops else "This machine can run this config."
+    return "\n".join([*lines, "", verdict])
+
+
+def _versions() -> Finding:
+    facts = environment()
+    names = ("unchoke", "python", "torch", "timm", "zarr", "snakemake")
+    return Finding("versions", ", ".join(f"{name} {facts[name]}" for name in names))
+
+
+def _host() -> Finding:
+    total_mb = host_memory_mb()
+    text = f"{os.cpu_count()} processors, {total_mb:,} MB of memory"
+    return Finding("machine", f"{text}, {MIN_HOST_MB:,} MB needed", total_mb >= MIN_HOST_MB)
+
+
+def _device(device: torch.device, budget_mb: int) -> Finding:
+    if device.type != "cuda":
+        return Finding("device", f"{device.type}; no graphics card is used")
+    free_mb, total_mb = free_card_mb()
+    name = torch.cuda.get_device_name(device)
+    text = f"{name}: {free_mb:,.0f} of {total_mb:,.0f} MB free beside other processes, budget {budget_mb:,} MB"
+    try:
+        holder = holder_of(card_uuid())
+    except UnchokeError as error:
+        return Finding("device", f"{text}; {error}", False)
+    if holder:
+        text += f"; leased to {holder}, for which a run would wait"
+    return Finding("device", text, free_mb >= 0.9 * min(budget_mb, total_mb))
+
+
+def _model(name: str) -> Any:
+    return timm.create_model(name, pretrained=False, num_classes=0).eval()
+
+
+def _disk(config: dict[str, Any], models: dict[str, Any], work: _Work, results: Path) -> Finding:
+    sizes = {name: np.dtype(encoder["store"]).itemsize for name, encoder in config["encoders"].items()}
+    stored = sum(sizes[name] * _values(encoder, models[name], work) for name, encoder in config["encoders"].items())
+    labels = (work.patch_px or 0) ** 2
+    need = work.rows * (stored + labels) + _n_files(config, work) * BYTES_A_FILE
+    free = shutil.disk_usage(_existing(results)).free
+    return Finding("disk", f"about {need / 2**20:,.0f} MB needed, {free / 2**20:,.0f} MB free", need < free)
+
+
+def _values(encoder: dict[str, Any], model: Any, work: _Work) -> int:
+    """Numbers that an encoder gives for a row of its store."""
+    if work.patch_px is None:
+        return int(model.num_features) * len(encoder["pools"]) * len(encoder["views"])
+    places = find_maps(model, encoder["strides"])
+    channels = {stride: model.feature_info[places[map_name(stride)]]["num_chs"] for stride in encoder["strides"]}
+    return sum(width * (work.patch_px // stride) ** 2 for stride, width in channels.items())
+
+
+def _inodes(config: dict[str, Any], work: _Work, results: Path) -> Finding:
+    need, free = _n_files(config, work), os.statvfs(_existing(results)).f_favail
+    unlimited = free == 0 and os.statvfs(_existing(results)).f_files == 0  # as on btrfs
+    return Finding(
+        "files", f"about {need:,} to be made, {'no limit' if unlimited else f'{free:,} free'}", unlimited or need < free
+    )
+
+
+def _n_files(config: dict[str, Any], work: _Work) -> int:
+    """Rows, and for each store chunks of every array with their folders, validity, record and log."""
+    if work.patch_px is None:
+        each = [len(encoder["views"]) * (2 * len(encoder["pools"]) + 3) for encoder in config["encoders"].values()]
+    else:
+        each = [7, *(4 * len(encoder["strides"]) + 3 for encoder in config["encoders"].values())]  # 7: labels
+    return work.chunks + work.files * sum(each)
+
+
+def _open_files() -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Finding("open files", f"{soft:,} may be open at once, {FILES_OPEN} needed (ulimit -n)", soft >= FILES_OPEN)
+
+
+def _weights(name: str, encoder: dict[str, Any], path: Path) -> Finding:
+    if path.exists():
+        return Finding("weights", f"{name}: {path}")
+    origin = encoder["weights"]
+    if origin == "pretrained":
+        return Finding("weights", f"{name}: to be fetched from the hub, which needs a network, to {path}")
+    if origin == "untrained":
+        return Finding("weights", f"{name}: to be drawn from seed {encoder['seed']}")
+    return Finding(
+        "weights", f"{name}: {origin}{'' if Path(origin).exists() else ' is missing'}", Path(origin).exists()
+    )
+
+
+def _teacher(teacher: dict[str, Any]) -> Finding:
+    missing = [teacher[key] for key in ("file", "checkpoint") if not Path(teacher[key]).exists()]
+    text = f"missing: {', '.join(missing)}" if missing else f"{teacher['file']} with {teacher['checkpoint']}"
+    return Finding("teacher", text, not missing)
+
+
+def _time(name: str, encoder: dict[str, Any], model: Any, device: torch.device, work: _Work) -> Finding:
+    """From two batches of noise, the first one to warm up; decoding may add to it."""
+    size = work.patch_px or encoder["image_size"] or model.pretrained_cfg["input_size"][-1]
+    if hasattr(model, "set_input_size"):
+        model.set_input_size(img_size=(size, size))
+    batch = min(encoder["micro_batch"], 16)
+    model = model.to(device).to(memory_format=torch.channels_last)
+    images = torch.rand(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode(), torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
+        for _ in range(2):
+            started = time.perf_counter()
+            float(model.forward_features(images).float().sum())
+            seconds = time.perf_counter() - started
+    rate = batch / seconds
+    whole = _duration(work.rows * len(encoder["views"]) / rate)
+    return Finding("time", f"{name}: about {rate:,.0f} images/s on {device.type}, {whole} for all")
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return (
+        f"{minutes // 60} h {minutes % 60:02d} min"
+        if minutes >= 60
+        else f"{minutes} min"
+        if minutes
+        else "under a minute"
+    )
+
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in [folder, *folder.absolute().parents] if place.exists())

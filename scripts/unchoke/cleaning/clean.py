@@ -1,0 +1,176 @@
+"""Stage: cleaning. What the rules find among the images, and which images heads are left with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from unchoke import versions
+from unchoke.cleaning.rules import RULES, Findings, class_balance, find
+from unchoke.cleaning.subsets import left_out
+from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes, write_atomic, write_if_changed
+from unchoke.names import SPLITS
+from unchoke.store import chunks, tables
+
+SUBSET = "subset"
+"""Why a row is left out that no rule drops."""
+
+
+def clean_images(
+    store: Path, manifest: Path, rules: Mapping[str, Any], findings: Path, cleaning: Path, summary: Path
+) -> dict[str, Any]:
+    """Write all that the rules find, a column of reasons beside the manifest, and their summary; return that.
+
+    store: sealed fingerprints. rules: ``cleaning.rules`` of the config. findings: CSV with a row for each image and
+    rule, ``tables.FINDING_COLUMNS``. cleaning: CSV with a row for every image, ``tables.CLEANING_COLUMNS``.
+    """
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    found = _find(store, frame, rules)
+    write_atomic(findings, tables.frame_bytes(_described(found, frame), tables.FINDING_COLUMNS))
+    reasons = found.frame.groupby("image_id")["rule"].agg(" ".join).reindex(frame["image_id"], fill_value="")
+    column = pd.DataFrame({"image_id": frame["image_id"], "reasons": reasons.to_numpy(), "dropped": found.dropped})
+    write_atomic(cleaning, tables.frame_bytes(column, tables.CLEANING_COLUMNS))
+    result = _summary(found, frame, rules)
+    write_atomic(summary, json_bytes(result))
+    return result
+
+
+def _find(store: Path, frame: pd.DataFrame, rules: Mapping[str, Any]) -> Findings:
+    opened = chunks.open_complete(store)
+    if len(frame) != opened.seal["images"]:
+        raise UnchokeError(
+            "Fingerprints and manifest are of different images.",
+            found=f"{opened.seal['images']} fingerprints, {len(frame)} images",
+            where=str(store),
+            do=f"bring the fingerprints up to date: snakemake --cores all {store / 'zarr.json'}",
+        )
+    hashes, measures = (np.asarray(opened.group[name][:]) for name in (chunks.HASHES, chunks.MEASURES))  # type: ignore[index]
+    return find(frame, hashes, measures, opened.valid(), rules)
+
+
+def _described(found: Findings, frame: pd.DataFrame) -> pd.DataFrame:
+    """The findings with the path, label and split of each image, and the value as text."""
+    rows = frame.iloc[found.frame["image_id"]].reset_index(drop=True)
+    value = ["" if np.isnan(value) else f"{value:.6g}" for value in found.frame["value"]]
+    return found.frame.assign(**{name: rows[name] for name in ("path", "label", "split")}, value=value)
+
+
+def _summary(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Findings by rule and split, and the balance of the classes before and after; plain data."""
+    of_split = frame["split"].to_numpy(object)[found.frame["image_id"]]
+    counts = found.frame.assign(split=of_split).groupby(["rule", "split"]).size().to_dict()
+    dropped = pd.Series(found.dropped)
+    return {
+        "version": versions.CLEANING,
+        "images": int((frame["excluded"] == "").sum()),
+        "findings": {
+            name: {split: int(counts[name, split]) for split in SPLITS if (name, split) in counts}
+            for name in RULES
+            if rules.get(name)
+        },
+        "near_leaks": near_leaks(found.frame, frame),
+        "kept_in_test": _kept_in_test(found, of_split, rules),
+        "dropped": {str(name): int(n) for name, n in dropped[dropped != ""].value_counts().sort_index().items()},
+        "class_balance": class_balance(frame, found.dropped).to_dict("records"),
+        "rules": dict(rules),
+    }
+
+
+def near_leaks(findings: pd.DataFrame, manifest: pd.DataFrame) -> int:
+    """How many near copies have the copy that stays in another split.
+
+    findings: the columns of tables.FINDING_COLUMNS. manifest: image_id and split of every image.
+    """
+    near, split = findings[findings["rule"] == "near_duplicate"], manifest.set_index("image_id")["split"]
+    return int((near["image_id"].map(split).to_numpy() != near["other"].map(split).to_numpy()).sum())
+
+
+def _kept_in_test(found: Findings, of_split: NDArray[np.object_], rules: Mapping[str, Any]) -> dict[str, int]:
+    """Images of test that a rule which drops finds and leaves, by rule."""
+    kept = found.frame["rule"][(of_split == "test") & (found.frame["action"] == "report").to_numpy()].value_counts()
+    return {name: int(kept[name]) for name in RULES if name in kept and rules[name]["action"] == "drop"}
+
+
+def select_rows(
+    manifest: Path, store: Path | None, rules: Mapping[str, Any], subset: Mapping[str, Any] | None, selection: Path
+) -> pd.DataFrame:
+    """Write and return why heads leave out each image: a rule that drops it, or the subset; a row for every image.
+
+    Beside the reason stands the cluster of copies that an image belongs to in its split. store: sealed fingerprints;
+    None where nothing is cleaned. rules: ``config.cleaning.deciding`` of those in the config are enough. subset: that
+    section of the config, or None. The file is not touched where its content stays.
+    """
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    reason: NDArray[np.object_] = np.full(len(frame), "", object)
+    cluster = np.full(len(frame), -1, dtype=np.int64)
+    if store is not None:
+        found = _find(store, frame, rules)
+        reason, cluster = found.dropped.copy(), found.cluster
+    if subset is not None:
+        reason[left_out(frame, reason, subset)] = SUBSET
+    column = pd.DataFrame({"image_id": frame["image_id"], "left_out": reason, "cluster": cluster})
+    write_if_changed(selection, tables.frame_bytes(column, tables.SELECTION_COLUMNS))
+    return column
+
+
+def selected(manifest: Path, selection: Path | None) -> pd.DataFrame:
+    """The manifest with the images that are left out marked as excluded; as it is where there is no selection.
+
+    Copies within a split share a group, together with the groups that they have: to resample, they are one. Raises
+    UnchokeError where the two are of different images.
+    """
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    if selection is None:
+        return frame
+    chosen = tables.read_table(selection, tables.SELECTION_COLUMNS)
+    if len(chosen) != len(frame):
+        raise UnchokeError(
+            "Manifest and selection are of different images.",
+            found=f"{len(chosen)} rows of the selection, {len(frame)} images",
+            where=str(selection),
+            do=f"bring it up to date: snakemake --cores all {selection}",
+        )
+    frame["excluded"] = frame["excluded"].where(frame["excluded"] != "", chosen["left_out"])
+    frame["group"] = _joined(frame["group"], chosen["cluster"])
+    return frame
+
+
+def read_belongings(manifest: Path, selection: Path | None) -> pd.DataFrame:
+    """By image_id the `group` of the manifest, and the `unit` in which copies join groups; '' for an image alone."""
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS).set_index("image_id")
+    return frame[["group"]].assign(unit=selected(manifest, selection)["group"].to_numpy())
+
+
+def of_images(belongings: pd.DataFrame, image_id_N: NDArray[np.integer]) -> tuple[NDArray[np.object_], ...]:
+    """Group and unit of some images, each (N,)."""
+    rows = belongings.reindex(image_id_N.tolist(), fill_value="")
+    return rows["group"].to_numpy(object), rows["unit"].to_numpy(object)
+
+
+def _joined(group: pd.Series, cluster: pd.Series) -> pd.Series:
+    """Groups that clusters of copies connect, as one, by the first of their names; copies without a group as a new one.
+
+    group: '' where there is none. cluster: -1 where there is none.
+    """
+    if (cluster < 0).all():
+        return group
+    copies = pd.Series(np.where(cluster >= 0, "copies of image " + cluster.astype(str), ""), dtype=object)
+    n, own = len(group), group.where(group != "", copies)
+    edges = []
+    for behind, names in ((n, group), (2 * n, copies)):
+        place_N = pd.factorize(names)[0]
+        rows = np.flatnonzero(names != "")
+        edges.append((rows, behind + place_N[rows]))
+    image, node = map(np.concatenate, zip(*edges, strict=True))
+    graph = coo_array((np.ones(len(image), dtype=bool), (image, node)), shape=(3 * n, 3 * n))
+    unit = connected_components(graph, directed=False)[1][:n]
+    grouped = (group != "").to_numpy()
+    first = group[grouped].groupby(unit[grouped]).min()
+    name_of = first.to_dict()
+    return pd.Series([name_of.get(part, name) for part, name in zip(unit, own, strict=True)], dtype=object)

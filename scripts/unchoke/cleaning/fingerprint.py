@@ -1,0 +1,215 @@
+"""Stage: fingerprints. Some chunks of images become one chunk of hashes and measures, without an encoder."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from unchoke import versions
+from unchoke.cleaning.measures import HASHES, MEASURES, fingerprint_batch, fingerprint_rows
+from unchoke.files import files_sha256
+from unchoke.images.decode import UnreadableImageError, decode_stored, pixels_of
+from unchoke.images.upright import Stored
+from unchoke.machine.memory_watch import peak_memory_mb
+from unchoke.machine.suspects import in_flight, is_careful
+from unchoke.sources.source import open_images
+from unchoke.store import chunks
+
+MB = 2**20
+_MOST_BATCH_MB = 32  # more is no faster
+_MOST_RUN_MB = _MOST_BATCH_MB / 4
+
+_Data = bytes | NDArray[np.uint8] | UnreadableImageError
+"""What a reader of a source gives, or why it gives nothing."""
+_Picture = NDArray[np.uint8] | Stored
+"""Pixels, uint8, or a large picture as its decoder gives it."""
+
+
+@dataclass(frozen=True)
+class Fingerprinting:
+    """What the bytes of a chunk depend on beside its images."""
+
+    chunk_size: int
+    """Rows of a chunk of the store."""
+    rows_files: int
+    """How many rows files make one such chunk."""
+    max_pixels: int
+    """As for decoding."""
+
+
+@dataclass
+class Fingerprints:
+    """The fingerprints of some images, in their order."""
+
+    hashes: NDArray[np.uint64]
+    """(N, 3), columns ``cleaning.measures.HASHES``."""
+    measures: NDArray[np.float32]
+    """(N, 6), columns ``cleaning.measures.MEASURES``."""
+    valid: NDArray[np.bool_]
+    """(N,): whether the image could be read; the other rows are zeros."""
+    reasons: dict[int, str]
+    """Why a row is not valid."""
+    seconds: dict[str, float]
+
+
+def fingerprint_images(rows: pd.DataFrame, kind: str, root: Path, max_pixels: int, memory_mb: int) -> Fingerprints:
+    """Fingerprints of the images of a source.
+
+    rows: the columns of ``tables.ROW_COLUMNS``. memory_mb: what this process may take, MB; a sixteenth of it is read at
+    once, and as much ahead.
+    """
+    started, n = time.perf_counter(), len(rows)
+    found = Fingerprints(
+        np.zeros((n, len(HASHES)), np.uint64), np.zeros((n, len(MEASURES)), np.float32), np.zeros(n, bool), {}, {}
+    )
+    seconds = dict.fromkeys(("read", "decode", "encode"), 0.0)
+    paths = rows["path"].tolist()
+    batches = _read_ahead(rows, kind, root, min(_MOST_BATCH_MB, memory_mb / 16) * MB, seconds)
+    with threadpool_limits(1, "blas"):  # other jobs have the other cores
+        for rows_B, pictures in _of_one_size(_pictures(paths, batches, max_pixels, found.reasons, seconds)):
+            before = time.perf_counter()
+            found.hashes[rows_B], found.measures[rows_B] = _fingerprints(pictures)
+            del pictures  # else a large one would stay in memory while the next is decoded
+            found.valid[rows_B] = True
+            seconds["encode"] += time.perf_counter() - before
+    found.seconds = {**seconds, "total": time.perf_counter() - started}
+    return found
+
+
+def _read_ahead(
+    rows: pd.DataFrame, kind: str, root: Path, most_bytes: float, seconds: dict[str, float]
+) -> Iterator[list[_Data]]:
+    """What the source gives of all images, in batches; a thread reads the next one while this one is worked on.
+
+    The time that is waited for it counts as reading.
+    """
+    batch_N = np.cumsum(rows["size_bytes"].clip(lower=0)) // most_bytes
+    paths = [batch["path"].tolist() for _, batch in rows.groupby(batch_N, sort=True)]
+    if is_careful():
+        for path in rows["path"]:
+            yield _read(kind, root, [path])
+        return
+    with ThreadPoolExecutor(1) as reader:
+        ahead = reader.submit(_read, kind, root, paths[0])
+        for number in range(len(paths)):
+            began = time.perf_counter()
+            batch = ahead.result()
+            if number + 1 < len(paths):
+                ahead = reader.submit(_read, kind, root, paths[number + 1])
+            seconds["read"] += time.perf_counter() - began
+            yield batch
+
+
+def _read(kind: str, root: Path, paths: list[str]) -> list[_Data]:
+    found: list[_Data] = []
+    for path, reader in zip(paths, open_images(kind, root, paths), strict=True):
+        try:
+            with in_flight(path):
+                found.append(reader())
+        except UnreadableImageError as error:
+            found.append(error)
+    return found
+
+
+def _pictures(
+    paths: Sequence[str],
+    batches: Iterable[list[_Data]],
+    max_pixels: int,
+    reasons: dict[int, str],
+    seconds: dict[str, float],
+) -> Iterator[tuple[int, _Picture]]:
+    """Row and pixels of every image that can be read; the others leave their reason."""
+    for row, (path, data) in enumerate(zip(paths, chain.from_iterable(batches), strict=True)):
+        began = time.perf_counter()
+        try:
+            if isinstance(data, UnreadableImageError):
+                raise data
+            with in_flight(path):
+                picture = _decoded(data, max_pixels)
+        except UnreadableImageError as error:
+            reasons[row] = str(error)
+            continue
+        seconds["decode"] += time.perf_counter() - began
+        yield row, picture
+        del picture  # else a large one would stay in memory while the next is decoded
+
+
+def _decoded(data: bytes | NDArray[np.uint8], max_pixels: int) -> _Picture:
+    """A large picture as its decoder gives it, 4 bytes a pixel at most; in RGB it would be in memory twice."""
+    if not isinstance(data, bytes):
+        return pixels_of(data, max_pixels=max_pixels)
+    picture = decode_stored(data, max_pixels=max_pixels)
+    width, height = picture.size
+    return picture if 3 * width * height > _MOST_RUN_MB * MB else picture.rows(0, height)
+
+
+def _fingerprints(picture: _Picture) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+    """Hashes and measures of pictures of one size (B, H, W, 3), or of one large picture."""
+    if isinstance(picture, np.ndarray):
+        return fingerprint_batch(picture)
+    width, height = picture.size
+    return fingerprint_rows(picture.rows, height, width)
+
+
+def _of_one_size(
+    pictures: Iterable[tuple[int, _Picture]], most_mb: float = _MOST_RUN_MB
+) -> Iterator[tuple[list[int], _Picture]]:
+    """Runs of pictures of one size, of `most_mb` MB at most: their rows, and uint8 (B, H, W, 3); large ones alone."""
+    rows: list[int] = []
+    batch: list[NDArray[np.uint8]] = []
+    for row, picture in pictures:
+        if batch and not _joins(picture, batch, most_mb):
+            yield rows, np.stack(batch)
+            rows, batch = [], []
+        if isinstance(picture, np.ndarray):
+            rows.append(row)
+            batch.append(picture)
+        else:
+            yield [row], picture
+        del picture  # see `_pictures`
+    if batch:
+        yield rows, np.stack(batch)
+
+
+def _joins(picture: _Picture, batch: list[NDArray[np.uint8]], most_mb: float) -> bool:
+    same = isinstance(picture, np.ndarray) and picture.shape == batch[0].shape
+    return same and (len(batch) + 1) * batch[0].nbytes <= most_mb * MB
+
+
+def save_fingerprints(
+    store: Path, chunk: int, rows: pd.DataFrame, rows_files: list[Path], found: Fingerprints, settings: Fingerprinting
+) -> None:
+    """Write a chunk, padded to chunk_size rows, and a record of what it was made from.
+
+    rows: the columns of ``tables.ROW_COLUMNS``, those of all `rows_files` one after the other.
+    """
+    arrays: dict[str, NDArray[Any]] = {
+        chunks.HASHES: _padded(found.hashes, settings.chunk_size),
+        chunks.MEASURES: _padded(found.measures, settings.chunk_size),
+        chunks.VALID: _padded(found.valid, settings.chunk_size),
+    }
+    ids = rows["image_id"].tolist()
+    record = {
+        "rows_sha256": files_sha256(rows_files),
+        "settings": {"version": versions.FINGERPRINTS, **asdict(settings)},
+        "invalid": [{"image_id": ids[row], "reason": reason} for row, reason in found.reasons.items()],
+        "images": int(found.valid.sum()),
+        "seconds": found.seconds,
+        "threads": 1,
+        "peak_mb": {"host": peak_memory_mb()},
+    }
+    chunks.write_chunk(store, chunk, arrays, record)
+
+
+def _padded(values: NDArray[Any], rows: int) -> NDArray[Any]:
+    padded = np.zeros((rows, *values.shape[1:]), values.dtype)
+    padded[: len(values)] = values
+    return padded

@@ -1,0 +1,49 @@
+"""Stage: whether encoders have the pools, strides and sizes that are asked of them, before any image is read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from timm import create_model
+from timm.data.config import resolve_model_data_config
+
+from unchoke.encoders.encoder import resize
+from unchoke.encoders.maps import find_maps
+from unchoke.encoders.pools.pool import feature_map, find_pool
+from unchoke.encoders.weights import refuse_unknown_model
+from unchoke.errors import UnchokeError
+
+
+def check_encoders(encoders: Mapping[str, Mapping[str, Any]]) -> None:
+    """UnchokeError for the first encoder that its model cannot be; a model that cannot be asked yet is named.
+
+    encoders: by name, each with ``model``, ``image_size``, ``pools`` and ``strides`` as in the config.
+    """
+    for name, asked in encoders.items():
+        try:
+            check_encoder(asked["model"], asked["image_size"], asked["pools"], asked["strides"])
+        except UnchokeError as error:
+            raise UnchokeError(f"encoders.{name}: {error}") from error
+        except Exception as error:  # of a hub without network, or of code that needs values
+            reason = " ".join(str(error).split())[:200]
+            print(f"note: encoders.{name} is checked when its memory is planned ({reason})", flush=True)
+
+
+def check_encoder(model_name: str, image_size: int | None, pools: Sequence[str], strides: Sequence[int]) -> None:
+    """UnchokeError where a model of timm is unknown, or has not this size, px, or one of these pools or strides.
+
+    The model has shapes and no values (torch's device ``meta``), so that none is too large.
+    """
+    refuse_unknown_model(model_name)
+    with torch.device("meta"):
+        model: Any = create_model(model_name, pretrained=False, num_classes=0).eval()
+    size = image_size or resolve_model_data_config(model)["input_size"][-1]  # type: ignore[no-untyped-call]
+    resize(model, size)
+    find_maps(model, list(strides))
+    found = [find_pool(name, model) for name in pools]
+    if not found:
+        return
+    with torch.inference_mode():
+        features = feature_map(model, model.forward_features(torch.zeros(1, 3, size, size, device="meta")))
+        for pool in found:
+            pool(features)

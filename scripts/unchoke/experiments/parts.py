@@ -1,0 +1,107 @@
+"""Stage: what the database says of parts of test: classes, groups of images, and one of two classes at a threshold."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from unchoke.cleaning.clean import of_images
+from unchoke.errors import UnchokeError
+from unchoke.experiments.rows import facts_of, insert, printable
+from unchoke.hashing import canonical_json
+from unchoke.metrics.evaluation import Figure, known_or_none, plain_figures
+from unchoke.metrics.operating_points import SENSITIVITY, SPECIFICITY, OperatingPoint, margins, operating_point
+from unchoke.metrics.parts import ClassFigures, class_figures, group_figures
+from unchoke.store.zarr_bytes import open_group
+
+
+@dataclass(frozen=True)
+class Asked:
+    """See ``evaluation`` in config/README.md."""
+
+    specificity: float | None = None
+    positive: str | None = None
+
+
+NOTHING = Asked()
+
+
+def insert_parts(
+    connection: sqlite3.Connection, run_id: int, head: Path, belongings: pd.DataFrame, asked: Asked
+) -> None:
+    """The rows of a head in ``classes``, ``groups`` and ``operating_points``, with the figures of the last.
+
+    head: the Zarr group of its results. Raises UnchokeError where the positive class is none of two.
+    """
+    arrays, classes = open_group(head), facts_of(head)["classes"]
+    label_N, logits_RNC = np.asarray(arrays["test_label"]), np.asarray(arrays["test_logits"])
+    group_N, unit_N = of_images(belongings, np.asarray(arrays["test_image_id"]))
+    predicted_RN = logits_RNC.argmax(-1)
+    for name, figures in zip(classes, class_figures(label_N, predicted_RN, len(classes), unit_N), strict=True):
+        insert(connection, "classes", run_id=run_id, **{"class": name}, **class_columns(figures))
+    _insert_groups(connection, run_id, group_figures(predicted_RN == label_N, group_N))
+    positive = positive_place(classes, asked)
+    if positive is not None and asked.specificity is not None:
+        val_label_N, val_logits_RNC = np.asarray(arrays["val_label"]), np.asarray(arrays["val_logits"])
+        val = val_label_N == positive, margins(val_logits_RNC, positive)
+        test = label_N == positive, margins(logits_RNC, positive)
+        point = operating_point(asked.specificity, val, test, unit_N)
+        _insert_point(connection, run_id, point, asked.specificity, classes[positive])
+
+
+def class_columns(figures: ClassFigures) -> dict[str, Any]:
+    """Figures of a class by the columns of the table, None where they cannot be known."""
+    columns: dict[str, Any] = {"test_images": figures.images, "precision_replicates": figures.predicting}
+    for name in ("precision", "recall", "f1"):
+        figure = getattr(figures, name)
+        columns[name] = known_or_none(figure.value)
+        columns |= {f"{name}_{end}": known_or_none(getattr(figure, end)) for end in ("low", "high", "units")}
+    return columns
+
+
+def _insert_groups(connection: sqlite3.Connection, run_id: int, figures: dict[str, Figure]) -> None:
+    rows = [
+        (run_id, printable(name), one.units, one.value, known_or_none(one.low), known_or_none(one.high))
+        for name, one in figures.items()
+    ]
+    connection.executemany("INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)", rows)  # there may be many
+
+
+def positive_place(classes: Sequence[str], asked: Asked) -> int | None:
+    """Place of the positive class of two, by default the second; None where there is no sensitivity to report.
+
+    Raises UnchokeError where one is named, and is none of two.
+    """
+    if asked.specificity is None or (asked.positive is None and len(classes) != 2):
+        return None
+    if asked.positive is None:
+        return 1
+    if len(classes) == 2 and asked.positive in classes:
+        return list(classes).index(asked.positive)
+    raise UnchokeError(
+        "The positive class is none of two.",
+        found=f"evaluation.positive '{asked.positive}', and {len(classes)} classes: {', '.join(classes[:5])}"
+        + (", …" if len(classes) > 5 else ""),
+        expected="one of two classes: sensitivity at a fixed specificity is of two",
+        do="name one of two classes in evaluation.positive, or set it to null",
+    )
+
+
+def _insert_point(
+    connection: sqlite3.Connection, run_id: int, point: OperatingPoint, specificity: float, positive: str
+) -> None:
+    figures = {SENSITIVITY: point.sensitivity, SPECIFICITY: point.specificity}
+    for name, figure in plain_figures(figures).items():
+        insert(connection, "metrics", run_id=run_id, split="test", name=name, **figure)
+    values = {
+        "positive": positive,
+        "specificity": specificity,
+        "margins": canonical_json([known_or_none(margin) for margin in point.thresholds]),
+        "val_negatives": point.negatives,
+        "unknown": point.unknown or None,
+    }
+    insert(connection, "operating_points", run_id=run_id, **values)

@@ -1,0 +1,156 @@
+"""Stage: what the databases of image heads and of mask heads share: a draft that replaces the old one, and its rows."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from unchoke.errors import UnchokeError
+from unchoke.files import disk_error, note_file
+from unchoke.hashing import canonical_json, sha256_bytes
+from unchoke.names import store_name
+from unchoke.signed import read_signed
+from unchoke.store import chunks
+from unchoke.store.zarr_bytes import read_facts
+
+
+@contextmanager
+def new_database(database: Path, schema: str) -> Iterator[sqlite3.Connection]:
+    """A connection to a draft with the tables of `schema`, which takes the place of `database` when all is well.
+
+    Raises UnchokeError, with the old database untouched, when the disk refuses.
+    """
+    database.parent.mkdir(parents=True, exist_ok=True)
+    for left in database.parent.glob(f".{database.name}.*.tmp*"):  # by a job that was killed, with SQLite's journal
+        left.unlink(missing_ok=True)
+    draft = database.with_name(f".{database.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with closing(sqlite3.connect(draft)) as connection:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.executescript(schema)
+            with connection:
+                yield connection
+        draft.replace(database)
+        note_file(database)
+    except sqlite3.OperationalError as error:
+        raise UnchokeError(
+            "The database cannot be written.", found=str(error), where=str(database), do="make room and run again"
+        ) from error
+    except OSError as error:
+        raise disk_error(error, database) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def find_groups(results: Path, version: int) -> tuple[list[Path], list[Path]]:
+    """Groups of heads that `version` wrote from features that are still those in the stores; and all others."""
+    groups = sorted(file.parent for file in (results / "heads").glob("*.zarr/[!.]*/zarr.json"))
+    current = [group for group in groups if _is_current(results, group, version)]
+    return current, [group for group in groups if group not in current]
+
+
+def facts_of(group: Path) -> dict[str, Any]:
+    """What the group of a head says of it."""
+    return read_facts(group)
+
+
+def _seal(results: Path, encoder: str, view: str = "identity") -> Path:
+    return chunks.seal_file(results / "features" / f"{store_name(encoder, view)}.zarr")
+
+
+def _is_current(results: Path, group: Path, version: int) -> bool:
+    facts, encoder = facts_of(group), group.parent.stem
+    if facts["version"] != version or not (results / "runs" / encoder / f"{group.name}.json").exists():
+        return False
+    seals = {_seal(results, encoder, view): sha256 for view, sha256 in facts["features_sha256"].items()}
+    return all(seal.exists() and sha256_bytes(seal.read_bytes()) == sha256 for seal, sha256 in seals.items())
+
+
+def insert_run(connection: sqlite3.Connection, results: Path, group: Path, images: dict[str, int], **own: Any) -> int:
+    """The row of a head in ``runs``; return its id. images: by split. own: ids of encoder and head, …"""
+    facts, run = facts_of(group), _read_run(results, group)
+    return insert(
+        connection,
+        "runs",
+        **own,
+        environment_id=_find_or_insert(connection, "environments", facts=canonical_json(run["environment"])),
+        chosen=canonical_json(facts["chosen"]),
+        replicates=facts["replicates"],
+        seconds=run["seconds"],
+        **{f"{split}_images": count for split, count in images.items()},
+    )
+
+
+def _read_run(results: Path, group: Path) -> dict[str, Any]:
+    return read_signed(results / "runs" / group.parent.stem / f"{group.name}.json", "record of a training")
+
+
+def insert_artefacts(connection: sqlite3.Connection, run_id: int, results: Path, group: Path) -> None:
+    """The files of a head, with their digests."""
+    checkpoint = results / "checkpoints" / group.parent.stem / f"{group.name}.safetensors"
+    metadata = group / "zarr.json"
+    digests = {metadata: sha256_bytes(metadata.read_bytes()), checkpoint: facts_of(group)["checkpoint_sha256"]}
+    for kind, path in {"results": metadata, "checkpoint": checkpoint}.items():
+        if path.exists():  # the checkpoint of a head of the past may have been deleted
+            insert(connection, "artefacts", run_id=run_id, kind=kind, path=path.as_posix(), sha256=digests[path])
+
+
+def any_seal(results: Path, encoder: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """The seal of one of the views that a head has read."""
+    return chunks.read_seal(results / "features" / f"{store_name(encoder, min(facts['features_sha256']))}.zarr")
+
+
+def insert_trials(connection: sqlite3.Connection, run_id: int, history: dict[str, list[Any]]) -> None:
+    """What a head tried, and how each did: ``val_score`` of an image head, ``val_iou`` of a mask head."""
+    score_name = next(name for name in history if name.startswith("val_"))
+    for trial, values in enumerate(zip(*history.values(), strict=True)):
+        tried = dict(zip(history, values, strict=True))
+        score = tried.pop(score_name)
+        insert(connection, "trials", run_id=run_id, trial=trial, settings=canonical_json(tried), val_score=score)
+
+
+def find_encoder(connection: sqlite3.Connection, name: str, settings: dict[str, Any], seal: dict[str, Any]) -> int:
+    """Id of an encoder, with its row; settings, seal: of its features."""
+    return _find_or_insert(
+        connection,
+        "encoders",
+        name=name,
+        model=settings["model"],
+        trained=int(settings["trained"]),
+        weights_sha256=settings["weights_sha256"],
+        image_size_px=settings["image_size"],
+        images=seal["images"],
+        unreadable=len({entry["image_id"] for entry in seal["invalid"]}),
+        settings=canonical_json(settings),
+    )
+
+
+def find_head(connection: sqlite3.Connection, name: str, pool: str, settings: dict[str, Any]) -> int:
+    """Id of a head, with its row. pool: what it reads of an encoder's features."""
+    text = canonical_json(settings)  # a head of the past may share its name with one of other settings
+    values = {"name": name, "settings": text, "kind": settings["kind"], "pool": pool}
+    return _find_or_insert(connection, "heads", keys=2, **values)
+
+
+def _find_or_insert(connection: sqlite3.Connection, table: str, keys: int = 1, **values: Any) -> int:
+    """Id of the row of `table` whose first columns are as given; the row is made where there is none."""
+    first = list(values)[:keys]
+    condition = " AND ".join(f"{key} = ?" for key in first)
+    query = f"SELECT rowid FROM {table} WHERE {condition}"
+    found = connection.execute(query, [values[key] for key in first]).fetchone()
+    return int(found[0]) if found else insert(connection, table, **values)
+
+
+def insert(connection: sqlite3.Connection, table: str, **values: Any) -> int:
+    """A row of `table`; return its id."""
+    columns, places = ", ".join(values), ", ".join("?" * len(values))
+    cells = tuple(printable(value) if isinstance(value, str) else value for value in values.values())
+    cursor = connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", cells)
+    return int(cursor.lastrowid or 0)
+
+
+def printable(text: str) -> str:
+    """Text as SQLite takes it: bytes of a file name that are not UTF-8 are written as ``\\xff``."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,82 @@
+"""Stage: what a teacher has said of patches: how it came about, what it makes of pixels, and its results."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from unchoke import versions
+from unchoke.encoders.teacher import LOGITS, Teacher
+from unchoke.features.images import Extraction
+from unchoke.files import write_atomic
+from unchoke.hashing import sha256_bytes
+from unchoke.machine.releases import environment
+from unchoke.manifest.images import in_use
+from unchoke.names import SPLITS, TEACHER
+from unchoke.signed import signed_bytes
+from unchoke.store import chunks
+from unchoke.store.tables import MANIFEST_COLUMNS, read_table
+from unchoke.store.zarr_bytes import MemoryGroup, place_group
+
+
+def teacher_settings(teacher: Teacher, settings: Extraction) -> dict[str, Any]:
+    """All that the bytes of a chunk depend on beside its images, as ``features.images.chunk_settings`` says it of
+    encoders."""
+    return {
+        "version": versions.TEACHER,
+        "model": teacher.file.stem,
+        "trained": True,
+        **teacher.sha256,
+        "image_size": teacher.image_size,
+        "classes": teacher.n_classes,
+        "pools": sorted(teacher.arrays),
+        "precision": "float32",
+        "device": teacher.device.type,
+        **settings.facts(),
+    }
+
+
+def teacher_probabilities(store: Path, chunk: int, size: int) -> NDArray[np.float16]:
+    """What the teacher's logits say of the pixels of a chunk of patches, float16 (N, K, size, size).
+
+    Logits are brought to the pixels bilinearly. NaN for a patch that could not be read.
+    """
+    arrays = chunks.read_chunk(store, chunk)
+    logits_NKhw = torch.from_numpy(arrays[LOGITS]).float()
+    logits_NKSS = interpolate(logits_NKhw, (size, size), mode="bilinear", align_corners=False)
+    found: NDArray[np.float16] = logits_NKSS.softmax(1).half().numpy()
+    found[~arrays[chunks.VALID]] = np.nan
+    return found
+
+
+def describe_teacher(store: Path, labels: Path, manifest: Path, group: Path, run: Path) -> dict[str, Any]:
+    """Write and return what the results of a mask head say, for the teacher: it has no training, and sees all.
+
+    store, labels: sealed. run: JSON file for the time that it took for all patches, and the environment.
+    """
+    seal, label_seal = (chunks.read_seal(path) for path in (store, labels))
+    digests = [sha256_bytes(chunks.seal_file(path).read_bytes()) for path in (store, labels)]
+    splits = in_use(read_table(manifest, MANIFEST_COLUMNS))["split"]
+    facts = {
+        "version": versions.MASK_HEADS,
+        "settings": {"kind": TEACHER},
+        "classes": [name for name, _ in label_seal["settings"]["classes"]],
+        "patch_px": label_seal["settings"]["size"],
+        "encoder": seal["settings"],
+        "reach_px": None,
+        "features_sha256": {"identity": digests[0]},
+        "labels_sha256": digests[1],
+        "images": {split: 0 if split == "train" else int((splits == split).sum()) for split in SPLITS},
+        "chosen": {},
+        "history": {"val_iou": []},
+        "replicates": 1,
+        "checkpoint_sha256": seal["settings"]["weights_sha256"],
+    }
+    place_group(MemoryGroup(facts).contents(), group)
+    seconds = sum(chunks.read_record(store, chunk)["seconds"]["total"] for chunk in range(len(seal["rows_sha256"])))
+    facts_of_run = {**environment(), "device": seal["settings"]["device"]}
+    write_atomic(run, signed_bytes({"seconds": seconds, "environment": facts_of_run}))
+    return facts

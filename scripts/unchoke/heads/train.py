@@ -1,0 +1,202 @@
+"""Stage: heads on cached features. One module a kind in ``kinds/``, each with
+
+    fit(train, val, n_classes, settings, device, drafts) -> Fitted
+    predict(tensors, settings, x_ND, device) -> logits_NC
+
+where `predict` needs nothing but what the checkpoint holds, and `drafts` is a folder in which a long fit may keep what
+it has so far.
+"""
+
+import importlib
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from unchoke import versions
+from unchoke.files import write_atomic
+from unchoke.hashing import canonical_json, sha256_bytes
+from unchoke.heads.rows import Rows, average_views, draw_shots, split_rows
+from unchoke.machine.releases import environment
+from unchoke.metrics.calibration import fit_temperatures
+from unchoke.metrics.classification import LOWER_IS_BETTER
+from unchoke.metrics.evaluation import Figure, evaluate, known_or_none, plain_figures
+from unchoke.signed import signed_bytes
+from unchoke.store import chunks
+from unchoke.store.checkpoints import write_checkpoint
+from unchoke.store.chunks import FeatureStore
+from unchoke.store.zarr_bytes import MemoryGroup, place_group
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A head after its fit on train and its choice on val."""
+
+    replicates: list[dict[str, torch.Tensor]]
+    """What the checkpoint holds: one head for each seed or few-shot draw."""
+    chosen: dict[str, Any]
+    """The setting that was best on val."""
+    history: dict[str, list[Any]]
+    """One entry for each setting that was tried."""
+    curves: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Over time, for heads that are trained in epochs: (epochs, settings, seeds)."""
+    before_refit: list[dict[str, torch.Tensor]] | None = None
+    """What was fitted on train alone, where `replicates` have seen val too; figures of val are of these."""
+    warnings: list[str] = field(default_factory=list)
+    """What a reader of the results must know of the fit, such as an optimum that was not reached."""
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """A head with its results on val and, read once at the end, on test."""
+
+    fitted: Fitted
+    classes: list[str]
+    rows: dict[str, Rows]
+    logits_RNC: dict[str, NDArray[np.float32]]
+    """Of val and test, raw; probabilities averaged over the views."""
+    figures: dict[str, dict[str, Figure]]
+    """Of val and test, by name of the figure."""
+    temperatures: list[float]
+    """That calibrate each replicate, fitted on val; of a head that was fitted anew with val, those from before."""
+    seconds: float
+    """From the first feature read to the last figure."""
+
+
+def train_head(
+    features: dict[str, FeatureStore],
+    manifest: pd.DataFrame,
+    settings: dict[str, Any],
+    device: torch.device,
+    *,
+    drafts: Path | None = None,
+) -> TrainedHead:
+    """Fit one head on the train rows of its pool, choose on val, and report once on test.
+
+    features: the store of each view that the head reads. settings: a head of the config. drafts: folder for what an
+    interrupted fit has done so far. Rows that are excluded in the manifest or invalid in the store take no part.
+    """
+    started = time.perf_counter()
+    if device.type == "mps":
+        device = torch.device("cpu")  # sums are in float64, which mps does not have
+    kind = kind_of(settings)
+    classes, rows = split_rows(features, manifest, settings, device)
+    fitted = _scores_as_figures(_fit_draws(kind, rows, classes, settings, device, drafts), settings)
+    heads = {"val": fitted.before_refit or fitted.replicates, "test": fitted.replicates}
+    logits = {split: predict(heads[split], settings, rows[split], device) for split in heads}
+    labels = {split: rows[split].y_N.cpu().numpy() for split in logits}
+    temperatures, notes = fit_temperatures(labels["val"], logits["val"])
+    fitted = replace(fitted, warnings=[*fitted.warnings, *notes])
+    figures = {split: evaluate(labels[split], logits[split], rows[split].group_N, temperatures) for split in logits}
+    return TrainedHead(fitted, classes, rows, logits, figures, temperatures, time.perf_counter() - started)
+
+
+def kind_of(settings: dict[str, Any]) -> Any:
+    """The module of a head's kind."""
+    return importlib.import_module(f"unchoke.heads.kinds.{settings['kind']}")
+
+
+def _fit_draws(
+    kind: Any,
+    rows: dict[str, Rows],
+    classes: list[str],
+    settings: dict[str, Any],
+    device: torch.device,
+    drafts: Path | None,
+) -> Fitted:
+    """The fit on all of train, or on each few-shot draw from it."""
+    if settings["shots"] is None:
+        return kind.fit(rows["train"], rows["val"], len(classes), settings, device, drafts)  # type: ignore[no-any-return]
+    fits = []
+    for draw in range(settings["draws"]):
+        train = draw_shots(rows["train"], settings["shots"], draw, classes)
+        folder = drafts / str(draw) if drafts else None
+        fits.append(kind.fit(train, rows["val"], len(classes), settings, device, folder))
+    history: dict[str, list[Any]] = {"draw": []}
+    for draw, fit in enumerate(fits):
+        history["draw"] += [draw] * len(next(iter(fit.history.values())))
+        for name, values in fit.history.items():
+            history.setdefault(name, []).extend(values)
+    same = {name: value for name, value in fits[0].chosen.items() if all(fit.chosen[name] == value for fit in fits)}
+    chosen = {"shots": settings["shots"], **same}
+    before = [replicate for fit in fits for replicate in fit.before_refit or []]
+    return Fitted(
+        [replicate for fit in fits for replicate in fit.replicates],
+        chosen,
+        history,
+        before_refit=before or None,
+        warnings=[f"{text}, draw {draw}" for draw, fit in enumerate(fits) for text in fit.warnings],
+    )
+
+
+def _scores_as_figures(fitted: Fitted, settings: dict[str, Any]) -> Fitted:
+    """Scores as the figure has them: while heads are chosen, a loss counts as minus what it is."""
+    if settings["choose_by"] not in LOWER_IS_BETTER:
+        return fitted
+    name = "val_score"
+    history = {**fitted.history, name: [-value for value in fitted.history[name]]}
+    curves = {key: -curve if key == name else curve for key, curve in fitted.curves.items()}
+    return replace(fitted, history=history, curves=curves)
+
+
+def predict(
+    replicates: list[dict[str, torch.Tensor]], settings: dict[str, Any], rows: Rows, device: torch.device
+) -> NDArray[np.float32]:
+    """Logits (R, N, C) of every replicate, the views of an image averaged."""
+    kind = kind_of(settings)
+    logits = [
+        average_views(kind.predict(tensors, settings, rows.x_ND, device), rows.views).cpu().numpy()
+        for tensors in replicates
+    ]
+    return np.stack(logits).astype(np.float32)
+
+
+def save_head(
+    head: TrainedHead, features: dict[str, FeatureStore], settings: dict[str, Any], group: Path, checkpoint: Path
+) -> None:
+    """Write the checkpoint as safetensors, then the results as a Zarr group whose metadata comes last."""
+    first = next(iter(features.values()))
+    facts = {
+        "version": versions.HEADS,
+        "settings": settings,
+        "classes": head.classes,
+        "temperatures": head.temperatures,
+        "encoder": {name: value for name, value in first.seal["settings"].items() if name != "view"},
+        "features_sha256": {
+            view: sha256_bytes(chunks.seal_file(store.path).read_bytes()) for view, store in features.items()
+        },
+    }
+    sha256 = write_checkpoint(checkpoint, head.fitted.replicates, facts)
+    facts |= {
+        "chosen": head.fitted.chosen,
+        "history": {name: [known_or_none(value) for value in values] for name, values in head.fitted.history.items()},
+        "metrics": {split: plain_figures(figures) for split, figures in head.figures.items()},
+        "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()} | _drawn(head, settings),
+        "replicates": len(head.fitted.replicates),
+        "checkpoint_sha256": sha256,
+        "warnings": head.fitted.warnings,
+    }
+    results = MemoryGroup(json.loads(canonical_json(facts)))
+    for split, logits in head.logits_RNC.items():
+        results.root.create_array(f"{split}_logits", data=logits)
+        results.root.create_array(f"{split}_label", data=head.rows[split].y_N.cpu().numpy())
+        results.root.create_array(f"{split}_image_id", data=head.rows[split].image_id_N)
+    for name, curve in head.fitted.curves.items():
+        results.root.create_array(f"curves/{name}", data=curve)
+    place_group(results.contents(), group)
+
+
+def _drawn(head: TrainedHead, settings: dict[str, Any]) -> dict[str, int]:
+    """How many images a few-shot head was trained on."""
+    return {} if settings["shots"] is None else {"train": settings["shots"] * len(head.classes)}
+
+
+def save_run(path: Path, head: TrainedHead, device: torch.device) -> None:
+    """Write what differs from run to run, and so stays out of the results: time, machine, releases, commit."""
+    write_atomic(path, signed_bytes({"seconds": head.seconds, "environment": {**environment(), "device": device.type}}))

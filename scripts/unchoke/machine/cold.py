@@ -1,0 +1,46 @@
+"""A command in a process of its own, which a client watches: ``scripts/unchoke/machine/cold.py DESCRIPTOR CARE COMMAND
+ARG…``
+
+The client reads from the descriptor what ``suspects`` tells, and the status. This process ends when the client does.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[2])  # where the commands are
+
+from unchoke.machine import suspects  # noqa: E402
+from unchoke.machine.commands import run_by_name  # noqa: E402
+
+
+def main() -> int:
+    """Exit status of the command."""
+    client, care, command, *arguments = sys.argv[1:]
+    watched = int(client)
+    os.set_inheritable(watched, False)
+    threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
+
+    def tell(line: str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(watched, f"{line}\n".encode())
+
+    tell("taken")
+    suspects.begin(tell, care)
+    status = run_by_name(command, arguments)
+    tell(str(status))
+    return status
+
+
+def _end_with(client: int) -> None:
+    """Wait until the client has gone, which says nothing, and end."""
+    with contextlib.suppress(OSError):
+        while os.read(client, 1):
+            pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""What every command shares: an argument parser, and errors that end as a message and a status."""
+
+import argparse
+import contextlib
+import importlib
+import os
+import resource
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from unchoke.errors import UnchokeError
+from unchoke.files import disk_error
+from unchoke.machine.receipts import FLAG, receipt_kept
+
+T = TypeVar("T")
+SCRIPTS = Path(__file__).resolve().parents[2]
+INTERRUPTED, NOBODY_READS = 130, 141  # as shells have it: 128 and the number of the signal
+# What the dynamic loader and the C library say of libraries that find no room.
+_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "cannot map", "out of memory")
+_OTHER_MEMORY = "static tls"  # a table in the loader that is full, whatever memory there is
+
+
+def argument_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser that shows a command's docstring and the defaults of its flags; ``run`` sees to its --receipt."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument(FLAG, type=Path, help="JSON file to write the digests of all files to that are written")
+    return parser
+
+
+def find_own_python() -> None:
+    """Put the folder of this Python first on the search path, for commands that are started by name."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+def or_none(kind: Callable[[str], T]) -> Callable[[str], T | None]:
+    """Type of a flag that a rule may fill with a null of the config."""
+    return lambda text: None if text == "None" else kind(text)
+
+
+def true_or_false(text: str) -> bool:
+    """Type of a flag that a rule fills with a true or false of the config."""
+    return {"True": True, "False": False}[text]
+
+
+def run(main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None) -> int:
+    """Exit status of ``main(argv)``: 0, or that of what ended it, with a message on stderr where a user can help it.
+
+    1 for an UnchokeError, a full disk or no memory; 130 for Ctrl-C; 141, in silence, where nobody reads the output.
+    """
+    try:
+        with receipt_kept(sys.argv[1:] if argv is None else argv):
+            main(argv)
+        sys.stdout.flush()
+    except UnchokeError as error:
+        return _report(str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except MemoryError as error:
+        return _report(str(no_memory(error)))
+    except BrokenPipeError:
+        _discard_output()
+        return NOBODY_READS
+    except OSError as error:
+        readable = disk_error(error, Path(error.filename or "."))
+        if readable is error:
+            raise
+        return _report(str(readable))
+    return 0
+
+
+def _report(text: str) -> int:
+    with contextlib.suppress(OSError):  # nobody reads stderr
+        print(f"error: {text}", file=sys.stderr)
+    return 1
+
+
+def _discard_output() -> None:
+    """Let stdout lead nowhere, so that what is still to be written fails at no later place."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def no_memory(error: BaseException) -> UnchokeError:
+    """That the system refuses this process more memory, as under ``ulimit -v``."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limit = "no limit is set" if soft == resource.RLIM_INFINITY else f"the limit (ulimit -v) is {soft // 2**20} MB"
+    return UnchokeError(
+        "The system gives this process no more memory.",
+        found=f"{' '.join(str(error).split()) or type(error).__name__}; {limit}",
+        expected="room for torch and its libraries, about 10 GB of address space, and for the work itself",
+        do="raise or remove the limit (ulimit -v unlimited), end other processes, or take smaller images or chunks",
+    )
+
+
+def run_by_name(command: str, arguments: Sequence[str]) -> int:
+    """Exit status of ``scripts/<command>.py``, which is imported first; whatever it raises is printed."""
+    sys.argv = [str(SCRIPTS / f"{command}.py"), *arguments]
+    try:
+        return run(_main_of(command), arguments)
+    except SystemExit as end:  # argparse
+        return end.code if isinstance(end.code, int) else 1
+    except UnchokeError as error:
+        return _report(str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BaseException:
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        return 1
+
+
+def _main_of(command: str) -> Callable[[Sequence[str] | None], None]:
+    """The main function of a command; UnchokeError where memory is too short to read its libraries."""
+    try:
+        return importlib.import_module(command).main  # type: ignore[no-any-return]
+    except (ImportError, OSError, MemoryError) as error:
+        said = str(error).lower()
+        if isinstance(error, MemoryError) or (_OTHER_MEMORY not in said and any(text in said for text in _NO_MEMORY)):
+            raise no_memory(error) from error
+        raise

@@ -1,0 +1,151 @@
+"""The memory budget: what a device may use, what it has used at most, and how much that leaves.
+
+`Card` and `Host` are the lowest seam: they alone ask torch's allocator, NVML and the kernel. 1 MB is 2**20 bytes.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from unchoke.errors import UnchokeError
+from unchoke.machine.memory_watch import peak_memory_mb
+
+MB = 2**20
+
+
+class Meter(Protocol):
+    """What the budget asks of a device."""
+
+    def total_mb(self) -> float:
+        """Memory of the device."""
+
+    def taken_mb(self) -> float:
+        """What this process takes that its allocator does not know of: CUDA's context; 0 on a host."""
+
+    def limit(self, allocator_mb: float) -> None:
+        """Let the allocator have so much and no more."""
+
+    def reset_peak(self) -> None:
+        """Forget the peak."""
+
+    def peak_mb(self) -> float:
+        """Most memory that this process has taken since, CUDA's context included."""
+
+
+class Card:
+    """A CUDA card, as the allocator and NVML see it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        torch.zeros(1, device=device)  # makes the context
+
+    def total_mb(self) -> float:
+        return torch.cuda.get_device_properties(self.device).total_memory / MB
+
+    def taken_mb(self) -> float:
+        return max(0.0, process_mb(card_handle()) - torch.cuda.memory_reserved(self.device) / MB)
+
+    def limit(self, allocator_mb: float) -> None:
+        torch.cuda.set_per_process_memory_fraction(min(1.0, allocator_mb / self.total_mb()), self.device)
+
+    def reset_peak(self) -> None:
+        torch.cuda.reset_peak_memory_stats(self.device)
+
+    def peak_mb(self) -> float:
+        return self.taken_mb() + torch.cuda.max_memory_reserved(self.device) / MB
+
+
+class Host:
+    """A CPU, with resident memory in the place of the card's."""
+
+    def total_mb(self) -> float:
+        return _status_mb(Path("/proc/meminfo"), "MemTotal")
+
+    def taken_mb(self) -> float:
+        return 0.0
+
+    def limit(self, allocator_mb: float) -> None:
+        """A host's allocator takes no limit; the plan alone keeps the budget."""
+
+    def reset_peak(self) -> None:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def peak_mb(self) -> float:
+        return peak_memory_mb()
+
+
+def meter_of(device: torch.device) -> Meter:
+    """The meter of a device; on mps, whose memory is the host's, that of the host."""
+    return Card(device) if device.type == "cuda" else Host()
+
+
+def meters_of(device: torch.device) -> dict[str, Meter]:
+    """The host's meter, and the card's where `device` is one."""
+    return {"host": Host(), **({"card": Card(device)} if device.type == "cuda" else {})}
+
+
+def keep_budget(meter: Meter, budget_mb: float) -> float:
+    """Hold the allocator to the budget, or to the device where that has less, minus what the process takes beside it.
+
+    Returns what is left for the allocator, MB. Raises UnchokeError where nothing is.
+    """
+    total_mb, taken_mb = meter.total_mb(), meter.taken_mb()
+    left_mb = min(budget_mb, total_mb) - taken_mb
+    if left_mb <= 0:
+        raise UnchokeError(
+            "The memory budget is used up before any encoder is loaded.",
+            found=f"{taken_mb:.0f} MB taken by CUDA itself, {total_mb:.0f} MB on the device",
+            expected=f"less than gpu.vram_mb: {budget_mb:.0f}",
+            do="raise gpu.vram_mb",
+        )
+    meter.limit(left_mb)
+    return left_mb
+
+
+def card_uuid() -> str:
+    """UUID of the card that CUDA calls 0 here, asked without making a context on it."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    if first.startswith(("GPU-", "MIG-")):
+        return first
+    return str(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(int(first))))
+
+
+def card_handle() -> Any:
+    """NVML's handle of that card."""
+    import pynvml
+
+    return pynvml.nvmlDeviceGetHandleByUUID(card_uuid())
+
+
+def free_card_mb() -> tuple[float, float]:
+    """Free and total memory of that card, MB, beside all processes."""
+    import pynvml
+
+    memory = pynvml.nvmlDeviceGetMemoryInfo(card_handle())
+    return float(memory.free) / MB, float(memory.total) / MB
+
+
+def process_mb(handle: Any) -> float:
+    """Memory that NVML sees this process take on a card.
+
+    Where the driver does not tell processes apart (in some containers), all that is taken on the card.
+    """
+    import pynvml
+
+    for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
+        if process.pid == os.getpid() and process.usedGpuMemory is not None:
+            return float(process.usedGpuMemory) / MB
+    return float(pynvml.nvmlDeviceGetMemoryInfo(handle).used) / MB
+
+
+def _status_mb(path: Path, key: str) -> float:
+    """A line such as ``VmHWM:   123456 kB`` of one of the kernel's files."""
+    line = next(line for line in path.read_text().splitlines() if line.startswith(f"{key}:"))
+    return int(line.split()[1]) / 1024

@@ -1,0 +1,122 @@
+"""What a client says and does about a worker that keeps it waiting. Read in trouble alone; the standard library only.
+
+A thread of the worker answers questions while a command runs, so a busy worker says what it does. One that says nothing
+was stopped, or waits in the kernel (a driver, a network file system).
+"""
+
+import math
+import os
+import select
+import socket
+import struct
+import sys
+import time
+from pathlib import Path
+
+QUESTION = struct.pack("!I", 6) + b"status"
+ASK_EVERY_S = 10.0
+SILENT_S = 3.0  # without an answer
+BUSY_NOTICE_S = 60.0  # jobs that wait for each other at the worker are nothing to speak of
+DEFAULT_PATIENCE_S = 120.0
+_STATES = {"T": "stopped", "t": "stopped by a debugger", "D": "waiting for a device or a file system", "Z": "ended"}
+
+
+def pid_of(connection: socket.socket) -> int:
+    """Process id of the worker behind a connection; 0 where the system does not say."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
+
+
+def name_of(connection: socket.socket) -> str:
+    """The worker behind a connection, with what the system says of its process."""
+    pid = pid_of(connection)
+    try:
+        state = _STATES.get(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0], "")
+    except (OSError, IndexError):
+        state = ""
+    return (f"the worker, pid {pid}" if pid else "the worker") + (f" ({state})" if state else "")
+
+
+def silent(connection: socket.socket) -> str:
+    """For who asked for its state or its end: that a worker does not answer, and what can be done."""
+    pid = pid_of(connection) or "PID"
+    return f"{name_of(connection)}, does not answer; `kill -CONT {pid}` lets it go on, `kill -KILL {pid}` ends it"
+
+
+class Watch:
+    """A worker that keeps a client waiting, asked now and then how it is; what is found is told on stderr, once.
+
+    waited_s: for how long it has done so already. waits: False where it works for this very client.
+    """
+
+    def __init__(self, connection: socket.socket, waited_s: float, *, waits: bool = True) -> None:
+        self.connection, self.waits = connection, waits
+        self.began = self.heard = time.monotonic() - waited_s
+        self.since = time.strftime("%F %T", time.localtime(time.time() - waited_s))
+        self.question: socket.socket | None = None
+        self.asked = -math.inf
+        self.told = ""
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the worker has said anything."""
+        return time.monotonic() - self.heard
+
+    def look(self, seconds: float = 5.0) -> bool:
+        """Ask, if it is time to, and wait that long; True where the command's own line has come."""
+        self._ask()
+        places = [self.connection, *([self.question] if self.question else [])]
+        readable = select.select(places, [], [], seconds)[0]
+        if self.question in readable:
+            self._hear()
+        elif not readable and self.asked > self.heard and time.monotonic() - self.asked > SILENT_S:
+            self._tell("silent", f"waiting for {name_of(self.connection)}, since {self.since}: it does not answer")
+        return self.connection in readable
+
+    def _ask(self) -> None:
+        if self.question or time.monotonic() - self.asked < ASK_EVERY_S:
+            return
+        self.asked = time.monotonic()
+        question = socket.socket(socket.AF_UNIX)
+        question.settimeout(1.0)
+        try:
+            question.connect(self.connection.getpeername())
+            question.sendall(QUESTION)
+        except OSError:  # its queue is full, or it has just ended
+            question.close()
+            return
+        self.question = question
+
+    def _hear(self) -> None:
+        assert self.question
+        try:
+            state = self.question.recv(4096).decode(errors="replace").strip().rpartition("\n")[2]
+        except OSError:
+            state = ""
+        self.question.close()
+        self.question, self.heard = None, time.monotonic()
+        if self.told == "silent":
+            self._tell("answers", f"{name_of(self.connection)}, answers again")
+        if self.waits and state not in ("", "ready") and self.heard - self.began > BUSY_NOTICE_S:
+            self._tell("busy", f"waiting for the worker, since {self.since}: {state}")
+
+    def _tell(self, what: str, text: str) -> None:
+        if self.told != what:
+            self.told = what
+            print(text, file=sys.stderr, flush=True)
+
+
+def await_turn(connection: socket.socket, waited_s: float = 5.0) -> str | None:
+    """The first line of a worker that has kept its client waiting; None where it has been silent for too long."""
+    from unchoke.machine.connections import read_line
+
+    patience_s = float(os.environ.get("UNCHOKE_WARM_PATIENCE_S") or DEFAULT_PATIENCE_S)
+    watch = Watch(connection, waited_s)
+    connection.settimeout(None)
+    while not watch.look(1.0):
+        if watch.told == "silent" and watch.silent_s > patience_s:
+            print(f"after {watch.silent_s:.0f} s the command runs without the worker", file=sys.stderr, flush=True)
+            return None
+    return read_line(connection)

@@ -1,0 +1,87 @@
+"""Pictures that end the process that decodes them, so that no exception can tell.
+
+The client of a command lives on when the process that runs it is gone (a decoder crashed, the kernel ran out of
+memory). It hears of the pictures through one line each, and has the command run again:
+
+    images           pictures are being read, by several threads; told once
+    reading <name>   this picture alone is being read; in a careful run, which reads one after the other
+    read             no picture is being read
+
+Where a careful run ends twice at one picture, the next one takes it as unreadable. Only a client that is alive says so:
+who kills a run, or the machine, leaves no mark on any picture. Names are in hexadecimal.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+REASON = "the process ended twice while this image was decoded"
+CAREFUL = "careful"
+
+
+class _Command:
+    """The command at hand; of a process that no client watches, as a notebook, nothing is told."""
+
+    def __init__(self, tell: Callable[[str], None] | None, care: str) -> None:
+        self.tell = tell
+        self.careful = care.startswith(CAREFUL)
+        self.suspects = frozenset(map(_name, care.split()[1:]))
+
+
+def _name(text: str) -> str:
+    return bytes.fromhex(text).decode("utf-8", "surrogatepass")
+
+
+_command = _Command(None, "")
+
+
+def begin(tell: Callable[[str], None] | None, care: str = "") -> None:
+    """A command begins. tell: takes lines for its client. care: empty, or ``careful`` and the names of suspects."""
+    global _command
+    _command = _Command(tell, care)
+
+
+def is_careful() -> bool:
+    """Whether pictures are to be read one after the other, since the process ended while it read several."""
+    return _command.careful
+
+
+@contextmanager
+def in_flight(name: str) -> Iterator[None]:
+    """While a picture is read and decoded; it goes around all that touches the picture's bytes.
+
+    name: of the picture, as the manifest has it. Raises images.decode.UnreadableImageError for one that has ended the
+    process.
+    """
+    command = _command
+    if not command.careful:
+        if command.tell:
+            tell, command.tell = command.tell, None
+            tell("images")
+        yield
+        return
+    if name in command.suspects:
+        from unchoke.images.decode import UnreadableImageError
+
+        raise UnreadableImageError(REASON)
+    _tell(command, f"reading {name.encode('utf-8', 'surrogatepass').hex()}")
+    try:
+        yield
+    finally:
+        _tell(command, "read")
+
+
+def _tell(command: _Command, line: str) -> None:
+    if command.tell:
+        command.tell(line)
+
+
+@contextmanager
+def reading_threads(count: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A ``map`` over `count` threads; in a careful run the builtin one, which reads when it is asked for the next."""
+    if is_careful():
+        yield map
+        return
+    with ThreadPoolExecutor(count) as pool:
+        yield pool.map

@@ -1,0 +1,57 @@
+"""Stage: images that no head may use, each with its reason, and the stop where they are too many."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes, write_atomic
+from unchoke.manifest.images import VANISHED
+from unchoke.store import chunks, tables
+
+
+def invalid_patches(rows: pd.DataFrame, reasons: dict[int, str]) -> dict[int, str]:
+    """By image_id why a patch of it could not be read, from what is said of places in `rows`."""
+    images = rows["image_id"].tolist()
+    return {images[row]: reason for row, reason in reasons.items()}
+
+
+def list_quarantine(manifest: Path, seals: list[Path], quarantine: Path) -> pd.DataFrame:
+    """Write and return the table of images that are marked in the manifest, or that some encoder could not read."""
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    unread = {entry["image_id"]: entry["reason"] for seal in seals for entry in chunks.read_seal_file(seal)["invalid"]}
+    frame["reason"] = frame["excluded"].where(frame["excluded"] != "", frame["image_id"].map(unread)).fillna("")
+    listed = frame[frame["reason"] != ""]
+    write_atomic(quarantine, tables.frame_bytes(listed, tables.QUARANTINE_COLUMNS))
+    return listed
+
+
+def check_quarantine(
+    manifest: Path, quarantine: Path, max_bad_share: float, summary: Path, spared: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Write and return how many images are quarantined, by reason; vanished ones do not count.
+
+    spared: reasons that do not count either. Raises UnchokeError where the share of the others among the images that
+    are there is above `max_bad_share`.
+    """
+    listed = tables.read_table(quarantine, tables.QUARANTINE_COLUMNS)
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    present = int((frame["excluded"] != VANISHED).sum())
+    bad = listed[~listed["reason"].isin([VANISHED, *spared])]
+    share = len(bad) / max(present, 1)
+    counts = bad["reason"].value_counts().sort_index().to_dict()
+    if share > max_bad_share:
+        worst = sorted(counts.items(), key=lambda item: -item[1])[:5]
+        reasons = ", ".join(f"{count} × {reason}" for reason, count in worst)
+        raise UnchokeError(
+            "Too many images cannot be used.",
+            found=f"{len(bad)} of {present} ({share:.1%}); {reasons}",
+            expected=f"at most {max_bad_share:.1%} (dataset.max_bad_share)",
+            where=str(quarantine),
+            do="mend the files listed there and run again, or raise dataset.max_bad_share",
+        )
+    result = {"images": present, "quarantined": len(bad), "share": share, "max_share": max_bad_share, "reasons": counts}
+    write_atomic(summary, json_bytes(result))
+    return result

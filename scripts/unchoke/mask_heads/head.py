@@ -1,0 +1,172 @@
+"""Stage: heads that give each pixel a class. One module a kind in ``kinds/``, each with
+
+    build(channels, strides, n_classes, settings) -> torch.nn.Module
+
+whose forward takes maps by name, each (B, C, h, w), and gives logits (B, K, S, S) for patches of S px. What is read:
+"s4", "s8", …, an encoder's features of that stride, or "pixels", from 0 to 1. ``ablation`` trains them, ``losses`` says
+by what, ``receptive_field`` says how far an output sees.
+"""
+
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from unchoke import versions
+from unchoke.hashing import canonical_json
+from unchoke.mask_heads.batches import tensors_of
+from unchoke.mask_heads.steps import in_halves, logits_of
+from unchoke.store.checkpoints import read_checkpoint_file, write_checkpoint
+from unchoke.store.zarr_bytes import MemoryGroup, place_group
+
+CPU = torch.device("cpu")
+FACTS = ("classes", "patch_px", "encoder", "reach_px")  # what a checkpoint says beside settings, channels and strides
+
+
+@dataclass(frozen=True)
+class TrainedMaskHead:
+    """A mask head after its training on train and its choice on val."""
+
+    settings: dict[str, Any]
+    n_classes: int
+    channels: dict[str, int]
+    strides: dict[str, int]
+    replicates: list[dict[str, torch.Tensor]]
+    """Weights and buffers of the network, one for each seed."""
+    chosen: dict[str, Any]
+    """The setting that was best on val."""
+    history: dict[str, list[Any]]
+    """One entry for each setting: learning_rate, weight_decay, val_iou (mean over the seeds, NaN where diverged)."""
+    curves: dict[str, NDArray[np.float32]]
+    """``train_loss`` and ``val_iou``, (epochs, settings, seeds)."""
+    micro_batch: int
+    """Patches that the memory of the device held at once, at most a batch; batch norm and batch Dice depend on it."""
+    seconds: float
+
+    def modules(self, device: torch.device = CPU) -> list[nn.Module]:
+        """The networks, ready to predict."""
+        return _modules(self.settings, self.channels, self.strides, self.n_classes, self.replicates, device)
+
+
+@dataclass(frozen=True)
+class MaskHead:
+    """A mask head as its checkpoint holds it."""
+
+    path: Path
+    settings: dict[str, Any]
+    """Its section of the config."""
+    classes: list[str]
+    """Their names, in the order of the K probabilities of a pixel."""
+    channels: dict[str, int]
+    strides: dict[str, int]
+    patch_px: int
+    encoder: dict[str, Any] | None
+    """All that its features depend on beside the images; None for a head that sees pixels."""
+    reach_px: int | None
+    """How far an output sees, px; None: all of the patch."""
+    replicates: list[dict[str, torch.Tensor]]
+
+    @cached_property
+    def modules(self) -> list[nn.Module]:
+        """One network for each seed, on the CPU, ready to predict; ``module.to(device)`` moves it."""
+        return _modules(self.settings, self.channels, self.strides, len(self.classes), self.replicates, CPU)
+
+
+def kind_of(settings: dict[str, Any]) -> Any:
+    """The module of a mask head's kind."""
+    return importlib.import_module(f"unchoke.mask_heads.kinds.{settings['kind']}")
+
+
+def _modules(
+    settings: dict[str, Any],
+    channels: dict[str, int],
+    strides: dict[str, int],
+    n_classes: int,
+    replicates: list[dict[str, torch.Tensor]],
+    device: torch.device,
+) -> list[nn.Module]:
+    modules = []
+    for tensors in replicates:
+        with torch.random.fork_rng(devices=[]):  # the first weights, drawn in vain, shall not move others' numbers
+            module = kind_of(settings).build(channels, strides, n_classes, settings)
+        module.load_state_dict(tensors)
+        modules.append(module.to(device).eval().requires_grad_(False))
+    return modules
+
+
+def predict(
+    modules: Sequence[nn.Module], maps: Mapping[str, NDArray[Any]], precision: str = "float32"
+) -> NDArray[np.float32]:
+    """Probabilities (B, K, S, S), float32: the mean over the networks, on the device that these are on.
+
+    maps: features float16 or float32, pixels uint8, each (B, C, h, w). precision: of the products, as in the settings.
+    """
+    device = next(modules[0].parameters()).device
+    patches = len(next(iter(maps.values())))
+
+    def attempt(size: int) -> list[NDArray[np.float32]]:
+        rows = [slice(start, start + size) for start in range(0, patches, size)]
+        return [
+            _mean_of(modules, tensors_of({k: x[part] for k, x in maps.items()}, device), precision) for part in rows
+        ]
+
+    return np.concatenate(in_halves(attempt, patches)[0])
+
+
+def _mean_of(modules: Sequence[nn.Module], maps: dict[str, torch.Tensor], precision: str) -> NDArray[np.float32]:
+    total = logits_of(modules[0], maps, precision).softmax(1)
+    for module in modules[1:]:
+        total += logits_of(module, maps, precision).softmax(1)
+    mean: NDArray[np.float32] = (total / len(modules)).cpu().numpy()
+    return mean
+
+
+def save_mask_head(
+    head: TrainedMaskHead,
+    facts: dict[str, Any],
+    group: Path,
+    checkpoint: Path,
+    arrays: Mapping[str, NDArray[Any]] | None = None,
+) -> None:
+    """Write the checkpoint as safetensors, then the results as a Zarr group whose metadata comes last.
+
+    facts: plain data, with those of ``FACTS``; what else there is (metrics, digests) goes into the group alone, as do
+    `arrays`, by their names.
+    """
+    described = {
+        "version": versions.MASK_HEADS,
+        "settings": head.settings,
+        "channels": head.channels,
+        "strides": head.strides,
+        **{name: facts[name] for name in FACTS},
+    }
+    sha256 = write_checkpoint(checkpoint, head.replicates, described)
+    scores = [score if np.isfinite(score) else None for score in head.history["val_iou"]]
+    written = {
+        **facts,
+        **described,
+        "chosen": head.chosen,
+        "history": {**head.history, "val_iou": scores},
+        "micro_batch": head.micro_batch,
+        "replicates": len(head.replicates),
+        "checkpoint_sha256": sha256,
+    }
+    results = MemoryGroup(json.loads(canonical_json(written)))
+    for name, array in {**(arrays or {}), **{f"curves/{name}": curve for name, curve in head.curves.items()}}.items():
+        results.root.create_array(name, data=array)
+    place_group(results.contents(), group)
+
+
+def read_mask_checkpoint(path: Path) -> MaskHead:
+    """The mask head of a checkpoint; UnchokeError where the file is not one of ours, or of another version."""
+    needed = ("settings", "channels", "strides", *FACTS)
+    facts, replicates = read_checkpoint_file(path, "mask head", versions.MASK_HEADS, needed)
+    return MaskHead(path=path, replicates=replicates, **facts)

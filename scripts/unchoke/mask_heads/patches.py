@@ -1,0 +1,129 @@
+"""The patches that mask heads read, by split: cached feature maps or pixels, with their labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from unchoke.errors import UnchokeError
+from unchoke.images.decode import UnreadableImageError
+from unchoke.images.windows import open_image, read_patch
+from unchoke.machine.suspects import in_flight
+from unchoke.manifest.images import in_use
+from unchoke.names import PIXELS
+from unchoke.store import tables
+from unchoke.store.chunks import MASK, FeatureStore
+
+
+@dataclass(frozen=True)
+class CachedPatches:
+    """Patches whose feature maps lie in a sealed store, their labels in another."""
+
+    features: FeatureStore
+    labels: FeatureStore
+    patch_id_N: NDArray[np.int64]
+
+    @property
+    def channels(self) -> dict[str, int]:
+        return dict(self.features.seal["widths"])
+
+    @property
+    def strides(self) -> dict[str, int]:
+        size = self.labels.seal["settings"]["size"]
+        return {name: size // self.features.group[name].shape[-1] for name in self.channels}  # type: ignore[union-attr]
+
+    def __len__(self) -> int:
+        return len(self.patch_id_N)
+
+    def read(self, place_B: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
+        ids = self.patch_id_N[place_B]
+        return {name: read_rows(self.features, name, ids) for name in self.channels}, read_rows(self.labels, MASK, ids)
+
+
+@dataclass(frozen=True)
+class PixelPatches:
+    """Patches read from the images themselves."""
+
+    rows: pd.DataFrame
+    """path, y0, x0 of each."""
+    root: Path
+    labels: FeatureStore
+    patch_id_N: NDArray[np.int64]
+    max_pixels: int
+
+    @property
+    def channels(self) -> dict[str, int]:
+        return {PIXELS: 3}
+
+    @property
+    def strides(self) -> dict[str, int]:
+        return {PIXELS: 1}
+
+    def __len__(self) -> int:
+        return len(self.patch_id_N)
+
+    def read(self, place_B: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
+        size = self.labels.seal["settings"]["size"]
+        pixels_B3SS = np.empty((len(place_B), 3, size, size), np.uint8)
+        for number, (path, y0, x0) in enumerate(self.rows[["path", "y0", "x0"]].to_numpy()[place_B]):
+            pixels_SS3 = read_patch(open_image(self.root / path, self.max_pixels), y0, x0, size)
+            pixels_B3SS[number] = pixels_SS3.transpose(2, 0, 1)
+        return {PIXELS: pixels_B3SS}, read_rows(self.labels, MASK, self.patch_id_N[place_B])
+
+
+def read_rows(store: FeatureStore, name: str, row_B: NDArray[np.int64]) -> NDArray[Any]:
+    """Some rows of an array in the order asked for, each of its chunks decoded once."""
+    array, chunk_size = store.group[name], store.seal["chunk_size"]
+    values = np.empty((len(row_B), *array.shape[1:]), array.dtype)  # type: ignore[union-attr]
+    for chunk in np.unique(row_B // chunk_size):
+        start, wanted = chunk * chunk_size, row_B // chunk_size == chunk
+        values[wanted] = np.asarray(array[start : start + chunk_size])[row_B[wanted] - start]  # type: ignore[index]
+    return values
+
+
+def split_patches(
+    features: FeatureStore | None,
+    labels: FeatureStore,
+    manifest: Path,
+    root: Path,
+    max_pixels: int,
+) -> dict[str, CachedPatches | PixelPatches]:
+    """The patches of train and of val, of images that may be used and could be read throughout.
+
+    features: a store of feature maps; None: pixels below `root`. manifest: that of the images, with patches.csv beside.
+    Raises UnchokeError where a split has none.
+    """
+    bad = {entry["image_id"] for store in (features, labels) if store for entry in store.seal["invalid"]}
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    patches = tables.read_table(manifest.with_name("patches.csv"), tables.PATCH_COLUMNS)
+    images = in_use(frame).loc[lambda frame: ~frame["image_id"].isin(bad), ["image_id", "path", "split"]]
+    usable = in_use(patches).merge(images, on="image_id", validate="many_to_one")
+    if features is None:
+        usable = _readable(usable, root, labels.seal["settings"]["size"], max_pixels)
+    found: dict[str, CachedPatches | PixelPatches] = {}
+    for split in ("train", "val"):
+        rows = usable[usable["split"] == split]
+        ids = rows["patch_id"].to_numpy(np.int64)
+        if not len(ids):
+            raise UnchokeError(f"No image of the {split} split could be read with its mask.", where=str(labels.path))
+        found[split] = (
+            CachedPatches(features, labels, ids) if features else PixelPatches(rows, root, labels, ids, max_pixels)
+        )
+    return found
+
+
+def _readable(rows: pd.DataFrame, root: Path, size: int, max_pixels: int) -> pd.DataFrame:
+    """The patches of images that can be read throughout, which no encoder has found out; others are named."""
+    bad: dict[str, str] = {}
+    for path, y0, x0 in rows.loc[rows["split"] != "test", ["path", "y0", "x0"]].to_numpy():
+        try:
+            with in_flight(path):
+                read_patch(open_image(root / path, max_pixels), y0, x0, size)
+        except UnreadableImageError as error:
+            bad[path] = str(error)
+    for path, reason in bad.items():
+        print(f"warning: {path} is left out: {reason}", flush=True)
+    return rows[~rows["path"].isin(bad)]

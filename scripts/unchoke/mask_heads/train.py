@@ -1,0 +1,153 @@
+"""Stage: mask heads. One is trained on the patches of train, chosen on val, and says how far it sees."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unchoke.encoders.encoder import Encoder
+from unchoke.encoders.maps import feature_maps
+from unchoke.files import write_atomic
+from unchoke.hashing import sha256_bytes
+from unchoke.machine.releases import environment
+from unchoke.mask_heads.ablation import train_mask_head
+from unchoke.mask_heads.batches import Patches
+from unchoke.mask_heads.head import TrainedMaskHead, save_mask_head
+from unchoke.mask_heads.patches import split_patches
+from unchoke.mask_heads.receptive_field import reach_px, whole_patch_layers
+from unchoke.mask_heads.teacher_patches import taught_patches
+from unchoke.names import PIXELS
+from unchoke.signed import signed_bytes
+from unchoke.store.chunks import FeatureStore, open_complete, seal_file
+
+_LARGEST_PX = 512  # of a picture in which the reach is looked for; one that is longer is no use with any halo
+
+
+@dataclass
+class Clock:
+    """Seconds from the start of the training to the end of each epoch."""
+
+    started: float = field(default_factory=time.perf_counter)
+    seconds: list[float] = field(default_factory=list)
+
+    def __call__(self, done: int, epochs: int, best: float) -> None:
+        """Take the time, and say where the training stands."""
+        self.seconds.append(time.perf_counter() - self.started)
+        print(f"epoch {done} of {epochs}, best mean IoU on val {best:.4f}, {self.seconds[-1]:.0f} s", flush=True)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The sealed stores that a head learns from."""
+
+    labels: FeatureStore
+    features: FeatureStore | None
+    """None for a head on pixels."""
+    teacher: FeatureStore | None
+
+    @property
+    def size(self) -> int:
+        """Side of a patch, px."""
+        return int(self.labels.seal["settings"]["size"])
+
+    def digests(self) -> dict[str, str]:
+        """sha256 of their seals; empty for those that are not there."""
+        stores = {"features": self.features, "labels": self.labels, "teacher": self.teacher}
+        return {
+            name: sha256_bytes(seal_file(store.path).read_bytes()) if store else "" for name, store in stores.items()
+        }
+
+
+def open_sources(labels: Path, features: Path | None, teacher: Path | None) -> Sources:
+    """Each found complete; UnchokeError where one is not."""
+    return Sources(open_complete(labels), *(open_complete(path) if path else None for path in (features, teacher)))
+
+
+def find_patches(
+    sources: Sources, settings: dict[str, Any], manifest: Path, root: Path, max_pixels: int
+) -> dict[str, Patches]:
+    """The patches of ``train`` and ``val``, and of ``taught`` where the head distils."""
+    found = split_patches(sources.features, sources.labels, manifest, root, max_pixels)
+    if sources.teacher is None:
+        return {**found}
+    taught = taught_patches(found["train"], sources.features, sources.teacher, settings["distil"], manifest)
+    return {**found, "taught": taught}
+
+
+def train(
+    patches: dict[str, Patches],
+    sources: Sources,
+    settings: dict[str, Any],
+    device: torch.device,
+    drafts: Path | None,
+    clock: Clock,
+) -> TrainedMaskHead:
+    """A head trained on ``patches["train"]`` and chosen on ``patches["val"]``; see ``mask_heads.training``."""
+    labels = sources.labels
+    classes = [name for name, _ in labels.seal["settings"]["classes"]]
+    key = sha256_bytes("".join(sources.digests().values()).encode())
+    return train_mask_head(
+        patches["train"],
+        patches["val"],
+        settings,
+        len(classes),
+        device,
+        key=key,
+        drafts=drafts,
+        progress=clock,
+        chunk_size=labels.seal["chunk_size"],
+        budget_mb=settings["memory_mb"],
+        taught=patches.get("taught"),
+    )
+
+
+def how_far(head: TrainedMaskHead, encoder: Encoder | None, size: int) -> int | None:
+    """How far the head, with its encoder before it, sees, px; None: all of the patch.
+
+    encoder: on the CPU; None for a head on pixels. Warns of layers whose statistics are of the whole patch.
+    """
+    network = head.modules()[0]
+    layers = whole_patch_layers(network) + (whole_patch_layers(encoder.model) if encoder else [])
+    if layers:
+        print(f"warning: {', '.join(layers[:3])} normalise over the whole patch: neighbours will disagree in overlaps")
+
+    def forward(x_13SS: torch.Tensor) -> torch.Tensor:
+        if encoder is None:
+            return network({PIXELS: x_13SS})  # type: ignore[no-any-return]
+        return network(feature_maps(encoder.model, encoder.normalise(x_13SS.clone()), encoder.maps))  # type: ignore[no-any-return]
+
+    fixed = encoder is not None and hasattr(encoder.model, "set_input_size")
+    stride = max(head.strides.values()) if encoder else 4
+    return reach_px(forward, stride, size, size if fixed else max(size, _LARGEST_PX))
+
+
+def save(
+    head: TrainedMaskHead,
+    reach: int | None,
+    patches: dict[str, Patches],
+    sources: Sources,
+    group: Path,
+    checkpoint: Path,
+) -> None:
+    """Write checkpoint and results, the metadata last."""
+    sha256, features, labels = sources.digests(), sources.features, sources.labels
+    facts = {
+        "classes": [name for name, _ in labels.seal["settings"]["classes"]],
+        "patch_px": sources.size,
+        "encoder": features.seal["settings"] if features else None,
+        "reach_px": reach,
+        "features_sha256": {"identity": sha256["features"]} if features else {},
+        "labels_sha256": sha256["labels"],
+        **({"teacher_sha256": sha256["teacher"]} if sources.teacher else {}),
+        "patches": {split: len(part) for split, part in patches.items()},
+    }
+    save_mask_head(head, facts, group, checkpoint)
+
+
+def save_mask_run(path: Path, head: TrainedMaskHead, clock: Clock, device: torch.device) -> None:
+    """Write what differs from run to run, and so stays out of the results: times, machine, releases, commit."""
+    facts = {**environment(), "device": device.type}
+    run = {"seconds": head.seconds, "epoch_seconds": clock.seconds, "environment": facts}
+    write_atomic(path, signed_bytes(run))

@@ -1,0 +1,115 @@
+"""All pictures of cleaning, and the page of its findings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from unchoke.cleaning.clean import near_leaks
+from unchoke.cleaning.measures import MEASURES
+from unchoke.manifest.images import in_use
+from unchoke.report.cleaning.balance import count_classes, draw_balance
+from unchoke.report.cleaning.contact_sheets import Tile, draw_reasons_sheet, draw_sheet, place_of, sample, told
+from unchoke.report.cleaning.duplicates import count_clusters, draw_duplicates, largest_clusters, shown
+from unchoke.report.cleaning.findings import COLUMNS, draw_findings, rules_on, states, table_note, table_rows
+from unchoke.report.cleaning.measures import draw_measures
+from unchoke.report.pages import table_page
+from unchoke.report.style import plain
+from unchoke.store.chunks import MEASURES as STORED_MEASURES
+from unchoke.store.chunks import open_complete
+from unchoke.store.tables import FINDING_COLUMNS, MANIFEST_COLUMNS, SELECTION_COLUMNS, read_table
+
+THUMBNAIL_PX = 200
+
+Picture = NDArray[np.uint8] | str
+"""uint8 (height, width, 3), or why there is none."""
+GetPictures = Callable[[list[str]], list[Picture]]
+"""Pictures of the images with these paths of the manifest."""
+
+
+@dataclass(frozen=True)
+class CleaningResults:
+    """What cleaning found in N images."""
+
+    manifest: pd.DataFrame
+    findings: pd.DataFrame
+    """The columns of tables.FINDING_COLUMNS."""
+    selection: pd.DataFrame
+    """The columns of tables.SELECTION_COLUMNS."""
+    measure_NM: NDArray[np.float32]
+    """By image_id; M: cleaning.measures.MEASURES."""
+    valid_N: NDArray[np.bool_]
+    """Whether the image could be read."""
+    reasons: dict[int, str]
+    """Why an image could not, by image_id."""
+    rules: dict[str, Any]
+    """Settings by name, None where off."""
+
+
+def read_cleaning(
+    findings: Path, manifest: Path, selection: Path, store: Path, rules: dict[str, Any]
+) -> CleaningResults:
+    """The results of cleaning from their tables, and the measures from the store of fingerprints."""
+    opened = open_complete(store)
+    stored: Any = opened.group[STORED_MEASURES]
+    return CleaningResults(
+        read_table(manifest, MANIFEST_COLUMNS),
+        read_table(findings, FINDING_COLUMNS),
+        read_table(selection, SELECTION_COLUMNS),
+        np.asarray(stored[:]),
+        opened.valid(),
+        {entry["image_id"]: entry["reason"] for entry in opened.seal["invalid"]},
+        rules,
+    )
+
+
+def draw_cleaning(results: CleaningResults, pictures: GetPictures) -> dict[str, Figure]:
+    """The figures: findings, balance, measures, duplicates, and ``findings_<rule>`` for each rule that is on."""
+    used, rules = in_use(results.manifest), results.rules
+    looked_at = used["image_id"].to_numpy()
+    read = looked_at[results.valid_N[looked_at]]
+    sheets = {f"findings_{rule}": _sheet(results, rule, pictures) for rule in rules_on(rules)}
+    leaks = near_leaks(results.findings, results.manifest)
+    return {
+        "findings": draw_findings(results.findings, rules, len(used), leaks),
+        "balance": draw_balance(count_classes(results.manifest, results.selection)),
+        "measures": draw_measures(results.measure_NM[read], rules),
+        "duplicates": _duplicates(results, pictures),
+        **sheets,
+    }
+
+
+def findings_page(results: CleaningResults) -> bytes:
+    """The findings as an HTML page."""
+    findings, rules = results.findings, results.rules
+    rows = list(table_rows(findings, results.selection, rules))
+    return table_page("Findings of cleaning", table_note(findings, rules), COLUMNS, rows)
+
+
+def _duplicates(results: CleaningResults, pictures: GetPictures) -> Figure:
+    clusters = largest_clusters(results.findings, results.manifest, results.rules)
+    shown_pictures = [pictures(shown(cluster.images)["path"].tolist()) for cluster in clusters]
+    return draw_duplicates(clusters, shown_pictures, count_clusters(results.findings, results.rules))
+
+
+def _sheet(results: CleaningResults, rule: str, pictures: GetPictures) -> Figure:
+    found = results.findings[results.findings["rule"] == rule]
+    if rule == "unreadable":
+        return draw_reasons_sheet(found, results.reasons)
+    chosen = sample(found)
+    shown_pictures = pictures(chosen["path"].tolist())
+    rows = zip(chosen.to_dict("records"), states(chosen), shown_pictures, strict=True)
+    return draw_sheet([_tile(results, finding, state, picture) for finding, state, picture in rows], rule, len(found))
+
+
+def _tile(results: CleaningResults, finding: dict[Any, Any], state: str, picture: Picture) -> Tile:
+    measure_M = results.measure_NM[finding["image_id"]]
+    width_px, height_px = (int(measure_M[MEASURES.index(name)]) for name in ("width", "height"))
+    place, path = place_of(finding["label"], finding["split"]), plain(finding["path"], 27)
+    fact = f"#{finding['image_id']}: {told(finding, f'{width_px} × {height_px} px')}"
+    return Tile(picture, state, (place, fact, path))

@@ -1,0 +1,89 @@
+"""Labels and groups of the rows of arrays, as text: from arrays, .npy files, or columns of a CSV."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unchoke.errors import UnchokeError
+from unchoke.names import suggestion
+from unchoke.sources.arrays.array import ArrayOpener, listed, open_located
+from unchoke.sources.arrays.gaps import check_stored
+from unchoke.sources.arrays.npy import open_npy
+from unchoke.sources.csv_files import CsvFile, read_csv
+from unchoke.sources.locations import Location
+from unchoke.texts import clean_label, clean_text, decode_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TABLES = (".csv", ".npy")
+"""Endings of files that are read as such, whatever the kind of the images' files."""
+
+
+def read_values(root: Path, location: Location, open_array: ArrayOpener) -> list[str]:
+    """One text a row: numbers without a point, true as 1. Files .csv and .npy are read as such, others by `open_array`.
+
+    UnchokeError where a row has more than one value, or one that is neither an integer nor text.
+    """
+    import numpy as np
+
+    openers: dict[str, ArrayOpener] = dict(zip(TABLES, (_open_column, open_npy), strict=True))
+    array = open_located(root, location, openers.get(Path(location.file).suffix.lower(), open_array))
+    where = f"{root}, {location}"
+    if not array.shape or math.prod(array.shape[1:]) != 1:
+        raise UnchokeError(
+            "There is not one label or group a row.",
+            found=f"{array.dtype} {tuple(array.shape)}",
+            expected="(rows,), or ones behind the rows: (rows, 1, 1, 1)",
+            where=where,
+            do="store the number of the class, or its name",
+        )
+    check_stored(array, "labels or groups", where, every=True)
+    return as_text(np.asarray(array[0 : array.shape[0]]).reshape(-1), where)
+
+
+def as_text(value_N: "NDArray[Any]", where: str) -> list[str]:
+    """The values as text, as ``texts.clean_label`` gives it; UnchokeError where one is neither an integer nor text."""
+    import numpy as np
+
+    if value_N.dtype.kind in "iub":
+        return [str(int(value)) for value in value_N.tolist()]
+    if value_N.dtype.kind == "f" and (np.isfinite(value_N) & (np.round(value_N) == value_N)).all():
+        return [str(int(value)) for value in value_N.tolist()]
+    values = value_N.tolist()
+    wrong = next((value for value in values if not isinstance(value, str | bytes)), None)
+    if wrong is not None:
+        raise UnchokeError(
+            "A label or group is neither an integer nor text.",
+            found=f"{wrong!r} among values of type {value_N.dtype}",
+            expected="integers, or text",
+            where=where,
+            do="store the number of the class, or its name",
+        )
+    return [clean_label(decode_text(value) if isinstance(value, bytes) else value) for value in values]
+
+
+def _open_column(file: Path, column: str) -> "NDArray[Any]":
+    """A column of a CSV with a header, as an array of objects."""
+    import numpy as np
+
+    table, column = read_csv(file), clean_text(column)
+    if not column or column not in table.columns:
+        named = [name for name in table.columns if name]
+        raise UnchokeError(
+            f"The CSV has no column '{column}'." if column else "It is not said which column of the CSV is meant.",
+            found=f"columns {listed(named)}",
+            expected=f"a column '{column}'" if column else f"a location with a column, '{file.name}:{named[-1]}'",
+            where=str(file),
+            do=suggestion(column, named),
+        )
+    return np.array(_cells(table, table.columns.index(column), file), dtype=object)
+
+
+def _cells(table: CsvFile, place: int, file: Path) -> Sequence[str]:
+    """The cells of a column."""
+    for number, row in zip(table.numbers, table.rows, strict=True):
+        if len(row) <= place:
+            raise UnchokeError("A row of the CSV has too few cells.", found=f"row {number}", where=str(file))
+    return [row[place] for row in table.rows]

@@ -1,0 +1,187 @@
+"""Sources of images, one module a kind, each with ``list_images(path, group, fields) -> Listing``.
+
+A module may also have ``open_images(root, paths)``, where its images are no files of their own, ``listing_digest(path,
+group, fields)``, where there is a quicker way than to list, ``digest_of_containers(path, fields, known)``, where files
+refer to others, and ``prerequisites(path)`` and ``recipe_digest()``, where a rule makes the images. A digest reads only
+names, sizes and times, and imports neither torch, pandas nor NumPy: the Snakefile takes it each time it is read.
+"""
+
+import importlib
+import json
+import os
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from unchoke.errors import UnchokeError
+from unchoke.hashing import sha256_bytes
+from unchoke.sources.locations import NO_FIELDS, Fields, known_split
+from unchoke.texts import clean_text, spellings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Reader: TypeAlias = "Callable[[], bytes | NDArray[np.uint8]]"
+"""Gives the bytes of an image file, or pixels, uint8 (H, W, 3); raises images.decode.UnreadableImageError with the
+reason."""
+
+
+class ImageFile(NamedTuple):
+    """One image as its source gives it; empty text where the source says nothing."""
+
+    path: str
+    """Below the source's root, with forward slashes; of an array ``file:key[row]``, of a tar ``shard.tar/member``."""
+    label: str
+    split: str
+    group: str
+    size_bytes: int
+    """Of the image's file, or of its pixels in an array; -1 where there is no such file."""
+    mtime_ns: int
+    """Of the file that holds it, nanoseconds since 1970; 0 where there is no such file."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All images of a source, and how many files it left out, by the ending of their names."""
+
+    root: Path
+    images: list[ImageFile]
+    """In the order in which new images get their ids."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    containers: Mapping[str, Mapping[str, list[int]]] = field(default_factory=dict)
+    """Of HDF5 the files that each location is read from; see ``arrays.listing.Containers``."""
+
+
+def list_images(kind: str, path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
+    """What the source of `kind` at `path` holds; UnchokeError where it is not there or empty.
+
+    group: see ``dataset.split.group`` in config/README.md. fields: where arrays are, as
+    ``locations.fields_of`` gives it.
+    """
+    listing: Listing = _source(kind).list_images(path, group, fields)
+    if not listing.images:
+        raise UnchokeError(
+            "There are no images.",
+            found=", ".join(f"{count} × {ending}" for ending, count in listing.left_out.most_common(5)) or "nothing",
+            expected="images by class in folders, a CSV or arrays with a row an image, or tar shards",
+            where=str(path),
+            do="check dataset.path in the config",
+        )
+    return listing
+
+
+def listing_digest(
+    kind: str, path: Path, group: str | None = None, fields: Fields = NO_FIELDS, record: Path | None = None
+) -> str:
+    """Digest that changes when an image or a mask is added, removed or replaced, or an image relabelled.
+
+    record: of the manifest, if there is one: it says which files HDF5 files refer to, which else must be opened.
+    """
+    module = _source(kind)
+    if hasattr(module, "recipe_digest"):
+        return str(module.recipe_digest())
+    if hasattr(module, "digest_of_containers"):
+        return str(module.digest_of_containers(path, fields, _containers(record)))
+    if hasattr(module, "listing_digest"):
+        return str(module.listing_digest(path, group, fields))
+    entries: list[tuple[object, ...]] = list(list_images(kind, path, group, fields).images)
+    if hasattr(module, "list_masks"):
+        entries += [(name, *mask) for name, mask in module.list_masks(path, group).items()]
+    return entries_digest(entries)
+
+
+def _containers(record: Path | None) -> Mapping[str, Mapping[str, list[int]]]:
+    """What a manifest's record says of files; nothing where there is none, or a broken one, which its readers name."""
+    try:
+        found = json.loads(record.read_bytes()).get("containers", {}) if record else {}
+        return {place: {name: list(state) for name, state in files.items()} for place, files in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def entries_digest(entries: list[tuple[object, ...]]) -> str:
+    """Digest of the entries of a listing, whatever their order."""
+    text = "\n".join(sorted("\0".join(map(str, entry)) for entry in entries))
+    return sha256_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def open_images(kind: str, root: Path, paths: Sequence[str]) -> list[Reader]:
+    """A callable for each image, in order, that reads it; threads may call them.
+
+    paths: of the manifest, below `root`. Neighbouring rows of an array are read in one slice, when the first of them is
+    asked for. An image that cannot be read raises images.decode.UnreadableImageError; a machine at fault raises its
+    OSError.
+    """
+    from unchoke.images.decode import read_image_file
+    from unchoke.machine.suspects import is_careful
+
+    module = _source(kind)
+    if hasattr(module, "open_images") and is_careful():  # no row is read with its neighbours
+        return [reader for path in paths for reader in module.open_images(root, [path])]
+    if hasattr(module, "open_images"):
+        readers: list[Reader] = module.open_images(root, paths)
+        return readers
+    return [partial(read_image_file, root / path) for path in paths]
+
+
+def prerequisites(kind: str, path: Path) -> list[str]:
+    """Files that a rule must make before the source can be listed; none for data that the user brings."""
+    module = _source(kind)
+    return [str(file) for file in module.prerequisites(path)] if hasattr(module, "prerequisites") else []
+
+
+def _source(kind: str):  # type: ignore[no-untyped-def]
+    return importlib.import_module(f"unchoke.sources.kinds.{kind}")
+
+
+def refuse_duplicates(paths: Sequence[str], rows: Sequence[int], where: Path) -> None:
+    """UnchokeError where two rows name one file; rows: their numbers."""
+    seen: dict[str, int] = {}
+    for line, path in zip(rows, paths, strict=True):
+        if (other := seen.setdefault(posixpath.normpath(path), line)) != line:
+            raise UnchokeError(
+                "A path stands in the table twice.",
+                found=f"{path!r} in rows {other} and {line}",
+                expected="one row an image",
+                where=str(where),
+                do="delete one of the two rows",
+            )
+
+
+def split_name(text: str, where: str) -> str:
+    """train, val, test or empty for what people write; UnchokeError names the nearest."""
+    if not clean_text(text):
+        return ""
+    try:
+        return known_split(text)
+    except ValueError as error:
+        raise UnchokeError(
+            "A split is not known.",
+            found=repr(text),
+            expected="train, val, test, or nothing where it is to be drawn",
+            where=where,
+            do=str(error).partition(": ")[2],
+        ) from None
+
+
+def size_and_time(file: Path | os.DirEntry[str]) -> tuple[int, int]:
+    """Size in bytes and time of change in ns; -1 and 0 where there is no such file, as behind a broken link."""
+    try:
+        stat = file.stat()
+    except (OSError, ValueError):  # ValueError: the name holds a NUL
+        return -1, 0
+    return stat.st_size, stat.st_mtime_ns
+
+
+def path_on_disk(root: Path, path: str) -> str:
+    """The path of a table, below `root`, as the file itself is named; as the table has it where there is no file.
+
+    Tables and disks differ in blanks at the ends and in Unicode's forms, which nobody sees.
+    """
+    names = (name for name in (path, *spellings(path)) if "\0" not in name and os.path.lexists(root / name))
+    return next(names, path.replace("\0", ""))

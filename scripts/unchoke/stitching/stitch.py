@@ -1,0 +1,231 @@
+"""Stage: masks of whole images, stitched from what was predicted for their patches, a band of rows at a time."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from unchoke.errors import UnchokeError
+from unchoke.files import write_atomic
+from unchoke.hashing import sha256_bytes
+from unchoke.images.grid import IGNORED, Grid
+from unchoke.images.png import palette_png
+from unchoke.machine.receipts import read_json
+from unchoke.metrics.iou import counts_of
+from unchoke.signed import signed_bytes, signed_content
+from unchoke.stitching.bands import Band, band_count, band_places, band_rows, kept, known_probabilities
+from unchoke.store import chunks
+from unchoke.store.zarr_bytes import (
+    MemoryGroup,
+    create_array,
+    encode_chunk,
+    read_facts,
+    signed_group,
+    write_metadata_last,
+)
+
+PROBABILITY = "probability"
+BANDS = "mask/c/"  # begins the keys of the bands in the store of a mask
+PALETTE = [(0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0)]
+"""Okabe and Ito's colours (2008), which colour-blind readers tell apart; more classes take greys."""
+
+
+@dataclass(frozen=True)
+class Stitching:
+    """How the patches of an image become its mask."""
+
+    grid: Grid
+    first: int
+    """Number of the image's first patch among those of all images."""
+    per_chunk: int
+    n_classes: int
+    blend: str
+    """``crop`` or ``gaussian``."""
+    probabilities: bool
+    """Whether stitched probabilities are kept as well."""
+
+
+def choose_blend(wanted: str, reach_px: int | None, halo_px: int) -> tuple[str, bool]:
+    """``crop`` or ``gaussian`` for ``segment.blend``, and whether the answer is that of the whole image.
+
+    reach_px: how far the network sees; None: everything.
+    """
+    sees_no_farther = reach_px is not None and reach_px <= halo_px
+    blend = ("crop" if sees_no_farther else "gaussian") if wanted == "auto" else wanted
+    return blend, sees_no_farther and blend == "crop"
+
+
+def write_predictions(file: Path, probability_NKSS: NDArray[np.float16], made_with: dict[str, Any]) -> None:
+    """Write the probabilities of a chunk of patches, and a record with their digest.
+
+    file: ``<store>/probability/c/<chunk>/0/0/0``. made_with: plain data for the record.
+    """
+    chunks.write_chunk(file.parents[5], int(file.parents[2].name), {PROBABILITY: probability_NKSS}, made_with)
+
+
+def band_file(store: Path, band: int) -> Path:
+    """Where a band of a stitched mask lies."""
+    return store / "mask" / "c" / str(band) / "0"
+
+
+def probability_file(store: Path, band: int) -> Path:
+    """Where the probabilities of a band lie."""
+    return store / PROBABILITY / "c" / "0" / str(band) / "0"
+
+
+def stitch_band(predictions: Path, labels: Path, store: Path, band: int, settings: Stitching) -> dict[str, Any]:
+    """Write one band of an image's mask, uint8 (step, width), and return its record.
+
+    predictions: what ``predict_patches`` has written, by chunk. labels: the store of ``cut_masks``. What no valid patch
+    covers, and what lies below the image, is ``images.grid.IGNORED``. The record counts pixels: `counts` (K, K) by
+    truth and prediction, `differ_px` of the `shared_px` where patches overlap, and `unread_px` without a valid patch.
+    """
+    grid, (top, bottom) = settings.grid, band_rows(settings.grid, band)
+    stitched = Band(grid, settings.n_classes, band, settings.blend, keep_probabilities=settings.probabilities)
+    truth_HW = np.full((bottom - top, grid.width), IGNORED, np.uint8)
+    unread_HW = np.zeros(truth_HW.shape, bool)
+    for place, probability_KSS, label_SS in _patches(predictions, labels, band, settings):
+        if read := not np.isnan(probability_KSS[0, 0, 0]):
+            stitched.add(place, probability_KSS)
+        else:
+            stitched.leave_out(place)
+        window, part = _shared(grid, place, top, bottom)
+        truth_HW[window] = label_SS[part]
+        unread_HW[window] |= not read
+    label_HW = np.where(unread_HW, IGNORED, stitched.labels())
+    differ_px, shared_px = stitched.disagreement()
+    files = {band_file(store, band): encode_chunk(padded_band(label_HW, grid.step))}
+    if settings.probabilities:
+        probability_KHW = known_probabilities(stitched.probabilities(), unread_HW)
+        files[probability_file(store, band)] = encode_chunk(padded_band(probability_KHW, grid.step, 0))
+    known_HW = np.where(unread_HW, IGNORED, truth_HW)
+    record = {
+        "band": band,
+        "counts": counts_of(known_HW.ravel(), np.where(unread_HW, 0, label_HW).ravel(), settings.n_classes).tolist(),
+        "differ_px": differ_px,
+        "shared_px": shared_px,
+        "unread_px": int(unread_HW.sum()),
+        "sha256": [sha256_bytes(data) for data in files.values()],
+    }
+    # The band comes last: Snakemake looks for that file, and behind a checkpoint not for jobs that were killed.
+    for path, data in {record_file(store, band): signed_bytes(record), **dict(reversed(files.items()))}.items():
+        write_atomic(path, data)
+    return record
+
+
+def record_file(store: Path, band: int) -> Path:
+    """Where the record of a band lies."""
+    return store.with_suffix(".bands") / f"{band}.json"
+
+
+def _patches(
+    predictions: Path, labels: Path, band: int, settings: Stitching
+) -> Iterator[tuple[int, NDArray[np.float16], NDArray[np.uint8]]]:
+    """Place, probabilities (K, S, S) and labels (S, S) of the patches of a band, one chunk held at a time."""
+    held = -1
+    for place in band_places(settings.grid, band):
+        chunk, row = divmod(settings.first + place, settings.per_chunk)
+        if chunk != held:
+            probability_NKSS = chunks.read_chunk(predictions, chunk)[PROBABILITY]
+            label_NSS, held = chunks.read_chunk(labels, chunk)[chunks.MASK], chunk
+        yield place, probability_NKSS[row], label_NSS[row]
+
+
+def read_truth(labels: Path, grid: Grid, first: int, per_chunk: int) -> NDArray[np.uint8]:
+    """The true mask of an image, uint8 (H, W), from the labels of its patches; first, per_chunk: see ``Stitching``."""
+    truth_HW, held = np.full((grid.height, grid.width), IGNORED, np.uint8), -1
+    for place in range(grid.count):
+        chunk, row = divmod(first + place, per_chunk)
+        if chunk != held:
+            label_NSS, held = chunks.read_chunk(labels, chunk)[chunks.MASK], chunk
+        window, part = _shared(grid, place, 0, grid.height)
+        truth_HW[window] = label_NSS[row][part]
+    return truth_HW
+
+
+def _shared(grid: Grid, place: int, top: int, bottom: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """What a patch answers for of the band from row `top` to `bottom`: where in the band, and where in the patch."""
+    patch, (rows, columns) = grid.patch(place), kept(grid, place)
+    first, stop = max(rows.start, top), max(min(rows.stop, bottom), max(rows.start, top))
+    window = slice(first - top, stop - top), columns
+    return window, (slice(first - patch.y0, stop - patch.y0), slice(columns.start - patch.x0, columns.stop - patch.x0))
+
+
+def padded_band(values: NDArray[Any], rows: int, filling: int = IGNORED) -> NDArray[Any]:
+    """A band (…, rows, width) as high as the others, and contiguous."""
+    missing = [(0, 0)] * (values.ndim - 2) + [(0, rows - values.shape[-2]), (0, 0)]
+    return np.ascontiguousarray(np.pad(values, missing, constant_values=filling))
+
+
+def finish_mask(store: Path, picture: Path, summary: Path, settings: Stitching, exact: bool) -> dict[str, Any]:
+    """Make the bands of a mask a Zarr array and a PNG file; write and return the sums of their records.
+
+    exact: whether the answer is that of the whole image.
+    Raises UnchokeError where a band is missing or changed.
+    """
+    grid, bands = settings.grid, range(band_count(settings.grid))
+    records = [_checked_record(store, band, settings) for band in bands]
+    group = MemoryGroup({"classes": settings.n_classes, "ignored": IGNORED})
+    shape, step, width = (grid.height, grid.width), grid.step, grid.width
+    create_array(group.root, "mask", shape, (step, width), np.dtype(np.uint8), ("y", "x"))
+    if settings.probabilities:
+        deep, chunk = (settings.n_classes, *shape), (settings.n_classes, step, width)
+        create_array(group.root, PROBABILITY, deep, chunk, np.dtype(np.float16), ("class", "y", "x"))
+    else:
+        shutil.rmtree(store / PROBABILITY, ignore_errors=True)  # of a run that kept them
+    files = {
+        file.relative_to(store).as_posix(): sha256
+        for band, record in zip(bands, records, strict=True)
+        for file, sha256 in zip(_files_of(store, band, settings), record["sha256"], strict=True)
+    }
+    write_metadata_last(signed_group(group.contents(), files), store)
+    array = zarr.open_group(store, mode="r")["mask"]
+    rows = (np.asarray(array[slice(*band_rows(grid, band))]) for band in bands)  # type: ignore[index]
+    write_atomic(picture, palette_png(rows, grid.height, grid.width, mask_palette(settings.n_classes)))
+    sums = {name: sum(record[name] for record in records) for name in ("differ_px", "shared_px", "unread_px")}
+    counts = np.sum([record["counts"] for record in records], 0).tolist()
+    how = {"blend": settings.blend, "exact": exact, "halo_px": grid.halo}
+    result = {**sums, **how, "counts": counts, "height": grid.height, "width": grid.width}
+    write_atomic(summary, signed_bytes(result))
+    return result
+
+
+def _checked_record(store: Path, band: int, settings: Stitching) -> dict[str, Any]:
+    files = _files_of(store, band, settings)
+    do = f"stitch it again, with your --configfile: snakemake --cores all --forcerun {files[0]}"
+    path = record_file(store, band)
+    record = signed_content(path.read_bytes()) if path.is_file() else None
+    if record and [sha256_bytes(file.read_bytes()) for file in files if file.exists()] == record["sha256"]:
+        return record
+    raise UnchokeError(f"Band {band} of a mask is missing or changed.", where=str(files[0]), do=do)
+
+
+def _files_of(store: Path, band: int, settings: Stitching) -> list[Path]:
+    return [band_file(store, band), *([probability_file(store, band)] if settings.probabilities else [])]
+
+
+def mask_palette(n_classes: int) -> list[tuple[int, int, int]]:
+    """A colour for every class, and white, the last of 256, for what is not known."""
+    greys = [(grey, grey, grey) for grey in np.linspace(60, 230, max(0, n_classes - len(PALETTE))).astype(int).tolist()]
+    named = [*PALETTE, *greys][:n_classes]
+    return [*named, *[(255, 255, 255)] * (256 - n_classes)]
+
+
+def stitching_of(
+    group: Path, grids: Path, image: str, patches: dict[str, int], blend: str, probabilities: bool
+) -> tuple[Stitching, bool]:
+    """How the masks of an image are stitched, and whether they are those of the whole image.
+
+    group: results of the mask head. grids: what ``build_patches`` says of every image. patches: size, overlap and
+    per_chunk of the config. blend: ``auto``, ``crop`` or ``gaussian``.
+    """
+    facts, place = read_facts(group), read_json(grids)[image]
+    grid = Grid(place["height"], place["width"], patches["size"], patches["overlap"])
+    chosen, exact = choose_blend(blend, facts["reach_px"], grid.halo)
+    classes = len(facts["classes"])
+    return Stitching(grid, place["first"], patches["per_chunk"], classes, chosen, probabilities), exact

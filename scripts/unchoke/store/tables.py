@@ -1,0 +1,125 @@
+"""The tables on disk: manifest, rows of a chunk, quarantine. UTF-8 CSV; file names that are not UTF-8 survive.
+
+A table that was changed after its job had written it is refused; see ``receipts.read_result``.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+import pandas as pd
+
+from unchoke.errors import UnchokeError
+from unchoke.machine.receipts import read_result
+
+MANIFEST_COLUMNS = {
+    "image_id": int,
+    "path": str,
+    "label": str,
+    "split": str,
+    "group": str,
+    "size_bytes": int,
+    "mtime_ns": int,
+    "excluded": str,  # why no head may use the row; empty where it may
+}
+ROW_COLUMNS = {name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "size_bytes", "mtime_ns")}
+PATCH_COLUMNS = {
+    **dict.fromkeys(("patch_id", "image_id", "y0", "x0", "height", "width", "halo"), int),  # px
+    "excluded": str,  # as in the manifest
+}
+PATCH_ROW_COLUMNS = {
+    **dict.fromkeys(("patch_id", "image_id", "y0", "x0"), int),
+    **{name: MANIFEST_COLUMNS[name] for name in ("path", "size_bytes", "mtime_ns")},
+}
+QUARANTINE_COLUMNS = {"image_id": int, "path": str, "label": str, "split": str, "reason": str}
+FINDING_COLUMNS = {
+    **{name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "label", "split")},
+    "rule": str,
+    "action": str,
+    "cluster": int,  # smallest image_id of its copies; -1 where it has none
+    "value": str,  # the measure, or the bits in which two hashes differ; empty where there is none
+    "other": int,  # image_id of the copy that stays; -1 where there is none
+}
+CLEANING_COLUMNS = {"image_id": int, "reasons": str, "dropped": str}  # names of rules; a row for every image
+SELECTION_COLUMNS = {
+    "image_id": int,  # a row for every image
+    "left_out": str,  # why heads leave it out
+    "cluster": int,  # smallest image_id of its copies in its split; -1 where it has none
+}
+
+
+def table_bytes(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """CSV text of `rows`: a header, commas, quotes where a field needs them."""
+    rows = list(rows)
+    text = _csv_text(columns, rows, csv.QUOTE_MINIMAL)
+    if "\r" in text:  # which Python 3.11 leaves unquoted, and then reads as the end of a line
+        text = _csv_text(columns, rows, csv.QUOTE_NONNUMERIC)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _csv_text(columns: Iterable[str], rows: Iterable[Sequence[Any]], quoting: Literal[0, 2]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n", quoting=quoting)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def frame_bytes(frame: pd.DataFrame, columns: dict[str, type]) -> bytes:
+    """CSV text of the `columns` of `frame`."""
+    return table_bytes(columns, zip(*(frame[name].tolist() for name in columns), strict=True))
+
+
+def rows_files(folder: Path, chunk: int, count: int) -> list[Path]:
+    """The rows files that a chunk is made from, where `count` of them, and fewer at the end, make one chunk."""
+    files = (folder / f"{number}.csv" for number in range(chunk * count, (chunk + 1) * count))
+    return [file for file in files if file.exists()]
+
+
+def count_rows(path: Path) -> int:
+    """Rows of the manifest of images, or of that of patches; UnchokeError where it is neither."""
+    data = read_result(path)
+    of_patches = next(csv.reader(_text(data)), []) == list(PATCH_COLUMNS)
+    return len(_parsed(data, path, PATCH_COLUMNS if of_patches else MANIFEST_COLUMNS))
+
+
+def _text(data: bytes) -> TextIO:
+    return io.TextIOWrapper(io.BytesIO(data), newline="", encoding="utf-8", errors="surrogateescape")
+
+
+def read_table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
+    """A table with just these columns, text as str objects and numbers as int64; UnchokeError where it is not one."""
+    try:
+        data = read_result(path)
+    except OSError as error:
+        raise _unreadable(path, columns, str(error)) from error
+    return _parsed(data, path, columns)
+
+
+def _parsed(data: bytes, path: Path, columns: dict[str, type]) -> pd.DataFrame:
+    try:
+        header, *rows = csv.reader(_text(data), strict=True)
+        values = list(zip(*rows, strict=True)) if rows else [()] * len(header)
+        if header == list(columns):
+            return pd.DataFrame(
+                {
+                    name: pd.Series(list(map(kind, texts)), dtype="int64" if kind is int else object)
+                    for (name, kind), texts in zip(columns.items(), values, strict=True)
+                }
+            )
+        found = f"columns {', '.join(header)}"
+    except (csv.Error, ValueError) as error:
+        found = str(error)
+    raise _unreadable(path, columns, found)
+
+
+def _unreadable(path: Path, columns: dict[str, type], found: str) -> UnchokeError:
+    return UnchokeError(
+        "A table cannot be read.",
+        found=found,
+        expected=f"columns {', '.join(columns)}, and a cell for each in every row",
+        where=str(path),
+        do="delete it and run snakemake again",
+    )

@@ -1,0 +1,80 @@
+"""The doctor's page: what stands in the way is marked, and the run is refused."""
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unchoke.api.doctor import Finding, examine, page
+from unchoke.config.model import load_config
+from unchoke.errors import UnchokeError
+
+
+@pytest.fixture
+def config(tmp_path: Path, place) -> dict:  # type: ignore[no-untyped-def]
+    place(tmp_path / "images", *(f"{label}/{number}.png" for label in "ab" for number in range(35)))
+    return load_config(
+        {
+            "dataset": {"name": "few", "kind": "folder", "path": str(tmp_path / "images")},
+            "encoders": {"tiny": {"model": "test_resnet", "weights": "untrained", "image_size": 32}},
+            "gpu": {"device": "cpu"},
+        }
+    )
+
+
+def by_subject(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in findings}
+
+
+def test_a_machine_that_can_is_told_so(config: dict, tmp_path: Path) -> None:
+    findings = examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
+    found = by_subject(findings)
+    assert found["images"].text == "70 in 2 chunks of 64"
+    assert "to be drawn from seed 0" in found["weights"].text
+    assert "images/s on cpu" in found["time"].text
+    assert page(findings).endswith("This machine can run this config.")
+
+
+def test_rows_of_arrays_are_counted_as_images(config: dict, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((130, 4, 4), np.uint8))
+    np.save(tmp_path / "y.npy", np.arange(130) % 2)
+    section = {"name": "few", "kind": "npy", "path": str(tmp_path), "images": "x.npy", "labels": "y.npy"}
+    config["dataset"] = load_config({"dataset": section})["dataset"]
+    found = by_subject(examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
+    assert found["images"].text == "130 in 3 chunks of 64"
+    np.save(tmp_path / "y.npy", np.arange(129) % 2)
+    with pytest.raises(UnchokeError, match=r"129 labels in y\.npy"):
+        examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
+
+
+def test_what_stands_in_the_way_is_marked(config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
+    config["encoders"]["tiny"]["weights"] = str(tmp_path / "nowhere.safetensors")
+    findings = examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
+    assert [finding.subject for finding in findings if not finding.fine] == ["disk", "weights"]
+    text = page(findings)
+    assert "! disk" in text and "nowhere.safetensors is missing" in text
+    assert text.endswith("2 of these must be mended first.")
+
+
+def test_patches_are_counted_from_the_headers_of_images_with_masks(tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for number, size in enumerate([(100, 40), (64, 64)]):
+            Image.new("L", size).save(tmp_path / folder / f"{number}.png")
+    (tmp_path / "images" / "broken.png").write_bytes(b"")
+    config = load_config(
+        {
+            "dataset": {"name": "few", "kind": "masks", "path": str(tmp_path)},
+            "patches": {"size": 64, "overlap": 16, "per_chunk": 2},
+            "encoders": {"tiny": {"model": "resnet10t", "weights": "untrained", "strides": [4, 8]}},
+            "gpu": {"device": "cpu"},
+        }
+    )
+    found = by_subject(examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
+    assert found["images"].text == "3, 1 of them unreadable, 3 patches in 2 chunks of 2"
+    assert found["disk"].fine and found["files"].fine

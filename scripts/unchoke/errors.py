@@ -1,4 +1,4 @@
-"""Pure: the one exception that users are meant to read."""
+"""Pure: the one exception that users are meant to read, and the one that says why an image has no pixels."""
 
 
 class UnchokeError(Exception):
@@ -8,6 +8,10 @@ class UnchokeError(Exception):
         details = {"found": found, "expected": expected, "where": where, "do": do}
         lines = [f"  {name + ':':<10}{text}" for name, text in details.items() if text]
         super().__init__("\n".join([problem, *lines]))
+
+
+class UnreadableImageError(Exception):
+    """Why a file gave no pixels; the reason names no folder of the machine."""
 
 
 def mend(target: object) -> str:

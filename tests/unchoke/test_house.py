@@ -11,6 +11,35 @@ import yaml
 REPOSITORY = Path(__file__).parents[2]
 RULES = sorted(REPOSITORY.glob("workflow/rules/*.smk"))
 COMMANDS = sorted(REPOSITORY.glob("scripts/*.py"))
+LIBRARY = REPOSITORY / "scripts" / "unchoke"
+TESTED_ELSEWHERE = {
+    "": "errors signed versions",
+    "api": "verify",
+    "config": "base cleaning dataset decoding docs encoders evaluation gpu heads patches segment subset teacher views",
+    "encoders": "cards plan teacher",
+    "encoders/pools/kinds": "avg cls head max",
+    "experiments": "comparisons floors parts rows",
+    "heads": "products",
+    "heads/kinds": "knn linear logistic mlp",
+    "images": "codestreams given tiff_windows upright",
+    "machine": (
+        "client cold commands connections devices halving messages patience process_state retries sockets turns "
+        "worker_requests"
+    ),
+    "mask_heads": "batches head layers member phases resume steps teacher_patches train",
+    "mask_heads/kinds": "decoder linear unet",
+    "report": (
+        "confusion curves durations embedding head leaderboard mask_board mask_curves mask_head mask_overlays "
+        "mask_pictures mistakes pages parts points reasons reliability results settings style thumbnails"
+    ),
+    "report/cleaning": "balance contact_sheets duplicates findings measures",
+    "sources": "csv_files locations",
+    "sources/arrays": "array containers folders hdf5_files hdf5_mappings hdf5_rows listing npy values",
+    "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",
+    "stitching": "blends",
+    "store": "origin partial_shards presence",
+}
+"""By folder, the modules without a test file of their name: they are tested through their users."""
 
 
 def name_of(path):
@@ -76,3 +105,12 @@ def test_a_package_of_the_environment_stands_there_once():
     environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text())["dependencies"]
     names = [re.split(r"[<>=]", package)[0] for package in environment]
     assert len(names) == len(set(names))
+
+
+def test_tests_mirror_the_modules():
+    files = [path.relative_to(LIBRARY) for path in LIBRARY.rglob("*.py") if path.stem != "__init__"]
+    untested = {
+        str(file) for file in files if not (Path(__file__).parent / file.parent / f"test_{file.name}").is_file()
+    }
+    listed = [(folder, name) for folder, names in TESTED_ELSEWHERE.items() for name in names.split()]
+    assert untested == {f"{folder}/{name}.py".removeprefix("/") for folder, name in listed}

@@ -9,8 +9,8 @@ import torch
 
 from unchoke.encoders.teacher import load_teacher
 from unchoke.encoders.weights import fetch_weights
-from unchoke.errors import UnchokeError
-from unchoke.images.decode import UnreadableImageError, read_image_file
+from unchoke.errors import UnchokeError, UnreadableImageError
+from unchoke.images.decode import read_image_file
 from unchoke.images.given import read_picture
 from unchoke.images.windows import image_size, open_image, open_mask
 from unchoke.regular_files import MOST_BYTES, open_regular, read_regular

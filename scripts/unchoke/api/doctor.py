@@ -13,8 +13,7 @@ import timm
 import torch
 
 from unchoke.encoders.maps import find_maps
-from unchoke.errors import UnchokeError
-from unchoke.images.decode import UnreadableImageError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.images.grid import Grid
 from unchoke.images.windows import image_size
 from unchoke.machine.devices import choose_device

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from unchoke import versions
 from unchoke.encoders.cards import read_card
 from unchoke.encoders.encoder import Encoder, keep_encoder
-from unchoke.errors import UnchokeError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.features.images import Picture, encode_pictures
 from unchoke.hashing import sha256_bytes
 from unchoke.heads.checkpoint import Head, read_checkpoint
-from unchoke.images.decode import UnreadableImageError
 from unchoke.images.given import Readable, name_of, read_picture, several
 from unchoke.images.views import view_of
 from unchoke.machine.devices import lease_device

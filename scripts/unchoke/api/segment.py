@@ -12,10 +12,9 @@ import zarr
 from numpy.typing import NDArray
 
 from unchoke.api.predict import described_encoder, find_weights, stored_as
-from unchoke.errors import UnchokeError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.features.images import Extraction, Picture, encode_pictures
 from unchoke.files import write_atomic
-from unchoke.images.decode import UnreadableImageError
 from unchoke.images.grid import Grid
 from unchoke.images.windows import Windows, open_image, read_patch
 from unchoke.machine.devices import lease_device

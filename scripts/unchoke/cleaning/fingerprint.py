@@ -15,8 +15,9 @@ from threadpoolctl import threadpool_limits
 
 from unchoke import versions
 from unchoke.cleaning.measures import HASHES, MEASURES, fingerprint_batch, fingerprint_rows
+from unchoke.errors import UnreadableImageError
 from unchoke.files import files_sha256
-from unchoke.images.decode import UnreadableImageError, decode_stored, pixels_of
+from unchoke.images.decode import decode_stored, pixels_of
 from unchoke.images.upright import Stored
 from unchoke.machine.memory_watch import peak_memory_mb
 from unchoke.machine.suspects import in_flight, is_careful

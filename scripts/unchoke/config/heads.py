@@ -9,7 +9,7 @@ from unchoke.config.encoders import Pool
 from unchoke.config.evaluation import Metric
 from unchoke.config.presets import expand_preset
 from unchoke.config.views import View
-from unchoke.store.cuts import MAX_ROWS
+from unchoke.names import MAX_ROWS
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]

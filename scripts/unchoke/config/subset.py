@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from unchoke.config.base import MAX_SEED, Section
-from unchoke.store.cuts import MAX_ROWS
+from unchoke.names import MAX_ROWS
 
 Split = Literal["train", "val", "test"]
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from unchoke.errors import UnchokeError
 from unchoke.files import file_sha256
-from unchoke.mask_heads.steps import in_halves
+from unchoke.machine.halving import in_halves
 from unchoke.regular_files import check_regular, named
 
 LOGITS, FEATURES = "logits", "features"

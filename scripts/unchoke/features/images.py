@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from unchoke import versions
 from unchoke.encoders.encoder import Encoder, Encodes
+from unchoke.errors import UnreadableImageError
 from unchoke.hashing import sha256_bytes
-from unchoke.images.decode import UnreadableImageError, picture_of
+from unchoke.images.decode import picture_of
 from unchoke.images.views import view_of
 from unchoke.machine.memory import meters_of
 from unchoke.machine.suspects import in_flight, reading_threads

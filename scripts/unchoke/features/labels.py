@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unchoke import versions
+from unchoke.errors import UnreadableImageError
 from unchoke.hashing import sha256_bytes
-from unchoke.images.decode import UnreadableImageError
-from unchoke.images.grid import IGNORED
 from unchoke.images.windows import open_mask, read_labels
 from unchoke.machine.memory_watch import peak_memory_mb
 from unchoke.machine.suspects import in_flight
 from unchoke.manifest.quarantine import invalid_patches
+from unchoke.names import IGNORED
 from unchoke.store import chunks
 
 
@@ -38,7 +38,7 @@ def cut_masks(store: Path, chunk: int, rows: pd.DataFrame, rows_file: Path, root
     """Write the labels of a chunk of patches, uint8 (chunk_size, size, size), to `store`; return how many are valid.
 
     rows: the columns of ``tables.PATCH_ROW_COLUMNS``, with the path of the mask, empty where there is none.
-    Beyond the image, and where the mask has the value `ignore`, the label is ``images.grid.IGNORED``. A mask that
+    Beyond the image, and where the mask has the value `ignore`, the label is ``names.IGNORED``. A mask that
     cannot be read, or has a value of no class, makes the patch invalid, with the reason in the chunk's record.
     """
     started = time.perf_counter()

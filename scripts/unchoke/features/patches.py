@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 
 from unchoke.encoders.encoder import Encodes
+from unchoke.errors import UnreadableImageError
 from unchoke.features.images import Chunk, Extraction, Picture, encode_pictures
-from unchoke.images.decode import UnreadableImageError
 from unchoke.images.windows import open_image, read_patch
 from unchoke.machine.memory import meters_of
 from unchoke.machine.suspects import in_flight, reading_threads

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from unchoke.errors import UnchokeError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.images.codestreams import RGB_BYTES, decoder_bytes, most_bytes, pixels_alone, size_of
 from unchoke.images.upright import Stored, orientation_of
 from unchoke.regular_files import read_regular
@@ -44,10 +44,6 @@ _FAULTS_OF_THE_FILE = (
     errno.EINVAL,
     errno.EFBIG,
 )
-
-
-class UnreadableImageError(Exception):
-    """Why a file gave no pixels; the reason names no folder of the machine."""
 
 
 class NoRoomError(MemoryError):

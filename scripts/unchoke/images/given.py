@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unchoke.images.decode import NoRoomError, UnreadableImageError, check_size, decode_image, read_image_file
+from unchoke.errors import UnreadableImageError
+from unchoke.images.decode import NoRoomError, check_size, decode_image, read_image_file
 from unchoke.images.upright import upright_picture
 
 Readable = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]

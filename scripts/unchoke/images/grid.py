@@ -11,9 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-IGNORED = 255
-"""The label of pixels that count for nothing: padding, and what the annotator left open."""
-
 
 class Patch(NamedTuple):
     """Where a patch lies in its image, px."""

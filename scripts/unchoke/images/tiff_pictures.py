@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from tifffile import PHOTOMETRIC, TiffPage
 
+from unchoke.errors import UnreadableImageError
 from unchoke.images import tiff_windows
-from unchoke.images.decode import UnreadableImageError, check_size, open_picture
+from unchoke.images.decode import check_size, open_picture
 from unchoke.images.upright import BAND_PX, Stored, eight_bits, orientation_of
 
 _ASSOCIATED_ALPHA = 1

@@ -16,21 +16,22 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from tifffile import TiffPage
 
+from unchoke.errors import UnreadableImageError
 from unchoke.images import tiff_windows
 from unchoke.images.codestreams import is_webp, size_of, webp_metadata
 from unchoke.images.decode import (
     PLAIN_HEADERS,
     TIFF_SIGNATURES,
-    UnreadableImageError,
     check_size,
     decode_image,
     naming_the_fault,
     open_picture,
     read_image_file,
 )
-from unchoke.images.grid import IGNORED, reflected
+from unchoke.images.grid import reflected
 from unchoke.images.tiff_pictures import Convert, rgb_of, turned_array, whole_page
 from unchoke.images.upright import orientation_of, turned
+from unchoke.names import IGNORED
 from unchoke.regular_files import MOST_BYTES, open_regular
 
 _PNG_STEPS = {"L;2": 85, "L;4": 17}  # what Pillow multiplies grey of few bits with, to show it

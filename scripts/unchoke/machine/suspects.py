@@ -51,7 +51,7 @@ def is_careful() -> bool:
 def in_flight(name: str) -> Iterator[None]:
     """While a picture is read and decoded; it goes around all that touches the picture's bytes.
 
-    name: of the picture, as the manifest has it. Raises images.decode.UnreadableImageError for one that has ended the
+    name: of the picture, as the manifest has it. Raises errors.UnreadableImageError for one that has ended the
     process.
     """
     command = _command
@@ -62,7 +62,7 @@ def in_flight(name: str) -> Iterator[None]:
         yield
         return
     if name in command.suspects:
-        from unchoke.images.decode import UnreadableImageError
+        from unchoke.errors import UnreadableImageError
 
         raise UnreadableImageError(REASON)
     _tell(command, f"reading {name.encode('utf-8', 'surrogatepass').hex()}")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from unchoke.errors import UnreadableImageError
 from unchoke.files import json_bytes, write_if_changed
 from unchoke.hashing import sha256_bytes
-from unchoke.images.decode import UnreadableImageError
 from unchoke.images.grid import Grid
 from unchoke.images.windows import image_size
 from unchoke.machine.receipts import read_json

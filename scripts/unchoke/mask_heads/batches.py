@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unchoke.images.grid import IGNORED
 from unchoke.machine.memory import MB
+from unchoke.names import IGNORED
 
 Moments = dict[str, tuple[torch.Tensor, torch.Tensor]]
 

@@ -22,8 +22,9 @@ from torch import nn
 
 from unchoke import versions
 from unchoke.hashing import canonical_json
+from unchoke.machine.halving import in_halves
 from unchoke.mask_heads.batches import tensors_of
-from unchoke.mask_heads.steps import in_halves, logits_of
+from unchoke.mask_heads.steps import logits_of
 from unchoke.store.checkpoints import read_checkpoint_file, write_checkpoint
 from unchoke.store.zarr_bytes import MemoryGroup, place_group
 

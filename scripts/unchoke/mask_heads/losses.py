@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
-from unchoke.images.grid import IGNORED
+from unchoke.names import IGNORED
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 

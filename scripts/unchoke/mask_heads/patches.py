@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from unchoke.errors import UnchokeError
-from unchoke.images.decode import UnreadableImageError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.images.windows import open_image, read_patch
 from unchoke.machine.suspects import in_flight
 from unchoke.manifest.images import in_use

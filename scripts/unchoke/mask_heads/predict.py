@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from unchoke.images.decode import UnreadableImageError
+from unchoke.errors import UnreadableImageError
 from unchoke.images.windows import open_image, read_patch
 from unchoke.machine.suspects import in_flight
 from unchoke.mask_heads.head import MaskHead, predict

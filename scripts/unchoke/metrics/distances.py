@@ -8,7 +8,7 @@ from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
 from unchoke.errors import UnchokeError
-from unchoke.images.grid import IGNORED
+from unchoke.names import IGNORED
 
 MOST_PIXELS = 2**26
 """Of an image, 8,192 × 8,192: two masks and their surfaces take about 5 B a pixel."""

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.images.grid import IGNORED
 from unchoke.metrics import classification, evaluation
 from unchoke.metrics.classification import Counts
 from unchoke.metrics.evaluation import Figure
 from unchoke.metrics.intervals import jackknifed, student, unit_variance
+from unchoke.names import IGNORED
 
 MEAN_IOUS = ("mean_iou", "mean_iou_in_truth")
 """By one of which heads are chosen, ranked and compared."""

@@ -10,8 +10,8 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from unchoke.images.grid import IGNORED
 from unchoke.metrics import iou as overlaps
+from unchoke.names import IGNORED
 from unchoke.report.mask_pictures import Views
 from unchoke.report.style import COLOURS, GREY, new_figure, note_figure, plain, styled
 

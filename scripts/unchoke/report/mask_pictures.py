@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.images.decode import UnreadableImageError
+from unchoke.errors import UnreadableImageError
 from unchoke.images.windows import labels_of, open_image, open_mask
 from unchoke.machine.receipts import read_json
 from unchoke.stitching.stitch import BANDS
@@ -48,9 +48,9 @@ class Views:
 
     picture_HW3: NDArray[np.uint8]
     truth_HW: NDArray[np.uint8]
-    """Places of the classes; images.grid.IGNORED where pixels do not count."""
+    """Places of the classes; names.IGNORED where pixels do not count."""
     predicted_HW: NDArray[np.uint8]
-    """Places of the classes; images.grid.IGNORED where they are not known."""
+    """Places of the classes; names.IGNORED where they are not known."""
 
 
 def read_views(files: MaskFiles, image_id: int) -> Views | str:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.images.decode import UnreadableImageError, picture_of
+from unchoke.errors import UnreadableImageError
+from unchoke.images.decode import picture_of
 from unchoke.sources.source import Reader, open_images
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Reader: TypeAlias = "Callable[[], bytes | NDArray[np.uint8]]"
-"""Gives the bytes of an image file, or pixels, uint8 (H, W, 3); raises images.decode.UnreadableImageError with the
+"""Gives the bytes of an image file, or pixels, uint8 (H, W, 3); raises errors.UnreadableImageError with the
 reason."""
 
 
@@ -114,7 +114,7 @@ def open_images(kind: str, root: Path, paths: Sequence[str]) -> list[Reader]:
     """A callable for each image, in order, that reads it; threads may call them.
 
     paths: of the manifest, below `root`. Neighbouring rows of an array are read in one slice, when the first of them is
-    asked for. An image that cannot be read raises images.decode.UnreadableImageError; a machine at fault raises its
+    asked for. An image that cannot be read raises errors.UnreadableImageError; a machine at fault raises its
     OSError.
     """
     from unchoke.images.decode import read_image_file

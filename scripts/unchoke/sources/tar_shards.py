@@ -37,7 +37,7 @@ def samples_of(
 
     rows: image_id, path, label and split. skipped: takes the path of every image that cannot be read, and why.
     """
-    from unchoke.images.decode import UnreadableImageError
+    from unchoke.errors import UnreadableImageError
     from unchoke.sources.kinds.digits import png_bytes
     from unchoke.sources.kinds.folder import IMAGE_ENDINGS
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unchoke.errors import UnchokeError
-from unchoke.images.grid import IGNORED, Grid
+from unchoke.images.grid import Grid
+from unchoke.names import IGNORED
 from unchoke.stitching.blends import Cropped, Part, Weighted, Window, likeliest
 
 BLENDS = ("crop", "gaussian")

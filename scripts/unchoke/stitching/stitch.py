@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from unchoke.errors import UnchokeError
 from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
-from unchoke.images.grid import IGNORED, Grid
+from unchoke.images.grid import Grid
 from unchoke.images.png import palette_png
 from unchoke.machine.receipts import read_json
 from unchoke.metrics.iou import counts_of
+from unchoke.names import IGNORED
 from unchoke.signed import signed_bytes, signed_content
 from unchoke.stitching.bands import Band, band_count, band_places, band_rows, kept, known_probabilities
 from unchoke.store import chunks
@@ -82,7 +83,7 @@ def stitch_band(predictions: Path, labels: Path, store: Path, band: int, setting
     """Write one band of an image's mask, uint8 (step, width), and return its record.
 
     predictions: what ``predict_patches`` has written, by chunk. labels: the store of ``cut_masks``. What no valid patch
-    covers, and what lies below the image, is ``images.grid.IGNORED``. The record counts pixels: `counts` (K, K) by
+    covers, and what lies below the image, is ``names.IGNORED``. The record counts pixels: `counts` (K, K) by
     truth and prediction, `differ_px` of the `shared_px` where patches overlap, and `unread_px` without a valid patch.
     """
     grid, (top, bottom) = settings.grid, band_rows(settings.grid, band)

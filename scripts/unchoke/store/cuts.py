@@ -1,9 +1,5 @@
 """Pure: which rows belong to which chunk. Rows are cut by id, so a growing manifest only adds chunks at its end."""
 
-MAX_ROWS = 20_000_000
-"""Rows that a dataset may have, and so the most that can be asked of it. The manifest is held in memory, and takes
-0.6 KB a row while it is made: 12 GB."""
-
 
 def chunk_count(n_rows: int, chunk_size: int) -> int:
     """Number of chunks of `chunk_size` rows that `n_rows` rows need; the last one may be partly filled."""

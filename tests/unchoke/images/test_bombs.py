@@ -13,9 +13,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from unchoke.errors import UnreadableImageError
 from unchoke.images import decode
 from unchoke.images.codestreams import decoder_bytes
-from unchoke.images.decode import NoRoomError, UnreadableImageError, decode_image, decode_stored
+from unchoke.images.decode import NoRoomError, decode_image, decode_stored
 from unchoke.images.given import read_picture
 from unchoke.images.windows import open_image
 from unchoke.report.thumbnails import thumbnails
@@ -138,7 +139,8 @@ BOMBS = {
 COMMON = """
 import resource, sys
 from pathlib import Path
-from unchoke.images.decode import UnreadableImageError, decode_image, decode_stored
+from unchoke.errors import UnreadableImageError
+from unchoke.images.decode import decode_image, decode_stored
 from unchoke.images.windows import image_size, open_image, open_mask
 import unchoke.images.tiff_pictures
 def status(name):

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from unchoke import regular_files
-from unchoke.images.decode import UnreadableImageError, decode_image, picture_of, read_image_file
+from unchoke.errors import UnreadableImageError
+from unchoke.images.decode import decode_image, picture_of, read_image_file
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's remarks on what is broken on purpose
 

@@ -9,7 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from unchoke.images.decode import UnreadableImageError, decode_image
+from unchoke.errors import UnreadableImageError
+from unchoke.images.decode import decode_image
 from unchoke.images.windows import open_image, open_mask
 
 MANY = 10**8  # px, more than any picture here

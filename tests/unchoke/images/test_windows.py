@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from unchoke.errors import UnreadableImageError
 from unchoke.images import windows
-from unchoke.images.decode import UnreadableImageError, decode_image
-from unchoke.images.grid import IGNORED
+from unchoke.images.decode import decode_image
 from unchoke.images.windows import image_size, labels_of, open_image, open_mask, read_labels, read_patch
+from unchoke.names import IGNORED
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:PIL"),  # Pillow's remarks on what is broken on purpose

@@ -20,7 +20,7 @@ from unchoke.store import chunks
 PICTURES = """
 import os, signal, sys, time
 from pathlib import Path
-from unchoke.images.decode import UnreadableImageError
+from unchoke.errors import UnreadableImageError
 from unchoke.machine.suspects import in_flight, reading_threads
 
 def read(name):

@@ -36,9 +36,9 @@ from unchoke.experiments.leaderboard import mask_leaderboard
 from unchoke.experiments.mask_database import build_mask_database
 from unchoke.features.timings import summarise_rates
 from unchoke.files import write_atomic
-from unchoke.images.grid import IGNORED
 from unchoke.metrics import iou as overlaps
 from unchoke.metrics.evaluation import Bootstrap
+from unchoke.names import IGNORED
 from unchoke.report import mask_pictures
 from unchoke.report.confusion import draw_confusion, share_text
 from unchoke.report.durations import draw_durations

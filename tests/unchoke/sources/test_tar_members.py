@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unchoke.errors import UnchokeError
-from unchoke.images.decode import UnreadableImageError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.sources.source import list_images, open_images
 from unchoke.sources.tar_members import members_of, read_member
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import write_shards as command
-from unchoke.errors import UnchokeError
-from unchoke.images.decode import UnreadableImageError, decode_image
+from unchoke.errors import UnchokeError, UnreadableImageError
+from unchoke.images.decode import decode_image
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.sources.kinds.digits import digit_files, png_bytes
 from unchoke.sources.source import list_images, listing_digest, open_images

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from unchoke.errors import UnchokeError
-from unchoke.names import nearest, suggestion
+from unchoke.names import MAX_ROWS, nearest, suggestion
 from unchoke.regular_files import check_regular, named
 from unchoke.sources.locations import Location
-from unchoke.store.cuts import MAX_ROWS
 
 MOST_NAMED = 10  # names that an error lists
 

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from unchoke.errors import UnchokeError
-from unchoke.images.decode import UnreadableImageError, unreadable
+from unchoke.errors import UnchokeError, UnreadableImageError
+from unchoke.images.decode import unreadable
 from unchoke.sources.arrays.array import ArrayOpener, Rows, check_images, open_located
 from unchoke.sources.arrays.gaps import NotStoredError
 from unchoke.sources.locations import Location, parse_row

@@ -76,7 +76,8 @@ class _Shard:
 
     def read(self, name: str) -> bytes:
         """The bytes of a member; UnreadableImageError where it is not there."""
-        from unchoke.images.decode import UnreadableImageError, faults_of_the_file, unreadable
+        from unchoke.errors import UnreadableImageError
+        from unchoke.images.decode import faults_of_the_file, unreadable
 
         try:
             with faults_of_the_file():

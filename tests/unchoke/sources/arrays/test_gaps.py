@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
-from unchoke.errors import UnchokeError
-from unchoke.images.decode import UnreadableImageError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.sources.arrays import containers
 from unchoke.sources.locations import fields_of
 from unchoke.sources.source import list_images, listing_digest, open_images

@@ -17,8 +17,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unchoke.errors import UnchokeError
-from unchoke.images.decode import UnreadableImageError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.sources.arrays import reading
 from unchoke.sources.arrays.array import check_images, open_located

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation, label
 
-from unchoke.errors import UnchokeError
-from unchoke.images.decode import UnreadableImageError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.images.windows import image_size, open_image, open_mask
 from unchoke.sources.kinds import canvases, masks
 from unchoke.sources.kinds.canvases import write_canvases

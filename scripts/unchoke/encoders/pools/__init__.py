@@ -1,0 +1,1 @@
+"""Poolings: from an encoder's output to one vector an image."""

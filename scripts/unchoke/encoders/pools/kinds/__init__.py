@@ -1,0 +1,1 @@
+"""The poolings, one module each; ``encoders.pools.pool`` says what a module must have."""

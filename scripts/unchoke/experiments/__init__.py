@@ -1,0 +1,1 @@
+"""experiments.db: every trained head with its figures, the comparisons, and the leaderboard."""

@@ -1,0 +1,1 @@
+"""Heads that classify images: training on cached features, ablations, checkpoints."""

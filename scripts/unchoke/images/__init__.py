@@ -1,0 +1,1 @@
+"""From bytes to pixels: whole images, windows of large ones, TIFF, views, and the grid of patches."""

@@ -1,0 +1,1 @@
+"""Heads that give each pixel a class: training, ablations, checkpoints, predictions of patches."""

@@ -1,0 +1,1 @@
+"""Where images lie: one module a kind in ``kinds``, and what they share."""

@@ -1,0 +1,1 @@
+"""The kinds of source, one module each; ``sources.source`` says what a module must have."""

@@ -1,0 +1,1 @@
+"""Formats on disk: chunks and their seal, tables, checkpoints, groups of results, and where they came from."""

@@ -14,6 +14,7 @@ BENCHMARKS = (
     "manifest_rate",
     "grouped_splits",
     "interval_coverage",
+    "many_heads",
     "extract_rate",
     "logistic_speed",
     "head_ablation",

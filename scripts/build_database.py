@@ -7,6 +7,7 @@ from pathlib import Path
 from unchoke.experiments.database import build_database
 from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.experiments.parts import Asked
+from unchoke.experiments.readings import count_reading
 from unchoke.machine.commands import argument_parser, run
 from unchoke.metrics.influences import METRICS
 
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--positive", help="of two classes: the positive one, by default the second")
     parser.add_argument("--metric", choices=METRICS, default="accuracy", help="the figure that ranks heads")
     args = parser.parse_args(argv)
+    count_reading(args.results, "build_database")  # the table of readings has it
     asked = Asked(args.specificity, args.positive)
     for group in build_database(args.results, args.database, asked, args.metric):
         print(f"left out: {group}, of features that are no more or of another version")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.experiments.mask_database import build_mask_database
+from unchoke.experiments.readings import count_reading
 from unchoke.machine.commands import argument_parser, run
 from unchoke.metrics.evaluation import Bootstrap
 from unchoke.metrics.iou import MEAN_IOUS
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="seed of the bootstrap")
     parser.add_argument("--metric", choices=MEAN_IOUS, default=MEAN_IOUS[0], help="figure that ranks and compares")
     args = parser.parse_args(argv)
+    count_reading(args.results, "build_mask_database")  # the table of readings has it
     bootstrap = Bootstrap(args.resamples, args.seed)
     for group in build_mask_database(args.results, args.database, bootstrap, args.metric):
         print(f"left out: {group}, of features that are no more or of another version")

@@ -4,11 +4,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.experiments.leaderboard import floors, leaderboard
+from unchoke.experiments.leaderboard import floors, leaderboard, readings_of, remarks
+from unchoke.experiments.readings import count_reading
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.metrics.classification import SPOKEN
-from unchoke.report.leaderboard import COLUMNS, FLOOR, draw_leaderboard, floor_cells, note_of, table_rows
+from unchoke.report.leaderboard import COLUMNS, draw_leaderboard, floor_cells, note_of, table_rows
 from unchoke.report.pages import table_page
 from unchoke.report.points import add_points
 from unchoke.report.style import png_bytes
@@ -20,13 +21,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
     parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
     args = parser.parse_args(argv)
+    count_reading(args.database.parent, "draw_leaderboard")
     rows, floor = list(leaderboard(args.database)), floors(args.database)
     metric = rows[0]["metric"] if rows else "accuracy"
     worst = (floor[0], floor[2]) if floor else None
     write_atomic(args.picture, png_bytes(draw_leaderboard(rows, SPOKEN[metric], floor=worst)))
-    note = note_of(metric)
-    if any(row["weights"] == "untrained" for row in rows):
-        note += f" {FLOOR}"
+    note = " ".join([note_of(metric), *remarks(rows, readings_of(args.database))])
     table = add_points(rows, note, COLUMNS, list(table_rows(rows)), [floor_cells(*floor)] if floor else [])
     write_atomic(args.table, table_page("Leaderboard", *table))
     print(f"{len(rows)} heads: {args.picture}")

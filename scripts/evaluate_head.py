@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.cleaning.clean import selected
+from unchoke.experiments.readings import count_reading
 from unchoke.heads.checkpoint import evaluate_head, read_checkpoint
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
@@ -25,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     head = read_checkpoint(args.checkpoint)
     manifest = selected(args.manifest, args.selection)
+    if args.split == "test":
+        count_reading(args.manifest.parent, "evaluate_head")
     figures = evaluate_head(head, open_views(args.stores), manifest, args.split, device_of(args))
     print(json.dumps(plain_figures(figures), indent=1))
 

@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     whole = manifest[~manifest["image_id"].isin(bad["image_id"])]
     truth = Truth(args.labels, args.grids, args.patches) if args.hd95 else None
     found = score_masks(args.group, args.stitched, whole, args.scores, truth)
-    figure = found["figures"]["test"]["mean_iou"]
-    print(f"mean IoU on test {figure['value']:.4f}, {'exact' if found['exact'] else found['blend'] + ' blend'}")
+    figure = found["figures"]["val"]["mean_iou"]
+    print(f"mean IoU on val {figure['value']:.4f}, {'exact' if found['exact'] else found['blend'] + ' blend'}")
 
 
 if __name__ == "__main__":

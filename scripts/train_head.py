@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     shutil.rmtree(drafts, ignore_errors=True)
     print("".join(f"warning: {text}\n" for text in head.fitted.warnings), end="")
     name = args.settings["choose_by"]
-    print(f"chosen {head.fitted.chosen}, {SPOKEN[name]} on val {head.figures['val'][name].value:.4f}")
+    print(f"chosen {head.fitted.choice}, {SPOKEN[name]} on val {head.figures['val'][name].value:.4f}")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     train.save_mask_run(args.run, head, clock, device)
     train.save(head, reach, patches, sources, args.group, args.checkpoint)
     shutil.rmtree(drafts, ignore_errors=True)
-    print(f"chosen {head.chosen}, sees {'all of a patch' if reach is None else f'{reach} px far'}")
+    print(f"chosen {head.choice}, sees {'all of a patch' if reach is None else f'{reach} px far'}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ TESTED_ELSEWHERE = {
     "config": "base cleaning dataset decoding docs encoders evaluation gpu heads patches segment subset teacher views",
     "encoders": "cards plan teacher",
     "encoders/pools/kinds": "avg cls head max",
-    "experiments": "comparisons floors parts rows",
+    "experiments": "floors parts rows",
     "heads": "products",
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams given tiff_windows upright",

@@ -47,7 +47,7 @@ def one_of_each_kind(clone: Clone) -> Iterator[Path]:
     """A file for every path that is another when numbers and names of heads are left out."""
     kinds = {}
     for file in sorted([*clone.results.rglob("*"), *clone.folder.glob("resources/weights/*")]):
-        if file.is_file():
+        if file.is_file() and file.name != "readings.jsonl":  # a log that grows, no result
             kinds[re.sub(r"\d+|logistic|neighbours", "", str(file.relative_to(clone.folder)))] = file
     return iter(kinds.values())
 

@@ -1,19 +1,37 @@
 """Stage: a head against the best one, on the test images that both predicted: image heads, then mask heads."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from unchoke.metrics.classification import LOWER_IS_BETTER
-from unchoke.metrics.evaluation import Bootstrap, Comparison, compare, group_places, interval_of, resample_weights
+from unchoke.metrics.evaluation import Bootstrap, Comparison, compare, group_places, resample_weights
 from unchoke.metrics.influences import scored
+from unchoke.metrics.intervals import student
 from unchoke.metrics.iou import MEAN_IOUS, chosen_mean_iou
 from unchoke.signed import read_signed
 from unchoke.store.zarr_bytes import open_group, read_facts
+
+TOLD_APART = 0.05
+"""Heads whose adjusted p-value is below it differ: the chance that any of equal heads is told apart."""
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number, in the same order (Holm 1979, "A simple sequentially rejective multiple test
+    procedure"). NaN is no comparison: it stays NaN and is not counted.
+    """
+    known = sorted((place for place, p in enumerate(p_values) if not math.isnan(p)), key=lambda place: p_values[place])
+    adjusted, largest = [math.nan] * len(p_values), 0.0
+    for rank, place in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted
 
 
 @dataclass(frozen=True)
@@ -66,9 +84,13 @@ class MaskComparison:
     """Mean IoU of the first less that of the second."""
     low: float
     high: float
-    """95 % interval of the difference, from the same resamples for both."""
+    """95 % interval of the difference: Student's t with the deviation over resamples that both heads share."""
+    p_value: float
+    """Two-sided, of the same Student's t: below 0.05 where the interval leaves 0 out."""
     images: int
     """That both heads predicted."""
+    units: int
+    """Independent ones among them: images, or groups."""
 
 
 def read_counts(scores: Path) -> Counts:
@@ -83,7 +105,9 @@ def compare_masks(
 ) -> MaskComparison | None:
     """The first mask head against the best, as ``compare_answers`` compares image heads, in one of ``MEAN_IOUS``.
 
-    The figures of a resample are of its summed counts, so that a large image weighs more than a small one.
+    The figures of a resample are of its summed counts, so that a large image weighs more than a small one. Their
+    deviation goes into Student's t with units - 1 degrees of freedom (Efron and Tibshirani 1993, chapter 12):
+    percentiles of 3 to 10 images are too narrow, and no p-value of theirs is small enough to compare many heads.
     """
     images, place_one, place_best = np.intersect1d(one.image_id_I, best.image_id_I, return_indices=True)
     if not len(images):
@@ -93,8 +117,21 @@ def compare_masks(
     drawn = [
         _difference(*pair, weight_I, metric) for block in resample_weights(place_I, bootstrap) for weight_I in block
     ]
-    low, high = interval_of(np.array(drawn))
-    return MaskComparison(_difference(*pair, np.ones(len(images), np.float32), metric), low, high, len(images))
+    difference, units = _difference(*pair, np.ones(len(images), np.float32), metric), int(place_I.max()) + 1
+    low, high, p_value = _student(difference, np.array(drawn), units)
+    return MaskComparison(difference, low, high, p_value, len(images), units)
+
+
+def _student(difference: float, drawn_B: NDArray[np.float64], units: int) -> tuple[float, float, float]:
+    """Both ends of the interval and the p-value, from the differences of resamples; NaN where they cannot be known."""
+    drawn_B = drawn_B[np.isfinite(drawn_B)]
+    if units < 2 or len(drawn_B) < 2 or not math.isfinite(difference):
+        return math.nan, math.nan, math.nan
+    error = float(drawn_B.std(ddof=1)) * math.sqrt(units / (units - 1))  # a resample's deviation is of units, not - 1
+    if not error > 0:  # equal in all images, or by the same in all
+        return (0.0, 0.0, 1.0) if difference == 0 else (math.nan, math.nan, math.nan)
+    reach, p_value = student(units - 1) * error, 2 * float(t.sf(abs(difference) / error, units - 1))
+    return max(difference - reach, -1.0), min(difference + reach, 1.0), p_value
 
 
 def _difference(

@@ -1,7 +1,6 @@
 """Stage: experiments.db, derived from the groups of all heads and rebuilt whenever one of them changes."""
 
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
 
 from unchoke import versions
@@ -17,6 +16,8 @@ from unchoke.experiments.rows import (
     find_head,
     insert,
     insert_artefacts,
+    insert_comparisons,
+    insert_readings,
     insert_run,
     insert_trials,
     new_database,
@@ -45,6 +46,7 @@ def build_database(results: Path, database: Path, asked: Asked = NOTHING, metric
         _insert_comparisons(connection, groups, results, metric)
         if groups:
             insert_floors(connection, groups[0], selected(*_tables(results)))
+        insert_readings(connection, results)
     return stale
 
 
@@ -90,7 +92,7 @@ def _insert_comparisons(connection: sqlite3.Connection, groups: list[Path], resu
     belongs = frame.set_index("image_id")["group"]
     first = next(iter(runs))
     best = read_answers(places[first])
-    for name, run_id in runs.items():
-        found = compare_answers(read_answers(places[name]), best, belongs, metric)
-        values = asdict(found) if found else {"images": 0}
-        insert(connection, "comparisons", run_id=run_id, best_run_id=runs[first], **values)
+    found = {
+        run_id: compare_answers(read_answers(places[name]), best, belongs, metric) for name, run_id in runs.items()
+    }
+    insert_comparisons(connection, "comparisons", runs[first], found)

@@ -29,6 +29,8 @@ CREATE TABLE runs (
   head_id INTEGER NOT NULL REFERENCES heads,
   environment_id INTEGER NOT NULL REFERENCES environments,
   chosen TEXT NOT NULL,  -- JSON: the setting that was best on val
+  edges TEXT NOT NULL,  -- JSON: names of the chosen settings that lie at an end of their grid
+  warnings TEXT NOT NULL,  -- JSON: what the training warned of
   train_images INTEGER NOT NULL,
   val_images INTEGER NOT NULL,
   test_images INTEGER NOT NULL,
@@ -111,6 +113,8 @@ CREATE TABLE comparisons (
   low REAL,  -- 95 % interval
   high REAL,
   p_value REAL,  -- two-sided, of the same Student's t as the interval
+  p_adjusted REAL,  -- for the number of runs that are compared (Holm 1979)
+  told_apart INTEGER CHECK (told_apart IN (0, 1)),  -- whether p_adjusted is below 0.05
   units INTEGER  -- independent images, or groups of them
 );
 CREATE TABLE artefacts (
@@ -120,6 +124,13 @@ CREATE TABLE artefacts (
   path TEXT NOT NULL UNIQUE,
   sha256 TEXT NOT NULL
 );
+CREATE TABLE test_readings (
+  reading_id INTEGER PRIMARY KEY,
+  read_at TEXT,  -- UTC; NULL, here and below: the line of readings.jsonl is damaged
+  user TEXT,
+  host TEXT,
+  command TEXT NOT NULL  -- that showed figures of test, or computed them anew
+);
 CREATE VIEW leaderboard AS
 SELECT
   encoders.name AS encoder,
@@ -128,6 +139,9 @@ SELECT
   heads.pool AS pool,
   CASE encoders.trained WHEN 1 THEN 'trained' ELSE 'untrained' END AS weights,
   runs.chosen AS chosen,
+  runs.edges AS edges,
+  runs.warnings AS warnings,
+  (SELECT count(*) FROM trials WHERE trials.run_id = runs.run_id) AS trials,
   ranking.metric AS metric,
   val.value AS val,  -- here and below: of the metric that ranks
   test.value AS test,
@@ -150,6 +164,8 @@ SELECT
   comparisons.low AS difference_low,
   comparisons.high AS difference_high,
   comparisons.p_value AS p_value,
+  comparisons.p_adjusted AS p_adjusted,
+  comparisons.told_apart AS told_apart,
   runs.test_images AS test_images,
   runs.seconds AS seconds,
   operating_points.positive AS positive,  -- NULL, here and below: nothing was asked of two classes

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from unchoke.errors import UnchokeError
+from unchoke.experiments.readings import Reading, read_readings, readings_text
 from unchoke.machine.receipts import read_result
 from unchoke.metrics.classification import LOWER_IS_BETTER, SPOKEN
+from unchoke.metrics.grids import choice_text
 from unchoke.metrics.intervals import FEW_UNITS
 from unchoke.metrics.iou import SPOKEN as SPOKEN_OF_MASKS
 
@@ -25,17 +27,20 @@ MASK_HEADER = (
 )
 _NOTES = (
     "val, test: {metric}. sd: over seeds or draws. against the best: test {metric} less that of the head with the best",
-    "{metric} on val, with a 95 % interval from the same images; where it holds 0, they cannot be told apart.",
+    "{metric} on val, with a 95 % interval from the same images. told apart: they differ after Holm's correction for",
+    "the number of heads, p below 0.05; others are not told apart from the best, whatever their interval.",
 )
 _MASK_NOTES = (
     "val, test: {metric}, of all pixels together ({name}).",
     "images, sd: its mean over the test images, and its deviation over them. dice, pixels: mean Dice and the share of",
     "pixels that is right, on test. seams: of the pixels that several patches show, the share for which these named",
     "different classes. exact: patches give what the whole image would. against the best: test less that of the head",
-    "with the best val, with a 95 % interval from the same images; where it holds 0, they cannot be told apart.",
+    "with the best val, with a 95 % interval from the same images. told apart: they differ after Holm's correction for",
+    "the number of heads, p below 0.05; others are not told apart from the best, whatever their interval.",
 )
 MAJORITY = "(majority)"
-_FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
+FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
+_MOST_WARNINGS = 20  # heads; the table ``runs`` has all
 
 
 def leaderboard(database: Path) -> Iterator[dict[str, Any]]:
@@ -63,9 +68,10 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _has(connection: sqlite3.Connection, view: str) -> bool:
-    query = "SELECT count(*) FROM sqlite_master WHERE type = 'view' AND name = ?"
-    return bool(connection.execute(query, [view]).fetchone()[0])
+def _has(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether there is a table or a view of this name."""
+    query = "SELECT count(*) FROM sqlite_master WHERE name = ?"
+    return bool(connection.execute(query, [name]).fetchone()[0])
 
 
 def _rows(database: Path, view: str) -> Iterator[dict[str, Any]]:
@@ -89,6 +95,13 @@ def floors(database: Path) -> tuple[str, float | None, float | None] | None:
         return connection.execute(query).fetchone()  # type: ignore[no-any-return]
 
 
+def readings_of(database: Path) -> list[Reading]:
+    """Who had read test when the database was built."""
+    with _opened(database) as connection:
+        query = "SELECT read_at, user, host, command FROM test_readings ORDER BY reading_id"
+        return [Reading(*(cell or "" for cell in row)) for row in connection.execute(query)]
+
+
 def leaderboard_text(database: Path) -> str:
     """The leaderboard of image heads or of mask heads for a terminal, saying so where weights are untrained."""
     rows, mask_rows = list(leaderboard(database)), list(mask_leaderboard(database))
@@ -101,11 +114,12 @@ def leaderboard_text(database: Path) -> str:
     widths = [max(len(line[place]) for line in table) for place in range(len(header))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    floor = [_FLOOR] if any(row["weights"] == "untrained" for row in rows) else []
     said = [note.format(metric=(SPOKEN | SPOKEN_OF_MASKS)[name], name=name) for note in notes]
     said += [f"{MAJORITY}: always the largest class of train; a head must be better."] if floor_row else []
     said += [f"{SPOKEN[name]}: the lower, the better."] if name in LOWER_IS_BETTER else []
-    return "\n".join([*lines, "", *said, *_at_threshold(rows), *_few_units(rows), *floor])
+    said += [*_at_threshold(rows), *_few_units(rows), *_warnings(rows)]
+    readings = list(dict.fromkeys([*readings_of(database), *read_readings(database.parent)]))  # also of a copy
+    return "\n".join([*lines, "", *said, *remarks(rows, readings)])
 
 
 def _at_threshold(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -123,6 +137,30 @@ def _point(row: dict[str, Any], name: str) -> str:
     return f"{_figure(row[name])} ({_figure(row[f'{name}_low'])} to {_figure(row[f'{name}_high'])})"
 
 
+def remarks(rows: list[dict[str, Any]], readings: list[Reading]) -> list[str]:
+    """What a reader of these rows must know beside the figures: of the choice on val, readings of test, and weights."""
+    trials = sum(row["trials"] for row in rows)
+    said = []
+    if max(len(rows), trials) > 1:
+        said.append(
+            f"The best val is too good, since it was selected: the best of {trials} trials of {len(rows)} heads."
+        )
+    if readings:
+        said.append(f"Note: {readings_text(readings)}. Choices made after it make test too good.")
+    return [*said, *([FLOOR] if any(row["weights"] == "untrained" for row in rows) else [])]
+
+
+def _warnings(rows: list[dict[str, Any]]) -> list[str]:
+    """The first warning of each training that had some."""
+    each = [(f"{row['encoder']} {row['head']}", json.loads(row["warnings"])) for row in rows]
+    lines = [
+        f"warning: {name}: {first}" + (f" (and {len(more)} more)" if more else "")
+        for name, (first, *more) in ((name, texts) for name, texts in each if texts)
+    ]
+    hidden = len(lines) - _MOST_WARNINGS
+    return lines if hidden <= 0 else [*lines[:_MOST_WARNINGS], f"warning: {hidden} more heads have warnings"]
+
+
 def _few_units(rows: list[dict[str, Any]]) -> list[str]:
     """A line that warns where intervals are from few images or groups."""
     least = min((row["test_units"] for row in rows if row["test_units"] is not None), default=FEW_UNITS)
@@ -136,7 +174,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     rest = (row[name] for name in ("test_sd", "test_balanced_accuracy", "test_auroc"))
     return [
         *(row[name] for name in ("encoder", "head", "pool", "weights")),
-        _chosen(row),
+        choice_text(json.loads(row["chosen"]), json.loads(row["edges"])),
         *map(_figure, figures),
         _interval(row),
         *map(_figure, rest),
@@ -154,7 +192,7 @@ def _mask_cells(row: dict[str, Any]) -> list[str]:
     rest = (row[name] for name in names)
     return [
         *(row[name] for name in ("encoder", "head", "maps", "weights")),
-        _chosen(row),
+        choice_text(json.loads(row["chosen"]), json.loads(row["edges"])),
         *map(_figure, figures),
         _interval(row),
         *map(_figure, rest),
@@ -162,10 +200,6 @@ def _mask_cells(row: dict[str, Any]) -> list[str]:
         f"{row['seconds']:.1f}",
         "no scores" if row["is_best"] is None else _against(row),
     ]
-
-
-def _chosen(row: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_number(value)}" for name, value in json.loads(row["chosen"]).items())
 
 
 def _interval(row: dict[str, Any]) -> str:
@@ -181,12 +215,9 @@ def _difference(row: dict[str, Any]) -> str:
         return "no image in common"
     if row["difference_low"] is None:
         return f"{row['difference']:+.4f} (one group: no interval)"
-    return f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to {row['difference_high']:+.4f})"
+    mark = ", told apart" if row["told_apart"] else ""
+    return f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to {row['difference_high']:+.4f}){mark}"
 
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)

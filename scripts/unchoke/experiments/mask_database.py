@@ -1,7 +1,6 @@
 """Stage: experiments.db of images with masks, derived from the groups of all mask heads and their scores."""
 
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from unchoke.experiments.rows import (
     find_head,
     insert,
     insert_artefacts,
+    insert_comparisons,
+    insert_readings,
     insert_run,
     insert_trials,
     new_database,
@@ -54,6 +55,7 @@ def build_mask_database(
         for group in groups:
             _insert_group(connection, results, group)
         _insert_comparisons(connection, results, bootstrap, metric)
+        insert_readings(connection, results)
     return stale
 
 
@@ -139,7 +141,7 @@ def _insert_comparisons(connection: sqlite3.Connection, results: Path, bootstrap
     belongs = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS).set_index("image_id")["group"]
     first = next(iter(runs))
     best = read_counts(first)
-    for scores, run_id in runs.items():
-        found = compare_masks(read_counts(scores), best, belongs, bootstrap, metric)
-        values = asdict(found) if found else {"images": 0}
-        insert(connection, "mask_comparisons", run_id=run_id, best_run_id=runs[first], **values)
+    found = {
+        run_id: compare_masks(read_counts(scores), best, belongs, bootstrap, metric) for scores, run_id in runs.items()
+    }
+    insert_comparisons(connection, "mask_comparisons", runs[first], found)

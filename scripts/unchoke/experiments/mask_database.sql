@@ -36,8 +36,12 @@ CREATE TABLE mask_comparisons (
   best_run_id INTEGER NOT NULL REFERENCES runs,  -- the run whose mask_metric is best on val
   images INTEGER NOT NULL,  -- of test, that both predicted
   difference REAL,  -- test mask_metric less that of the best, on these images
-  low REAL,  -- 95 % interval, from the same resamples for both
-  high REAL
+  low REAL,  -- 95 % interval: Student's t with the deviation over resamples that both share
+  high REAL,
+  p_value REAL,  -- two-sided, of the same Student's t
+  p_adjusted REAL,  -- for the number of runs that are compared (Holm 1979)
+  told_apart INTEGER CHECK (told_apart IN (0, 1)),  -- whether p_adjusted is below 0.05
+  units INTEGER  -- independent images, or groups of them
 );
 CREATE VIEW mask_leaderboard AS
 SELECT
@@ -47,6 +51,9 @@ SELECT
   heads.pool AS maps,
   CASE WHEN encoders.model = 'none' THEN 'none' WHEN encoders.trained THEN 'trained' ELSE 'untrained' END AS weights,
   runs.chosen AS chosen,
+  runs.edges AS edges,
+  runs.warnings AS warnings,
+  (SELECT count(*) FROM trials WHERE trials.run_id = runs.run_id) AS trials,
   mask_metric.name AS metric,
   val.value AS val_mean_iou,  -- here and below: by the metric named before
   test.value AS test_mean_iou,
@@ -66,6 +73,9 @@ SELECT
   mask_comparisons.difference AS difference,
   mask_comparisons.low AS difference_low,
   mask_comparisons.high AS difference_high,
+  mask_comparisons.p_value AS p_value,
+  mask_comparisons.p_adjusted AS p_adjusted,
+  mask_comparisons.told_apart AS told_apart,
   runs.replicates AS replicates,
   runs.test_images AS test_images,
   runs.seconds AS seconds

@@ -1,15 +1,21 @@
 """Stage: what the databases of image heads and of mask heads share: a draft that replaces the old one, and its rows."""
 
+import math
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from unchoke.errors import UnchokeError
+from unchoke.experiments.comparisons import TOLD_APART, MaskComparison, holm
+from unchoke.experiments.readings import read_readings
 from unchoke.files import disk_error, note_file
 from unchoke.hashing import canonical_json, sha256_bytes
+from unchoke.metrics.evaluation import Comparison
+from unchoke.metrics.grids import grid_edges
 from unchoke.names import store_name
 from unchoke.signed import read_signed
 from unchoke.store import chunks
@@ -77,6 +83,8 @@ def insert_run(connection: sqlite3.Connection, results: Path, group: Path, image
         **own,
         environment_id=_find_or_insert(connection, "environments", facts=canonical_json(run["environment"])),
         chosen=canonical_json(facts["chosen"]),
+        edges=canonical_json(grid_edges(facts["chosen"], facts["history"])),
+        warnings=canonical_json(facts.get("warnings", [])),  # mask heads keep none
         replicates=facts["replicates"],
         seconds=run["seconds"],
         **{f"{split}_images": count for split, count in images.items()},
@@ -109,6 +117,31 @@ def insert_trials(connection: sqlite3.Connection, run_id: int, history: dict[str
         tried = dict(zip(history, values, strict=True))
         score = tried.pop(score_name)
         insert(connection, "trials", run_id=run_id, trial=trial, settings=canonical_json(tried), val_score=score)
+
+
+def insert_comparisons(
+    connection: sqlite3.Connection,
+    table: str,
+    best_run_id: int,
+    found: Mapping[int, Comparison | MaskComparison | None],
+) -> None:
+    """Rows of `table`: each run against the best, with its p-value adjusted for the number of runs.
+
+    found: by run_id, with that of the best against itself, which does not count; None: no image in common.
+    """
+    p_values = [math.nan if one is None or run_id == best_run_id else one.p_value for run_id, one in found.items()]
+    for (run_id, one), adjusted in zip(found.items(), holm(p_values), strict=True):
+        values: dict[str, Any] = asdict(one) if one else {"images": 0}
+        p_adjusted = values.get("p_value", math.nan) if run_id == best_run_id else adjusted
+        told_apart = None if math.isnan(p_adjusted) else int(p_adjusted < TOLD_APART)
+        values |= {"p_adjusted": p_adjusted, "told_apart": told_apart}
+        insert(connection, table, run_id=run_id, best_run_id=best_run_id, **values)
+
+
+def insert_readings(connection: sqlite3.Connection, results: Path) -> None:
+    """The table of those who have read test so far."""
+    for reading in read_readings(results):
+        insert(connection, "test_readings", **{name: value or None for name, value in asdict(reading).items()})
 
 
 def find_encoder(connection: sqlite3.Connection, name: str, settings: dict[str, Any], seal: dict[str, Any]) -> int:

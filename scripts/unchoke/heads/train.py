@@ -27,6 +27,7 @@ from unchoke.machine.releases import environment
 from unchoke.metrics.calibration import fit_temperatures
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.evaluation import Figure, evaluate, known_or_none, plain_figures
+from unchoke.metrics.grids import choice_text, grid_edges
 from unchoke.signed import signed_bytes
 from unchoke.store import chunks
 from unchoke.store.checkpoints import write_checkpoint
@@ -50,6 +51,11 @@ class Fitted:
     """What was fitted on train alone, where `replicates` have seen val too; figures of val are of these."""
     warnings: list[str] = field(default_factory=list)
     """What a reader of the results must know of the fit, such as an optimum that was not reached."""
+
+    @property
+    def choice(self) -> str:
+        """The chosen setting in words, marked where it lies at the edge of its grid."""
+        return choice_text(self.chosen, grid_edges(self.chosen, self.history))
 
 
 @dataclass(frozen=True)

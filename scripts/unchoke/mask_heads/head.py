@@ -25,6 +25,7 @@ from unchoke.hashing import canonical_json
 from unchoke.machine.halving import in_halves
 from unchoke.mask_heads.batches import tensors_of
 from unchoke.mask_heads.steps import logits_of
+from unchoke.metrics.grids import choice_text, grid_edges
 from unchoke.store.checkpoints import read_checkpoint_file, write_checkpoint
 from unchoke.store.zarr_bytes import MemoryGroup, place_group
 
@@ -51,6 +52,11 @@ class TrainedMaskHead:
     micro_batch: int
     """Patches that the memory of the device held at once, at most a batch; batch norm and batch Dice depend on it."""
     seconds: float
+
+    @property
+    def choice(self) -> str:
+        """The chosen setting in words, marked where it lies at the edge of its grid."""
+        return choice_text(self.chosen, grid_edges(self.chosen, self.history))
 
     def modules(self, device: torch.device = CPU) -> list[nn.Module]:
         """The networks, ready to predict."""

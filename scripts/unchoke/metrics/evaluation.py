@@ -27,7 +27,6 @@ from scipy.stats import t
 from unchoke.metrics import calibration, classification, intervals
 from unchoke.metrics.influences import Scored
 from unchoke.metrics.intervals import (
-    LEVEL,
     Interval,
     clopper_pearson,
     jackknifed,
@@ -311,12 +310,3 @@ def resample_weights(place_N: NDArray[np.int64], bootstrap: Bootstrap) -> Iterat
         drawn = rng.integers(0, n_groups, (rows, n_groups)) + n_groups * np.arange(rows)[:, None]
         weight_BG = np.bincount(drawn.ravel(), minlength=rows * n_groups).reshape(rows, n_groups)
         yield weight_BG[:, place_N].astype(np.float32)
-
-
-def interval_of(values_B: NDArray[np.float64]) -> tuple[float, float]:
-    """Percentiles that hold LEVEL of the values between them; NaN where there are none."""
-    values_B = values_B[np.isfinite(values_B)]
-    if not len(values_B):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values_B, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)

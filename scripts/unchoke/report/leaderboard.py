@@ -7,31 +7,23 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unchoke.experiments.leaderboard import MAJORITY
+from unchoke.experiments.leaderboard import FLOOR, MAJORITY
 from unchoke.metrics.classification import LOWER_IS_BETTER, SPOKEN
+from unchoke.metrics.grids import choice_text
 from unchoke.report.style import COLOURS, GREY, MARKERS, new_figure, note_figure, plain, styled
-
-FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
 
 COLUMNS = (
     *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "accuracy", "balanced"),
-    *(
-        "macro F1",
-        "AUROC",
-        "average precision",
-        "ECE",
-        "log loss",
-        "Brier",
-        "against the best on val",
-        "its 95 % interval",
-        "p",
-        "seconds",
-    ),
+    *("macro F1", "AUROC", "average precision", "ECE", "log loss", "Brier", "against the best on val"),
+    *("its 95 % interval", "p", "p adjusted", "told apart", "seconds", "warnings"),
 )
 NOTE = (
     "val, test: {metric}; all behind them is of test. sd: over seeds or draws. against the best on val: {metric} less "
-    "that of the head with the best {metric} on val, on the same images; where its interval holds 0, the two cannot be "
-    "told apart. p: of the same Student's t as the interval. ECE, log loss, Brier: with the temperature fitted on val."
+    "that of the head with the best {metric} on val, on the same images; its interval is for this comparison alone. p: "
+    "of the same Student's t as the interval. p adjusted: for the number of heads (Holm 1979). told apart: p adjusted "
+    "is below 0.05; of equal heads, any is told apart in at most one table of twenty. edge of grid: the smallest or "
+    "largest value that was tried, so that a better one may lie beyond. ECE, log loss, Brier: with the temperature "
+    "fitted on val."
 )
 
 
@@ -49,8 +41,9 @@ def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
             *(row[f"test_{name}"] for name in names),
             "is the best" if row["is_best"] else row["difference"],
             None if row["is_best"] else interval_text(row["difference_low"], row["difference_high"]),
-            None if row["is_best"] else row["p_value"],
+            *comparison_cells(row),
             row["seconds"],
+            warnings_text(row),
         )
 
 
@@ -67,8 +60,20 @@ def floor_cells(largest: str, val: float | None, test: float | None) -> tuple[An
 
 
 def chosen_text(row: dict[str, Any]) -> str:
-    """The setting that was best on val, in words."""
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in json.loads(row["chosen"]).items())
+    """The setting that was best on val, in words, marked where it lies at the edge of its grid."""
+    return choice_text(json.loads(row["chosen"]), json.loads(row["edges"])).replace("_", " ")
+
+
+def comparison_cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    """The p-value of the comparison with the best, the adjusted one, and whether the two are told apart."""
+    if row["is_best"] or row["p_adjusted"] is None:
+        return (None, None, None)
+    return row["p_value"], row["p_adjusted"], "yes" if row["told_apart"] else "no"
+
+
+def warnings_text(row: dict[str, Any]) -> str:
+    """All that the training of a head warned of."""
+    return "; ".join(json.loads(row["warnings"]))
 
 
 def interval_text(low: float | None, high: float | None) -> str | None:

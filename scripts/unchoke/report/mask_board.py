@@ -5,14 +5,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from unchoke.report.leaderboard import chosen_text, draw_leaderboard, interval_text
+from unchoke.report.leaderboard import chosen_text, comparison_cells, draw_leaderboard, interval_text, warnings_text
 from unchoke.report.style import note_figure
 
 COLUMNS = (
     *("encoder", "head", "kind", "maps", "weights", "chosen", "val", "test", "95 % interval"),
     *("metric", "over images", "its 95 % interval over images", "sd over images", "Dice", "pixels right"),
     *("disagreement", "blend", "exact", "against the best on val", "its 95 % interval"),
-    *("replicates", "test images", "seconds"),
+    *("p", "p adjusted", "told apart", "replicates", "test images", "seconds", "warnings"),
 )
 NOTE = (
     "val, test: mean IoU of all pixels together; what is behind them is of test. metric: mean_iou is over the classes "
@@ -20,8 +20,10 @@ NOTE = (
     "each test image, with its deviation over them. Dice: mean over the classes in the truth or predicted. "
     "disagreement: of the pixels that several patches show, the share for which these named different classes. exact: "
     "the network sees no farther than the halo, so that patches give what the whole image would. against the best on "
-    "val: mean IoU less that of the head with the best mean IoU on val, on the same images; where its interval holds "
-    "0, the two cannot be told apart."
+    "val: mean IoU less that of the head with the best mean IoU on val, on the same images; its interval is "
+    "for this comparison alone. p: of the same Student's t as the interval. p adjusted: for the number of heads (Holm "
+    "1979). told apart: p adjusted is below 0.05; of equal heads, any is told apart in at most one table of twenty. "
+    "edge of grid: the smallest or largest value that was tried, so that a better one may lie beyond."
 )
 
 
@@ -43,7 +45,9 @@ def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
             None if row["exact"] is None else "yes" if row["exact"] else "no",
             "is the best" if best else row["difference"],
             None if best else interval_text(row["difference_low"], row["difference_high"]),
+            *comparison_cells(row),
             *(row[name] for name in ("replicates", "test_images", "seconds")),
+            warnings_text(row),
         )
 
 

@@ -261,6 +261,21 @@ def test_a_head_of_the_past_without_a_common_image_is_no_obstacle(tmp_path: Path
     assert len(list(leaderboard(tmp_path / "experiments.db"))) == 2
 
 
+def test_told_apart_is_what_holm_leaves(tmp_path: Path) -> None:
+    """A p-value that is small enough for one comparison is not for six."""
+    add_head(tmp_path, "best", val=0.9)
+    add_head(tmp_path, "bad", val=0.1, predicted=wrong(0, 1, 2, 3, 4))
+    build(tmp_path)
+    query = "SELECT head, p_value, p_adjusted, told_apart FROM leaderboard ORDER BY head"
+    p = ttest_1samp([1, 1, 1, 1, 1, 0, 0, 0, 0], 0).pvalue
+    assert 0.01 < p < 0.05
+    assert rows(tmp_path, query) == [("bad", *[pytest.approx(p)] * 2, 1), ("best", 1, 1, 0)]
+    for name in "abcde":
+        add_head(tmp_path, name, val=0.2)
+    build(tmp_path)
+    assert rows(tmp_path, query)[2] == ("bad", pytest.approx(p), pytest.approx(6 * p), 0)
+
+
 # --- whole, and no more than what is
 
 

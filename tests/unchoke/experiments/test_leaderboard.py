@@ -11,8 +11,9 @@ from small_results import ENCODER, LABEL, add_head, write_manifest
 
 from unchoke.errors import UnchokeError
 from unchoke.experiments.database import build_database
-from unchoke.experiments.leaderboard import leaderboard, leaderboard_text
+from unchoke.experiments.leaderboard import leaderboard, leaderboard_text, readings_of
 from unchoke.experiments.parts import Asked
+from unchoke.experiments.readings import read_readings
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 HALF = np.where(np.arange(9) < 3, (LABEL + 1) % 3, LABEL)  # wrong three times of nine
@@ -45,7 +46,8 @@ def test_a_line_says_what_was_chosen_how_good_how_sure_and_against_what(tmp_path
         assert part in seeds
     assert best.split("is the best")[0].split()[-1] == "-"  # auroc is not known
     assert seeds.index("0.5000") == best.index("0.7500") == header.index("val")
-    assert "where it holds 0, they cannot be told apart" in " ".join(notes)
+    assert "told apart: they differ after Holm's correction" in " ".join(notes)
+    assert "told apart" not in seeds
 
 
 TWO = {
@@ -107,6 +109,37 @@ def test_what_was_tested_on_other_images_is_not_compared(tmp_path: Path) -> None
     add_head(tmp_path, "now", val=0.9)
     lines = leaderboard_text(build(tmp_path)).splitlines()
     assert next(line for line in lines if " past " in line).endswith("no image in common")
+
+
+def test_an_edge_of_the_grid_the_choice_on_val_and_warnings_are_said(tmp_path: Path) -> None:
+    tried = {"penalty": [0.01, 1.0, 100.0], "val_score": [0.5, 0.4, 0.3]}
+    add_head(tmp_path, "a", chosen={"penalty": 0.01}, history=tried, warnings=["not reached: C 1", "not reached: C 2"])
+    text = leaderboard_text(build(tmp_path))
+    assert "penalty 0.01 (edge of grid)" in text
+    assert "the best of 3 trials of 1 heads" in text
+    assert "warning: tiny a: not reached: C 1 (and 1 more)" in text
+    assert "test was read" not in text
+
+
+def test_each_command_that_shows_test_is_counted_and_a_copy_keeps_the_count(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.syspath_prepend(SCRIPTS)
+    add_head(tmp_path, "a")
+    write_manifest(tmp_path)
+    flags = ["--database", str(tmp_path / "experiments.db")]
+    for command, more in (("build_database", ["--results", str(tmp_path)]), ("print_leaderboard", [])):
+        import_module(command).main([*flags, *more])
+    database = tmp_path / "experiments.db"
+    said = "test was read 2 times since {} by 1 user (build_database 1, print_leaderboard 1)"
+    day = read_readings(tmp_path)[0].read_at[:10]
+    assert said.format(day) in leaderboard_text(database)
+    assert [reading.command for reading in readings_of(database)] == ["build_database"]
+    database.unlink()
+    import_module("build_database").main([*flags, "--results", str(tmp_path)])
+    assert [reading.command for reading in readings_of(database)] == [
+        *("build_database", "print_leaderboard", "build_database"),
+    ]
+    (tmp_path / "readings.jsonl").unlink()
+    assert "test was read 3 times" in leaderboard_text(database)
 
 
 def test_without_a_head_it_says_so(tmp_path: Path) -> None:

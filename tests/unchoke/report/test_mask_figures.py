@@ -114,7 +114,7 @@ def test_the_table_has_a_cell_for_every_column(tmp_path: Path) -> None:
     best, other, silent = (dict(zip(COLUMNS, cells, strict=True)) for cells in table_rows(board_of(tmp_path)))
     assert (best["against the best on val"], best["its 95 % interval"], best["exact"]) == ("is the best", None, "yes")
     assert other["against the best on val"] < 0 and " to -0." in other["its 95 % interval"]
-    assert other["chosen"] == "learning rate 0.01, weight decay 0.0"
+    assert other["chosen"] == "learning rate 0.01, weight decay 0"
     assert (silent["test"], silent["exact"], silent["against the best on val"]) == (None, None, None)
 
 

@@ -448,7 +448,7 @@ def test_the_command_trains_saves_and_clears_its_drafts(
     threads = torch.get_num_threads()
     import_module("train_head").main([word for name, value in flags.items() for word in (f"--{name}", str(value))])
     torch.set_num_threads(threads)
-    assert "chosen {'learning_rate': " in capsys.readouterr().out
+    assert "chosen learning_rate " in capsys.readouterr().out
     assert {path.suffix for path in seen} == {".safetensors"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["g", "h.safetensors", "manifest.csv", "run.json"]
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.cleaning.clean import selected
-from unchoke.heads.train import save_head, save_run, train_head
+from unchoke.heads.train import save_head, train_head
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.machine.memory_watch import memory_watched
 from unchoke.metrics.classification import SPOKEN
 from unchoke.store.chunks import open_views
+from unchoke.store.run_record import add_run_flags, write_run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -21,9 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
     parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
     parser.add_argument("--settings", type=json.loads, required=True, help="the head's section of the config, as JSON")
-    parser.add_argument("--group", type=Path, required=True, help="Zarr group to write the results to")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write the head to")
-    parser.add_argument("--run", type=Path, required=True, help="JSON file for time and environment")
+    add_run_flags(parser)
     parser.add_argument("--memory-mb", type=int, required=True, help="memory that it was planned to take, MB")
     add_device_flags(parser)
     args = parser.parse_args(argv)
@@ -31,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with memory_watched("train_head", args.memory_mb, "planned", binding=False):
         features, manifest = open_views(args.stores), selected(args.manifest, args.selection)
         head = train_head(features, manifest, args.settings, device, drafts=drafts)
-    save_run(args.run, head, device)
+    write_run(args.run, head.seconds, device.type)
     save_head(head, features, args.settings, args.group, args.checkpoint)
     shutil.rmtree(drafts, ignore_errors=True)
     print("".join(f"warning: {text}\n" for text in head.fitted.warnings), end="")

@@ -10,6 +10,7 @@ from unchoke.encoders.encoder import CPU, load_encoder
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.mask_heads import train
+from unchoke.store.run_record import add_run_flags, write_run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -24,9 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, required=True, help="folder that the manifest's paths are below")
     parser.add_argument("--max-pixels", type=int, default=178_956_970, help="largest picture to decode whole")
     parser.add_argument("--settings", type=json.loads, required=True, help="the head's section of the config, as JSON")
-    parser.add_argument("--group", type=Path, required=True, help="Zarr group to write the results to")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write the head to")
-    parser.add_argument("--run", type=Path, required=True, help="JSON file for times and environment")
+    add_run_flags(parser)
     add_device_flags(parser)
     args = parser.parse_args(argv)
     device, drafts = device_of(args), args.checkpoint.with_suffix(".drafts")
@@ -35,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     head = train.train(patches, sources, args.settings, device, drafts, clock := train.Clock())
     source = (args.weights, args.card, sources.size, [], CPU, "float32", args.strides)
     reach = train.how_far(head, load_encoder(*source) if args.store else None, sources.size)
-    train.save_mask_run(args.run, head, clock, device)
+    write_run(args.run, head.seconds, device.type, epoch_seconds=clock.seconds)
     train.save(head, reach, patches, sources, args.group, args.checkpoint)
     shutil.rmtree(drafts, ignore_errors=True)
     print(f"chosen {head.choice}, sees {'all of a patch' if reach is None else f'{reach} px far'}")

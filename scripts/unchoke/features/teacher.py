@@ -11,13 +11,11 @@ from torch.nn.functional import interpolate
 from unchoke import versions
 from unchoke.encoders.teacher import LOGITS, Teacher
 from unchoke.features.images import Extraction
-from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
-from unchoke.machine.releases import environment
 from unchoke.manifest.images import in_use
 from unchoke.names import SPLITS, TEACHER
-from unchoke.signed import signed_bytes
 from unchoke.store import chunks
+from unchoke.store.run_record import write_run
 from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 from unchoke.store.zarr_bytes import MemoryGroup, place_group
 
@@ -77,6 +75,5 @@ def describe_teacher(store: Path, labels: Path, manifest: Path, group: Path, run
     }
     place_group(MemoryGroup(facts).contents(), group)
     seconds = sum(chunks.read_record(store, chunk)["seconds"]["total"] for chunk in range(len(seal["rows_sha256"])))
-    facts_of_run = {**environment(), "device": seal["settings"]["device"]}
-    write_atomic(run, signed_bytes({"seconds": seconds, "environment": facts_of_run}))
+    write_run(run, seconds, seal["settings"]["device"])
     return facts

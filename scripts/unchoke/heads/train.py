@@ -8,7 +8,6 @@ it has so far.
 """
 
 import importlib
-import json
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,19 +19,15 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke import versions
-from unchoke.files import write_atomic
-from unchoke.hashing import canonical_json, sha256_bytes
+from unchoke.hashing import sha256_bytes
 from unchoke.heads.rows import Rows, average_views, draw_shots, split_rows
-from unchoke.machine.releases import environment
 from unchoke.metrics.calibration import fit_temperatures
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.evaluation import Figure, evaluate, known_or_none, plain_figures
 from unchoke.metrics.grids import choice_text, grid_edges
-from unchoke.signed import signed_bytes
 from unchoke.store import chunks
-from unchoke.store.checkpoints import write_checkpoint
 from unchoke.store.chunks import FeatureStore
-from unchoke.store.zarr_bytes import MemoryGroup, place_group
+from unchoke.store.run_record import write_results
 
 
 @dataclass(frozen=True)
@@ -166,9 +161,9 @@ def predict(
 def save_head(
     head: TrainedHead, features: dict[str, FeatureStore], settings: dict[str, Any], group: Path, checkpoint: Path
 ) -> None:
-    """Write the checkpoint as safetensors, then the results as a Zarr group whose metadata comes last."""
+    """Write the checkpoint and the results; see ``store.run_record``."""
     first = next(iter(features.values()))
-    facts = {
+    described = {
         "version": versions.HEADS,
         "settings": settings,
         "classes": head.classes,
@@ -178,31 +173,22 @@ def save_head(
             view: sha256_bytes(chunks.seal_file(store.path).read_bytes()) for view, store in features.items()
         },
     }
-    sha256 = write_checkpoint(checkpoint, head.fitted.replicates, facts)
-    facts |= {
+    facts = {
         "chosen": head.fitted.chosen,
         "history": {name: [known_or_none(value) for value in values] for name, values in head.fitted.history.items()},
         "metrics": {split: plain_figures(figures) for split, figures in head.figures.items()},
         "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()} | _drawn(head, settings),
-        "replicates": len(head.fitted.replicates),
-        "checkpoint_sha256": sha256,
         "warnings": head.fitted.warnings,
     }
-    results = MemoryGroup(json.loads(canonical_json(facts)))
+    arrays: dict[str, NDArray[Any]] = {}
     for split, logits in head.logits_RNC.items():
-        results.root.create_array(f"{split}_logits", data=logits)
-        results.root.create_array(f"{split}_label", data=head.rows[split].y_N.cpu().numpy())
-        results.root.create_array(f"{split}_image_id", data=head.rows[split].image_id_N)
-    for name, curve in head.fitted.curves.items():
-        results.root.create_array(f"curves/{name}", data=curve)
-    place_group(results.contents(), group)
+        rows = head.rows[split]
+        arrays |= {f"{split}_logits": logits, f"{split}_label": rows.y_N.cpu().numpy()}
+        arrays[f"{split}_image_id"] = rows.image_id_N
+    arrays |= {f"curves/{name}": curve for name, curve in head.fitted.curves.items()}
+    write_results(group, checkpoint, head.fitted.replicates, described, facts, arrays)
 
 
 def _drawn(head: TrainedHead, settings: dict[str, Any]) -> dict[str, int]:
     """How many images a few-shot head was trained on."""
     return {} if settings["shots"] is None else {"train": settings["shots"] * len(head.classes)}
-
-
-def save_run(path: Path, head: TrainedHead, device: torch.device) -> None:
-    """Write what differs from run to run, and so stays out of the results: time, machine, releases, commit."""
-    write_atomic(path, signed_bytes({"seconds": head.seconds, "environment": {**environment(), "device": device.type}}))

@@ -8,7 +8,6 @@ by what, ``receptive_field`` says how far an output sees.
 """
 
 import importlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +20,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from unchoke import versions
-from unchoke.hashing import canonical_json
 from unchoke.machine.halving import in_halves
 from unchoke.mask_heads.batches import tensors_of
 from unchoke.mask_heads.steps import logits_of
 from unchoke.metrics.grids import choice_text, grid_edges
-from unchoke.store.checkpoints import read_checkpoint_file, write_checkpoint
-from unchoke.store.zarr_bytes import MemoryGroup, place_group
+from unchoke.store.checkpoints import read_checkpoint_file
+from unchoke.store.run_record import write_results
 
 CPU = torch.device("cpu")
 FACTS = ("classes", "patch_px", "encoder", "reach_px")  # what a checkpoint says beside settings, channels and strides
@@ -143,7 +141,7 @@ def save_mask_head(
     checkpoint: Path,
     arrays: Mapping[str, NDArray[Any]] | None = None,
 ) -> None:
-    """Write the checkpoint as safetensors, then the results as a Zarr group whose metadata comes last.
+    """Write the checkpoint and the results; see ``store.run_record``.
 
     facts: plain data, with those of ``FACTS``; what else there is (metrics, digests) goes into the group alone, as do
     `arrays`, by their names.
@@ -155,21 +153,10 @@ def save_mask_head(
         "strides": head.strides,
         **{name: facts[name] for name in FACTS},
     }
-    sha256 = write_checkpoint(checkpoint, head.replicates, described)
     scores = [score if np.isfinite(score) else None for score in head.history["val_iou"]]
-    written = {
-        **facts,
-        **described,
-        "chosen": head.chosen,
-        "history": {**head.history, "val_iou": scores},
-        "micro_batch": head.micro_batch,
-        "replicates": len(head.replicates),
-        "checkpoint_sha256": sha256,
-    }
-    results = MemoryGroup(json.loads(canonical_json(written)))
-    for name, array in {**(arrays or {}), **{f"curves/{name}": curve for name, curve in head.curves.items()}}.items():
-        results.root.create_array(name, data=array)
-    place_group(results.contents(), group)
+    own = {"chosen": head.chosen, "history": {**head.history, "val_iou": scores}, "micro_batch": head.micro_batch}
+    curves = {f"curves/{name}": curve for name, curve in head.curves.items()}
+    write_results(group, checkpoint, head.replicates, described, {**facts, **own}, {**(arrays or {}), **curves})
 
 
 def read_mask_checkpoint(path: Path) -> MaskHead:

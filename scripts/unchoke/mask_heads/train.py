@@ -9,9 +9,7 @@ import torch
 
 from unchoke.encoders.encoder import Encoder
 from unchoke.encoders.maps import feature_maps
-from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
-from unchoke.machine.releases import environment
 from unchoke.mask_heads.ablation import train_mask_head
 from unchoke.mask_heads.batches import Patches
 from unchoke.mask_heads.head import TrainedMaskHead, save_mask_head
@@ -19,7 +17,6 @@ from unchoke.mask_heads.patches import split_patches
 from unchoke.mask_heads.receptive_field import reach_px, whole_patch_layers
 from unchoke.mask_heads.teacher_patches import taught_patches
 from unchoke.names import PIXELS
-from unchoke.signed import signed_bytes
 from unchoke.store.chunks import FeatureStore, open_complete, seal_file
 
 _LARGEST_PX = 512  # of a picture in which the reach is looked for; one that is longer is no use with any halo
@@ -144,10 +141,3 @@ def save(
         "patches": {split: len(part) for split, part in patches.items()},
     }
     save_mask_head(head, facts, group, checkpoint)
-
-
-def save_mask_run(path: Path, head: TrainedMaskHead, clock: Clock, device: torch.device) -> None:
-    """Write what differs from run to run, and so stays out of the results: times, machine, releases, commit."""
-    facts = {**environment(), "device": device.type}
-    run = {"seconds": head.seconds, "epoch_seconds": clock.seconds, "environment": facts}
-    write_atomic(path, signed_bytes(run))

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from unchoke.manifest.images import in_use
 from unchoke.metrics import calibration
-from unchoke.signed import read_signed
 from unchoke.store.chunks import open_complete
+from unchoke.store.run_record import counts_of_test, read_run, read_scores
 from unchoke.store.zarr_bytes import open_group
 
 
@@ -81,17 +81,12 @@ def read_mask_head(group: Path, scores: Path, run: Path) -> MaskResults:
     """The results of a mask head from its Zarr group, the scores of its masks, and the record of its training."""
     arrays = open_group(group)
     facts: Any = arrays.attrs["unchoke"]
-    images = read_signed(scores, "scores file of a mask head")["images"].items()
     return MaskResults(
         title=f"{group.parent.stem} · {group.name}",
         facts=facts,
         curves={name: np.asarray(arrays[f"curves/{name}"]) for name in ("train_loss", "val_iou")},
-        seconds=read_signed(run, "record of a training")["epoch_seconds"],
-        test_counts={
-            int(name): np.array(one["counts"])
-            for name, one in images
-            if one["split"] == "test" and not one["unread_px"]
-        },
+        seconds=read_run(run)["epoch_seconds"],
+        test_counts={image_id: np.array(counts) for image_id, counts in counts_of_test(read_scores(scores)).items()},
     )
 
 

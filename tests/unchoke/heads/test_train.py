@@ -37,8 +37,7 @@ from unchoke.hashing import sha256_bytes
 from unchoke.heads import ablation
 from unchoke.heads.kinds import logistic
 from unchoke.heads.rows import Rows
-from unchoke.heads.train import TrainedHead, save_head, save_run, train_head
-from unchoke.machine.receipts import read_json
+from unchoke.heads.train import TrainedHead, save_head, train_head
 from unchoke.store.chunks import FeatureStore, seal_file
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
@@ -420,13 +419,6 @@ def test_saving_twice_gives_the_same_bytes(
         return {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
 
     assert saved(trained[settings["kind"]]) == saved(train(stores, manifest, settings))
-
-
-def test_a_run_says_how_long_and_on_what(trained: dict[str, TrainedHead], tmp_path: Path) -> None:
-    save_run(tmp_path / "run.json", trained["ridge"], CPU)
-    run = read_json(tmp_path / "run.json")
-    assert run["seconds"] > 0
-    assert (run["environment"]["device"], run["environment"]["torch"]) == ("cpu", torch.__version__.split("+")[0])
 
 
 def test_the_command_trains_saves_and_clears_its_drafts(

@@ -1,0 +1,170 @@
+"""The one owner of finished runs on disk: what the training of a head leaves in the dataset's folder of results.
+
+heads/<encoder>.zarr/<head>/                facts and arrays: settings, classes, trials (history), choice, digests
+checkpoints/<encoder>/<head>.safetensors    the weights of all replicates
+runs/<encoder>/<head>.json                  what differs from run to run: seconds, releases, machine
+scores/<encoder>/<head>.json                of heads that predict masks: counts of every image, and figures
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from unchoke import versions
+from unchoke.files import write_atomic
+from unchoke.hashing import canonical_json, sha256_bytes
+from unchoke.machine.releases import environment
+from unchoke.names import store_name
+from unchoke.signed import read_signed, signed_bytes
+from unchoke.store import chunks
+from unchoke.store.zarr_bytes import METADATA, MemoryGroup, place_group, read_facts
+
+if TYPE_CHECKING:
+    from unchoke.store.checkpoints import Tensors
+
+CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
+VERSIONS = {CLASSIFICATION: versions.HEADS, SEGMENTATION: versions.MASK_HEADS}
+
+
+def add_run_flags(parser: argparse.ArgumentParser) -> None:
+    """Where a training leaves its parts: ``--group``, ``--checkpoint``, ``--run``."""
+    parser.add_argument("--group", type=Path, required=True, help="Zarr group to write the results to")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write the head to")
+    parser.add_argument("--run", type=Path, required=True, help="JSON file for time and environment")
+
+
+def write_results(
+    group: Path,
+    checkpoint: Path,
+    replicates: Sequence["Tensors"],
+    described: dict[str, Any],
+    facts: dict[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+) -> None:
+    """Write the checkpoint as safetensors, then the results as a Zarr group whose metadata comes last.
+
+    described: facts that stand in both; `facts` and `arrays`, by their names, stand in the group alone.
+    """
+    from unchoke.store.checkpoints import write_checkpoint  # readers of results need no torch
+
+    sha256 = write_checkpoint(checkpoint, replicates, described)
+    own = {"replicates": len(replicates), "checkpoint_sha256": sha256}
+    results = MemoryGroup(json.loads(canonical_json({**facts, **described, **own})))
+    for name, array in arrays.items():
+        results.root.create_array(name, data=array)
+    place_group(results.contents(), group)
+
+
+def write_run(path: Path, seconds: float, device: str, **times: Any) -> None:
+    """Write what differs from run to run, and so stays out of the results: times, machine, releases, commit."""
+    facts = {**environment(), "device": device}
+    write_atomic(path, signed_bytes({"seconds": seconds, "environment": facts, **times}))
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """The record of ``write_run``; UnchokeError where it is missing or changed."""
+    return read_signed(path, "record of a training")
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    """The scores of a mask head; UnchokeError where they are missing or changed."""
+    return read_signed(path, "scores file of a mask head")
+
+
+def counts_of_test(scores: dict[str, Any]) -> dict[int, Any]:
+    """Pixels by true and predicted class, K lists of K, of every test image that could be read throughout."""
+    images = scores["images"].items()
+    return {int(name): one["counts"] for name, one in images if one["split"] == "test" and not one["unread_px"]}
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A finished run: one head on the features of one encoder. Files are read when they are asked for."""
+
+    results: Path
+    """The dataset's folder."""
+    encoder: str
+    head: str
+
+    @property
+    def group(self) -> Path:
+        """Folder of the facts and arrays."""
+        return self.results / "heads" / f"{self.encoder}.zarr" / self.head
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of the weights, which may have been deleted."""
+        return self.results / "checkpoints" / self.encoder / f"{self.head}.safetensors"
+
+    @property
+    def files(self) -> dict[str, tuple[Path, str]]:
+        """Path and sha256 of the results and of the checkpoint."""
+        metadata = self.group / METADATA
+        digests = sha256_bytes(metadata.read_bytes()), self.facts["checkpoint_sha256"]
+        return dict(zip(("results", "checkpoint"), zip((metadata, self.checkpoint), digests, strict=True), strict=True))
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """Settings, classes, history, choice, digests."""
+        return read_facts(self.group)
+
+    @property
+    def task(self) -> str:
+        """What the head predicts: ``CLASSIFICATION`` or ``SEGMENTATION``."""
+        return SEGMENTATION if "labels_sha256" in self.facts else CLASSIFICATION
+
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """Seconds and environment."""
+        return read_run(self._json("runs"))
+
+    @cached_property
+    def scores(self) -> dict[str, Any] | None:
+        """Of the stitched masks; None where there are none."""
+        return read_scores(self._json("scores")) if self._json("scores").exists() else None
+
+    @property
+    def figures(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """By split and name; those of a class are called ``<name>.<class>``. Empty where masks have no scores."""
+        if self.task == CLASSIFICATION:
+            return self.facts["metrics"]  # type: ignore[no-any-return]
+        return self.scores["figures"] if self.scores else {}
+
+    @property
+    def trials(self) -> list[tuple[dict[str, Any], float | None]]:
+        """Every setting that was tried, with the figure by which the head was chosen."""
+        history = self.facts["history"]
+        score_name = next(name for name in history if name.startswith("val_"))
+        tried = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
+        return [(settings, settings.pop(score_name)) for settings in tried]
+
+    @property
+    def seal(self) -> dict[str, Any]:
+        """The seal of one of the stores of features that the head was trained on."""
+        return chunks.read_seal(self._store(min(self.facts["features_sha256"])))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this version wrote it, from features that are still those in the stores."""
+        if self.facts["version"] != VERSIONS[self.task] or not self._json("runs").exists():
+            return False
+        seals = {chunks.seal_file(self._store(view)): sha256 for view, sha256 in self.facts["features_sha256"].items()}
+        return all(seal.exists() and sha256_bytes(seal.read_bytes()) == sha256 for seal, sha256 in seals.items())
+
+    def _json(self, folder: str) -> Path:
+        return self.results / folder / self.encoder / f"{self.head}.json"
+
+    def _store(self, view: str) -> Path:
+        return self.results / "features" / f"{store_name(self.encoder, view)}.zarr"
+
+
+def find_runs(results: Path) -> list[RunRecord]:
+    """All finished runs below the dataset's folder, by encoder and head; some may be of another version."""
+    groups = sorted(file.parent for file in (results / "heads").glob(f"*.zarr/[!.]*/{METADATA}"))
+    return [RunRecord(results, group.parent.stem, group.name) for group in groups]

@@ -9,21 +9,30 @@ from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.experiments.parts import Asked
 from unchoke.experiments.readings import count_reading
 from unchoke.machine.commands import argument_parser, run
+from unchoke.metrics.evaluation import Bootstrap
 from unchoke.metrics.influences import METRICS
+from unchoke.metrics.iou import MEAN_IOUS
+from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="the dataset's folder of results")
     parser.add_argument("--database", type=Path, required=True, help="SQLite file to write")
+    parser.add_argument("--task", choices=[CLASSIFICATION, SEGMENTATION], default=CLASSIFICATION, help="of the heads")
+    parser.add_argument(
+        "--metric", choices=[*METRICS, *MEAN_IOUS], help="the figure that ranks heads and compares them"
+    )
     parser.add_argument("--specificity", type=float, help="of two classes: at which sensitivity is read; none: nowhere")
     parser.add_argument("--positive", help="of two classes: the positive one, by default the second")
-    parser.add_argument("--metric", choices=METRICS, default="accuracy", help="the figure that ranks heads")
+    parser.add_argument("--resamples", type=int, default=Bootstrap.resamples, help="of masks: bootstrap resamples")
+    parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="of masks: seed of the bootstrap")
     args = parser.parse_args(argv)
     count_reading(args.results, "build_database")  # the table of readings has it
-    asked = Asked(args.specificity, args.positive)
-    for group in build_database(args.results, args.database, asked, args.metric):
-        print(f"left out: {group}, of features that are no more or of another version")
+    asked, bootstrap = Asked(args.specificity, args.positive), Bootstrap(args.resamples, args.seed)
+    left_out = build_database(args.results, args.database, args.task, args.metric or "", asked, bootstrap)
+    for group in left_out:
+        print(f"left out: {group}, of features that are no more, of another version or of another task")
     print(leaderboard_text(args.database))
 
 

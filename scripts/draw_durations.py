@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from unchoke.experiments.leaderboard import leaderboard, mask_leaderboard, of_masks
+from unchoke.experiments.leaderboard import leaderboard, ranking_of
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.receipts import read_result
 from unchoke.report.durations import draw_durations
 from unchoke.report.pages import table_page
 from unchoke.report.style import png_bytes
+from unchoke.store.run_record import CLASSIFICATION
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -24,9 +25,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
     args = parser.parse_args(argv)
     rates = pd.read_csv(io.BytesIO(read_result(args.rates)), dtype={"encoder": str}, keep_default_na=False)
-    unit = "patches" if of_masks(args.database) else "images"
-    heads = [*leaderboard(args.database), *mask_leaderboard(args.database)]
-    write_atomic(args.picture, png_bytes(draw_durations(rates, heads, unit)))
+    unit = "images" if ranking_of(args.database)[0] == CLASSIFICATION else "patches"
+    write_atomic(args.picture, png_bytes(draw_durations(rates, list(leaderboard(args.database)), unit)))
     note = "Reading and decoding, which threads do side by side, count divided by their number. Peaks in MB."
     table = rates.rename(columns={"images_per_s": f"{unit}_per_s"})
     rows = table.astype(object).to_numpy().tolist()

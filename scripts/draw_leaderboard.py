@@ -4,12 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.experiments.leaderboard import floors, leaderboard, readings_of, remarks
+from unchoke.experiments.leaderboard import floors, leaderboard, ranking_of, readings_of, remarks
 from unchoke.experiments.readings import count_reading
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
-from unchoke.metrics.classification import SPOKEN
-from unchoke.report.leaderboard import COLUMNS, draw_leaderboard, floor_cells, note_of, table_rows
+from unchoke.report.leaderboard import columns_of, draw_leaderboard, floor_cells, merit_of, note_of, table_rows
 from unchoke.report.pages import table_page
 from unchoke.report.points import add_points
 from unchoke.report.style import png_bytes
@@ -22,12 +21,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
     args = parser.parse_args(argv)
     count_reading(args.database.parent, "draw_leaderboard")
-    rows, floor = list(leaderboard(args.database)), floors(args.database)
-    metric = rows[0]["metric"] if rows else "accuracy"
+    rows, floor, (task, metric) = list(leaderboard(args.database)), floors(args.database), ranking_of(args.database)
     worst = (floor[0], floor[2]) if floor else None
-    write_atomic(args.picture, png_bytes(draw_leaderboard(rows, SPOKEN[metric], floor=worst)))
-    note = " ".join([note_of(metric), *remarks(rows, readings_of(args.database))])
-    table = add_points(rows, note, COLUMNS, list(table_rows(rows)), [floor_cells(*floor)] if floor else [])
+    write_atomic(args.picture, png_bytes(draw_leaderboard(rows, merit_of(task, metric), worst)))
+    note, columns = (
+        " ".join([note_of(task, metric), *remarks(rows, readings_of(args.database))]),
+        list(columns_of(task)),
+    )
+    table = add_points(rows, note, columns, list(table_rows(rows)), [floor_cells(columns, *floor)] if floor else [])
     write_atomic(args.table, table_page("Leaderboard", *table))
     print(f"{len(rows)} heads: {args.picture}")
 

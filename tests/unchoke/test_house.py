@@ -29,7 +29,7 @@ TESTED_ELSEWHERE = {
     "mask_heads": "batches head layers member phases resume steps teacher_patches train",
     "mask_heads/kinds": "decoder linear unet",
     "report": (
-        "confusion curves durations embedding head leaderboard mask_board mask_curves mask_head mask_overlays "
+        "confusion curves durations embedding head leaderboard mask_curves mask_head mask_overlays "
         "mask_pictures mistakes pages parts points reasons reliability results settings style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",

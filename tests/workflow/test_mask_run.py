@@ -115,8 +115,8 @@ def test_scores_follow_from_the_stored_masks(segmented: tuple[Clone, str], head:
 def test_the_database_ranks_the_heads(segmented: tuple[Clone, str]) -> None:
     clone, _ = segmented
     connection = sqlite3.connect(clone.results / "experiments.db")
-    board = connection.execute("SELECT encoder, head, test_mean_iou FROM mask_leaderboard").fetchall()
-    metrics = connection.execute("SELECT DISTINCT metric FROM mask_leaderboard").fetchall()
+    board = connection.execute("SELECT encoder, head, test FROM leaderboard").fetchall()
+    metrics = connection.execute("SELECT DISTINCT metric FROM leaderboard").fetchall()
     assert metrics == [("mean_iou_in_truth",)]
     scores = {head: score_of(clone, head)["figures"]["test"]["mean_iou_in_truth"]["value"] for head in HEADS}
     assert {head: value for _, head, value in board} == {head.split("/")[1]: value for head, value in scores.items()}
@@ -130,7 +130,7 @@ def test_a_browser_shows_every_figure_of_the_masks(segmented: tuple[Clone, str],
     figures = [
         f"{head}/{figure}.png" for head in HEADS for figure in ("mask_curves", "mask_overlays", "mask_confusion")
     ]
-    pages = [f"{page}.{kind}" for page in ("mask_board", "quarantine", "durations") for kind in ("png", "html")]
+    pages = [f"{page}.{kind}" for page in ("leaderboard", "quarantine", "durations") for kind in ("png", "html")]
     expected = {f"results/blobs/report/{path}" for path in (*figures, *pages)}
     assert open_every_entry((clone.folder / "report.html").read_text(), tmp_path).keys() == expected
 

@@ -1,4 +1,4 @@
-"""Every query of docs/statistics.md can be asked of the experiments.db of a finished run."""
+"""Every query of the pages can be asked of the experiments.db of any finished run: there is one schema."""
 
 import re
 import sqlite3
@@ -9,12 +9,14 @@ from conftest import REPOSITORY, Clone
 
 pytestmark = pytest.mark.xdist_group("run")
 
-PAGE = REPOSITORY / "docs" / "statistics.md"
-QUERIES = [part.strip() for part in re.search(r"```sql\n(.+?)```", PAGE.read_text(), re.S)[1].split("\n\n")]
+PAGES = [REPOSITORY / f"docs/{page}.md" for page in ("statistics", "masks")]
+QUERIES = [
+    part.strip() for page in PAGES for part in re.search(r"```sql\n(.+?)```", page.read_text(), re.S)[1].split("\n\n")
+]
 
 
-def test_there_are_seven_queries() -> None:
-    assert len(QUERIES) == 7
+def test_there_are_nine_queries() -> None:
+    assert len(QUERIES) == 9
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.splitlines()[0][3:])

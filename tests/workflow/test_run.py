@@ -1,6 +1,7 @@
 """The whole workflow by real runs of Snakemake: what a user does, and what it must not do again."""
 
 import csv
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from conftest import CONFIG, Clone, jobs
 from PIL import Image
 from safetensors.torch import load_file
 
+from unchoke import versions
 from unchoke.sources.kinds.digits import digit_files
 
 pytestmark = pytest.mark.xdist_group("run")
@@ -141,6 +143,23 @@ def test_another_positive_class_is_read_without_training(rerun: Clone) -> None:
     assert (jobs(output, "build_database"), jobs(output, "train_head"), jobs(output, "draw_head")) == (1, 0, 0)
     with closing(sqlite3.connect(rerun.results / "experiments.db")) as connection:
         assert connection.execute(query).fetchall() == [("0", 0.8, 0)]
+
+
+def test_a_database_of_the_release_before_is_built_again_unasked(rerun: Clone) -> None:
+    database, version = rerun.results / "experiments.db", str(versions.DATABASE)
+    database.unlink()
+    with closing(sqlite3.connect(database)) as connection:  # no column `task`
+        connection.execute("CREATE VIEW leaderboard AS SELECT 1 AS test_accuracy")
+    for path in rerun.folder.glob(".snakemake/metadata/*"):
+        record = json.loads(path.read_text())
+        if record["rule"] == "build_database":
+            assert version in record["params"]
+            record["params"] = [str(versions.DATABASE - 1) if one == version else one for one in record["params"]]
+            path.write_text(json.dumps(record))
+    output = rerun.snakemake("--cores", "2")
+    assert (jobs(output, "build_database"), jobs(output, "draw_leaderboard"), jobs(output, "train_head")) == (1, 1, 0)
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT DISTINCT task FROM leaderboard").fetchall() == [("classification",)]
 
 
 def test_an_ablation_is_added_alone_and_never_runs_twice(rerun: Clone) -> None:

@@ -130,7 +130,7 @@ def test_the_teacher_segments_from_what_it_has_said(again: Clone) -> None:
     assert scores["figures"]["test"]["mean_iou"]["value"] > 0.6
     assert scores["figures"]["test"]["mean_iou"]["value"] == pytest.approx(iou_by_hand(again), abs=0.02)
     with sqlite3.connect(again.results / "experiments.db") as connection:
-        board = dict(connection.execute("SELECT head, kind FROM mask_leaderboard").fetchall())
+        board = dict(connection.execute("SELECT head, kind FROM leaderboard").fetchall())
     assert board == {"teacher": "teacher", "student": "decoder", "pupil": "unet"}
     assert "Nothing to be done" in again.snakemake("--cores", "2")
 

@@ -18,6 +18,7 @@ def head_places():
 def receipts():
     """Names of the receipts of all jobs that have one, by their folder; see scripts/unchoke/machine/receipts.py."""
     jobs = ["list_quarantine", "summarise_rates", "draw_quarantine", "draw_durations"]
+    jobs += ["build_database", "draw_leaderboard"]
     jobs += MASK_JOBS if MASKS else IMAGE_JOBS
     trained, encoders = {}, {encoder for encoder, _ in head_places()}
     for encoder, head in head_places():
@@ -39,9 +40,9 @@ def receipts():
 
 
 HEADS = "_mask_head" if MASKS else "_head"
-MASK_JOBS = ["build_patches", "build_mask_database", "draw_mask_board"]
+MASK_JOBS = ["build_patches"]
 IMAGE_JOBS = [
-    *("build_manifest", "select_rows", "build_database", "draw_leaderboard"),
+    *("build_manifest", "select_rows"),
     *(["clean_images", "draw_cleaning"] if config["cleaning"] else []),
 ]
 

@@ -1,4 +1,4 @@
-# Whole images: manifest, fingerprints, pooled features, heads, leaderboard, in the order in which the data travels.
+# Whole images: manifest, fingerprints, pooled features, heads, in the order in which the data travels.
 
 
 include: "cleaning_inputs.smk"
@@ -13,5 +13,4 @@ if CLEANING:
 include: "selection.smk"
 include: "features.smk"
 include: "heads.smk"
-include: "experiments.smk"
 include: "report.smk"

@@ -2,6 +2,7 @@
 
 from snakemake.sourcecache import LocalSourceFile
 from unchoke.sources.locations import fields_of
+from unchoke.config.encoders import weights_name
 
 WEIGHTS = {
     weights_name(e["model"], e["weights"], e["seed"]): e
@@ -170,15 +171,6 @@ def local_weights(wildcards):
     return [] if origin in ("pretrained", "untrained") else [origin]
 
 
-def head_groups(wildcards):
-    """The metadata of every head on every encoder that it is tried on."""
-    return [
-        f"<results>/heads/{encoder}.zarr/{head}/zarr.json"
-        for head, settings in config["heads"].items()
-        for encoder in settings["encoders"] or config["encoders"]
-    ]
-
-
 def head_stores(wildcards):
     """Metadata and seals of the stores whose views a head reads."""
     settings = config["heads"][wildcards.head]
@@ -198,13 +190,6 @@ def head_settings(wildcards):
         if key != "encoders"
     }
     return json_of(settings)
-
-
-def operating_flags(wildcards):
-    """At which specificity the sensitivity to which class is read; nothing where the config has none."""
-    evaluation = config["evaluation"]
-    keys = ("specificity", "positive") if evaluation["specificity"] else ()
-    return [f"--{key}={evaluation[key]}" for key in keys if evaluation[key] is not None]
 
 
 def image_root(wildcards):

@@ -195,22 +195,6 @@ def scored_masks(wildcards):
     ]
 
 
-def mask_scores(wildcards):
-    """Figures of every mask head that segments whole images."""
-    return [
-        f"<results>/scores/{encoder}/{head}.json"
-        for encoder, head in segmenting_places()
-    ]
-
-
-def mask_groups(wildcards):
-    """The metadata of every mask head that segments whole images."""
-    return [
-        f"<results>/heads/{encoder}.zarr/{head}/zarr.json"
-        for encoder, head in segmenting_places()
-    ]
-
-
 def patch_settings(wildcards):
     """How images are cut into patches, as one JSON flag."""
     return json_of(config["patches"])
@@ -229,6 +213,6 @@ def mask_report_files(wildcards):
         if encoder != TEACHER  # which has no curves
         for figure in ("mask_curves", "mask_overlays", "mask_confusion")
     ]
-    pages = ("mask_board", "quarantine", "durations")
+    pages = ("leaderboard", "quarantine", "durations")
     both = [f"{page}.{kind}" for page in pages for kind in ("png", "html")]
     return [f"<results>/report/{file}" for file in (*both, *heads)]

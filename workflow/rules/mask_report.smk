@@ -3,28 +3,7 @@
 
 
 localrules:
-    draw_mask_board,
     draw_mask_head,
-
-
-rule draw_mask_board:
-    input:
-        "<results>/experiments.db",
-    output:
-        picture=report_entry("mask_board.png", "1 Leaderboard", "mean IoU on test"),
-        table=report_entry("mask_board.html", "1 Leaderboard", "table"),
-        receipt="<results>/receipts/draw_mask_board.json",
-    log:
-        "<logs>/draw_mask_board.log",
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-    params:
-        version=versions.REPORT,
-    shell:
-        "scripts/warm draw_mask_board --database {input:q}"
-        " --picture {output.picture:q} --table {output.table:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 
 rule draw_mask_head:

@@ -14,5 +14,4 @@ if config["teacher"]:
 
 include: "mask_heads.smk"
 include: "stitching.smk"
-include: "mask_experiments.smk"
 include: "mask_report.smk"

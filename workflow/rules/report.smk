@@ -3,29 +3,8 @@
 
 
 localrules:
-    draw_leaderboard,
     draw_head,
     draw_embedding,
-
-
-rule draw_leaderboard:
-    input:
-        "<results>/experiments.db",
-    output:
-        picture=report_entry("leaderboard.png", "1 Leaderboard", "accuracy on test"),
-        table=report_entry("leaderboard.html", "1 Leaderboard", "table"),
-        receipt="<results>/receipts/draw_leaderboard.json",
-    log:
-        "<logs>/draw_leaderboard.log",
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-    params:
-        version=versions.REPORT,
-    shell:
-        "scripts/warm draw_leaderboard --database {input:q}"
-        " --picture {output.picture:q} --table {output.table:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
 
 
 rule draw_head:

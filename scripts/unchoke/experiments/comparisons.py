@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,8 +14,8 @@ from unchoke.metrics.evaluation import Bootstrap, Comparison, compare, group_pla
 from unchoke.metrics.influences import scored
 from unchoke.metrics.intervals import student
 from unchoke.metrics.iou import MEAN_IOUS, chosen_mean_iou
-from unchoke.signed import read_signed
-from unchoke.store.zarr_bytes import open_group, read_facts
+from unchoke.store.run_record import RunRecord, counts_of_test
+from unchoke.store.zarr_bytes import open_group
 
 TOLD_APART = 0.05
 """Heads whose adjusted p-value is below it differ: the chance that any of equal heads is told apart."""
@@ -45,11 +44,11 @@ class Answers:
     temperatures: list[float]
 
 
-def read_answers(group: Path) -> Answers:
-    """The answers in a group of results."""
-    arrays = open_group(group)
+def read_answers(run: RunRecord) -> Answers:
+    """The answers in the results of a run."""
+    arrays = open_group(run.group)
     image_id_N, label_N, logits_RNC = (np.asarray(arrays[f"test_{name}"]) for name in ("image_id", "label", "logits"))
-    return Answers(image_id_N, label_N, logits_RNC, read_facts(group)["temperatures"])
+    return Answers(image_id_N, label_N, logits_RNC, run.facts["temperatures"])
 
 
 def compare_answers(one: Answers, best: Answers, groups: pd.Series, metric: str = "accuracy") -> Comparison | None:
@@ -76,33 +75,15 @@ class Counts:
     counts_IKK: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class MaskComparison:
-    """How one mask head differs from another on the same images, in mean IoU; what cannot be known is NaN."""
-
-    difference: float
-    """Mean IoU of the first less that of the second."""
-    low: float
-    high: float
-    """95 % interval of the difference: Student's t with the deviation over resamples that both heads share."""
-    p_value: float
-    """Two-sided, of the same Student's t: below 0.05 where the interval leaves 0 out."""
-    images: int
-    """That both heads predicted."""
-    units: int
-    """Independent ones among them: images, or groups."""
-
-
-def read_counts(scores: Path) -> Counts:
-    """The counts of the test images that could be read throughout, from the scores of a mask head."""
-    images = read_signed(scores, "scores file of a mask head")["images"].items()
-    found = {int(name): one["counts"] for name, one in images if one["split"] == "test" and not one["unread_px"]}
+def read_counts(run: RunRecord) -> Counts:
+    """The counts of the test images that could be read throughout; `run` has scores."""
+    found = counts_of_test(run.scores or {})
     return Counts(np.array(list(found), np.int64), np.array(list(found.values()), np.int64))
 
 
 def compare_masks(
     one: Counts, best: Counts, groups: pd.Series, bootstrap: Bootstrap, metric: str = MEAN_IOUS[0]
-) -> MaskComparison | None:
+) -> Comparison | None:
     """The first mask head against the best, as ``compare_answers`` compares image heads, in one of ``MEAN_IOUS``.
 
     The figures of a resample are of its summed counts, so that a large image weighs more than a small one. Their
@@ -119,7 +100,7 @@ def compare_masks(
     ]
     difference, units = _difference(*pair, np.ones(len(images), np.float32), metric), int(place_I.max()) + 1
     low, high, p_value = _student(difference, np.array(drawn), units)
-    return MaskComparison(difference, low, high, p_value, len(images), units)
+    return Comparison(difference, low, high, p_value, len(images), units)
 
 
 def _student(difference: float, drawn_B: NDArray[np.float64], units: int) -> tuple[float, float, float]:

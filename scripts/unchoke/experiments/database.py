@@ -1,53 +1,60 @@
-"""Stage: experiments.db, derived from the groups of all heads and rebuilt whenever one of them changes."""
+"""Stage: experiments.db, derived from the finished runs of all heads and rebuilt whenever one of them changes."""
 
 import sqlite3
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from unchoke import versions
 from unchoke.cleaning.clean import read_belongings, selected
-from unchoke.experiments.comparisons import compare_answers, read_answers
+from unchoke.experiments.comparisons import compare_answers, compare_masks, read_answers, read_counts
 from unchoke.experiments.floors import insert_floors
+from unchoke.experiments.masks import NO_ENCODER, image_counts, insert_masks, patches_alone
 from unchoke.experiments.parts import NOTHING, Asked, insert_parts
-from unchoke.experiments.rows import (
-    any_seal,
-    facts_of,
-    find_encoder,
-    find_groups,
-    find_head,
-    insert,
-    insert_artefacts,
-    insert_comparisons,
-    insert_readings,
-    insert_run,
-    insert_trials,
-    new_database,
-)
-from unchoke.hashing import canonical_json
+from unchoke.experiments.rows import insert, insert_comparisons, insert_readings, insert_run, new_database
 from unchoke.metrics.classification import LOWER_IS_BETTER
+from unchoke.metrics.evaluation import DEFAULT, Bootstrap
+from unchoke.metrics.iou import MEAN_IOUS
+from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION, RunRecord, find_runs
 
 SCHEMA = Path(__file__).with_suffix(".sql")
+_DEFAULTS = {CLASSIFICATION: "accuracy", SEGMENTATION: MEAN_IOUS[0]}
 
 
-def build_database(results: Path, database: Path, asked: Asked = NOTHING, metric: str = "accuracy") -> list[Path]:
-    """Write `database` anew from all groups of heads below `results`; return the groups that were left out.
+def build_database(
+    results: Path,
+    database: Path,
+    task: str = CLASSIFICATION,
+    metric: str = "",
+    asked: Asked = NOTHING,
+    bootstrap: Bootstrap = DEFAULT,
+) -> list[Path]:
+    """Write `database` anew from all finished runs below `results`; return the groups that were left out.
 
-    results: the dataset's folder, with manifest, heads, checkpoints, runs and seals. A group is left out where
-    another version wrote it, or where the features that it was trained on are no more. asked: the specificity at which
-    heads of two classes are read. metric: of the config's ``evaluation.metric``, the one that ranks and compares. The
-    new database takes the place of the old one when it is whole.
+    results: the dataset's folder, with manifest, heads, checkpoints, runs and seals; of masks also grids and scores. A
+    group is left out where another version wrote it, where the features that it was trained on are no more, or where it
+    is of another task. A mask head without scores, since it segments no images, has no figures. metric: of the config's
+    ``evaluation.metric``, or ``mask_metric``, the one that ranks and compares. asked: the specificity at which heads of
+    two classes are read. bootstrap: for comparisons of masks. The new database takes the place of the old one when it
+    is whole.
     """
-    groups, stale = find_groups(results, versions.HEADS)
+    found, metric = find_runs(results), metric or _DEFAULTS[task]
+    runs = [run for run in found if run.is_current and run.task == task]
     with new_database(database, SCHEMA.read_text()) as connection:
-        insert(connection, "ranking", metric=metric, sign=-1 if metric in LOWER_IS_BETTER else 1)
+        insert(connection, "ranking", task=task, metric=metric, sign=-1 if metric in LOWER_IS_BETTER else 1)
         belongings = read_belongings(*_tables(results))
-        for group in groups:
-            run_id = _insert_run(connection, results, group)
-            insert_parts(connection, run_id, group, belongings, asked)
-        _insert_comparisons(connection, groups, results, metric)
-        if groups:
-            insert_floors(connection, groups[0], selected(*_tables(results)))
+        ids = {}
+        for run in runs:
+            if task == CLASSIFICATION:
+                ids[run] = _insert_classification(connection, run)
+                insert_parts(connection, ids[run], run, belongings, asked)
+            else:
+                ids[run] = _insert_segmentation(connection, run)
+        _insert_comparisons(connection, {run_id: run for run, run_id in ids.items()}, metric, bootstrap)
+        if runs and task == CLASSIFICATION:
+            insert_floors(connection, runs[0], selected(*_tables(results)))
         insert_readings(connection, results)
-    return stale
+    return [run.group for run in found if run not in runs]
 
 
 def _tables(results: Path) -> tuple[Path, Path | None]:
@@ -56,43 +63,49 @@ def _tables(results: Path) -> tuple[Path, Path | None]:
     return results / "manifest.csv", selection if selection.exists() else None
 
 
-def _insert_run(connection: sqlite3.Connection, results: Path, group: Path) -> int:
-    facts = facts_of(group)
-    settings = facts["settings"]
-    seal = any_seal(results, group.parent.stem, facts)
-    encoder_id = find_encoder(connection, group.parent.stem, facts["encoder"], seal)
-    head_id = find_head(connection, group.name, settings["pool"], settings)
-    own: dict[str, object] = {
-        "encoder_id": encoder_id,
-        "head_id": head_id,
-        "temperatures": canonical_json(facts["temperatures"]),
-    }
-    run_id = insert_run(connection, results, group, facts["images"], **own)
-    for split, figures in facts["metrics"].items():
+def _insert_classification(connection: sqlite3.Connection, run: RunRecord) -> int:
+    facts, settings = run.facts, run.facts["settings"]
+    encoder, head = (facts["encoder"], run.seal), (settings["pool"], settings)
+    run_id = insert_run(connection, run, encoder, head, facts["images"], facts["temperatures"])
+    for split, figures in run.figures.items():
         for name, figure in figures.items():
             insert(connection, "metrics", run_id=run_id, split=split, name=name, **figure)
-    insert_trials(connection, run_id, facts["history"])
-    insert_artefacts(connection, run_id, results, group)
     return run_id
 
 
-def _insert_comparisons(connection: sqlite3.Connection, groups: list[Path], results: Path, metric: str) -> None:
-    """Every run against the one whose metric is best on val, on the images of test that both predicted."""
-    if not groups:
-        return
+def _insert_segmentation(connection: sqlite3.Connection, run: RunRecord) -> int:
+    facts = run.facts
+    settings = facts["encoder"] or NO_ENCODER
+    seal = run.seal if facts["features_sha256"] else patches_alone(run.results)
+    head = (
+        "+".join(settings["pools"]),
+        facts["settings"] | {"maps": settings["pools"]},
+    )  # it reads what its encoder gives
+    run_id = insert_run(connection, run, (settings, seal), head, image_counts(run))
+    if run.scores:
+        insert_masks(connection, run_id, run.scores)
+    return run_id
+
+
+def _insert_comparisons(
+    connection: sqlite3.Connection, runs: dict[int, RunRecord], metric: str, bootstrap: Bootstrap
+) -> None:
+    """Every run that has figures against the one whose metric is best on val, on the test images of both."""
     query = """
-        SELECT encoders.name, heads.name, run_id FROM runs
-        JOIN encoders USING (encoder_id) JOIN heads USING (head_id) JOIN metrics USING (run_id)
-        JOIN ranking WHERE split = 'val' AND metrics.name = ranking.metric
+        SELECT run_id FROM runs JOIN encoders USING (encoder_id) JOIN heads USING (head_id)
+        JOIN ranking USING (task) JOIN metrics USING (run_id)
+        WHERE split = 'val' AND metrics.name = ranking.metric
         ORDER BY ranking.sign * value DESC, encoders.name, heads.name
     """
-    runs = {(encoder, head): run_id for encoder, head, run_id in connection.execute(query)}
-    places = {(group.parent.stem, group.name): group for group in groups}
-    frame = selected(*_tables(results))
-    belongs = frame.set_index("image_id")["group"]
-    first = next(iter(runs))
-    best = read_answers(places[first])
-    found = {
-        run_id: compare_answers(read_answers(places[name]), best, belongs, metric) for name, run_id in runs.items()
-    }
-    insert_comparisons(connection, "comparisons", runs[first], found)
+    ranked = [run_id for (run_id,) in connection.execute(query)]
+    if not ranked:
+        return
+    first = runs[ranked[0]]
+    belongs = selected(*_tables(first.results)).set_index("image_id")["group"]
+    read: Callable[[RunRecord], Any] = read_counts
+    compare: Callable[..., Any] = partial(compare_masks, bootstrap=bootstrap)
+    if first.task == CLASSIFICATION:
+        read, compare = read_answers, compare_answers
+    best = read(first)
+    found = {run_id: compare(read(runs[run_id]), best, belongs, metric=metric) for run_id in ranked}
+    insert_comparisons(connection, ranked[0], found)

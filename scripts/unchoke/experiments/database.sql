@@ -1,4 +1,4 @@
--- The tables of experiments.db.
+-- The tables of experiments.db, and the leaderboard. A table of one kind of task is empty where heads do another.
 
 CREATE TABLE environments (
   environment_id INTEGER PRIMARY KEY,
@@ -11,15 +11,15 @@ CREATE TABLE encoders (
   trained INTEGER NOT NULL CHECK (trained IN (0, 1)),
   weights_sha256 TEXT NOT NULL,
   image_size_px INTEGER NOT NULL,
-  images INTEGER NOT NULL,
+  images INTEGER NOT NULL,  -- or patches
   unreadable INTEGER NOT NULL,
-  settings TEXT NOT NULL  -- JSON
+  settings TEXT NOT NULL  -- JSON; heads that see pixels have an encoder whose model is 'none'
 );
 CREATE TABLE heads (
   head_id INTEGER PRIMARY KEY,
   name TEXT NOT NULL,
   kind TEXT NOT NULL,
-  pool TEXT NOT NULL,
+  pool TEXT NOT NULL,  -- of an encoder's features; of maps their strides, joined by +
   settings TEXT NOT NULL,  -- JSON
   UNIQUE (name, settings)
 );
@@ -28,6 +28,7 @@ CREATE TABLE runs (
   encoder_id INTEGER NOT NULL REFERENCES encoders,
   head_id INTEGER NOT NULL REFERENCES heads,
   environment_id INTEGER NOT NULL REFERENCES environments,
+  task TEXT NOT NULL CHECK (task IN ('classification', 'segmentation', 'detection')),
   chosen TEXT NOT NULL,  -- JSON: the setting that was best on val
   edges TEXT NOT NULL,  -- JSON: names of the chosen settings that lie at an end of their grid
   warnings TEXT NOT NULL,  -- JSON: what the training warned of
@@ -35,24 +36,26 @@ CREATE TABLE runs (
   val_images INTEGER NOT NULL,
   test_images INTEGER NOT NULL,
   replicates INTEGER NOT NULL,  -- seeds, or few-shot draws; figures are means over them
-  temperatures TEXT,  -- JSON: what the logits of each replicate are divided by, fitted on val; NULL for mask heads
+  temperatures TEXT,  -- JSON: what the logits of each replicate are divided by, fitted on val; NULL but for classification
   seconds REAL NOT NULL,
   UNIQUE (encoder_id, head_id)
 );
 CREATE TABLE metrics (
   run_id INTEGER NOT NULL REFERENCES runs,
   split TEXT NOT NULL CHECK (split IN ('val', 'test')),
-  name TEXT NOT NULL,  -- accuracy, balanced_accuracy, macro_f1, auroc, average_precision, ece, log_loss, brier; ece_raw, …: uncalibrated; two classes:
-  -- sensitivity_at_specificity and specificity_reached, on test alone, see operating_points
+  name TEXT NOT NULL,  -- classification: accuracy, balanced_accuracy, macro_f1, auroc, average_precision, ece, log_loss, brier; ece_raw, …: uncalibrated; two classes:
+  -- sensitivity_at_specificity and specificity_reached, on test alone, see operating_points. segmentation: mean_iou, mean_iou_in_truth, mean_dice,
+  -- pixel_accuracy, of all pixels together; image_mean_iou, image_mean_iou_in_truth, means over images
   value REAL,  -- NULL, here and below: cannot be known
   low REAL,  -- 95 % interval
   high REAL,
-  sd REAL,  -- over the replicates
+  sd REAL,  -- over the replicates; of means over images, over the images
   units INTEGER NOT NULL,  -- independent images, or groups of them, that the interval is from
   PRIMARY KEY (run_id, split, name)
 );
 CREATE TABLE ranking (
-  metric TEXT PRIMARY KEY,  -- evaluation.metric: ranks runs by val, and compares them on test
+  task TEXT PRIMARY KEY,
+  metric TEXT NOT NULL,  -- evaluation.metric, or evaluation.mask_metric: ranks runs by val, and compares them on test
   sign INTEGER NOT NULL CHECK (sign IN (1, -1))  -- -1: the lower, the better
 );
 CREATE TABLE floors (  -- a head that gives every image the shares of the classes in train, and so says the largest class
@@ -69,7 +72,7 @@ CREATE TABLE trials (
   val_score REAL,  -- the figure by which the head was chosen
   PRIMARY KEY (run_id, trial)
 );
-CREATE TABLE classes (  -- on test
+CREATE TABLE classes (  -- of classification, on test
   run_id INTEGER NOT NULL REFERENCES runs,
   class TEXT NOT NULL,
   test_images INTEGER NOT NULL,
@@ -105,6 +108,30 @@ CREATE TABLE operating_points (  -- of two classes; its figures are in metrics
   val_negatives INTEGER NOT NULL,  -- images that set the threshold
   unknown TEXT  -- why a figure is not known; NULL where all are
 );
+CREATE TABLE regions (  -- the classes of segmentation
+  run_id INTEGER NOT NULL REFERENCES runs,
+  split TEXT NOT NULL CHECK (split IN ('val', 'test')),
+  class TEXT NOT NULL,
+  iou REAL,  -- NULL, here and below: cannot be known
+  iou_low REAL,  -- 95 % interval
+  iou_high REAL,
+  dice REAL,
+  dice_low REAL,
+  dice_high REAL,
+  hd95 REAL,  -- px, mean over the images that have it; NULL also where evaluation.hd95 is false
+  hd95_low REAL,
+  hd95_high REAL,
+  hd95_undefined INTEGER,  -- images whose truth or prediction lacks the class
+  PRIMARY KEY (run_id, split, class)
+);
+CREATE TABLE stitching (
+  run_id INTEGER PRIMARY KEY REFERENCES runs,
+  blend TEXT NOT NULL CHECK (blend IN ('crop', 'gaussian')),
+  exact INTEGER NOT NULL CHECK (exact IN (0, 1)),  -- whether patches give what the whole image would
+  reach_px INTEGER,  -- how far an output sees; NULL: all of the patch
+  halo_px INTEGER NOT NULL,
+  disagreement REAL  -- share of the pixels with two patches or more for which these named different classes
+);
 CREATE TABLE comparisons (
   run_id INTEGER PRIMARY KEY REFERENCES runs,
   best_run_id INTEGER NOT NULL REFERENCES runs,  -- the run whose metric is best on val; see ranking
@@ -131,34 +158,44 @@ CREATE TABLE test_readings (
   host TEXT,
   command TEXT NOT NULL  -- that showed figures of test, or computed them anew
 );
-CREATE VIEW leaderboard AS
+CREATE VIEW leaderboard AS  -- a figure that only one task has is NULL for the others
+WITH figures AS (
+  SELECT
+    run_id,
+    max(CASE WHEN split = 'val' AND name = 'accuracy' THEN value END) AS val_accuracy,
+    max(CASE WHEN split = 'test' AND name = 'accuracy' THEN value END) AS test_accuracy,
+    max(CASE WHEN split = 'test' AND name = 'balanced_accuracy' THEN value END) AS test_balanced_accuracy,
+    max(CASE WHEN split = 'test' AND name = 'macro_f1' THEN value END) AS test_macro_f1,
+    max(CASE WHEN split = 'test' AND name = 'auroc' THEN value END) AS test_auroc,
+    max(CASE WHEN split = 'test' AND name = 'average_precision' THEN value END) AS test_average_precision,
+    max(CASE WHEN split = 'test' AND name = 'ece' THEN value END) AS test_ece,
+    max(CASE WHEN split = 'test' AND name = 'log_loss' THEN value END) AS test_log_loss,
+    max(CASE WHEN split = 'test' AND name = 'brier' THEN value END) AS test_brier,
+    max(CASE WHEN split = 'val' AND name = 'mean_iou' THEN value END) AS val_mean_iou,
+    max(CASE WHEN split = 'test' AND name = 'mean_iou' THEN value END) AS test_mean_iou,
+    max(CASE WHEN split = 'test' AND name = 'mean_iou_in_truth' THEN value END) AS test_mean_iou_in_truth,
+    max(CASE WHEN split = 'test' AND name = 'mean_dice' THEN value END) AS test_mean_dice,
+    max(CASE WHEN split = 'test' AND name = 'pixel_accuracy' THEN value END) AS test_pixel_accuracy
+  FROM metrics GROUP BY run_id
+)
 SELECT
   encoders.name AS encoder,
   heads.name AS head,
   heads.kind AS kind,
   heads.pool AS pool,
-  CASE encoders.trained WHEN 1 THEN 'trained' ELSE 'untrained' END AS weights,
+  CASE WHEN encoders.model = 'none' THEN 'none' WHEN encoders.trained THEN 'trained' ELSE 'untrained' END AS weights,
   runs.chosen AS chosen,
   runs.edges AS edges,
   runs.warnings AS warnings,
   (SELECT count(*) FROM trials WHERE trials.run_id = runs.run_id) AS trials,
+  runs.task AS task,
   ranking.metric AS metric,
-  val.value AS val,  -- here and below: of the metric that ranks
+  val.value AS val,  -- here and below: of the metric that ranks; NULL where a mask head has no scores
   test.value AS test,
   test.low AS test_low,
   test.high AS test_high,
   test.sd AS test_sd,
   test.units AS test_units,
-  runs.replicates AS replicates,
-  val_accuracy.value AS val_accuracy,
-  accuracy.value AS test_accuracy,
-  balanced.value AS test_balanced_accuracy,
-  f1.value AS test_macro_f1,
-  auroc.value AS test_auroc,
-  precision.value AS test_average_precision,
-  ece.value AS test_ece,
-  log_loss.value AS test_log_loss,
-  brier.value AS test_brier,
   comparisons.best_run_id = runs.run_id AS is_best,
   comparisons.difference AS difference,
   comparisons.low AS difference_low,
@@ -166,8 +203,18 @@ SELECT
   comparisons.p_value AS p_value,
   comparisons.p_adjusted AS p_adjusted,
   comparisons.told_apart AS told_apart,
+  runs.replicates AS replicates,
   runs.test_images AS test_images,
   runs.seconds AS seconds,
+  val_accuracy,
+  test_accuracy,
+  test_balanced_accuracy,
+  test_macro_f1,
+  test_auroc,
+  test_average_precision,
+  test_ece,
+  test_log_loss,
+  test_brier,
   operating_points.positive AS positive,  -- NULL, here and below: nothing was asked of two classes
   operating_points.specificity AS asked_specificity,
   sensitivity.value AS test_sensitivity,
@@ -177,31 +224,34 @@ SELECT
   reached.low AS test_specificity_low,
   reached.high AS test_specificity_high,
   operating_points.val_negatives AS val_negatives,
-  operating_points.unknown AS unknown
+  operating_points.unknown AS unknown,
+  val_mean_iou,
+  test_mean_iou,
+  test_mean_iou_in_truth,
+  image.value AS test_over_images,  -- the metric that ranks of each image, and its mean
+  image.low AS test_over_images_low,
+  image.high AS test_over_images_high,
+  image.sd AS test_over_images_sd,
+  test_mean_dice,
+  test_pixel_accuracy,
+  stitching.disagreement AS disagreement,
+  stitching.blend AS blend,
+  stitching.exact AS exact
 FROM runs
 JOIN encoders USING (encoder_id)
 JOIN heads USING (head_id)
-JOIN comparisons USING (run_id)
-JOIN ranking
-JOIN metrics AS val ON val.run_id = runs.run_id AND val.split = 'val' AND val.name = ranking.metric
-JOIN metrics AS test ON test.run_id = runs.run_id AND test.split = 'test' AND test.name = ranking.metric
-JOIN metrics AS val_accuracy
-  ON val_accuracy.run_id = runs.run_id AND val_accuracy.split = 'val' AND val_accuracy.name = 'accuracy'
-JOIN metrics AS accuracy ON accuracy.run_id = runs.run_id AND accuracy.split = 'test' AND accuracy.name = 'accuracy'
-JOIN metrics AS balanced
-  ON balanced.run_id = runs.run_id AND balanced.split = 'test' AND balanced.name = 'balanced_accuracy'
-JOIN metrics AS f1 ON f1.run_id = runs.run_id AND f1.split = 'test' AND f1.name = 'macro_f1'
-JOIN metrics AS auroc ON auroc.run_id = runs.run_id AND auroc.split = 'test' AND auroc.name = 'auroc'
-JOIN metrics AS precision
-  ON precision.run_id = runs.run_id AND precision.split = 'test' AND precision.name = 'average_precision'
-JOIN metrics AS ece ON ece.run_id = runs.run_id AND ece.split = 'test' AND ece.name = 'ece'
-JOIN metrics AS log_loss
-  ON log_loss.run_id = runs.run_id AND log_loss.split = 'test' AND log_loss.name = 'log_loss'
-JOIN metrics AS brier ON brier.run_id = runs.run_id AND brier.split = 'test' AND brier.name = 'brier'
-LEFT JOIN operating_points ON operating_points.run_id = runs.run_id
+JOIN ranking USING (task)
+LEFT JOIN comparisons USING (run_id)
+LEFT JOIN operating_points USING (run_id)
+LEFT JOIN stitching USING (run_id)
+LEFT JOIN figures USING (run_id)
+LEFT JOIN metrics AS val ON val.run_id = runs.run_id AND val.split = 'val' AND val.name = ranking.metric
+LEFT JOIN metrics AS test ON test.run_id = runs.run_id AND test.split = 'test' AND test.name = ranking.metric
 LEFT JOIN metrics AS sensitivity
   ON sensitivity.run_id = runs.run_id AND sensitivity.split = 'test'
   AND sensitivity.name = 'sensitivity_at_specificity'
 LEFT JOIN metrics AS reached
   ON reached.run_id = runs.run_id AND reached.split = 'test' AND reached.name = 'specificity_reached'
+LEFT JOIN metrics AS image
+  ON image.run_id = runs.run_id AND image.split = 'test' AND image.name = 'image_' || ranking.metric
 ORDER BY ranking.sign * val.value DESC, encoders.name, heads.name;

@@ -1,25 +1,25 @@
 """Stage: the figures of a head that has seen no picture, which every other head must be better than."""
 
 import sqlite3
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from unchoke.experiments.rows import facts_of, insert
+from unchoke.experiments.rows import insert
 from unchoke.manifest.images import in_use
 from unchoke.metrics.evaluation import known_or_none
 from unchoke.metrics.influences import METRICS, scored
+from unchoke.store.run_record import RunRecord
 from unchoke.store.zarr_bytes import open_group
 
 
-def insert_floors(connection: sqlite3.Connection, head: Path, images: pd.DataFrame) -> None:
+def insert_floors(connection: sqlite3.Connection, run: RunRecord, images: pd.DataFrame) -> None:
     """Write the table ``floors``: every image gets the shares of the classes in train as its probabilities.
 
-    head: a group of results, for its classes and the labels of val and test. images: the manifest, with what is left
+    run: one of them, for its classes and the labels of val and test. images: the manifest, with what is left
     out marked as excluded.
     """
-    arrays, classes = open_group(head), facts_of(head)["classes"]
+    arrays, classes = open_group(run.group), run.facts["classes"]
     used = in_use(images)
     count_C = used.loc[used["split"] == "train", "label"].value_counts().reindex(classes, fill_value=0).to_numpy(float)
     log_C = np.log(np.maximum(count_C, 1e-12) / count_C.sum())

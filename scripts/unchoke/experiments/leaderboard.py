@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,53 +10,59 @@ from typing import Any
 from unchoke.errors import UnchokeError
 from unchoke.experiments.readings import Reading, read_readings, readings_text
 from unchoke.machine.receipts import read_result
-from unchoke.metrics.classification import LOWER_IS_BETTER, SPOKEN
+from unchoke.metrics import classification, iou
+from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.grids import choice_text
 from unchoke.metrics.intervals import FEW_UNITS
-from unchoke.metrics.iou import SPOKEN as SPOKEN_OF_MASKS
+from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
 
-HEADER = (
-    *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "balanced", "auroc"),
-    "against the best",
+_FIRST = ("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval")
+_FIGURES = {
+    CLASSIFICATION: {"sd": "test_sd", "balanced": "test_balanced_accuracy", "auroc": "test_auroc"},
+    SEGMENTATION: {
+        "images": "test_over_images",
+        "sd": "test_over_images_sd",
+        "dice": "test_mean_dice",
+        "pixels": "test_pixel_accuracy",
+        "seams": "disagreement",
+        "exact": "exact",
+        "seconds": "seconds",
+    },
+}
+"""Columns of the text and of the view that a task has behind the first ones."""
+_AGAINST = "against the best"
+_NOTES = {
+    CLASSIFICATION: ("val, test: {metric}. sd: over seeds or draws.",),
+    SEGMENTATION: (
+        "val, test: {metric}, of all pixels together ({name}). pool: strides of the maps.",
+        "images, sd: its mean over the test images, and its deviation over them. dice, pixels: mean Dice and the share",
+        "of pixels that is right, on test. seams: of the pixels that several patches show, the share for which these",
+        "named different classes. exact: patches give what the whole image would.",
+    ),
+}
+_COMPARED = (
+    "against the best: test less that of the head with the best val, with a 95 % interval from the same images.",
+    "told apart: they differ after Holm's correction for the number of heads, p below 0.05; others are not told apart",
+    "from the best, whatever their interval.",
 )
-
-
-MASK_HEADER = (
-    *("encoder", "head", "maps", "weights", "chosen", "val", "test", "95 % interval", "images", "sd", "dice"),
-    *("pixels", "seams", "exact", "seconds", "against the best"),
-)
-_NOTES = (
-    "val, test: {metric}. sd: over seeds or draws. against the best: test {metric} less that of the head with the best",
-    "{metric} on val, with a 95 % interval from the same images. told apart: they differ after Holm's correction for",
-    "the number of heads, p below 0.05; others are not told apart from the best, whatever their interval.",
-)
-_MASK_NOTES = (
-    "val, test: {metric}, of all pixels together ({name}).",
-    "images, sd: its mean over the test images, and its deviation over them. dice, pixels: mean Dice and the share of",
-    "pixels that is right, on test. seams: of the pixels that several patches show, the share for which these named",
-    "different classes. exact: patches give what the whole image would. against the best: test less that of the head",
-    "with the best val, with a 95 % interval from the same images. told apart: they differ after Holm's correction for",
-    "the number of heads, p below 0.05; others are not told apart from the best, whatever their interval.",
-)
+SPOKEN = classification.SPOKEN | iou.SPOKEN
+"""Figures that rank, in words."""
 MAJORITY = "(majority)"
 FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
 _MOST_WARNINGS = 20  # heads; the table ``runs`` has all
 
 
 def leaderboard(database: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the view ``leaderboard``, of image heads, the best on val first."""
-    return _rows(database, "leaderboard")
-
-
-def mask_leaderboard(database: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the view ``mask_leaderboard``, the best on val first; none where heads predict no masks."""
-    return _rows(database, "mask_leaderboard")
-
-
-def of_masks(database: Path) -> bool:
-    """Whether a database is that of a dataset of images with masks."""
+    """The rows of the view ``leaderboard``, the best on val first."""
     with _opened(database) as connection:
-        return _has(connection, "mask_leaderboard")
+        connection.row_factory = sqlite3.Row
+        yield from map(dict, connection.execute("SELECT * FROM leaderboard"))
+
+
+def ranking_of(database: Path) -> tuple[str, str]:
+    """The task of a dataset's heads, such as ``run_record.CLASSIFICATION``, and the metric that ranks them."""
+    with _opened(database) as connection:
+        return connection.execute("SELECT task, metric FROM ranking").fetchone()  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -66,19 +72,6 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
     read_result(database)
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         yield connection
-
-
-def _has(connection: sqlite3.Connection, name: str) -> bool:
-    """Whether there is a table or a view of this name."""
-    query = "SELECT count(*) FROM sqlite_master WHERE name = ?"
-    return bool(connection.execute(query, [name]).fetchone()[0])
-
-
-def _rows(database: Path, view: str) -> Iterator[dict[str, Any]]:
-    with _opened(database) as connection:
-        connection.row_factory = sqlite3.Row
-        if _has(connection, view):
-            yield from map(dict, connection.execute(f"SELECT * FROM {view}"))
 
 
 def floors(database: Path) -> tuple[str, float | None, float | None] | None:
@@ -103,19 +96,19 @@ def readings_of(database: Path) -> list[Reading]:
 
 
 def leaderboard_text(database: Path) -> str:
-    """The leaderboard of image heads or of mask heads for a terminal, saying so where weights are untrained."""
-    rows, mask_rows = list(leaderboard(database)), list(mask_leaderboard(database))
-    if not rows and not mask_rows:
+    """The leaderboard for a terminal, with the columns of its task, saying so where weights are untrained."""
+    rows, floor = list(leaderboard(database)), floors(database)
+    if not rows:
         return "No head has been trained: the config names none."
-    cells, header, notes = (_cells, HEADER, _NOTES) if rows else (_mask_cells, MASK_HEADER, _MASK_NOTES)
-    rows = rows or mask_rows
-    name, floor_row = rows[0]["metric"], floors(database)
-    table = [header, *(cells(row) for row in rows), *([_floor_cells(*floor_row)] if floor_row else [])]
+    name, figures, notes = rows[0]["metric"], _FIGURES[rows[0]["task"]], _NOTES[rows[0]["task"]]
+    header = [*_FIRST, *figures, _AGAINST]
+    table = [header, *(_cells(row, figures) for row in rows)]
+    table += [_floor_cells(*floor, len(header))] if floor else []
     widths = [max(len(line[place]) for line in table) for place in range(len(header))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    said = [note.format(metric=(SPOKEN | SPOKEN_OF_MASKS)[name], name=name) for note in notes]
-    said += [f"{MAJORITY}: always the largest class of train; a head must be better."] if floor_row else []
+    said = [note.format(metric=SPOKEN[name], name=name) for note in (*notes, *_COMPARED)]
+    said += [f"{MAJORITY}: always the largest class of train; a head must be better."] if floor else []
     said += [f"{SPOKEN[name]}: the lower, the better."] if name in LOWER_IS_BETTER else []
     said += [*_at_threshold(rows), *_few_units(rows), *_warnings(rows)]
     readings = list(dict.fromkeys([*readings_of(database), *read_readings(database.parent)]))  # also of a copy
@@ -125,7 +118,7 @@ def leaderboard_text(database: Path) -> str:
 def _at_threshold(rows: list[dict[str, Any]]) -> Iterator[str]:
     """What the best head of two classes is worth at the specificity that was asked."""
     for row in rows:
-        if row["is_best"] and row.get("positive") is not None:
+        if row["is_best"] and row["positive"] is not None:
             asked, images = row["asked_specificity"], row["val_negatives"]
             yield f"best on val, at the threshold that gives specificity {asked:g} on val ({images} negative images):"
             yield f"  sensitivity to {row['positive']} {_point(row, 'test_sensitivity')} on test,"
@@ -169,37 +162,20 @@ def _few_units(rows: list[dict[str, Any]]) -> list[str]:
     return [f"warning: test has {least} independent images, or groups; intervals of fewer than {FEW_UNITS} say little."]
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    figures = (row[name] for name in ("val", "test"))
-    rest = (row[name] for name in ("test_sd", "test_balanced_accuracy", "test_auroc"))
+def _cells(row: dict[str, Any], figures: dict[str, str]) -> list[str]:
     return [
         *(row[name] for name in ("encoder", "head", "pool", "weights")),
         choice_text(json.loads(row["chosen"]), json.loads(row["edges"])),
-        *map(_figure, figures),
+        _figure(row["val"]),
+        _figure(row["test"]),
         _interval(row),
-        *map(_figure, rest),
+        *(_WRITTEN.get(name, _figure)(row[name]) for name in figures.values()),
         _against(row),
     ]
 
 
-def _floor_cells(largest: str, val: float | None, test: float | None) -> list[str]:
-    return ["-", MAJORITY, "-", "-", f"always {largest}", _figure(val), _figure(test), *["-"] * (len(HEADER) - 7)]
-
-
-def _mask_cells(row: dict[str, Any]) -> list[str]:
-    figures = (row[name] for name in ("val_mean_iou", "test_mean_iou"))
-    names = ("test_image_mean_iou", "test_image_sd", "test_mean_dice", "test_pixel_accuracy", "disagreement")
-    rest = (row[name] for name in names)
-    return [
-        *(row[name] for name in ("encoder", "head", "maps", "weights")),
-        choice_text(json.loads(row["chosen"]), json.loads(row["edges"])),
-        *map(_figure, figures),
-        _interval(row),
-        *map(_figure, rest),
-        "-" if row["exact"] is None else "yes" if row["exact"] else "no",
-        f"{row['seconds']:.1f}",
-        "no scores" if row["is_best"] is None else _against(row),
-    ]
+def _floor_cells(largest: str, val: float | None, test: float | None, columns: int) -> list[str]:
+    return ["-", MAJORITY, "-", "-", f"always {largest}", _figure(val), _figure(test), *["-"] * (columns - 7)]
 
 
 def _interval(row: dict[str, Any]) -> str:
@@ -207,10 +183,8 @@ def _interval(row: dict[str, Any]) -> str:
 
 
 def _against(row: dict[str, Any]) -> str:
-    return "is the best on val" if row["is_best"] else _difference(row)
-
-
-def _difference(row: dict[str, Any]) -> str:
+    if row["is_best"] or row["is_best"] is None:
+        return "is the best on val" if row["is_best"] else "no scores"
     if row["difference"] is None:
         return "no image in common"
     if row["difference_low"] is None:
@@ -221,3 +195,10 @@ def _difference(row: dict[str, Any]) -> str:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
+
+
+_WRITTEN: dict[str, Callable[[Any], str]] = {
+    "exact": lambda exact: "-" if exact is None else "yes" if exact else "no",
+    "seconds": "{:.1f}".format,
+}
+"""Cells that are no figures, by the column of the view."""

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,12 @@ import pandas as pd
 
 from unchoke.cleaning.clean import of_images
 from unchoke.errors import UnchokeError
-from unchoke.experiments.rows import facts_of, insert, printable
+from unchoke.experiments.rows import insert, printable
 from unchoke.hashing import canonical_json
 from unchoke.metrics.evaluation import Figure, known_or_none, plain_figures
 from unchoke.metrics.operating_points import SENSITIVITY, SPECIFICITY, OperatingPoint, margins, operating_point
 from unchoke.metrics.parts import ClassFigures, class_figures, group_figures
+from unchoke.store.run_record import RunRecord
 from unchoke.store.zarr_bytes import open_group
 
 
@@ -31,13 +31,13 @@ NOTHING = Asked()
 
 
 def insert_parts(
-    connection: sqlite3.Connection, run_id: int, head: Path, belongings: pd.DataFrame, asked: Asked
+    connection: sqlite3.Connection, run_id: int, run: RunRecord, belongings: pd.DataFrame, asked: Asked
 ) -> None:
     """The rows of a head in ``classes``, ``groups`` and ``operating_points``, with the figures of the last.
 
-    head: the Zarr group of its results. Raises UnchokeError where the positive class is none of two.
+    Raises UnchokeError where the positive class is none of two.
     """
-    arrays, classes = open_group(head), facts_of(head)["classes"]
+    arrays, classes = open_group(run.group), run.facts["classes"]
     label_N, logits_RNC = np.asarray(arrays["test_label"]), np.asarray(arrays["test_logits"])
     group_N, unit_N = of_images(belongings, np.asarray(arrays["test_image_id"]))
     predicted_RN = logits_RNC.argmax(-1)

@@ -1,7 +1,7 @@
 """Who has read figures of test, when, and by which command: ``readings.jsonl`` beside the results, which only grows.
 
 A reading is one run of a command that shows figures of test, or computes them anew from a saved head: build_database,
-build_mask_database, print_leaderboard, draw_leaderboard, draw_mask_board, and evaluate_head on test. Training and
+print_leaderboard, draw_leaderboard, and evaluate_head on test. Training and
 scoring count as no reading, nor do the figures of single heads in the report, which are drawn with its leaderboard.
 What is read by SQL or in a notebook is not seen. So the count is a lower bound of the looks that people had.
 

@@ -1,4 +1,4 @@
-"""Stage: what the databases of image heads and of mask heads share: a draft that replaces the old one, and its rows."""
+"""Stage: the rows of all tasks in experiments.db, and the draft that replaces the old one."""
 
 import math
 import secrets
@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from unchoke.errors import UnchokeError
-from unchoke.experiments.comparisons import TOLD_APART, MaskComparison, holm
+from unchoke.experiments.comparisons import TOLD_APART, holm
 from unchoke.experiments.readings import read_readings
 from unchoke.files import disk_error, note_file
-from unchoke.hashing import canonical_json, sha256_bytes
+from unchoke.hashing import canonical_json
 from unchoke.metrics.evaluation import Comparison
 from unchoke.metrics.grids import grid_edges
-from unchoke.names import store_name
-from unchoke.signed import read_signed
-from unchoke.store import chunks
-from unchoke.store.zarr_bytes import read_facts
+from unchoke.store.run_record import RunRecord
 
 
 @contextmanager
@@ -50,82 +47,46 @@ def new_database(database: Path, schema: str) -> Iterator[sqlite3.Connection]:
         draft.unlink(missing_ok=True)
 
 
-def find_groups(results: Path, version: int) -> tuple[list[Path], list[Path]]:
-    """Groups of heads that `version` wrote from features that are still those in the stores; and all others."""
-    groups = sorted(file.parent for file in (results / "heads").glob("*.zarr/[!.]*/zarr.json"))
-    current = [group for group in groups if _is_current(results, group, version)]
-    return current, [group for group in groups if group not in current]
+def insert_run(
+    connection: sqlite3.Connection,
+    run: RunRecord,
+    encoder: tuple[dict[str, Any], dict[str, Any]],
+    head: tuple[str, dict[str, Any]],
+    images: dict[str, int],
+    temperatures: list[float] | None = None,
+) -> int:
+    """The row of a finished run in ``runs``, with its trials and files; return its id.
 
-
-def facts_of(group: Path) -> dict[str, Any]:
-    """What the group of a head says of it."""
-    return read_facts(group)
-
-
-def _seal(results: Path, encoder: str, view: str = "identity") -> Path:
-    return chunks.seal_file(results / "features" / f"{store_name(encoder, view)}.zarr")
-
-
-def _is_current(results: Path, group: Path, version: int) -> bool:
-    facts, encoder = facts_of(group), group.parent.stem
-    if facts["version"] != version or not (results / "runs" / encoder / f"{group.name}.json").exists():
-        return False
-    seals = {_seal(results, encoder, view): sha256 for view, sha256 in facts["features_sha256"].items()}
-    return all(seal.exists() and sha256_bytes(seal.read_bytes()) == sha256 for seal, sha256 in seals.items())
-
-
-def insert_run(connection: sqlite3.Connection, results: Path, group: Path, images: dict[str, int], **own: Any) -> int:
-    """The row of a head in ``runs``; return its id. images: by split. own: ids of encoder and head, …"""
-    facts, run = facts_of(group), _read_run(results, group)
-    return insert(
+    encoder: settings and seal of its features. head: what it reads of them, and its settings. images: by split.
+    """
+    facts = run.facts
+    run_id = insert(
         connection,
         "runs",
-        **own,
-        environment_id=_find_or_insert(connection, "environments", facts=canonical_json(run["environment"])),
+        encoder_id=_find_encoder(connection, run.encoder, *encoder),
+        head_id=_find_head(connection, run.head, *head),
+        environment_id=_find_or_insert(connection, "environments", facts=canonical_json(run.run["environment"])),
+        task=run.task,
         chosen=canonical_json(facts["chosen"]),
         edges=canonical_json(grid_edges(facts["chosen"], facts["history"])),
         warnings=canonical_json(facts.get("warnings", [])),  # mask heads keep none
         replicates=facts["replicates"],
-        seconds=run["seconds"],
+        temperatures=None if temperatures is None else canonical_json(temperatures),
+        seconds=run.run["seconds"],
         **{f"{split}_images": count for split, count in images.items()},
     )
-
-
-def _read_run(results: Path, group: Path) -> dict[str, Any]:
-    return read_signed(results / "runs" / group.parent.stem / f"{group.name}.json", "record of a training")
-
-
-def insert_artefacts(connection: sqlite3.Connection, run_id: int, results: Path, group: Path) -> None:
-    """The files of a head, with their digests."""
-    checkpoint = results / "checkpoints" / group.parent.stem / f"{group.name}.safetensors"
-    metadata = group / "zarr.json"
-    digests = {metadata: sha256_bytes(metadata.read_bytes()), checkpoint: facts_of(group)["checkpoint_sha256"]}
-    for kind, path in {"results": metadata, "checkpoint": checkpoint}.items():
+    for trial, (settings, score) in enumerate(run.trials):
+        insert(connection, "trials", run_id=run_id, trial=trial, settings=canonical_json(settings), val_score=score)
+    for kind, (path, sha256) in run.files.items():
         if path.exists():  # the checkpoint of a head of the past may have been deleted
-            insert(connection, "artefacts", run_id=run_id, kind=kind, path=path.as_posix(), sha256=digests[path])
-
-
-def any_seal(results: Path, encoder: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """The seal of one of the views that a head has read."""
-    return chunks.read_seal(results / "features" / f"{store_name(encoder, min(facts['features_sha256']))}.zarr")
-
-
-def insert_trials(connection: sqlite3.Connection, run_id: int, history: dict[str, list[Any]]) -> None:
-    """What a head tried, and how each did: ``val_score`` of an image head, ``val_iou`` of a mask head."""
-    score_name = next(name for name in history if name.startswith("val_"))
-    for trial, values in enumerate(zip(*history.values(), strict=True)):
-        tried = dict(zip(history, values, strict=True))
-        score = tried.pop(score_name)
-        insert(connection, "trials", run_id=run_id, trial=trial, settings=canonical_json(tried), val_score=score)
+            insert(connection, "artefacts", run_id=run_id, kind=kind, path=path.as_posix(), sha256=sha256)
+    return run_id
 
 
 def insert_comparisons(
-    connection: sqlite3.Connection,
-    table: str,
-    best_run_id: int,
-    found: Mapping[int, Comparison | MaskComparison | None],
+    connection: sqlite3.Connection, best_run_id: int, found: Mapping[int, Comparison | None]
 ) -> None:
-    """Rows of `table`: each run against the best, with its p-value adjusted for the number of runs.
+    """Each run against the best, with its p-value adjusted for the number of runs.
 
     found: by run_id, with that of the best against itself, which does not count; None: no image in common.
     """
@@ -135,7 +96,7 @@ def insert_comparisons(
         p_adjusted = values.get("p_value", math.nan) if run_id == best_run_id else adjusted
         told_apart = None if math.isnan(p_adjusted) else int(p_adjusted < TOLD_APART)
         values |= {"p_adjusted": p_adjusted, "told_apart": told_apart}
-        insert(connection, table, run_id=run_id, best_run_id=best_run_id, **values)
+        insert(connection, "comparisons", run_id=run_id, best_run_id=best_run_id, **values)
 
 
 def insert_readings(connection: sqlite3.Connection, results: Path) -> None:
@@ -144,7 +105,7 @@ def insert_readings(connection: sqlite3.Connection, results: Path) -> None:
         insert(connection, "test_readings", **{name: value or None for name, value in asdict(reading).items()})
 
 
-def find_encoder(connection: sqlite3.Connection, name: str, settings: dict[str, Any], seal: dict[str, Any]) -> int:
+def _find_encoder(connection: sqlite3.Connection, name: str, settings: dict[str, Any], seal: dict[str, Any]) -> int:
     """Id of an encoder, with its row; settings, seal: of its features."""
     return _find_or_insert(
         connection,
@@ -160,7 +121,7 @@ def find_encoder(connection: sqlite3.Connection, name: str, settings: dict[str, 
     )
 
 
-def find_head(connection: sqlite3.Connection, name: str, pool: str, settings: dict[str, Any]) -> int:
+def _find_head(connection: sqlite3.Connection, name: str, pool: str, settings: dict[str, Any]) -> int:
     """Id of a head, with its row. pool: what it reads of an encoder's features."""
     text = canonical_json(settings)  # a head of the past may share its name with one of other settings
     values = {"name": name, "settings": text, "kind": settings["kind"], "pool": pool}

@@ -34,8 +34,10 @@ _JOBS = {
     "quarantine/*.csv": ("list_quarantine/{}",),
     "quarantine/*.json": ("check_quarantine/{}",),
     "rates.csv": ("summarise_rates",),
-    "experiments.db": ("build_database", "build_mask_database"),
+    "experiments.db": ("build_database",),
 }
+# Jobs under the names that they had before; their receipts tell of files that are others now.
+_FORMER = {"build_database": "build_mask_database", "draw_leaderboard": "draw_mask_board"}
 # The listing goes on from these, so that it cannot make them again from nothing.
 _GOES_ON_FROM = ("manifest.csv", "manifest.json")
 
@@ -57,6 +59,8 @@ def receipt_kept(arguments: Sequence[str]) -> Iterator[None]:
     kept = {path: sha256 for path, sha256 in files.items() if path.exists()}  # drafts are gone again
     listed = {os.path.relpath(path, receipt.parent): sha256 for path, sha256 in kept.items()}
     write_atomic(receipt, signed_bytes({"files": listed}))
+    if receipt.stem in _FORMER:
+        _remove(receipt.with_stem(_FORMER[receipt.stem]))
 
 
 def _remove(receipt: Path) -> None:

@@ -1,79 +1,54 @@
-"""The leaderboard as a picture."""
+"""The leaderboard as a table and as a picture, of heads of any task."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unchoke.experiments.leaderboard import FLOOR, MAJORITY
-from unchoke.metrics.classification import LOWER_IS_BETTER, SPOKEN
+from unchoke.experiments.leaderboard import FLOOR, MAJORITY, SPOKEN
+from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.grids import choice_text
 from unchoke.report.style import COLOURS, GREY, MARKERS, new_figure, note_figure, plain, styled
+from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
 
-COLUMNS = (
-    *("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval", "sd", "accuracy", "balanced"),
-    *("macro F1", "AUROC", "average precision", "ECE", "log loss", "Brier", "against the best on val"),
-    *("its 95 % interval", "p", "p adjusted", "told apart", "seconds", "warnings"),
+Row = dict[str, Any]
+"""Of the view ``leaderboard``."""
+
+NOTES = {
+    CLASSIFICATION: (
+        "val, test: {metric}; all behind them is of test. sd: over seeds or draws. ECE, log loss, Brier: with the "
+        f"temperature fitted on val. {MAJORITY}: always the largest class of train; a head must be better."
+    ),
+    SEGMENTATION: (
+        "val, test: mean IoU of all pixels together; what is behind them is of test. pool: strides of the maps. "
+        "metric: mean_iou is over the classes in the truth or predicted, mean_iou_in_truth over those in the truth. "
+        "over images: the mean of the same figure of each test image, with its deviation over them. Dice: mean over "
+        "the classes in the truth or predicted. disagreement: of the pixels that several patches show, the share for "
+        "which these named different classes. exact: the network sees no farther than the halo, so that patches give "
+        "what the whole image would."
+    ),
+}
+_COMPARED = (
+    "against the best on val: {metric} less that of the head with the best {metric} on val, on the same images; its "
+    "interval is for this comparison alone. p: of the same Student's t as the interval. p adjusted: for the number of "
+    "heads (Holm 1979). told apart: p adjusted is below 0.05; of equal heads, any is told apart in at most one table "
+    "of twenty. edge of grid: the smallest or largest value that was tried, so that a better one may lie beyond."
 )
-NOTE = (
-    "val, test: {metric}; all behind them is of test. sd: over seeds or draws. against the best on val: {metric} less "
-    "that of the head with the best {metric} on val, on the same images; its interval is for this comparison alone. p: "
-    "of the same Student's t as the interval. p adjusted: for the number of heads (Holm 1979). told apart: p adjusted "
-    "is below 0.05; of equal heads, any is told apart in at most one table of twenty. edge of grid: the smallest or "
-    "largest value that was tried, so that a better one may lie beyond. ECE, log loss, Brier: with the temperature "
-    "fitted on val."
-)
 
 
-def table_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
-    """The rows of the view ``leaderboard`` under our COLUMNS."""
-    for row in rows:
-        names = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision", "ece", "log_loss", "brier")
-        yield (
-            *(row[name] for name in ("encoder", "head", "pool", "weights")),
-            chosen_text(row),
-            row["val"],
-            row["test"],
-            interval_text(row["test_low"], row["test_high"]),
-            row["test_sd"],
-            *(row[f"test_{name}"] for name in names),
-            "is the best" if row["is_best"] else row["difference"],
-            None if row["is_best"] else interval_text(row["difference_low"], row["difference_high"]),
-            *comparison_cells(row),
-            row["seconds"],
-            warnings_text(row),
-        )
-
-
-def note_of(metric: str) -> str:
+def note_of(task: str, metric: str) -> str:
     """What the columns of the table say, by the metric that ranks."""
-    spoken = SPOKEN[metric]
+    spoken = merit_of(task, metric)
     better = f" {spoken[0].upper()}{spoken[1:]}: the lower, the better." if metric in LOWER_IS_BETTER else ""
-    return f"{NOTE.format(metric=spoken)} {MAJORITY}: always the largest class of train; a head must be better.{better}"
+    return f"{NOTES[task]} {_COMPARED}".format(metric=spoken) + better
 
 
-def floor_cells(largest: str, val: float | None, test: float | None) -> tuple[Any, ...]:
-    """The row of the table for who always says the largest class of train."""
-    return (None, MAJORITY, None, None, f"always {largest}", val, test, *[None] * (len(COLUMNS) - 7))
-
-
-def chosen_text(row: dict[str, Any]) -> str:
-    """The setting that was best on val, in words, marked where it lies at the edge of its grid."""
-    return choice_text(json.loads(row["chosen"]), json.loads(row["edges"])).replace("_", " ")
-
-
-def comparison_cells(row: dict[str, Any]) -> tuple[Any, ...]:
-    """The p-value of the comparison with the best, the adjusted one, and whether the two are told apart."""
-    if row["is_best"] or row["p_adjusted"] is None:
-        return (None, None, None)
-    return row["p_value"], row["p_adjusted"], "yes" if row["told_apart"] else "no"
-
-
-def warnings_text(row: dict[str, Any]) -> str:
-    """All that the training of a head warned of."""
-    return "; ".join(json.loads(row["warnings"]))
+def merit_of(task: str, metric: str) -> str:
+    """The metric that ranks in few words."""
+    return "mean IoU" if task == SEGMENTATION else SPOKEN[metric]
 
 
 def interval_text(low: float | None, high: float | None) -> str | None:
@@ -81,22 +56,99 @@ def interval_text(low: float | None, high: float | None) -> str | None:
     return None if low is None or high is None else f"{low:.4f} to {high:.4f}"
 
 
+def chosen_text(row: dict[str, Any]) -> str:
+    """The setting that was best on val, in words, marked where it lies at the edge of its grid."""
+    return choice_text(json.loads(row["chosen"]), json.loads(row["edges"])).replace("_", " ")
+
+
+def _ends(name: str) -> Callable[[Row], str | None]:
+    return lambda row: interval_text(row[f"{name}_low"], row[f"{name}_high"])
+
+
+def _unless_best(cell: Callable[[Row], Any], best: str | None = None) -> Callable[[Row], Any]:
+    return lambda row: best if row["is_best"] else cell(row)
+
+
+def _yes(name: str) -> Callable[[Row], str | None]:
+    return lambda row: None if row[name] is None else "yes" if row[name] else "no"
+
+
+_FIRST: dict[str, Callable[[Row], Any]] = {
+    **{name: itemgetter(name) for name in ("encoder", "head", "kind", "pool", "weights")},
+    "chosen": chosen_text,
+    "val": itemgetter("val"),
+    "test": itemgetter("test"),
+    "95 % interval": _ends("test"),
+}
+_OWN: dict[str, dict[str, Callable[[Row], Any]]] = {
+    CLASSIFICATION: {
+        "sd": itemgetter("test_sd"),
+        "accuracy": itemgetter("test_accuracy"),
+        "balanced": itemgetter("test_balanced_accuracy"),
+        "macro F1": itemgetter("test_macro_f1"),
+        "AUROC": itemgetter("test_auroc"),
+        "average precision": itemgetter("test_average_precision"),
+        "ECE": itemgetter("test_ece"),
+        "log loss": itemgetter("test_log_loss"),
+        "Brier": itemgetter("test_brier"),
+    },
+    SEGMENTATION: {
+        "metric": itemgetter("metric"),
+        "over images": itemgetter("test_over_images"),
+        "its 95 % interval over images": _ends("test_over_images"),
+        "sd over images": itemgetter("test_over_images_sd"),
+        "Dice": itemgetter("test_mean_dice"),
+        "pixels right": itemgetter("test_pixel_accuracy"),
+        "disagreement": itemgetter("disagreement"),
+        "blend": itemgetter("blend"),
+        "exact": _yes("exact"),
+    },
+}
+_LAST: dict[str, Callable[[Row], Any]] = {
+    "against the best on val": _unless_best(itemgetter("difference"), "is the best"),
+    "its 95 % interval": _unless_best(_ends("difference")),
+    "p": _unless_best(itemgetter("p_value")),
+    "p adjusted": _unless_best(itemgetter("p_adjusted")),
+    "told apart": _unless_best(_yes("told_apart")),
+    "replicates": itemgetter("replicates"),
+    "test images": itemgetter("test_images"),
+    "seconds": itemgetter("seconds"),
+    "warnings": lambda row: "; ".join(json.loads(row["warnings"])),
+}
+
+
+def columns_of(task: str) -> dict[str, Callable[[Row], Any]]:
+    """By the name of each column of the table what its cells show of a row."""
+    return {**_FIRST, **_OWN[task], **_LAST}
+
+
+def table_rows(rows: list[Row]) -> Iterator[tuple[Any, ...]]:
+    """The rows of the view under the columns of their task."""
+    for row in rows:
+        yield tuple(cell(row) for cell in columns_of(row["task"]).values())
+
+
+def floor_cells(columns: Iterable[str], largest: str, val: float | None, test: float | None) -> tuple[Any, ...]:
+    """The row of the table for who always says the largest class of train."""
+    known = {"head": MAJORITY, "chosen": f"always {largest}", "val": val, "test": test}
+    return tuple(known.get(column) for column in columns)
+
+
 @styled
 def draw_leaderboard(
-    rows: list[dict[str, Any]],
-    figure_of_merit: str = "accuracy",
-    column: str = "test",
-    floor: tuple[str, float | None] | None = None,
+    rows: list[Row], figure_of_merit: str = "accuracy", floor: tuple[str, float | None] | None = None
 ) -> Figure:
     """A figure on test with its 95 % interval: a line a head, a dot an encoder.
 
-    rows: those of the view ``leaderboard``, the best on val first, or those of ``mask_leaderboard`` that have scores;
-    `beside`, where a row has it, is text behind its figure.
-    figure_of_merit: in words, such as "accuracy" or "mean IoU"; its values stand in `column`. floor: the largest class
-    of train, and what always saying it is worth.
+    rows: those of the view, the best on val first; the mean over images of mask heads stands beside their figure.
+    figure_of_merit: in words, such as "accuracy" or "mean IoU". floor: the largest class of train, and what always
+    saying it is worth.
     """
     if not rows:
         return note_figure("Leaderboard", "No head has been trained: the config names none.")
+    rows = [row for row in rows if row["test"] is not None or row["task"] == CLASSIFICATION]
+    if not rows:
+        return note_figure("Leaderboard", "No head has segmented test images: segment.heads in the config names none.")
     heads = list(dict.fromkeys(row["head"] for row in rows))
     encoders = {row["encoder"]: row["weights"] for row in sorted(rows, key=lambda row: row["encoder"])}
     height_in = 1.9 + max(0.4 * len(heads), 0.26 * len(heads) * len(encoders))
@@ -106,38 +158,43 @@ def draw_leaderboard(
     axes = figure.subplots()
     for place, (encoder, weights) in enumerate(encoders.items()):
         below = (place - (len(encoders) - 1) / 2) * 0.8 / len(encoders)
-        own = [row | {"value": row[column]} for row in rows if row["encoder"] == encoder]
+        own = [row for row in rows if row["encoder"] == encoder]
         _draw_encoder(axes, own, heads, below, place, weights)
     if floor and floor[1] is not None:
         label = f"always {plain(floor[0])}: {floor[1]:.3f}"
         axes.axvline(floor[1], color=GREY, linestyle="--", linewidth=1, label=label)
     label = f"{figure_of_merit} on {rows[0]['test_images']:,} test images"
-    _finish(axes, heads, label, len(encoders), 0.6 if "beside" in rows[0] else 0.18)
+    _finish(axes, heads, label, len(encoders), 0.18 if rows[0]["task"] == CLASSIFICATION else 0.6)
     return figure
 
 
-def _draw_encoder(
-    axes: Axes, rows: list[dict[str, Any]], heads: list[str], below: float, place: int, weights: str
-) -> None:
+def _draw_encoder(axes: Axes, rows: list[Row], heads: list[str], below: float, place: int, weights: str) -> None:
     """Dots and bars of one encoder, each a little below or above the line of its head."""
     colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
     label = plain(rows[0]["encoder"]) + (" (untrained weights)" if weights == "untrained" else "")
     y = [heads.index(row["head"]) + below for row in rows]
-    axes.plot([row["value"] for row in rows], y, marker, color=colour, label=label)
+    axes.plot([row["test"] for row in rows], y, marker, color=colour, label=label)
     for row, height in zip(rows, y, strict=True):
         ends = [row["test_low"], row["test_high"]]
         if None not in ends:
             axes.plot(ends, [height, height], color=colour, linewidth=2)
         mark = " best on val" if row["is_best"] else ""
-        edge = row["value"] if None in ends else ends[1]
+        edge = row["test"] if None in ends else ends[1]
         axes.annotate(
-            f"{row['value']:.3f}{mark}{row.get('beside', '')}",
+            f"{row['test']:.3f}{mark}{_over_images(row)}",
             (edge, height),
             (6, 0),
             textcoords="offset points",
             va="center",
             size=10,
         )
+
+
+def _over_images(row: Row) -> str:
+    if row["task"] == CLASSIFICATION:
+        return ""
+    spread = "" if row["test_over_images_sd"] is None else f" ± {row['test_over_images_sd']:.3f}"
+    return f", over images {row['test_over_images']:.3f}{spread}"
 
 
 def _finish(axes: Axes, heads: list[str], label: str, encoders: int, room: float) -> None:

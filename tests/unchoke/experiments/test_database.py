@@ -149,7 +149,7 @@ def test_sensitivity_is_that_of_test_at_the_threshold_of_val(
     """Margins of bees: three of four ants of val have at most 0, and one of its two bees at least 2."""
     add_head(tmp_path, "a", classes=["ant", "bee"], arrays=TWO)
     write_manifest(tmp_path)
-    build_database(tmp_path, tmp_path / "experiments.db", Asked(0.75 if positive != "ant" else 0.5, positive))
+    build_database(tmp_path, tmp_path / "experiments.db", asked=Asked(0.75 if positive != "ant" else 0.5, positive))
     (first, *found), (second, *other) = rows(tmp_path, FIGURES)
     assert (first, second) == ("sensitivity_at_specificity", "specificity_reached")
     assert (tuple(found), tuple(other)) == (sensitivity, specificity)
@@ -161,7 +161,7 @@ def test_sensitivity_is_that_of_test_at_the_threshold_of_val(
 def test_without_a_negative_image_on_val_there_is_no_threshold_and_the_database_says_so(tmp_path: Path) -> None:
     add_head(tmp_path, "a", classes=["ant", "bee"], arrays=TWO | {"val_label": np.ones(6)})
     write_manifest(tmp_path)
-    build_database(tmp_path, tmp_path / "experiments.db", Asked(0.95))
+    build_database(tmp_path, tmp_path / "experiments.db", asked=Asked(0.95))
     assert [row[1:] for row in rows(tmp_path, FIGURES)] == [(None, 0)] * 2
     ((margins, why),) = rows(tmp_path, "SELECT margins, unknown FROM operating_points")
     assert (margins, why) == ("[null]", "val has no negative image, so there is no threshold")
@@ -170,7 +170,7 @@ def test_without_a_negative_image_on_val_there_is_no_threshold_and_the_database_
 def test_three_classes_have_no_sensitivity(tmp_path: Path) -> None:
     add_head(tmp_path, "a")
     write_manifest(tmp_path)
-    build_database(tmp_path, tmp_path / "experiments.db", Asked(0.95))
+    build_database(tmp_path, tmp_path / "experiments.db", asked=Asked(0.95))
     assert rows(tmp_path, FIGURES) == rows(tmp_path, "SELECT * FROM operating_points") == []
 
 
@@ -179,7 +179,7 @@ def test_a_positive_class_that_is_none_of_two_is_refused(tmp_path: Path, classes
     add_head(tmp_path, "a", classes=classes, arrays=TWO if len(classes) == 2 else {})
     write_manifest(tmp_path)
     with pytest.raises(UnchokeError, match=r"(?s)evaluation\.positive 'wasp'.*ant, bee"):
-        build_database(tmp_path, tmp_path / "experiments.db", Asked(0.95, "wasp"))
+        build_database(tmp_path, tmp_path / "experiments.db", asked=Asked(0.95, "wasp"))
 
 
 # --- comparisons

@@ -61,7 +61,7 @@ TWO = {
 def point_board(results: Path, **arrays: np.ndarray) -> Path:
     add_head(results, "a", classes=["ant", "bee"], arrays=TWO | arrays)
     write_manifest(results)
-    build_database(results, results / "experiments.db", Asked(0.95, "bee"))
+    build_database(results, results / "experiments.db", asked=Asked(0.95, "bee"))
     return results / "experiments.db"
 
 

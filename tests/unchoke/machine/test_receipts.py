@@ -30,7 +30,7 @@ FILES = {
     "quarantine/tiny.csv": "list_quarantine/tiny",
     "quarantine/tiny.json": "check_quarantine/tiny",
     "rates.csv": "summarise_rates",
-    "experiments.db": "build_mask_database",
+    "experiments.db": "build_database",
 }
 
 
@@ -70,6 +70,13 @@ def test_a_path_from_the_working_directory_is_found_in_the_receipt_too(tmp_path,
         monkeypatch.chdir(folder)
         with pytest.raises(UnchokeError, match="changed after"):
             read_result(Path(path))
+
+
+def test_a_job_that_is_called_otherwise_now_leaves_one_receipt(tmp_path):
+    former = tmp_path / "receipts/build_mask_database.json"
+    for receipt in (former, former.with_stem("build_database")):
+        assert run(lambda _: write_atomic(tmp_path / "experiments.db", b"new"), ["--receipt", str(receipt)]) == 0
+    assert [path.name for path in former.parent.iterdir()] == ["build_database.json"]
 
 
 def test_what_no_receipt_lists_is_read_as_it_is(tmp_path):

@@ -19,7 +19,7 @@ from unchoke.report.curves import draw_curves
 from unchoke.report.durations import draw_durations
 from unchoke.report.embedding import draw_embedding, project
 from unchoke.report.head import draw_head
-from unchoke.report.leaderboard import COLUMNS, draw_leaderboard, table_rows
+from unchoke.report.leaderboard import columns_of, draw_leaderboard, table_rows
 from unchoke.report.mistakes import Mistake, caption, draw_mistakes, percent, worst_mistakes
 from unchoke.report.pages import MOST_ROWS, table_page
 from unchoke.report.parts import draw_parts, worst_groups
@@ -69,6 +69,7 @@ def run_of(encoder, head, accuracy, **other):
         "test_accuracy": accuracy,
         "weights": "trained",
         "is_best": 0,
+        "task": "classification",
     }
     ends = {"test_low": accuracy - 0.1, "test_high": accuracy + 0.1, "test_images": 50, "seconds": 1.0}
     return {**row, **ends, **other}
@@ -90,10 +91,11 @@ def test_a_leaderboard_without_heads_or_intervals_is_drawn():
 def test_the_table_compares_every_head_with_the_best():
     names = ("balanced_accuracy", "macro_f1", "auroc", "average_precision", "ece", "log_loss", "brier", "sd")
     other = {"pool": "avg", "chosen": '{"k": 3}', "val": 0.5, **{f"test_{name}": None for name in names}}
+    other |= {"kind": "knn", "replicates": 1}
     against = {"difference": -0.1, "difference_low": -0.2, "difference_high": 0.05, "p_value": 0.25}
     against |= {"p_adjusted": 0.5, "told_apart": 0, "edges": '["k"]', "warnings": '["a", "b"]'}
     rows = [run_of("b0", head, 0.8, is_best=best, **other, **against) for head, best in (("knn", 1), ("ridge", 0))]
-    first, second = (dict(zip(COLUMNS, cells, strict=True)) for cells in table_rows(rows))
+    first, second = (dict(zip(columns_of("classification"), cells, strict=True)) for cells in table_rows(rows))
     assert first["chosen"] == "k 3 (edge of grid)" and first["95 % interval"] == "0.7000 to 0.9000"
     assert (first["against the best on val"], first["p"]) == ("is the best", None)
     assert (second["against the best on val"], second["its 95 % interval"]) == (-0.1, "-0.2000 to 0.0500")

@@ -32,8 +32,8 @@ from small_masks import (
 )
 
 from report.test_figures import ODD_NAMES, picture, texts
-from unchoke.experiments.leaderboard import mask_leaderboard
-from unchoke.experiments.mask_database import build_mask_database
+from unchoke.experiments.database import build_database
+from unchoke.experiments.leaderboard import leaderboard
 from unchoke.features.timings import summarise_rates
 from unchoke.files import write_atomic
 from unchoke.metrics import iou as overlaps
@@ -42,7 +42,7 @@ from unchoke.names import IGNORED
 from unchoke.report import mask_pictures
 from unchoke.report.confusion import draw_confusion, share_text
 from unchoke.report.durations import draw_durations
-from unchoke.report.mask_board import COLUMNS, draw_mask_board, table_rows
+from unchoke.report.leaderboard import columns_of, draw_leaderboard, table_rows
 from unchoke.report.mask_curves import draw_mask_curves
 from unchoke.report.mask_head import draw_mask_head
 from unchoke.report.mask_overlays import PREDICTION, TRUTH, Overlay, draw_mask_overlays, ranked
@@ -50,6 +50,7 @@ from unchoke.report.mask_pictures import MaskFiles, Views, block_means, every, r
 from unchoke.report.results import read_mask_head
 from unchoke.report.style import png_bytes
 from unchoke.signed import read_signed, signed_bytes
+from unchoke.store.run_record import SEGMENTATION
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 HISTORY = {"learning_rate": [1e-3, 1e-2], "weight_decay": [0.0, 0.0], "val_iou": [0.6, 0.8]}
@@ -85,8 +86,8 @@ def files(tmp_path: Path) -> MaskFiles:
 
 def board_of(tmp_path: Path) -> list[dict[str, Any]]:
     write_dataset(tmp_path / "data", tmp_path)
-    build_mask_database(tmp_path, tmp_path / "experiments.db", Bootstrap(50))
-    return list(mask_leaderboard(tmp_path / "experiments.db"))
+    build_database(tmp_path, tmp_path / "experiments.db", SEGMENTATION, bootstrap=Bootstrap(50))
+    return list(leaderboard(tmp_path / "experiments.db"))
 
 
 def test_the_board_shows_every_mean_iou_and_says_untrained(tmp_path: Path) -> None:
@@ -94,24 +95,25 @@ def test_the_board_shows_every_mean_iou_and_says_untrained(tmp_path: Path) -> No
     add_mask_head(tmp_path, "unet", encoder="pixels")
     add_mask_head(tmp_path, "silent", scored=False)
     rows = board_of(tmp_path)
-    shown = texts(draw_mask_board(rows))
+    shown = texts(draw_leaderboard(rows, "mean IoU"))
     assert f"{rows[0]['test_mean_iou']:.3f} best on val" in shown and f"{rows[1]['test_mean_iou']:.3f}" in shown
     assert "tiny (untrained weights)" in shown and "pixels (untrained" not in shown
-    assert f"over images {rows[0]['test_image_mean_iou']:.3f} ± {rows[0]['test_image_sd']:.3f}" in shown
+    assert f"over images {rows[0]['test_over_images']:.3f} ± {rows[0]['test_over_images_sd']:.3f}" in shown
     assert "mean IoU on 4 test images" in shown and "silent" not in shown
 
 
 def test_a_board_without_heads_or_without_scores_says_so(tmp_path: Path) -> None:
-    assert "No head has been trained" in texts(draw_mask_board([]))
+    assert "No head has been trained" in texts(draw_leaderboard([]))
     add_mask_head(tmp_path, "silent", scored=False)
-    assert "No head has segmented test images" in texts(draw_mask_board(board_of(tmp_path)))
+    assert "No head has segmented test images" in texts(draw_leaderboard(board_of(tmp_path)))
 
 
 def test_the_table_has_a_cell_for_every_column(tmp_path: Path) -> None:
     for name, shift_px in (("best", 2), ("other", 6)):
         add_mask_head(tmp_path, name, shift_px=shift_px)
     add_mask_head(tmp_path, "silent", scored=False)
-    best, other, silent = (dict(zip(COLUMNS, cells, strict=True)) for cells in table_rows(board_of(tmp_path)))
+    rows, columns = list(table_rows(board_of(tmp_path))), columns_of(SEGMENTATION)
+    best, other, silent = (dict(zip(columns, cells, strict=True)) for cells in rows)
     assert (best["against the best on val"], best["its 95 % interval"], best["exact"]) == ("is the best", None, "yes")
     assert other["against the best on val"] < 0 and " to -0." in other["its 95 % interval"]
     assert other["chosen"] == "learning rate 0.01, weight decay 0"
@@ -351,7 +353,7 @@ def test_durations_count_patches_and_need_no_encoder() -> None:
 
 def test_the_commands_draw_everything_twice_alike(tmp_path: Path, files: MaskFiles, monkeypatch: Any) -> None:
     monkeypatch.syspath_prepend(SCRIPTS)
-    build_mask_database(tmp_path, tmp_path / "experiments.db", Bootstrap(50))
+    build_database(tmp_path, tmp_path / "experiments.db", SEGMENTATION, bootstrap=Bootstrap(50))
     summarise_rates([], tmp_path / "rates.csv")
     drawn = []
     for _ in range(2):
@@ -359,14 +361,15 @@ def test_the_commands_draw_everything_twice_alike(tmp_path: Path, files: MaskFil
         drawn.append({path.name: path.read_bytes() for path in (tmp_path / "drawn").iterdir()})
     assert drawn[0] == drawn[1]
     assert drawn[0].keys() == {
-        *("board.png", "board.html", "durations.png", "durations.html", "curves.png", "overlays.png", "confusion.png")
+        *("leaderboard.png", "leaderboard.html", "durations.png", "durations.html"),
+        *("curves.png", "overlays.png", "confusion.png"),
     }
-    assert b"its figures are a floor" in drawn[0]["board.html"]
+    assert b"its figures are a floor" in drawn[0]["leaderboard.html"]
     assert b"patches per s" in drawn[0]["durations.html"]
 
 
 def draw_all(tmp_path: Path, files: MaskFiles) -> None:
-    pages: dict[str, dict[str, Any]] = {"draw_mask_board": {}, "draw_durations": {"rates": tmp_path / "rates.csv"}}
+    pages: dict[str, dict[str, Any]] = {"draw_leaderboard": {}, "draw_durations": {"rates": tmp_path / "rates.csv"}}
     for command, flags in pages.items():
         name = command.split("_")[-1]
         outputs = {"picture": tmp_path / f"drawn/{name}.png", "table": tmp_path / f"drawn/{name}.html"}

@@ -1,4 +1,4 @@
-"""experiments.db of mask heads: derived from their groups and scores, next to the tables that all heads share."""
+"""experiments.db of mask heads: derived from their groups and scores, in the tables that all heads share."""
 
 import json
 import sqlite3
@@ -18,13 +18,14 @@ from sklearn.metrics import f1_score, jaccard_score
 from small_masks import CLASSES, ENCODER, SETTINGS, SPLITS, add_mask_head, predicted_of, truth_of, write_dataset
 
 from unchoke.experiments.comparisons import Counts, compare_masks
-from unchoke.experiments.leaderboard import leaderboard, leaderboard_text, mask_leaderboard, of_masks
-from unchoke.experiments.mask_database import build_mask_database
+from unchoke.experiments.database import build_database
+from unchoke.experiments.leaderboard import leaderboard, leaderboard_text, ranking_of
 from unchoke.files import write_atomic
 from unchoke.machine.receipts import read_json
 from unchoke.metrics import iou
 from unchoke.metrics.evaluation import Bootstrap, plain_figures
 from unchoke.signed import read_signed, signed_bytes
+from unchoke.store.run_record import SEGMENTATION
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 FEW = Bootstrap(resamples=200)
@@ -33,7 +34,7 @@ TEST_IDS = [image_id for image_id, split in enumerate(SPLITS) if split == "test"
 
 def build(results: Path, groups: list[str] | None = None) -> list[Path]:
     write_dataset(results / "data", results, groups)
-    return build_mask_database(results, results / "experiments.db", FEW)
+    return build_database(results, results / "experiments.db", SEGMENTATION, bootstrap=FEW)
 
 
 def rows(results: Path, query: str) -> list[tuple[Any, ...]]:
@@ -42,7 +43,7 @@ def rows(results: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 def board(results: Path) -> dict[str, dict[str, Any]]:
-    return {row["head"]: row for row in mask_leaderboard(results / "experiments.db")}
+    return {row["head"]: row for row in leaderboard(results / "experiments.db")}
 
 
 def change_scores(results: Path, head: str, **changes: Any) -> None:
@@ -112,7 +113,7 @@ def test_heads_on_pixels_need_no_features(tmp_path: Path) -> None:
     assert build(tmp_path) == []
     assert rows(tmp_path, "SELECT name, model, images FROM encoders") == [("pixels", "none", 12)]  # patches
     row = board(tmp_path)["unet"]
-    assert (row["encoder"], row["maps"], row["weights"], row["kind"]) == ("pixels", "pixels", "none", "unet")
+    assert (row["encoder"], row["pool"], row["weights"], row["kind"]) == ("pixels", "pixels", "none", "unet")
     assert "floor" not in leaderboard_text(tmp_path / "experiments.db")
 
 
@@ -120,7 +121,7 @@ def test_a_head_on_encoders_of_other_strides_is_another_row(tmp_path: Path) -> N
     add_mask_head(tmp_path, "a")
     add_mask_head(tmp_path, "a", encoder="large", features={**ENCODER, "pools": ["s16"]})
     build(tmp_path)
-    assert {row["maps"] for row in mask_leaderboard(tmp_path / "experiments.db")} == {"s4+s8", "s16"}
+    assert {row["pool"] for row in leaderboard(tmp_path / "experiments.db")} == {"s4+s8", "s16"}
 
 
 # --- comparisons
@@ -129,7 +130,7 @@ def test_a_head_on_encoders_of_other_strides_is_another_row(tmp_path: Path) -> N
 def comparisons(results: Path) -> dict[str, tuple[Any, ...]]:
     query = """
         SELECT heads.name, images, difference, low, high, best_run_id = run_id
-        FROM mask_comparisons JOIN runs USING (run_id) JOIN heads USING (head_id)
+        FROM comparisons JOIN runs USING (run_id) JOIN heads USING (head_id)
     """
     return {name: values for name, *values in rows(results, query)}
 
@@ -241,10 +242,10 @@ def test_the_metric_that_is_named_ranks_and_compares(tmp_path: Path) -> None:
     invents, sober = (1 + 99 / 100) / 2, (870 / 900 + 100 / 130) / 2
     expected = {"mean_iou": (invents * 2 / 3, sober), "mean_iou_in_truth": (invents, sober)}
     for metric, (one, other) in expected.items():
-        build_mask_database(tmp_path, tmp_path / "experiments.db", FEW, metric)
+        build_database(tmp_path, tmp_path / "experiments.db", SEGMENTATION, metric, bootstrap=FEW)
         found, difference = board(tmp_path), one - other
         assert [row["metric"] for row in found.values()] == [metric] * 2
-        assert [found[head]["val_mean_iou"] for head in ("invents", "sober")] == pytest.approx([one, other])
+        assert [found[head]["val"] for head in ("invents", "sober")] == pytest.approx([one, other])
         assert list(found) == (["invents", "sober"] if difference > 0 else ["sober", "invents"])
         worse = list(found.values())[1]
         assert worse["difference"] == pytest.approx(-abs(difference))
@@ -257,9 +258,9 @@ def test_the_mean_over_images_stands_beside_that_of_all_pixels(tmp_path: Path) -
     pairs = [(truth_of(image_id).ravel(), predicted_of(image_id, 4).ravel()) for image_id in TEST_IDS]
     image_I = [jaccard_score(*pair, average="macro") for pair in pairs]
     row = board(tmp_path)["a"]
-    assert row["test_image_mean_iou"] == pytest.approx(np.mean(image_I))
-    assert row["test_image_sd"] == pytest.approx(np.std(image_I, ddof=1))
-    assert row["test_image_low"] < row["test_image_mean_iou"] < row["test_image_high"]
+    assert row["test_over_images"] == pytest.approx(np.mean(image_I))
+    assert row["test_over_images_sd"] == pytest.approx(np.std(image_I, ddof=1))
+    assert row["test_over_images_low"] < row["test_over_images"] < row["test_over_images_high"]
     text = leaderboard_text(tmp_path / "experiments.db")
     assert f"{np.mean(image_I):.4f}  {np.std(image_I, ddof=1):.4f}" in text
 
@@ -272,7 +273,7 @@ def test_a_head_without_scores_is_named_last_and_without_figures(tmp_path: Path)
     add_mask_head(tmp_path, "b")
     assert build(tmp_path) == []
     assert list(board(tmp_path)) == ["b", "a_silent"]
-    assert board(tmp_path)["a_silent"]["test_mean_iou"] is None
+    assert board(tmp_path)["a_silent"]["test"] is None
     line = next(line for line in leaderboard_text(tmp_path / "experiments.db").splitlines() if "a_silent" in line)
     assert line.endswith("no scores")
 
@@ -287,7 +288,7 @@ def test_heads_of_the_past_are_left_out_and_named(tmp_path: Path) -> None:
 
 def test_a_run_without_heads_gives_an_empty_database(tmp_path: Path) -> None:
     assert build(tmp_path) == []
-    assert of_masks(tmp_path / "experiments.db")
+    assert ranking_of(tmp_path / "experiments.db") == (SEGMENTATION, "mean_iou")
     assert leaderboard_text(tmp_path / "experiments.db") == "No head has been trained: the config names none."
 
 
@@ -325,17 +326,16 @@ def test_the_leaderboard_of_masks_is_printed_by_both_commands(tmp_path: Path, mo
     add_mask_head(tmp_path, "old", version=0)
     write_dataset(tmp_path / "data", tmp_path)
     database = tmp_path / "experiments.db"
-    flags = ["--results", str(tmp_path), "--database", str(database), "--resamples", "50"]
-    import_module("build_mask_database").main(flags)
+    flags = ["--task", SEGMENTATION, "--results", str(tmp_path), "--database", str(database), "--resamples", "50"]
+    import_module("build_database").main(flags)
     built = capsys.readouterr().out
     assert f"left out: {tmp_path / 'heads/tiny.zarr/old'}" in built
     import_module("print_leaderboard").main(["--database", str(database)])
     printed = capsys.readouterr().out
     assert built.splitlines()[1:-2] == printed.splitlines()[:-2]  # all but the count of readings
-    assert ("build_mask_database 1)" in built, "print_leaderboard 1)" in printed) == (True, True)
+    assert ("build_database 1)" in built, "print_leaderboard 1)" in printed) == (True, True)
     header, _, best, other, *notes = printed.splitlines()
-    assert header.split()[:5] == ["encoder", "head", "maps", "weights", "chosen"]
+    assert header.split()[:5] == ["encoder", "head", "pool", "weights", "chosen"]
     assert "is the best on val" in best and "s4+s8" in best and " yes " in best
     assert f"{board(tmp_path)['other']['difference']:+.4f} (" in other
     assert "val, test: mean IoU" in notes[1] and "floor" in notes[-1]
-    assert list(leaderboard(database)) == []

@@ -142,6 +142,17 @@ def test_no_mask_is_made_twice(again: Clone) -> None:
     assert "Nothing to be done" in again.snakemake("--cores", "2")
 
 
+def test_a_database_of_the_release_before_is_built_again_unasked(again: Clone) -> None:
+    receipts = again.results / "receipts"
+    former = {"build_database": "build_mask_database", "draw_leaderboard": "draw_mask_board"}
+    for job, before in former.items():
+        (receipts / f"{job}.json").rename(receipts / f"{before}.json")
+    output = again.snakemake("--cores", "2")
+    assert [jobs(output, job) for job in (*former, "train_mask_head", "stitch_band")] == [1, 1, 0, 0]
+    assert not [before for before in former.values() if (receipts / f"{before}.json").exists()]
+    assert "Nothing to be done" in again.snakemake("--cores", "2")
+
+
 def test_a_deleted_band_is_stitched_again_without_learning_anything(again: Clone) -> None:
     before, others = store_digests(again), again.times("stitched/pixels/**/*")
     (again.results / "stitched/tiny/linear/0.zarr/mask/c/1/0").unlink()

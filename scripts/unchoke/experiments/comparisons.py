@@ -1,4 +1,4 @@
-"""Stage: a head against the best one, on the test images that both predicted: image heads, then mask heads."""
+"""Stage: paired comparisons of a head with the best one, on the test images that both predicted."""
 
 import math
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a head said of the images of test."""
+    """Predictions of an image head on test."""
 
     image_id_N: NDArray[np.int64]
     label_N: NDArray[np.integer]

@@ -1,4 +1,4 @@
-"""Stage: the figures of a head that has seen no picture, which every other head must be better than."""
+"""Stage: the figures of a head that ignores its input; every other head must be better."""
 
 import sqlite3
 
@@ -16,8 +16,8 @@ from unchoke.store.zarr_bytes import open_group
 def insert_floors(connection: sqlite3.Connection, run: RunRecord, images: pd.DataFrame) -> None:
     """Write the table ``floors``: every image gets the shares of the classes in train as its probabilities.
 
-    run: one of them, for its classes and the labels of val and test. images: the manifest, with what is left
-    out marked as excluded.
+    run: any one, for its classes and the labels of val and test. images: the manifest; images that are left out are
+    marked as excluded.
     """
     arrays, classes = open_group(run.group), run.facts["classes"]
     used = in_use(images)

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from unchoke import versions
 from unchoke.errors import UnchokeError
 from unchoke.experiments.readings import Reading, read_readings, readings_text
 from unchoke.machine.receipts import read_result
@@ -71,6 +72,15 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
         raise UnchokeError("There is no database.", where=str(database), do="make it: snakemake --cores all")
     read_result(database)
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != versions.DATABASE:
+            raise UnchokeError(
+                "The database is of another version of Unchoke.",
+                found=f"version {version}",
+                expected=f"version {versions.DATABASE}",
+                where=str(database),
+                do="build it again: snakemake --cores all",
+            )
         yield connection
 
 
@@ -116,7 +126,7 @@ def leaderboard_text(database: Path) -> str:
 
 
 def _at_threshold(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """What the best head of two classes is worth at the specificity that was asked."""
+    """Sensitivity and specificity of the best head of two classes, at the specificity that was asked."""
     for row in rows:
         if row["is_best"] and row["positive"] is not None:
             asked, images = row["asked_specificity"], row["val_negatives"]
@@ -131,7 +141,7 @@ def _point(row: dict[str, Any], name: str) -> str:
 
 
 def remarks(rows: list[dict[str, Any]], readings: list[Reading]) -> list[str]:
-    """What a reader of these rows must know beside the figures: of the choice on val, readings of test, and weights."""
+    """Notes on the choice on val, on readings of test, and on untrained weights."""
     trials = sum(row["trials"] for row in rows)
     said = []
     if max(len(rows), trials) > 1:

@@ -32,7 +32,7 @@ def image_counts(run: RunRecord) -> dict[str, int]:
 
 
 def patches_alone(results: Path) -> dict[str, Any]:
-    """What the seal of features would say of the patches, where there are none."""
+    """The number of patches, in the form of a seal, for heads that read no features."""
     grids = read_json(results / "grids.json").values()
     return {"images": sum(grid["rows"] * grid["columns"] for grid in grids), "invalid": []}
 
@@ -62,6 +62,6 @@ def _region(name: str, figure: dict[str, float | None]) -> dict[str, float | Non
 
 
 def disagreement(scores: dict[str, Any]) -> float | None:
-    """Share of the pixels that several patches show for which these named different classes; None: there are none."""
+    """Share of the pixels with several patches for which these predict different classes; None: no such pixel."""
     differ, shared = (sum(image[name] for image in scores["images"].values()) for name in ("differ_px", "shared_px"))
     return differ / shared if shared else None

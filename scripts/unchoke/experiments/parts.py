@@ -1,4 +1,4 @@
-"""Stage: what the database says of parts of test: classes, groups of images, and one of two classes at a threshold."""
+"""Stage: the rows of classes, of groups of images, and of operating points of two classes in experiments.db."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from unchoke import versions
 from unchoke.errors import UnchokeError
 from unchoke.experiments.comparisons import TOLD_APART, holm
 from unchoke.experiments.readings import read_readings
@@ -21,7 +22,7 @@ from unchoke.store.run_record import RunRecord
 
 @contextmanager
 def new_database(database: Path, schema: str) -> Iterator[sqlite3.Connection]:
-    """A connection to a draft with the tables of `schema`, which takes the place of `database` when all is well.
+    """A connection to a draft with the tables of `schema`; the draft replaces `database` when all is well.
 
     Raises UnchokeError, with the old database untouched, when the disk refuses.
     """
@@ -33,6 +34,7 @@ def new_database(database: Path, schema: str) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(draft)) as connection:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.executescript(schema)
+            connection.execute(f"PRAGMA user_version = {versions.DATABASE}")
             with connection:
                 yield connection
         draft.replace(database)
@@ -100,7 +102,7 @@ def insert_comparisons(
 
 
 def insert_readings(connection: sqlite3.Connection, results: Path) -> None:
-    """The table of those who have read test so far."""
+    """The rows of ``test_readings``, from the file beside the results."""
     for reading in read_readings(results):
         insert(connection, "test_readings", **{name: value or None for name, value in asdict(reading).items()})
 

@@ -36,7 +36,7 @@ _JOBS = {
     "rates.csv": ("summarise_rates",),
     "experiments.db": ("build_database",),
 }
-# Jobs under the names that they had before; their receipts tell of files that are others now.
+# Former names of jobs: their receipts list digests that no longer hold, and go when the job has run.
 _FORMER = {"build_database": "build_mask_database", "draw_leaderboard": "draw_mask_board"}
 # The listing goes on from these, so that it cannot make them again from nothing.
 _GOES_ON_FROM = ("manifest.csv", "manifest.json")

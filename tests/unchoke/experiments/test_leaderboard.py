@@ -1,5 +1,7 @@
 """The leaderboard of a terminal."""
 
+import sqlite3
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,14 @@ def test_without_a_head_it_says_so(tmp_path: Path) -> None:
 
 def test_without_a_database_it_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UnchokeError, match=r"(?s)no database.*experiments\.db.*snakemake"):
+        leaderboard_text(tmp_path / "experiments.db")
+
+
+def test_a_database_of_another_version_says_how_to_build_it_again(tmp_path: Path) -> None:
+    add_head(tmp_path, "a")
+    with closing(sqlite3.connect(build(tmp_path))) as connection:
+        connection.execute("PRAGMA user_version = 0")
+    with pytest.raises(UnchokeError, match=r"(?s)another version.*version 0.*experiments\.db.*snakemake"):
         leaderboard_text(tmp_path / "experiments.db")
 
 

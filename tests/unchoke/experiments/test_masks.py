@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import t
 from sklearn.metrics import f1_score, jaccard_score
 from small_masks import CLASSES, ENCODER, SETTINGS, SPLITS, add_mask_head, predicted_of, truth_of, write_dataset
+from small_results import add_head, write_manifest
 
 from unchoke.experiments.comparisons import Counts, compare_masks
 from unchoke.experiments.database import build_database
@@ -276,6 +277,21 @@ def test_a_head_without_scores_is_named_last_and_without_figures(tmp_path: Path)
     assert board(tmp_path)["a_silent"]["test"] is None
     line = next(line for line in leaderboard_text(tmp_path / "experiments.db").splitlines() if "a_silent" in line)
     assert line.endswith("no scores")
+
+
+def test_heads_of_another_task_are_left_out_and_their_figures_are_null(tmp_path: Path) -> None:
+    add_head(tmp_path, "image")
+    add_mask_head(tmp_path, "mask", encoder="maps")
+    other = {"classification": ("image", "mask"), SEGMENTATION: ("mask", "image")}
+    for task, (head, left_out) in other.items():
+        write_dataset(tmp_path / "data", tmp_path) if task == SEGMENTATION else write_manifest(tmp_path)
+        (group,) = build_database(tmp_path, tmp_path / "experiments.db", task, bootstrap=FEW)
+        assert group.name == left_out
+        row = board(tmp_path)[head]
+        assert (row["task"], row["test_accuracy"] is None) == (task, task == SEGMENTATION)
+        names = ("test_mean_iou", "test_over_images", "test_pixel_accuracy", "disagreement", "blend", "exact")
+        assert {row[name] is None for name in names} == {task != SEGMENTATION}
+        assert row["test"] == row["test_accuracy" if task != SEGMENTATION else "test_mean_iou"] is not None
 
 
 def test_heads_of_the_past_are_left_out_and_named(tmp_path: Path) -> None:

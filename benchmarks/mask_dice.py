@@ -11,7 +11,6 @@ electron-microscope slices beside the repository (or at --data), whose patches a
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import timm
@@ -20,10 +19,12 @@ from common import PHOTOGRAPHS, benchmark_parser, report
 from numpy.typing import NDArray
 from PIL import Image
 
+from unchoke.config.mask_heads import Decoder
 from unchoke.encoders.encoder import CPU
 from unchoke.mask_heads.ablation import train_mask_head
 from unchoke.mask_heads.batches import Held, in_order
 from unchoke.mask_heads.head import predict
+from unchoke.mask_heads.task import Task
 from unchoke.metrics import iou as overlaps
 from unchoke.sources.kinds.canvases import canvas_files, write_canvases
 
@@ -71,25 +72,10 @@ def compare(args: argparse.Namespace, root: Path, names: list[str], width: int, 
     lines = []
     for loss in ("dice", "cross_entropy+dice"):
         for dice in ("batch", "patch", "penalty"):
-            settings: dict[str, Any] = {
-                "kind": "decoder",
-                "width": width,
-                "epochs": epochs,
-                "batch_size": 8,
-                "schedule": "cosine",
-                "learning_rates": [0.01],
-                "weight_decays": [0.01],
-                "seeds": list(range(args.seeds)),
-                "loss": loss,
-                "dice": dice,
-                "focal_gamma": 2.0,
-                "class_weights": "none",
-                "keep": "best",
-                "choose_by": "mean_iou",
-                "precision": "float32",
-                "augment": False,
-            }
-            head = train_mask_head(train, val, settings, 2, CPU, key="")
+            given = {"width": width, "epochs": epochs, "learning_rates": [0.01], "seeds": list(range(args.seeds))}
+            section = Decoder(kind="decoder", loss=loss, dice=dice, **given)
+            settings = {**section.model_dump(), "choose_by": "mean_iou"}
+            head = train_mask_head(Task(train, val, settings, 2, CPU, data_sha256=""))
             iou, wrong = np.mean([worth(module, test) for module in head.modules()], 0)
             lines.append([root.name, f"{epochs}", loss, dice, f"{iou:.3f}", f"{wrong:.2%}"])
     return lines

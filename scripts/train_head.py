@@ -26,13 +26,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--memory-mb", type=int, required=True, help="memory that it was planned to take, MB")
     add_device_flags(parser)
     args = parser.parse_args(argv)
-    device, drafts = device_of(args), args.checkpoint.with_suffix(".drafts")
+    device, states = device_of(args), args.checkpoint.with_suffix(".states")
     with memory_watched("train_head", args.memory_mb, "planned", binding=False):
         features, manifest = open_views(args.stores), selected(args.manifest, args.selection)
-        head = train_head(features, manifest, args.settings, device, drafts=drafts)
+        head = train_head(features, manifest, args.settings, device, states=states)
     write_run(args.run, head.seconds, device.type)
     save_head(head, features, args.settings, args.group, args.checkpoint)
-    shutil.rmtree(drafts, ignore_errors=True)
+    shutil.rmtree(states, ignore_errors=True)
     print("".join(f"warning: {text}\n" for text in head.fitted.warnings), end="")
     name = args.settings["choose_by"]
     print(f"chosen {head.fitted.choice}, {SPOKEN[name]} on val {head.figures['val'][name].value:.4f}")

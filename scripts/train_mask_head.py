@@ -28,16 +28,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_run_flags(parser)
     add_device_flags(parser)
     args = parser.parse_args(argv)
-    device, drafts = device_of(args), args.checkpoint.with_suffix(".drafts")
+    device, states = device_of(args), args.checkpoint.with_suffix(".states")
     sources = train.open_sources(args.labels, args.store, args.teacher)
     patches = train.find_patches(sources, args.settings, args.manifest, args.root, args.max_pixels)
-    head = train.train(patches, sources, args.settings, device, drafts, clock := train.Clock())
+    head = train.train(patches, sources, args.settings, device, states, clock := train.Clock())
     source = (args.weights, args.card, sources.size, [], CPU, "float32", args.strides)
-    reach = train.how_far(head, load_encoder(*source) if args.store else None, sources.size)
+    radius_px = train.receptive_radius_px(head, load_encoder(*source) if args.store else None, sources.size)
     write_run(args.run, head.seconds, device.type, epoch_seconds=clock.seconds)
-    train.save(head, reach, patches, sources, args.group, args.checkpoint)
-    shutil.rmtree(drafts, ignore_errors=True)
-    print(f"chosen {head.choice}, sees {'all of a patch' if reach is None else f'{reach} px far'}")
+    train.save(head, radius_px, patches, sources, args.group, args.checkpoint)
+    shutil.rmtree(states, ignore_errors=True)
+    print(f"chosen {head.choice}, sees {'all of a patch' if radius_px is None else f'{radius_px} px far'}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import torch
 from warm_house import House, build_house
 
 hypothesis.settings.register_profile("unchoke", deadline=None, max_examples=25)
@@ -33,3 +34,12 @@ def house(tmp_path: Path) -> Iterator[House]:
     yield house
     if worker := house.worker():
         os.kill(worker, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """One thread a product, so that tests do not wait for other work of the machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

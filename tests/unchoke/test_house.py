@@ -19,14 +19,14 @@ TESTED_ELSEWHERE = {
     "encoders": "cards plan teacher",
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "floors parts rows",
-    "heads": "products",
+    "heads": "batches group losses network optimizer products task validation",
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams given tiff_windows upright",
     "machine": (
         "client cold commands connections devices halving messages patience process_state retries sockets turns "
         "worker_requests"
     ),
-    "mask_heads": "batches head layers member phases resume steps teacher_patches train",
+    "mask_heads": "batches head layers member phases steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
     "report": (
         "confusion curves durations embedding head leaderboard mask_curves mask_head mask_overlays "

@@ -23,6 +23,7 @@ ORDER = [
     "cleaning",
     "encoders",
     "features",
+    "training",
     "heads",
     "mask_heads",
     "stitching",

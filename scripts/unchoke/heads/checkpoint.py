@@ -1,4 +1,4 @@
-"""Stage: heads read back from their checkpoints, evaluated anew or put to use."""
+"""Stage: heads read from their checkpoints, to be evaluated or used."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from unchoke.store.checkpoints import read_checkpoint_file
 from unchoke.store.chunks import FeatureStore
 
 CPU = torch.device("cpu")
-DECISIVE = ("model", "weights_sha256", "image_size", "data_config", "jpeg_draft")  # settings that make features others
+DECISIVE = ("model", "weights_sha256", "image_size", "data_config", "jpeg_draft")  # settings that change features
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Head:
     classes: list[str]
     """Their names, in the order of the C columns of logits and probabilities."""
     encoder: dict[str, Any]
-    """All that the features it was trained on depend on beside the images."""
+    """Everything but the images that its features depend on."""
     replicates: list[dict[str, torch.Tensor]]
     """One for each seed or few-shot draw."""
     temperatures: list[float]
-    """What the logits of each replicate are divided by for its probabilities; fitted on val."""
+    """Divisors of each replicate's logits for its probabilities; fitted on val."""
 
     def logits(
         self, x_ND: NDArray[np.floating] | torch.Tensor, device: torch.device = CPU, views: int = 1
@@ -102,7 +102,7 @@ def evaluate_head(
 
 
 def refuse_other_encoder(head: Head, settings: dict[str, Any], where: Path) -> None:
-    """UnchokeError where features made with `settings` are not what the head was trained on."""
+    """UnchokeError where features made with `settings` differ from those of the head's training."""
     for name in DECISIVE:
         value = head.encoder.get(name)
         if settings.get(name) != value:

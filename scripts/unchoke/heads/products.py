@@ -9,10 +9,10 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def single_products() -> Iterator[int]:
-    """Let every product run in the thread that asks for it; how many threads may ask at once.
+    """Run every matrix product in the calling thread alone; yields the number of threads that may call at once.
 
-    Threads that share a product wait for one another, and for whoever else has a core; threads with blocks of their own
-    do not, and the sums over blocks are the same for any number of them.
+    Threads that share a product wait for one another and for other processes. Threads with blocks of their own do not,
+    and sums over blocks are the same for any number of threads.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The rows of features that heads read, by split, and what all kinds of head do with them."""
+"""Rows of features by split, and the arithmetic that all kinds of head share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ class Rows:
     """Places of the labels among the classes, int64; one for each image."""
     image_id_N: NDArray[np.int64]
     group_N: NDArray[np.object_]
-    """What each image belongs to; empty where to nothing."""
+    """The group of each image; empty for none."""
     views: int = 1
 
     def labels(self) -> torch.Tensor:
@@ -210,7 +210,7 @@ def _good(figure: str, label_N: NDArray[np.integer], logits_NC: NDArray[np.float
 
 
 def score_weights(y_N: torch.Tensor, figure: str) -> torch.Tensor:
-    """What a right answer adds to the accuracy or the balanced accuracy, float64 (N,)."""
+    """Contribution of a correct row to the accuracy or the balanced accuracy, float64 (N,)."""
     if figure == "accuracy":
         return torch.full((len(y_N),), 1 / len(y_N), dtype=torch.float64, device=y_N.device)
     counts_C = torch.bincount(y_N).double()
@@ -218,7 +218,7 @@ def score_weights(y_N: torch.Tensor, figure: str) -> torch.Tensor:
 
 
 def score_of(logits: torch.Tensor, y_N: torch.Tensor, weight_N: torch.Tensor) -> torch.Tensor:
-    """What the rows of logits (…, N, C) add to a score: float64 (…); NaN where a logit is not finite."""
+    """Contribution of logits (…, N, C) to a score, float64 (…); NaN where a logit is not finite."""
     found = logits.max(-1).indices  # argmax, but seven times as fast where classes are not the last axis
     share = ((found == y_N) * weight_N).sum(-1)
     return torch.where(torch.isfinite(logits).flatten(-2).all(-1), share, torch.nan)
@@ -227,12 +227,3 @@ def score_of(logits: torch.Tensor, y_N: torch.Tensor, weight_N: torch.Tensor) ->
 def comparable(scores: torch.Tensor) -> torch.Tensor:
     """Scores without the rounding of their sums, so that equals are equal."""
     return torch.round(scores, decimals=12)
-
-
-def best(scores: Sequence[float], what: str) -> int:
-    """Place of the highest score, the first of equals; UnchokeError where none is known."""
-    if not np.isfinite(scores).any():
-        raise UnchokeError(
-            f"No setting of the head {what} came to an end: all losses are infinite.", do="lower its learning_rates"
-        )
-    return int(np.nanargmax(scores))

@@ -1,10 +1,9 @@
 """Stage: heads on cached features. One module a kind in ``kinds/``, each with
 
-    fit(train, val, n_classes, settings, device, drafts) -> Fitted
+    fit(train, val, n_classes, settings, device, states) -> Fitted
     predict(tensors, settings, x_ND, device) -> logits_NC
 
-where `predict` needs nothing but what the checkpoint holds, and `drafts` is a folder in which a long fit may keep what
-it has so far.
+where `predict` needs the tensors of the checkpoint alone, and `states` is the folder of ``training.resume``'s files.
 """
 
 import importlib
@@ -35,17 +34,17 @@ class Fitted:
     """A head after its fit on train and its choice on val."""
 
     replicates: list[dict[str, torch.Tensor]]
-    """What the checkpoint holds: one head for each seed or few-shot draw."""
+    """Tensors of the checkpoint: one head for each seed or few-shot draw."""
     chosen: dict[str, Any]
-    """The setting that was best on val."""
+    """The best setting on val."""
     history: dict[str, list[Any]]
-    """One entry for each setting that was tried."""
+    """One entry for each setting."""
     curves: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    """Over time, for heads that are trained in epochs: (epochs, settings, seeds)."""
+    """Figures of each epoch, for heads trained in epochs: (epochs, settings, seeds)."""
     before_refit: list[dict[str, torch.Tensor]] | None = None
-    """What was fitted on train alone, where `replicates` have seen val too; figures of val are of these."""
+    """Heads fitted on train alone, where `replicates` have seen val too; figures of val come from these."""
     warnings: list[str] = field(default_factory=list)
-    """What a reader of the results must know of the fit, such as an optimum that was not reached."""
+    """Limits of the fit that a reader must know, such as an optimum that was not reached."""
 
     @property
     def choice(self) -> str:
@@ -65,7 +64,7 @@ class TrainedHead:
     figures: dict[str, dict[str, Figure]]
     """Of val and test, by name of the figure."""
     temperatures: list[float]
-    """That calibrate each replicate, fitted on val; of a head that was fitted anew with val, those from before."""
+    """Calibrate each replicate, fitted on val; for a head refitted with val, before that refit."""
     seconds: float
     """From the first feature read to the last figure."""
 
@@ -76,19 +75,20 @@ def train_head(
     settings: dict[str, Any],
     device: torch.device,
     *,
-    drafts: Path | None = None,
+    states: Path | None = None,
 ) -> TrainedHead:
     """Fit one head on the train rows of its pool, choose on val, and report once on test.
 
-    features: the store of each view that the head reads. settings: a head of the config. drafts: folder for what an
-    interrupted fit has done so far. Rows that are excluded in the manifest or invalid in the store take no part.
+    features: the store of each view that the head reads. settings: a head of the config. states: folder of state
+    files, from which an interrupted training goes on. Rows that the manifest excludes or the store could not read take
+    no part.
     """
     started = time.perf_counter()
     if device.type == "mps":
         device = torch.device("cpu")  # sums are in float64, which mps does not have
     kind = kind_of(settings)
     classes, rows = split_rows(features, manifest, settings, device)
-    fitted = _scores_as_figures(_fit_draws(kind, rows, classes, settings, device, drafts), settings)
+    fitted = _scores_as_figures(_fit_draws(kind, rows, classes, settings, device, states), settings)
     heads = {"val": fitted.before_refit or fitted.replicates, "test": fitted.replicates}
     logits = {split: predict(heads[split], settings, rows[split], device) for split in heads}
     labels = {split: rows[split].y_N.cpu().numpy() for split in logits}
@@ -109,16 +109,15 @@ def _fit_draws(
     classes: list[str],
     settings: dict[str, Any],
     device: torch.device,
-    drafts: Path | None,
+    states: Path | None,
 ) -> Fitted:
     """The fit on all of train, or on each few-shot draw from it."""
     if settings["shots"] is None:
-        return kind.fit(rows["train"], rows["val"], len(classes), settings, device, drafts)  # type: ignore[no-any-return]
+        return kind.fit(rows["train"], rows["val"], len(classes), settings, device, states)  # type: ignore[no-any-return]
     fits = []
     for draw in range(settings["draws"]):
         train = draw_shots(rows["train"], settings["shots"], draw, classes)
-        folder = drafts / str(draw) if drafts else None
-        fits.append(kind.fit(train, rows["val"], len(classes), settings, device, folder))
+        fits.append(kind.fit(train, rows["val"], len(classes), settings, device, states))
     history: dict[str, list[Any]] = {"draw": []}
     for draw, fit in enumerate(fits):
         history["draw"] += [draw] * len(next(iter(fit.history.values())))
@@ -137,7 +136,7 @@ def _fit_draws(
 
 
 def _scores_as_figures(fitted: Fitted, settings: dict[str, Any]) -> Fitted:
-    """Scores as the figure has them: while heads are chosen, a loss counts as minus what it is."""
+    """Scores as figures: the choice counts a loss as its negative."""
     if settings["choose_by"] not in LOWER_IS_BETTER:
         return fitted
     name = "val_score"
@@ -190,5 +189,5 @@ def save_head(
 
 
 def _drawn(head: TrainedHead, settings: dict[str, Any]) -> dict[str, int]:
-    """How many images a few-shot head was trained on."""
+    """Number of training images of a few-shot head."""
     return {} if settings["shots"] is None else {"train": settings["shots"] * len(head.classes)}

@@ -1,7 +1,7 @@
-"""Patches from where they lie to batches, in an order that is drawn and a memory that is bounded. 1 MB is 2**20 bytes.
+"""Batches of patches in a random order within bounded memory. 1 MB is 2**20 bytes.
 
-A store is read chunk by chunk, since a chunk is decoded whole whatever is wanted of it. So the chunks are shuffled,
-some are read together, and their patches are shuffled among themselves.
+A chunk is decoded whole even for one patch. So chunks are shuffled, some are read together, and their patches are
+shuffled among themselves.
 """
 
 import math
@@ -24,7 +24,7 @@ class Batch:
     """Some patches, B of them."""
 
     maps: dict[str, NDArray[Any]]
-    """What a head sees, by name, each (B, C, h, w): features float16, pixels uint8."""
+    """Inputs of the head by name, each (B, C, h, w): features float16, pixels uint8."""
     label: NDArray[np.uint8]
     """Places of the pixels' classes (B, S, S), or IGNORED."""
 
@@ -64,14 +64,14 @@ class Held:
 
 
 def hold(patches: Patches, budget_mb: float) -> Patches:
-    """The same patches, read once and held where all of them fit into the budget."""
+    """The patches in memory where all of them fit into the budget, else as they are."""
     if len(patches) * patch_mb(patches) > budget_mb:
         return patches
     return Held(patches.channels, patches.strides, *patches.read(np.arange(len(patches))))
 
 
 def patch_mb(patches: Patches) -> float:
-    """What one patch takes in memory, MB."""
+    """Memory of one patch, MB."""
     maps, label = patches.read(np.zeros(1, np.int64))
     return sum(part.nbytes for part in (*maps.values(), label)) / MB
 
@@ -81,8 +81,8 @@ def batches(
 ) -> Iterator[Batch]:
     """Every patch once, in batches that are full but for the last; the same for the same arguments.
 
-    chunk_size: places that lie together, from the first on. What is read at once takes half of the budget, since the
-    end of what was read before may still wait for its batch; if all fits, all is shuffled together.
+    chunk_size: consecutive places of a chunk. One read takes half of the budget, since the rest of the read before may
+    still wait for its batch; if everything fits, everything is shuffled together.
     """
     rng = np.random.default_rng([seed, epoch])
     waiting: list[Batch] = []
@@ -127,7 +127,7 @@ def in_order(patches: Patches, batch_size: int) -> Iterator[Batch]:
 
 
 def batch_count(patches: Patches, batch_size: int) -> int:
-    """How many batches there are in an epoch."""
+    """Number of batches in an epoch."""
     return math.ceil(len(patches) / batch_size)
 
 
@@ -156,10 +156,10 @@ def survey(
 ) -> tuple[Moments, NDArray[np.int64]]:
     """Mean and deviation of every channel, float32 (C,), of each map; and how many pixels each class has, (K,).
 
-    channels: of the maps to look at; None: all that a head sees.
+    channels: of the maps to survey; None: all inputs of a head.
 
-    Sums are in float64, in which those of float16 numbers and their squares lose next to nothing, and nothing at all
-    where a channel is constant; its deviation is then 1.
+    Sums in float64 of float16 numbers and their squares lose next to nothing, and nothing where a channel is constant;
+    the deviation of a constant channel is 1.
     """
     sums = {name: torch.zeros(2, width, dtype=torch.float64) for name, width in (channels or patches.channels).items()}
     pixels_K, places = np.zeros(n_classes, np.int64), dict.fromkeys(sums, 0)

@@ -1,7 +1,7 @@
-"""Distillation: what a mask head learns from a teacher before it learns from masks.
+"""Distillation: a mask head learns from a teacher before it learns from masks.
 
-The first epochs bring what the last convolution sees close to the teacher's features (Romero et al. 2015, "FitNets"),
-the next ones the logits close to the teacher's (Hinton et al. 2015). Neither needs a mask.
+The first epochs fit the hidden map to the teacher's features (Romero et al. 2015, "FitNets"), the next epochs fit the
+logits to the teacher's (Hinton et al. 2015). Neither needs a mask.
 """
 
 from typing import Any
@@ -13,12 +13,11 @@ from torch.nn.functional import kl_div, log_softmax, mse_loss
 from unchoke.mask_heads.layers import Maps, enlarge
 
 LOGITS, FEATURES = "teacher.logits", "teacher.features"
-"""Names of what a teacher says of patches, beside the maps that a head sees."""
-PHASES = ("features", "logits", "masks")
+"""Names of a teacher's targets, beside the maps that a head sees."""
 
 
 def phase_of(settings: dict[str, Any], epoch: int) -> str:
-    """One of ``PHASES`` for an epoch, from 0. settings: of a head; without a teacher it has no ``distil``."""
+    """Phase of an epoch (from 0): ``features``, ``logits`` or ``masks``; settings: of a head."""
     distil = settings.get("distil") or {"features": 0, "logits": 0}
     if epoch < distil["features"]:
         return "features"
@@ -26,11 +25,11 @@ def phase_of(settings: dict[str, Any], epoch: int) -> str:
 
 
 def projection_of(model: Any, channels: int) -> nn.Conv2d:
-    """The 1×1 convolution from what a head's last one sees to a teacher's features, as torch's generator draws it."""
+    """A 1×1 convolution from a head's hidden map to a teacher's features, drawn by torch's generator."""
     return nn.Conv2d(model.close[-1].in_channels, channels, 1)
 
 
-class FeaturesLesson(nn.Module):
+class FeatureDistillation(nn.Module):
     """A head with its projection, whose result is the loss of features for each patch."""
 
     def __init__(self, model: nn.Module, projection: nn.Module, moments: tuple[torch.Tensor, torch.Tensor]) -> None:
@@ -44,7 +43,7 @@ class FeaturesLesson(nn.Module):
         return features_loss(found.float(), maps[FEATURES], *self.moments)
 
 
-class LogitsLesson(nn.Module):
+class LogitDistillation(nn.Module):
     """A head whose result is the loss of logits for each patch."""
 
     def __init__(self, model: nn.Module, temperature: float) -> None:

@@ -2,9 +2,9 @@
 
     build(channels, strides, n_classes, settings) -> torch.nn.Module
 
-whose forward takes maps by name, each (B, C, h, w), and gives logits (B, K, S, S) for patches of S px. What is read:
-"s4", "s8", …, an encoder's features of that stride, or "pixels", from 0 to 1. ``ablation`` trains them, ``losses`` says
-by what, ``receptive_field`` says how far an output sees.
+whose forward takes maps by name, each (B, C, h, w), and gives logits (B, K, S, S) for patches of S px. The maps:
+"s4", "s8", …, an encoder's features of that stride, or "pixels", from 0 to 1. ``ablation`` trains them
+by ``losses``, ``receptive_field`` measures their receptive fields.
 """
 
 import importlib
@@ -28,7 +28,7 @@ from unchoke.store.checkpoints import read_checkpoint_file
 from unchoke.store.run_record import write_results
 
 CPU = torch.device("cpu")
-FACTS = ("classes", "patch_px", "encoder", "reach_px")  # what a checkpoint says beside settings, channels and strides
+FACTS = ("classes", "patch_px", "encoder", "reach_px")  # of a checkpoint, beside settings, channels and strides
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TrainedMaskHead:
     replicates: list[dict[str, torch.Tensor]]
     """Weights and buffers of the network, one for each seed."""
     chosen: dict[str, Any]
-    """The setting that was best on val."""
+    """The best setting on val."""
     history: dict[str, list[Any]]
     """One entry for each setting: learning_rate, weight_decay, val_iou (mean over the seeds, NaN where diverged)."""
     curves: dict[str, NDArray[np.float32]]
@@ -74,9 +74,9 @@ class MaskHead:
     strides: dict[str, int]
     patch_px: int
     encoder: dict[str, Any] | None
-    """All that its features depend on beside the images; None for a head that sees pixels."""
+    """Everything but the images that its features depend on; None for a head on pixels."""
     reach_px: int | None
-    """How far an output sees, px; None: all of the patch."""
+    """Radius of the receptive field, px; None: the whole patch."""
     replicates: list[dict[str, torch.Tensor]]
 
     @cached_property
@@ -100,7 +100,7 @@ def _modules(
 ) -> list[nn.Module]:
     modules = []
     for tensors in replicates:
-        with torch.random.fork_rng(devices=[]):  # the first weights, drawn in vain, shall not move others' numbers
+        with torch.random.fork_rng(devices=[]):  # discarded initial weights do not advance the global random state
             module = kind_of(settings).build(channels, strides, n_classes, settings)
         module.load_state_dict(tensors)
         modules.append(module.to(device).eval().requires_grad_(False))
@@ -143,8 +143,7 @@ def save_mask_head(
 ) -> None:
     """Write the checkpoint and the results; see ``store.run_record``.
 
-    facts: plain data, with those of ``FACTS``; what else there is (metrics, digests) goes into the group alone, as do
-    `arrays`, by their names.
+    facts: plain data, with those of ``FACTS``; others (metrics, digests) go into the group alone, as do `arrays`.
     """
     described = {
         "version": versions.MASK_HEADS,

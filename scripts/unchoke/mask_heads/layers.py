@@ -1,4 +1,4 @@
-"""What the kinds of mask head are put together from. S is the side of a patch (px), h and w those of a feature map."""
+"""Layers of all kinds of mask head. S is the side of a patch (px), h and w are the sides of a feature map."""
 
 import torch
 from torch import nn

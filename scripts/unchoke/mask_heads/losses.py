@@ -1,7 +1,7 @@
 """Losses of masks. Logits are float32 (B, K, H, W), labels uint8 (B, H, W), weights of classes float32 (K,).
 
 Pixels of label IGNORED have no part: a batch of nothing else gives 0, and zero gradients. Each loss is a mean, over
-pixels or over patches. `whole` is the label of the whole batch where a call sees a part of it: the parts then add up to
+pixels or over patches. `whole` is the label of the whole batch where a call gets a part of it: the parts then add up to
 the loss of the whole. ``batch_dice`` alone does not add up; it is the mean over the parts.
 """
 

@@ -92,7 +92,7 @@ def split_patches(
 ) -> dict[str, CachedPatches | PixelPatches]:
     """The patches of train and of val, of images that may be used and could be read throughout.
 
-    features: a store of feature maps; None: pixels below `root`. manifest: that of the images, with patches.csv beside.
+    features: a store of feature maps; None: pixels below `root`. manifest: of the images; patches.csv lies beside it.
     Raises UnchokeError where a split has none.
     """
     bad = {entry["image_id"] for store in (features, labels) if store for entry in store.seal["invalid"]}

@@ -1,71 +1,59 @@
-"""From which patches, and by which loss, a mask head learns in each epoch."""
-
-from typing import Any
+"""The phases of a training: the patches and the loss of each epoch, from a teacher first where the settings distil."""
 
 import numpy as np
-import torch
 from torch import nn
 
 from unchoke.errors import UnchokeError
 from unchoke.mask_heads.batches import Patches, batch_count, survey
-from unchoke.mask_heads.distil import FEATURES, FeaturesLesson, LogitsLesson, mean_over_patches, phase_of
+from unchoke.mask_heads.distil import FEATURES, FeatureDistillation, LogitDistillation, mean_over_patches, phase_of
 from unchoke.mask_heads.losses import Loss, class_weights, loss_of
-from unchoke.mask_heads.member import Member
+from unchoke.mask_heads.task import Task
 
 
-class Lessons:
-    """The lessons of a training: from a teacher where the settings say so, then from masks."""
+class Curriculum:
+    """The phases of one task; raises UnchokeError where an epoch needs masks and there are none."""
 
-    def __init__(
-        self,
-        train: Patches,
-        taught: Patches | None,
-        settings: dict[str, Any],
-        n_classes: int,
-        chunk_size: int,
-        device: torch.device,
-    ) -> None:
-        """train: the patches with masks. taught: those that a teacher has seen, with what it said; None: no teacher.
-
-        Raises UnchokeError where masks shall teach and there are none.
-        """
-        self.train, self.taught, self.settings = train, taught, settings
-        self.moments, pixels_K = survey(train, n_classes, chunk_size)
-        self.weight_K = class_weights(pixels_K, settings["class_weights"]).to(device)
+    def __init__(self, task: Task) -> None:
+        self.task, settings = task, task.settings
+        self.moments, pixels_K = survey(task.train, task.n_classes, task.chunk_size)
+        self.weight_K = class_weights(pixels_K, settings["class_weights"]).to(task.device)
         self.loss_of = loss_of(settings)
         self.teacher_channels = 0
-        if taught is not None:
+        if task.teacher_patches is not None:
             if settings["distil"]["features"]:
-                self.teacher_channels = taught.read(np.zeros(1, np.int64))[0][FEATURES].shape[1]
-            self._take_moments(taught, n_classes, chunk_size, device)
+                self.teacher_channels = task.teacher_patches.read(np.zeros(1, np.int64))[0][FEATURES].shape[1]
+            self._take_moments(task.teacher_patches)
         if "masks" in map(self.phase, range(settings["epochs"])):
             refuse_unlabelled(int(pixels_K.sum()), "train")
         self.batches = [batch_count(self.patches(epoch), settings["batch_size"]) for epoch in range(settings["epochs"])]
+        """Number of batches in each epoch."""
 
-    def _take_moments(self, taught: Patches, n_classes: int, chunk_size: int, device: torch.device) -> None:
-        """Of all patches that the head sees, and of the teacher's features."""
-        widths = taught.channels | ({FEATURES: self.teacher_channels} if self.teacher_channels else {})
-        moments, _ = survey(taught, n_classes, chunk_size, widths)
-        self.moments = {name: moments[name] for name in taught.channels}
+    def _take_moments(self, patches: Patches) -> None:
+        """Mean and deviation of all patches that the head sees, and of the teacher's features."""
+        widths = patches.channels | ({FEATURES: self.teacher_channels} if self.teacher_channels else {})
+        moments, _ = survey(patches, self.task.n_classes, self.task.chunk_size, widths)
+        self.moments = {name: moments[name] for name in patches.channels}
         if self.teacher_channels:
             mean_C, deviation_C = moments[FEATURES]
-            self.teacher_moments = mean_C.to(device), deviation_C.to(device)
+            self.teacher_moments = mean_C.to(self.task.device), deviation_C.to(self.task.device)
 
     def phase(self, epoch: int) -> str:
         """``features``, ``logits`` or ``masks``."""
-        return phase_of(self.settings, epoch)
+        return phase_of(self.task.settings, epoch)
 
     def patches(self, epoch: int) -> Patches:
-        """What is gone through in an epoch."""
-        return self.train if self.taught is None or self.phase(epoch) == "masks" else self.taught
+        """The patches of an epoch."""
+        teacher_patches = self.task.teacher_patches
+        return self.task.train if teacher_patches is None or self.phase(epoch) == "masks" else teacher_patches
 
-    def module(self, member: Member, epoch: int) -> tuple[nn.Module, Loss]:
-        """What is called with the maps of a batch in an epoch, and the loss of its result."""
-        if member.projection and self.phase(epoch) == "features":
-            return FeaturesLesson(member.model, member.projection, self.teacher_moments), mean_over_patches
+    def module(self, model: nn.Module, projection: nn.Module | None, epoch: int) -> tuple[nn.Module, Loss]:
+        """The module that an epoch calls with the maps of a batch, and the loss of its result."""
+        if projection and self.phase(epoch) == "features":
+            return FeatureDistillation(model, projection, self.teacher_moments), mean_over_patches
         if self.phase(epoch) == "logits":
-            return LogitsLesson(member.model, self.settings["distil"]["temperature"]), mean_over_patches
-        return member.model, self.loss_of
+            temperature = self.task.settings["distil"]["temperature"]
+            return LogitDistillation(model, temperature), mean_over_patches
+        return model, self.loss_of
 
 
 def refuse_unlabelled(pixels: int, split: str) -> None:

@@ -1,4 +1,4 @@
-"""Stage: what a mask head says of the patches of one chunk, from cached feature maps or from pixels."""
+"""Stage: predictions of a mask head for the patches of one chunk, from cached feature maps or from pixels."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from unchoke.mask_heads.head import MaskHead, predict
 from unchoke.names import PIXELS
 from unchoke.store import chunks
 
-_TOGETHER = 4  # patches, whose activations at full resolution are what takes memory
+_TOGETHER = 4  # patches; their activations at full resolution take the memory
 Inputs = tuple[Mapping[str, NDArray[Any]], NDArray[np.bool_]]
 
 
@@ -35,7 +35,7 @@ def read_pixels(rows: pd.DataFrame, root: Path, size: int, per_chunk: int, max_p
                 pixels_N3HW[row] = read_patch(open_image(root / path, max_pixels), y0, x0, size).transpose(2, 0, 1)
             valid_N[row] = True
         except UnreadableImageError:
-            continue  # the mask will say that nothing is known there
+            continue  # the mask marks it as unknown
     return {PIXELS: pixels_N3HW}, valid_N
 
 

@@ -1,7 +1,7 @@
-"""How far an output of a network sees: which of its pixels change where one pixel of the input does.
+"""The receptive field of a network, measured: the outputs that change with one input pixel.
 
-A pixel that is NaN makes NaN of exactly what is computed from it, whatever the weights, for NaN survives sums,
-products, maxima and the usual activations. The empirical form of the receptive fields of Luo et al. 2016.
+A NaN pixel makes NaN of exactly the outputs computed from it, whatever the weights: NaN survives sums, products, maxima
+and the usual activations. The empirical form of the receptive fields of Luo et al. 2016.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ LARGEST_PX = 1024
 
 
 @torch.inference_mode()
-def reach_px(forward: Forward, stride: int, size: int = 256, largest: int = LARGEST_PX) -> int | None:
-    """The largest distance, px along an axis, at which an input pixel changes an output; None: there is no limit.
+def measure_radius_px(forward: Forward, stride: int, size: int = 256, largest: int = LARGEST_PX) -> int | None:
+    """Radius of the receptive field, px: the largest distance along an axis at which an input pixel changes an output.
 
     forward: float32 (1, 3, S, S) on the CPU to (1, K, S, S), in its state of evaluation, for S of size · 1, 2, 4, …
     up to `largest`; give `size` where it takes that one alone. stride: the period in px after which it repeats, its
-    largest stride. A pixel in the middle is tried at every place of a period. The input is doubled until the reach is
-    below a quarter of it. Attention, squeeze-and-excite and norms over the patch never come to that; nor does a
-    network that sees further than a quarter of `largest`.
+    largest stride. A pixel in the middle is tried at every place of a period. The input is doubled until the radius is
+    below a quarter of it. None: it never is, because of attention, squeeze-and-excite or norms over the patch, or
+    because the radius exceeds a quarter of `largest`.
     """
     while size <= largest:
         found = 0
@@ -45,10 +45,7 @@ def _seen_from(forward: Forward, size: int, place: int) -> int:
 
 
 def whole_patch_layers(model: nn.Module) -> list[str]:
-    """Names of the layers whose statistics are of the whole patch: instance and group norm.
-
-    Instance norm that goes by running statistics is none of them.
-    """
+    """Names of layers with statistics of the whole patch: group norm, and instance norm without running statistics."""
     return [name for name, layer in model.named_modules() if _is_of_whole_patch(layer)]
 
 

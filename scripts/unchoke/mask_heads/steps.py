@@ -1,4 +1,4 @@
-"""One step of a member, one look at what it predicts, and how both go on where the card's memory runs out."""
+"""Gradients and predictions of one batch, each repeated in halves when memory runs out."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""The patches that a head sees with what a teacher said of them: those with masks, and of images that have none."""
+"""Training patches with the teacher's targets, from labelled and unlabelled images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +18,12 @@ from unchoke.store import tables
 from unchoke.store.chunks import FeatureStore
 
 ARRAYS = {LOGITS: "logits", FEATURES: "features"}
-"""What a teacher says, by the names that training knows, in the arrays of its store."""
+"""Arrays of the teacher's store, by the names of the targets in training."""
 
 
 @dataclass(frozen=True)
-class TaughtPatches:
-    """Patches with what a teacher said of them as further maps."""
+class TeacherPatches:
+    """Patches with the teacher's targets as further maps."""
 
     patches: CachedPatches | PixelPatches
     teacher: FeatureStore
@@ -47,14 +47,14 @@ class TaughtPatches:
         return maps | {name: read_rows(self.teacher, ARRAYS[name], ids) for name in self.names}, label
 
 
-def taught_patches(
+def teacher_patches(
     train: CachedPatches | PixelPatches,
     features: FeatureStore | None,
     teacher: FeatureStore,
     distil: dict[str, Any],
     manifest: Path,
-) -> TaughtPatches:
-    """The patches of `train` and those of images without a mask, as far as both encoder and teacher could read them.
+) -> TeacherPatches:
+    """Patches of `train` and of images without a mask that both encoder and teacher could read.
 
     train: as ``split_patches`` gives them. distil: of the settings of a head. Labels of images without a mask are
     IGNORED. Raises UnchokeError where none is left.
@@ -72,11 +72,11 @@ def taught_patches(
         replace(train, rows=rows, patch_id_N=ids) if isinstance(train, PixelPatches) else replace(train, patch_id_N=ids)
     )
     wanted = {LOGITS: distil["logits"], FEATURES: distil["features"]}
-    return TaughtPatches(chosen, teacher, [name for name, epochs in wanted.items() if epochs])
+    return TeacherPatches(chosen, teacher, [name for name, epochs in wanted.items() if epochs])
 
 
 def unmasked_images(frame: pd.DataFrame) -> NDArray[np.int64]:
-    """Ids of the images that have no mask, less those whose split, or whose group's, is val or test."""
+    """Ids of the images without a mask, except where they or their group belong to val or test."""
     held_out = frame["split"].isin(["val", "test"])
     groups = set(frame.loc[held_out, "group"]) - {""}
     rows = frame[(frame["excluded"] == NO_MASK) & ~held_out & ~frame["group"].isin(groups)]

@@ -1,4 +1,4 @@
-"""Stage: mask heads. One is trained on the patches of train, chosen on val, and says how far it sees."""
+"""Stage: mask heads. Training on the patches of train, choice on val, and the receptive field."""
 
 import time
 from dataclasses import dataclass, field
@@ -14,12 +14,13 @@ from unchoke.mask_heads.ablation import train_mask_head
 from unchoke.mask_heads.batches import Patches
 from unchoke.mask_heads.head import TrainedMaskHead, save_mask_head
 from unchoke.mask_heads.patches import split_patches
-from unchoke.mask_heads.receptive_field import reach_px, whole_patch_layers
-from unchoke.mask_heads.teacher_patches import taught_patches
+from unchoke.mask_heads.receptive_field import measure_radius_px, whole_patch_layers
+from unchoke.mask_heads.task import Task
+from unchoke.mask_heads.teacher_patches import teacher_patches
 from unchoke.names import PIXELS
 from unchoke.store.chunks import FeatureStore, open_complete, seal_file
 
-_LARGEST_PX = 512  # of a picture in which the reach is looked for; one that is longer is no use with any halo
+_LARGEST_PX = 512  # largest picture to measure a receptive field in; a larger field fits no halo
 
 
 @dataclass
@@ -30,14 +31,14 @@ class Clock:
     seconds: list[float] = field(default_factory=list)
 
     def __call__(self, done: int, epochs: int, best: float) -> None:
-        """Take the time, and say where the training stands."""
+        """Note the time and print the progress."""
         self.seconds.append(time.perf_counter() - self.started)
         print(f"epoch {done} of {epochs}, best mean IoU on val {best:.4f}, {self.seconds[-1]:.0f} s", flush=True)
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The sealed stores that a head learns from."""
+    """The sealed stores of a head's training."""
 
     labels: FeatureStore
     features: FeatureStore | None
@@ -50,7 +51,7 @@ class Sources:
         return int(self.labels.seal["settings"]["size"])
 
     def digests(self) -> dict[str, str]:
-        """sha256 of their seals; empty for those that are not there."""
+        """SHA-256 of each seal; empty for a missing store."""
         stores = {"features": self.features, "labels": self.labels, "teacher": self.teacher}
         return {
             name: sha256_bytes(seal_file(store.path).read_bytes()) if store else "" for name, store in stores.items()
@@ -58,19 +59,19 @@ class Sources:
 
 
 def open_sources(labels: Path, features: Path | None, teacher: Path | None) -> Sources:
-    """Each found complete; UnchokeError where one is not."""
+    """Open the stores; UnchokeError where one is incomplete."""
     return Sources(open_complete(labels), *(open_complete(path) if path else None for path in (features, teacher)))
 
 
 def find_patches(
     sources: Sources, settings: dict[str, Any], manifest: Path, root: Path, max_pixels: int
 ) -> dict[str, Patches]:
-    """The patches of ``train`` and ``val``, and of ``taught`` where the head distils."""
+    """Patches of ``train`` and ``val``; ``taught`` are patches with a teacher's targets, where the head distils."""
     found = split_patches(sources.features, sources.labels, manifest, root, max_pixels)
     if sources.teacher is None:
         return {**found}
-    taught = taught_patches(found["train"], sources.features, sources.teacher, settings["distil"], manifest)
-    return {**found, "taught": taught}
+    taught = teacher_patches(found["train"], sources.features, sources.teacher, settings["distil"], manifest)
+    return {**found, "taught": taught}  # the results name it so
 
 
 def train(
@@ -78,30 +79,29 @@ def train(
     sources: Sources,
     settings: dict[str, Any],
     device: torch.device,
-    drafts: Path | None,
+    states: Path | None,
     clock: Clock,
 ) -> TrainedMaskHead:
-    """A head trained on ``patches["train"]`` and chosen on ``patches["val"]``; see ``mask_heads.training``."""
+    """A head trained on ``patches["train"]`` and chosen on ``patches["val"]``; see ``ablation``."""
     labels = sources.labels
-    classes = [name for name, _ in labels.seal["settings"]["classes"]]
-    key = sha256_bytes("".join(sources.digests().values()).encode())
-    return train_mask_head(
+    task = Task(
         patches["train"],
         patches["val"],
         settings,
-        len(classes),
+        len(labels.seal["settings"]["classes"]),
         device,
-        key=key,
-        drafts=drafts,
-        progress=clock,
+        data_sha256=sha256_bytes("".join(sources.digests().values()).encode()),
+        teacher_patches=patches.get("taught"),
         chunk_size=labels.seal["chunk_size"],
         budget_mb=settings["memory_mb"],
-        taught=patches.get("taught"),
+        states=states,
+        progress=clock,
     )
+    return train_mask_head(task)
 
 
-def how_far(head: TrainedMaskHead, encoder: Encoder | None, size: int) -> int | None:
-    """How far the head, with its encoder before it, sees, px; None: all of the patch.
+def receptive_radius_px(head: TrainedMaskHead, encoder: Encoder | None, size: int) -> int | None:
+    """Radius of the receptive field of the head behind its encoder, px; None: the whole patch.
 
     encoder: on the CPU; None for a head on pixels. Warns of layers whose statistics are of the whole patch.
     """
@@ -117,12 +117,12 @@ def how_far(head: TrainedMaskHead, encoder: Encoder | None, size: int) -> int | 
 
     fixed = encoder is not None and hasattr(encoder.model, "set_input_size")
     stride = max(head.strides.values()) if encoder else 4
-    return reach_px(forward, stride, size, size if fixed else max(size, _LARGEST_PX))
+    return measure_radius_px(forward, stride, size, size if fixed else max(size, _LARGEST_PX))
 
 
 def save(
     head: TrainedMaskHead,
-    reach: int | None,
+    radius_px: int | None,
     patches: dict[str, Patches],
     sources: Sources,
     group: Path,
@@ -134,7 +134,7 @@ def save(
         "classes": [name for name, _ in labels.seal["settings"]["classes"]],
         "patch_px": sources.size,
         "encoder": features.seal["settings"] if features else None,
-        "reach_px": reach,
+        "reach_px": radius_px,
         "features_sha256": {"identity": sha256["features"]} if features else {},
         "labels_sha256": sha256["labels"],
         **({"teacher_sha256": sha256["teacher"]} if sources.teacher else {}),

@@ -11,7 +11,7 @@ from small_features import LABELS, PIXELS, make_store, pixel_manifest
 from unchoke.config.heads import Linear, Logistic, Ridge
 from unchoke.errors import UnchokeError
 from unchoke.features.images import Extraction, Picture, encode_pictures
-from unchoke.heads import ablation
+from unchoke.heads import task
 from unchoke.heads.train import train_head
 from unchoke.store import chunks
 from unchoke.store.compare import compare_stores
@@ -50,7 +50,7 @@ def test_members_see_float32_features_as_they_see_float16(
     tmp_path: Path, prepared: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole numbers are the same in both; features too many to be standardised beforehand are so batch by batch."""
-    monkeypatch.setattr(ablation, "_PREPARED", prepared)
+    monkeypatch.setattr(task, "_PREPARED", prepared)
     one, two = (make_store(tmp_path / f"{dtype}.zarr", PIXELS["identity"], dtype=dtype) for dtype in DTYPES)
     heads = [train_head({"identity": s}, pixel_manifest(), HEADS["linear"].model_dump(), CPU) for s in (one, two)]
     np.testing.assert_array_equal(heads[0].logits_RNC["test"], heads[1].logits_RNC["test"])

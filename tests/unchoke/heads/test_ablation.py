@@ -4,7 +4,7 @@ import math
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -32,8 +32,10 @@ from small_features import clouds, rows_of
 from unchoke.config.heads import Linear, Mlp
 from unchoke.errors import UnchokeError
 from unchoke.heads import ablation
+from unchoke.heads.group import Group
 from unchoke.heads.rows import Rows
 from unchoke.heads.train import Fitted, kind_of
+from unchoke.training import resume
 
 CPU = torch.device("cpu")
 WIDTH, CLASSES = 6, 3
@@ -43,12 +45,7 @@ SMALL = {**BASE, "epochs": 4, "batch_size": 16}
 SGD = {"optimizer": "sgd", "momentum": 0.8}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def settings_of(kind: str, **given: Any) -> dict[str, Any]:
@@ -60,8 +57,8 @@ def settings_of(kind: str, **given: Any) -> dict[str, Any]:
     return section.model_dump()
 
 
-def fit(head: dict[str, Any], drafts: Path | None = None, train: Rows = TRAIN, val: Rows = VAL) -> Fitted:
-    return kind_of(head).fit(train, val, CLASSES, head, CPU, drafts)  # type: ignore[no-any-return]
+def fit(head: dict[str, Any], states: Path | None = None, train: Rows = TRAIN, val: Rows = VAL) -> Fitted:
+    return kind_of(head).fit(train, val, CLASSES, head, CPU, states)  # type: ignore[no-any-return]
 
 
 # --- one member in plain PyTorch
@@ -430,8 +427,8 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) ->
             break
     assert victim.wait(30) == -signal.SIGKILL
     assert not (tmp_path / "members.safetensors").exists()
-    (draft,) = (tmp_path / "drafts").glob("*.safetensors")
-    epoch = int(load_file(draft)["epoch"])
+    (file,) = (tmp_path / "states").glob("*.safetensors")
+    epoch = int(load_file(file)["counters.epoch"])
     assert 2 <= epoch < slow_training.EPOCHS
     again = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     done = [line for line in again if line.startswith("epoch")]
@@ -452,22 +449,22 @@ def test_it_goes_on_after_any_epoch(
     kind: str, given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = settings_of(kind, **SMALL, **given)
-    undisturbed, run_epoch = fit(head), ablation._Group._run_epoch
-    monkeypatch.setattr(ablation, "DRAFT_EVERY_S", 0)
+    undisturbed, run_epoch = fit(head), Group.run_epoch
+    monkeypatch.setattr(resume, "SAVE_EVERY_S", 0)
 
     def interrupted(stop: int) -> Callable[..., None]:
-        def run_until(group: ablation._Group, state: ablation._State) -> None:
-            if state.epoch == stop:
+        def run_until(group: Group, state: resume.State) -> None:
+            if state.counters["epoch"] == stop:
                 raise KeyboardInterrupt
             run_epoch(group, state)
 
         return run_until
 
     for stop in (1, 2, 3):
-        monkeypatch.setattr(ablation._Group, "_run_epoch", interrupted(stop))
+        monkeypatch.setattr(Group, "run_epoch", interrupted(stop))
         with pytest.raises(KeyboardInterrupt):
             fit(head, tmp_path)
-    monkeypatch.setattr(ablation._Group, "_run_epoch", run_epoch)
+    monkeypatch.setattr(Group, "run_epoch", run_epoch)
     assert same(fit(head, tmp_path), undisturbed)
 
 
@@ -476,30 +473,16 @@ def test_groups_that_are_finished_are_not_trained_again(tmp_path: Path, monkeypa
     head = settings_of("linear", **SMALL)
     before = fit(head, tmp_path)
     assert len(list(tmp_path.iterdir())) == 5  # of six groups: the last one's end is the end of all
-    trained, run_epoch = set(), ablation._Group._run_epoch
+    trained, run_epoch = set(), Group.run_epoch
     monkeypatch.setattr(
-        ablation._Group, "_run_epoch", lambda group, state: (trained.add(group.draft), run_epoch(group, state))
+        Group, "run_epoch", lambda group, state: (trained.add(group.file.path), run_epoch(group, state))
     )
     assert same(fit(head, tmp_path), before)
     assert len(trained) == 1
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"learning_rates": [0.001]},
-        {"epochs": 5},
-        {"seeds": [0, 4]},
-        {"batch_size": 17},
-        {"optimizer": "sgd"},
-        {"class_weights": "balanced"},
-        {"standardize": False},
-        {"keep": "best"},
-        {"precision": "bfloat16"},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_a_draft_of_other_settings_is_not_used(change: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [{"seeds": [0, 4]}, {"batch_size": 17}], ids=lambda change: next(iter(change)))
+def test_a_state_of_other_settings_is_not_used(change: dict[str, Any], tmp_path: Path) -> None:
     fit(settings_of("linear", **SMALL), tmp_path)
     head = settings_of("linear", **{**SMALL, **change})
     assert same(fit(head, tmp_path), fit(head))
@@ -507,7 +490,7 @@ def test_a_draft_of_other_settings_is_not_used(change: dict[str, Any], tmp_path:
 
 @pytest.mark.parametrize("which", ["train", "val"])
 @pytest.mark.parametrize("part", ["x_ND", "y_N"])
-def test_a_draft_of_other_data_is_not_used(which: str, part: str, tmp_path: Path, capsys: Any) -> None:
+def test_a_state_of_other_data_is_not_used(which: str, part: str, tmp_path: Path, capsys: Any) -> None:
     head = settings_of("linear", **SMALL)
     fit(head, tmp_path)
     rows = {"train": TRAIN, "val": VAL}

@@ -15,7 +15,6 @@ from sklearn.utils.class_weight import compute_class_weight
 from small_features import clouds, make_manifest, make_store, rows_of
 
 from unchoke.errors import UnchokeError
-from unchoke.heads import rows
 from unchoke.heads.rows import average_views, class_weights, draw_shots, moments, score, split_rows
 from unchoke.store.chunks import FeatureStore
 
@@ -219,13 +218,6 @@ def test_the_score_of_what_diverged_is_unknown_and_no_other_is(wrong: float) -> 
     logits[1, 4, 0] = wrong
     found = score(torch.from_numpy(logits), rows_of(np.zeros((6, 1), np.float16), np.array([0, 1] * 3)), "accuracy")
     assert torch.isnan(found).tolist() == [False, True, False]
-
-
-@pytest.mark.parametrize(
-    ("scores", "place"), [([0.5, 0.7, 0.7], 1), ([np.nan, 0.2], 1), ([0.0], 0), ([0.3, np.nan, 0.1], 0)]
-)
-def test_the_first_of_the_best_is_taken(scores: list[float], place: int) -> None:
-    assert rows.best(scores, "knn") == place
 
 
 def test_labels_are_compared_as_text(tmp_path: Path) -> None:

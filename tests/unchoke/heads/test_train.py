@@ -34,11 +34,11 @@ from unchoke import versions
 from unchoke.config.heads import Centroid, Kind, Knn, Linear, Logistic, Mlp, Ridge
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
-from unchoke.heads import ablation
 from unchoke.heads.kinds import logistic
 from unchoke.heads.rows import Rows
 from unchoke.heads.train import TrainedHead, save_head, train_head
 from unchoke.store.chunks import FeatureStore, seal_file
+from unchoke.training import resume
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 CPU = torch.device("cpu")
@@ -421,11 +421,11 @@ def test_saving_twice_gives_the_same_bytes(
     assert saved(trained[settings["kind"]]) == saved(train(stores, manifest, settings))
 
 
-def test_the_command_trains_saves_and_clears_its_drafts(
+def test_the_command_trains_saves_and_clears_its_state_files(
     stores: dict[str, FeatureStore], manifest: pd.DataFrame, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:
     monkeypatch.syspath_prepend(SCRIPTS)
-    monkeypatch.setattr(ablation, "DRAFT_EVERY_S", 0)
+    monkeypatch.setattr(resume, "SAVE_EVERY_S", 0)
     table = manifest.assign(path="", size_bytes=0, mtime_ns=0)
     columns = ["image_id", "path", "label", "split", "group", "size_bytes", "mtime_ns", "excluded"]
     table[columns].to_csv(tmp_path / "manifest.csv", index=False)

@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from small_features import clouds, rows_of
 
 from unchoke.config.heads import Linear
-from unchoke.heads import ablation
+from unchoke.heads.group import Group
 from unchoke.heads.kinds import linear
+from unchoke.training import resume
 
 EPOCHS = 10
 SETTINGS = Linear(
@@ -19,10 +20,10 @@ SETTINGS = Linear(
 
 
 def train(folder: Path) -> bytes:
-    """The bytes of the trained members; drafts go to `folder`."""
+    """The bytes of the trained members; state files go below `folder`."""
     torch.set_num_threads(1)
     train_rows, val_rows = (rows_of(*clouds([30, 30, 20], 6, seed)) for seed in (1, 2))
-    fitted = linear.fit(train_rows, val_rows, 3, SETTINGS, torch.device("cpu"), folder / "drafts")
+    fitted = linear.fit(train_rows, val_rows, 3, SETTINGS, torch.device("cpu"), folder / "states")
     tensors = {f"{place}.{name}": part for place, one in enumerate(fitted.replicates) for name, part in one.items()}
     tensors |= {name: torch.from_numpy(curve).contiguous() for name, curve in fitted.curves.items()}
     save_file({name: tensor.clone() for name, tensor in tensors.items()}, folder / "members.safetensors")
@@ -30,13 +31,13 @@ def train(folder: Path) -> bytes:
 
 
 if __name__ == "__main__":
-    run_epoch = ablation._Group._run_epoch
+    run_epoch = Group.run_epoch
 
-    def run_slowly(group: ablation._Group, state: ablation._State) -> None:
+    def run_slowly(group: Group, state: resume.State) -> None:
         run_epoch(group, state)
-        print("epoch", state.epoch, flush=True)
+        print("epoch", state.counters["epoch"], flush=True)
         time.sleep(0.05)
 
-    ablation._Group._run_epoch = run_slowly  # type: ignore[method-assign]
-    ablation.DRAFT_EVERY_S = 0
+    Group.run_epoch = run_slowly  # type: ignore[method-assign]
+    resume.SAVE_EVERY_S = 0
     train(Path(sys.argv[1]))

@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,51 +13,26 @@ import torch
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import jaccard_score
+from small_trainings import CLASSES, CPU, PIXELS, SIDE, Drawn, fit_head, mask_settings, same
 from torch import nn
 from torch.nn.functional import interpolate
 
 from unchoke import versions
 from unchoke.errors import UnchokeError
-from unchoke.mask_heads import ablation, batches, losses, steps
-from unchoke.mask_heads.ablation import train_mask_head
+from unchoke.mask_heads import batches, losses, steps
 from unchoke.mask_heads.head import MaskHead, TrainedMaskHead, kind_of, predict, read_mask_checkpoint, save_mask_head
 from unchoke.mask_heads.kinds import unet
 from unchoke.mask_heads.layers import Standardise
+from unchoke.training import resume
 
-CPU, SIDE, CLASSES = torch.device("cpu"), 16, 3
 CHANNELS, STRIDES = {"s4": 5, "s8": 7}, {"s4": 4, "s8": 8}
-PIXELS = ({"pixels": 3}, {"pixels": 1})
 KINDS = ("linear", "decoder", "unet")
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Patches of blobs: the class of a pixel is the quarter that a smooth field puts it in, and the maps show it."""
-
-    channels: dict[str, int]
-    strides: dict[str, int]
-    maps: dict[str, NDArray[Any]]
-    label: NDArray[np.uint8]
-    reads: list[list[int]] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def read(self, place_B: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
-        self.reads.append(place_B.tolist())
-        return {name: part[place_B] for name, part in self.maps.items()}, self.label[place_B]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def drawn(kind: str, patches: int, seed: int) -> Drawn:
@@ -78,38 +53,9 @@ def drawn(kind: str, patches: int, seed: int) -> Drawn:
     return Drawn(CHANNELS, STRIDES, maps, label)
 
 
-def settings_of(kind: str, **given: Any) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "width": 8,
-        "learning_rates": [0.01, 0.03],
-        "weight_decays": [0.0],
-        "seeds": [0, 3],
-        "epochs": 3,
-        "batch_size": 4,
-        "schedule": "cosine",
-        "loss": "cross_entropy",
-        "focal_gamma": 2.0,
-        "dice": "patch",
-        "choose_by": "mean_iou",
-        "class_weights": "none",
-        "precision": "float32",
-        "keep": "last",
-        "augment": False,
-        **given,
-    }
-
-
-def fit(settings: dict[str, Any], drafts: Path | None = None, **given: Any) -> TrainedMaskHead:
-    train, val = (drawn(settings["kind"], patches, seed) for patches, seed in ((10, 1), (6, 2)))
-    given = {"train": train, "val": val, "key": "data", **given}
-    return train_mask_head(settings=settings, n_classes=CLASSES, device=CPU, drafts=drafts, chunk_size=3, **given)
-
-
-def same(one: TrainedMaskHead, other: TrainedMaskHead) -> bool:
-    pairs = zip(one.replicates, other.replicates, strict=True)
-    curves = all(np.array_equal(one.curves[name], other.curves[name], equal_nan=True) for name in one.curves)
-    return one.chosen == other.chosen and curves and all(torch.equal(a[name], b[name]) for a, b in pairs for name in a)
+def fit(settings: dict[str, Any], states: Path | None = None, **given: Any) -> TrainedMaskHead:
+    parts = {split: drawn(settings["kind"], *facts) for split, facts in (("train", (10, 1)), ("val", (6, 2)))}
+    return fit_head(settings, states, **{**parts, **given})
 
 
 def tensors(patches: Drawn) -> dict[str, torch.Tensor]:
@@ -119,7 +65,7 @@ def tensors(patches: Drawn) -> dict[str, torch.Tensor]:
 def built(kind: str, **given: Any) -> nn.Module:
     torch.manual_seed(0)
     channels, strides = PIXELS if kind == "unet" else (CHANNELS, STRIDES)
-    return kind_of({"kind": kind}).build(channels, strides, CLASSES, settings_of(kind, **given))
+    return kind_of({"kind": kind}).build(channels, strides, CLASSES, mask_settings(kind, **given))
 
 
 # --- the networks
@@ -210,10 +156,10 @@ def test_seeds_and_epochs_give_other_orders() -> None:
 
 def test_what_fits_is_read_once_and_gives_the_same_batches_and_head() -> None:
     train = drawn("linear", 10, 1)
-    once = fit(settings_of("linear"), train=train)
+    once = fit(mask_settings("linear"), train=train)
     assert [len(read) for read in train.reads] == [1, 10]  # how large a patch is, then all
     train.reads.clear()
-    streamed = fit(settings_of("linear"), train=train, budget_mb=2 * 4 * batches.patch_mb(train))
+    streamed = fit(mask_settings("linear"), train=train, budget_mb=2 * 4 * batches.patch_mb(train))
     assert max(map(len, train.reads)) == 3 and len(train.reads) > 3 * 2 * 4  # chunks, in three epochs of two seeds
     assert once.curves["val_iou"].shape == streamed.curves["val_iou"].shape
     assert not same(once, streamed)  # the buffer bounds the shuffle
@@ -231,8 +177,8 @@ def test_patches_are_turned_with_their_labels() -> None:
 
 def test_cached_features_are_not_turned() -> None:
     with pytest.raises(UnchokeError, match=r"(?s)cannot be turned.*kind decoder.*augment to false"):
-        fit(settings_of("decoder", augment=True))
-    turned, plain = (fit(settings_of("unet", augment=augment, epochs=1)) for augment in (True, False))
+        fit(mask_settings("decoder", augment=True))
+    turned, plain = (fit(mask_settings("unet", augment=augment, epochs=1)) for augment in (True, False))
     assert not same(turned, plain)
 
 
@@ -279,7 +225,7 @@ def test_the_score_on_val_is_the_mean_that_the_settings_name(metric: str) -> Non
     """Val lacks a class, which an untrained network predicts somewhere."""
     val = drawn("linear", 6, 2)
     val.label[val.label == 2] = 0
-    head = fit(settings_of("linear", epochs=1, learning_rates=[1e-9], seeds=[0], choose_by=metric), val=val)
+    head = fit(mask_settings("linear", epochs=1, learning_rates=[1e-9], seeds=[0], choose_by=metric), val=val)
     found = predict(head.modules(), val.maps).argmax(1)
     true_N, found_N = val.label[val.label != 255], found[val.label != 255]
     assert set(np.unique(found_N)) > {2}
@@ -295,7 +241,7 @@ def test_the_score_on_val_is_the_mean_that_the_settings_name(metric: str) -> Non
     ids=["cosine", "balanced constant decay"],
 )
 def test_every_member_is_what_plain_pytorch_trains(kind: str, given: dict[str, Any]) -> None:
-    settings = settings_of(kind, **given)
+    settings = mask_settings(kind, **given)
     head = fit(settings)
     for place, rate in enumerate(settings["learning_rates"]):
         for number, seed in enumerate(settings["seeds"]):
@@ -311,9 +257,9 @@ def test_every_member_is_what_plain_pytorch_trains(kind: str, given: dict[str, A
 
 @each_kind
 def test_a_member_does_not_depend_on_the_others(kind: str) -> None:
-    together = fit(settings_of(kind))
+    together = fit(mask_settings(kind))
     for number, seed in enumerate([0, 3]):
-        alone = fit(settings_of(kind, learning_rates=[together.chosen["learning_rate"]], seeds=[seed]))
+        alone = fit(mask_settings(kind, learning_rates=[together.chosen["learning_rate"]], seeds=[seed]))
         ours, theirs = together.replicates[number], alone.replicates[0]
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
@@ -321,14 +267,14 @@ def test_a_member_does_not_depend_on_the_others(kind: str) -> None:
 def test_training_leaves_the_random_numbers_of_others_alone() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    fit(settings_of("linear", epochs=1)).modules()
+    fit(mask_settings("linear", epochs=1)).modules()
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @each_kind
 @pytest.mark.parametrize("loss", ["dice", "focal", "cross_entropy+dice"])
 def test_every_loss_teaches(kind: str, loss: str) -> None:
-    head = fit(settings_of(kind, loss=loss, learning_rates=[0.02], seeds=[0], epochs=16))
+    head = fit(mask_settings(kind, loss=loss, learning_rates=[0.02], seeds=[0], epochs=16))
     curve = head.curves["train_loss"][:, 0, 0]
     assert curve[-1] < 0.7 * curve[0] and head.history["val_iou"][0] > 0.4
 
@@ -338,25 +284,25 @@ def test_every_loss_teaches(kind: str, loss: str) -> None:
 
 def test_the_best_epochs_weights_are_those_of_a_training_that_ends_there() -> None:
     given = {"learning_rates": [0.3], "seeds": [0], "schedule": "constant"}
-    best = fit(settings_of("decoder", **given, epochs=7, keep="best"))
+    best = fit(mask_settings("decoder", **given, epochs=7, keep="best"))
     curve = best.curves["val_iou"][:, 0, 0]
     epoch = int(curve.argmax())
     assert epoch < 6, "this test needs data on which val gets worse"
-    ended = fit(settings_of("decoder", **given, epochs=epoch + 1))
+    ended = fit(mask_settings("decoder", **given, epochs=epoch + 1))
     assert all(torch.equal(best.replicates[0][name], ended.replicates[0][name]) for name in best.replicates[0])
     assert best.history["val_iou"] == ended.history["val_iou"] == [pytest.approx(float(curve.max()))]
 
 
 def test_a_rate_that_diverges_is_unknown_and_never_chosen() -> None:
-    head = fit(settings_of("linear", learning_rates=[3e37, 0.01]))
+    head = fit(mask_settings("linear", learning_rates=[3e37, 0.01]))
     assert np.isnan(head.history["val_iou"][0]) and head.chosen["learning_rate"] == 0.01
-    assert same(replace(head, curves={}), replace(fit(settings_of("linear", learning_rates=[0.01])), curves={}))
+    assert same(replace(head, curves={}), replace(fit(mask_settings("linear", learning_rates=[0.01])), curves={}))
 
 
 @pytest.mark.parametrize("keep", ["last", "best"])
 def test_where_all_diverge_it_is_said_with_what_to_do(keep: str) -> None:
     with pytest.raises(UnchokeError, match=r"(?s)linear.*infinite.*lower its learning_rates"):
-        fit(settings_of("linear", learning_rates=[2e37, 3e37], keep=keep))
+        fit(mask_settings("linear", learning_rates=[2e37, 3e37], keep=keep))
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -364,12 +310,12 @@ def test_a_split_without_labels_is_refused(split: str) -> None:
     patches = drawn("linear", 4, 1)
     patches.label[:] = 255
     with pytest.raises(UnchokeError, match=rf"(?s)No pixel of the {split} split.*masks"):
-        fit(settings_of("linear"), **{split: patches})
+        fit(mask_settings("linear"), **{split: patches})
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_lower_precision_rounds_and_little_else(precision: str) -> None:
-    exact, rounded = (fit(settings_of("decoder", precision=name)) for name in ("float32", precision))
+    exact, rounded = (fit(mask_settings("decoder", precision=name)) for name in ("float32", precision))
     assert not same(exact, rounded)
     np.testing.assert_allclose(exact.curves["train_loss"], rounded.curves["train_loss"], rtol=0.1)
     assert rounded.replicates[0]["close.1.weight"].dtype == torch.float32
@@ -378,13 +324,13 @@ def test_lower_precision_rounds_and_little_else(precision: str) -> None:
 # --- trainings that were interrupted
 
 
-def interrupted(settings: dict[str, Any], drafts: Path, after: int) -> None:
+def interrupted(settings: dict[str, Any], states: Path, after: int) -> None:
     def stop(epoch: int, _: int, __: float) -> None:
         if epoch == after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(settings, drafts, progress=stop)
+        fit(settings, states, progress=stop)
 
 
 @pytest.mark.parametrize(
@@ -395,12 +341,13 @@ def interrupted(settings: dict[str, Any], drafts: Path, after: int) -> None:
 def test_an_interrupted_training_goes_on_and_ends_in_the_same_bytes(
     kind: str, given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    monkeypatch.setattr(ablation, "DRAFT_EVERY_S", 0)
-    settings = settings_of(kind, epochs=4, augment=kind == "unet", **given)
+    monkeypatch.setattr(resume, "SAVE_EVERY_S", 0)
+    settings = mask_settings(kind, epochs=4, augment=kind == "unet", **given)
     undisturbed = fit(settings)
     for after in (1, 2):
         interrupted(settings, tmp_path, after)
-    assert load_file(tmp_path / "state.safetensors")["at"].tolist() == [2, 4]
+    saved = load_file(next(tmp_path.iterdir()))
+    assert (saved["counters.epoch"], saved["counters.micro_batch"]) == (2, 4)
     told = []
     resumed = fit(settings, tmp_path, progress=lambda *facts: told.append(facts[:2]))
     assert same(resumed, undisturbed) and resumed.history == undisturbed.history
@@ -409,24 +356,16 @@ def test_an_interrupted_training_goes_on_and_ends_in_the_same_bytes(
 
 
 @pytest.mark.parametrize(
-    "change", [{"key": "others"}, {"batch_size": 5}, {"seeds": [1, 3]}], ids=lambda c: next(iter(c))
+    "change", [{"data_sha256": "others"}, {"batch_size": 5}, {"seeds": [1, 3]}], ids=lambda c: next(iter(c))
 )
-def test_a_draft_of_another_training_is_not_used(
+def test_a_state_of_another_training_is_not_used(
     change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ablation, "DRAFT_EVERY_S", 0)
-    interrupted(settings_of("linear"), tmp_path, 2)
-    key = {"key": change["key"]} if "key" in change else {}
-    settings = settings_of("linear", **({} if key else change))
+    monkeypatch.setattr(resume, "SAVE_EVERY_S", 0)
+    interrupted(mask_settings("linear"), tmp_path, 2)
+    key = change if "data_sha256" in change else {}
+    settings = mask_settings("linear", **({} if key else change))
     assert same(fit(settings, tmp_path, **key), fit(settings, **key))
-
-
-def test_drafts_are_written_when_there_is_work_to_lose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fit(settings_of("linear"), tmp_path)
-    assert not list(tmp_path.iterdir())
-    monkeypatch.setattr(ablation, "DRAFT_EVERY_S", 0)
-    fit(settings_of("linear"), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
 
 
 # --- memory that runs out
@@ -458,7 +397,7 @@ def step(most: int, micro_batch: int) -> tuple[Tight, torch.Tensor, int]:
         model,
         tensors(patches),
         label,
-        losses.loss_of(settings_of("unet")),
+        losses.loss_of(mask_settings("unet")),
         torch.ones(3),
         "float32",
         scaler,
@@ -482,7 +421,7 @@ def test_a_step_that_ran_out_of_memory_is_repeated_in_halves_as_if_it_had_not_be
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal", "dice"])
 def test_a_head_that_ran_out_of_memory_once_is_as_if_it_had_not(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The linear head has no batch norm, so that the parts of a batch add up to the whole."""
-    settings = settings_of("linear", loss=loss)
+    settings = mask_settings("linear", loss=loss)
     undisturbed, build, refusals = fit(settings), kind_of(settings).build, [0, 5]
 
     def build_tight(*arguments: Any) -> nn.Module:
@@ -531,7 +470,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Tra
     folder = tmp_path_factory.mktemp("heads")
 
     def save(kind: str) -> tuple[TrainedMaskHead, Path]:
-        head, path = fit(settings_of(kind, learning_rates=[0.01, 3e37], epochs=2)), folder / f"{kind}.safetensors"
+        head, path = fit(mask_settings(kind, learning_rates=[0.01, 3e37], epochs=2)), folder / f"{kind}.safetensors"
         facts = {**FACTS, "metrics": {"val": {"mean_iou": 0.5}}}
         save_mask_head(head, facts, folder / kind, path, {"val_counts": np.arange(4)})
         return head, path

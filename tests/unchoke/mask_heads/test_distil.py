@@ -1,7 +1,6 @@
 """What heads learn from a teacher: losses against float64, phases, patches without masks, interruptions."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,47 +13,23 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from scipy.special import log_softmax, softmax
+from small_trainings import CLASSES, CPU, PIXELS, SIDE, Drawn, fit_head, mask_settings, same
 from torch.nn.functional import interpolate
 
-from unchoke.mask_heads import ablation, batches, distil
-from unchoke.mask_heads import phases as lessons
-from unchoke.mask_heads.ablation import train_mask_head
+from unchoke.mask_heads import batches, distil
 from unchoke.mask_heads.distil import FEATURES, LOGITS
 from unchoke.mask_heads.head import TrainedMaskHead, kind_of, save_mask_head
+from unchoke.mask_heads.phases import Curriculum
 from unchoke.mask_heads.teacher_patches import unmasked_images
+from unchoke.training import resume
 
-CPU, SIDE, CLASSES = torch.device("cpu"), 16, 3
 CHANNELS, STRIDES = {"s2": 5}, {"s2": 2}
-PIXELS = ({"pixels": 3}, {"pixels": 1})
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@dataclass(frozen=True)
-class Blobs:
-    """Patches whose maps show the classes of pixels, with a teacher that knows these."""
-
-    channels: dict[str, int]
-    strides: dict[str, int]
-    maps: dict[str, NDArray[Any]]
-    label: NDArray[np.uint8]
-    reads: list[int] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def read(self, place_B: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
-        self.reads.append(len(place_B))
-        return {name: part[place_B] for name, part in self.maps.items()}, self.label[place_B]
-
-
-def blobs(kind: str, patches: int, seed: int, taught: bool = False, masked: bool = True) -> Blobs:
+def blobs(kind: str, patches: int, seed: int, taught: bool = False, masked: bool = True) -> Drawn:
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.normal(size=(patches, 1, 2, 2)).astype(np.float32))
     fields_BHW = interpolate(coarse, (SIDE, SIDE), mode="bilinear")[:, 0].numpy()
@@ -72,46 +47,22 @@ def blobs(kind: str, patches: int, seed: int, taught: bool = False, masked: bool
         true = np.stack([label == place for place in range(CLASSES)], 1)
         maps |= {LOGITS: np.where(true, 4, -4).astype(np.float16)}
         maps |= {FEATURES: np.concatenate([7 * means + 2, -means], 1).astype(np.float16)}
-    return Blobs(channels, strides, maps, label if masked else np.full_like(label, 255))
+    return Drawn(channels, strides, maps, label if masked else np.full_like(label, 255))
 
 
 def settings_of(kind: str, **given: Any) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "width": 8,
-        "learning_rates": [0.02],
-        "weight_decays": [0.0],
-        "seeds": [0],
-        "epochs": 4,
-        "batch_size": 4,
-        "schedule": "constant",
-        "loss": "cross_entropy",
-        "focal_gamma": 2.0,
-        "dice": "patch",
-        "choose_by": "mean_iou",
-        "class_weights": "none",
-        "precision": "float32",
-        "keep": "last",
-        "augment": False,
-        **given,
-    }
+    one = {"learning_rates": [0.02], "seeds": [0], "epochs": 4, "schedule": "constant"}
+    return mask_settings(kind, **{**one, **given})
 
 
 def distilling(features: int, logits: int, temperature: float = 2.0) -> dict[str, Any]:
     return {"distil": {"features": features, "logits": logits, "temperature": temperature}}
 
 
-def fit(settings: dict[str, Any], drafts: Path | None = None, **given: Any) -> TrainedMaskHead:
+def fit(settings: dict[str, Any], states: Path | None = None, **given: Any) -> TrainedMaskHead:
     kind = settings["kind"]
-    parts = {"train": blobs(kind, 6, 1), "val": blobs(kind, 6, 2), "taught": blobs(kind, 10, 3, taught=True)}
-    given = {**parts, "key": "data", "chunk_size": 3, **given}
-    return train_mask_head(settings=settings, n_classes=CLASSES, device=CPU, drafts=drafts, **given)
-
-
-def same(one: TrainedMaskHead, other: TrainedMaskHead) -> bool:
-    pairs = zip(one.replicates, other.replicates, strict=True)
-    curves = all(np.array_equal(one.curves[name], other.curves[name], equal_nan=True) for name in one.curves)
-    return curves and all(torch.equal(a[name], b[name]) for a, b in pairs for name in a)
+    parts = {"train": blobs(kind, 6, 1), "val": blobs(kind, 6, 2), "teacher_patches": blobs(kind, 10, 3, taught=True)}
+    return fit_head(settings, states, **{**parts, **given})
 
 
 # --- losses
@@ -203,17 +154,17 @@ def test_a_student_is_what_plain_pytorch_trains(kind: str) -> None:
 @pytest.mark.parametrize(("features", "logits"), [(0, 3), (2, 1), (1, 3), (4, 0)])
 def test_phases_switch_after_their_epochs(features: int, logits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    module = lessons.Lessons.module
+    module = Curriculum.module
 
-    def spy(self: Any, member: Any, epoch: int) -> Any:
-        found = module(self, member, epoch)
+    def spy(*arguments: Any) -> Any:
+        found = module(*arguments)
         seen.append(type(found[0]).__name__)
         return found
 
-    monkeypatch.setattr(lessons.Lessons, "module", spy)
+    monkeypatch.setattr(Curriculum, "module", spy)
     fit(settings_of("decoder", **distilling(features, logits)))
     # ten patches are three batches of a teacher, six are two of masks
-    expected = ["FeaturesLesson"] * 3 * features + ["LogitsLesson"] * 3 * logits
+    expected = ["FeatureDistillation"] * 3 * features + ["LogitDistillation"] * 3 * logits
     assert seen == expected + ["Decoder"] * 2 * (4 - features - logits)
 
 
@@ -223,9 +174,9 @@ def test_patches_without_a_mask_have_a_part_in_the_first_phases_only() -> None:
     fit(
         settings_of("decoder", **distilling(1, 1)),
         train=train,
-        taught=taught,
+        teacher_patches=taught,
         budget_mb=0,  # nothing is held
-        progress=lambda *_: read.append((sum(taught.reads), sum(train.reads))),
+        progress=lambda *_: read.append((sum(map(len, taught.reads)), sum(map(len, train.reads)))),
     )
     of_taught, of_train = (np.diff(part) for part in zip(*read, strict=True))
     assert of_taught[0] >= 10 and not of_taught[1:].any()
@@ -235,7 +186,7 @@ def test_patches_without_a_mask_have_a_part_in_the_first_phases_only() -> None:
 def test_labels_of_taught_patches_teach_nothing() -> None:
     settings = settings_of("decoder", **distilling(1, 2))
     blind = blobs("decoder", 10, 3, taught=True, masked=False)
-    assert same(fit(settings), fit(settings, taught=blind))
+    assert same(fit(settings), fit(settings, teacher_patches=blind))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +197,7 @@ def test_a_student_learns_the_truth_from_a_teacher_without_any_mask(
 ) -> None:
     blind = {
         "train": blobs(kind, 4, 1, masked=False),
-        "taught": blobs(kind, 48, 3, taught=True, masked=False),
+        "teacher_patches": blobs(kind, 48, 3, taught=True, masked=False),
     }
     settings = settings_of(kind, epochs=20, schedule="cosine", learning_rates=[rate], **distilling(*phases))
     assert fit(settings, **blind).history["val_iou"][0] > 0.9
@@ -268,7 +219,7 @@ def test_turned_patches_keep_what_the_teacher_said_of_them() -> None:
 def test_an_interrupted_distillation_goes_on_and_ends_in_the_same_bytes(
     after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ablation, "DRAFT_EVERY_S", 0)
+    monkeypatch.setattr(resume, "SAVE_EVERY_S", 0)
     settings = settings_of("decoder", schedule="cosine", keep="best", **distilling(2, 1))
 
     def stop(epoch: int, _: int, __: float) -> None:
@@ -277,7 +228,7 @@ def test_an_interrupted_distillation_goes_on_and_ends_in_the_same_bytes(
 
     with pytest.raises(KeyboardInterrupt):
         fit(settings, tmp_path, progress=stop)
-    assert any("projection.weight" in name for name in load_file(tmp_path / "state.safetensors"))
+    assert any("projection.weight" in name for name in load_file(next(tmp_path.iterdir())))
     told: list[int] = []
     resumed = fit(settings, tmp_path, progress=lambda done, *_: told.append(done))
     assert told == list(range(after + 1, 5)) and same(resumed, fit(settings))
@@ -294,8 +245,8 @@ def files_of(head: TrainedMaskHead, folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", ["linear", "decoder", "unet"])
 def test_a_head_without_a_teacher_is_the_same_file_whatever_else_there_is(kind: str, tmp_path: Path) -> None:
     """`distil` is in no file but those of heads that distil, and a teacher draws none of their random numbers."""
-    plain = fit(settings_of(kind), taught=None)
-    null = fit({**settings_of(kind), "distil": None}, taught=None)
+    plain = fit(settings_of(kind), teacher_patches=None)
+    null = fit({**settings_of(kind), "distil": None}, teacher_patches=None)
     assert same(plain, null)
     assert all(b"distil" not in data for data in files_of(plain, tmp_path).values())
 
@@ -307,7 +258,9 @@ def test_the_projection_is_no_part_of_the_checkpoint(tmp_path: Path) -> None:
 
 
 def load_names(folder: Path) -> list[str]:
-    save_mask_head(fit(settings_of("decoder"), taught=None), FACTS, folder / "plain", folder / "plain.safetensors")
+    save_mask_head(
+        fit(settings_of("decoder"), teacher_patches=None), FACTS, folder / "plain", folder / "plain.safetensors"
+    )
     return list(load_file(folder / "plain.safetensors"))
 
 

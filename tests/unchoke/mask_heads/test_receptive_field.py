@@ -1,7 +1,5 @@
 """How far an output sees: textbook formulas, networks that see everything, and what the halo is good for."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -13,15 +11,9 @@ from torch import nn
 
 from unchoke.mask_heads.head import kind_of
 from unchoke.mask_heads.kinds import unet
-from unchoke.mask_heads.receptive_field import reach_px, whole_patch_layers
+from unchoke.mask_heads.receptive_field import measure_radius_px, whole_patch_layers
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # --- formulas
@@ -41,15 +33,15 @@ def textbook(kernels: list[int], strides: list[int]) -> tuple[int, int]:
 def test_a_stack_of_convolutions_sees_the_sum_of_its_radii(kernels: list[int]) -> None:
     inputs = [3, *[2] * (len(kernels) - 1)]
     layers = [nn.Conv2d(width, 2, k, padding=k // 2) for width, k in zip(inputs, kernels, strict=True)]
-    assert reach_px(nn.Sequential(*layers), 1, 32) == textbook(kernels, [1] * len(kernels))[0]
+    assert measure_radius_px(nn.Sequential(*layers), 1, 32) == textbook(kernels, [1] * len(kernels))[0]
 
 
 @pytest.mark.parametrize("dilation", [2, 3])
 def test_a_dilated_convolution_sees_further(dilation: int) -> None:
-    assert reach_px(nn.Conv2d(3, 1, 3, padding=dilation, dilation=dilation), 1, 32) == dilation
+    assert measure_radius_px(nn.Conv2d(3, 1, 3, padding=dilation, dilation=dilation), 1, 32) == dilation
 
 
-def enlarged_reach(radius: int, stride: int) -> int:
+def enlarged_radius(radius: int, stride: int) -> int:
     """Of features of this radius that are enlarged bilinearly to pixels.
 
     Feature i looks from pixel stride · i, the first of its cell. It has a weight in all pixels whose centre is nearer
@@ -73,7 +65,7 @@ def test_resnet18_sees_what_its_layers_add_up_to(level: int) -> None:
         (features,) = model.forward_intermediates(x, indices=[level], intermediates_only=True)
         return nn.functional.interpolate(features, scale_factor=stride, mode="bilinear", align_corners=False)
 
-    assert reach_px(forward, stride, 256) == enlarged_reach(radius, stride)
+    assert measure_radius_px(forward, stride, 256) == enlarged_radius(radius, stride)
 
 
 @pytest.mark.parametrize("kind", ["linear", "decoder"])
@@ -86,14 +78,14 @@ def test_a_head_on_two_strides_sees_as_far_as_the_coarser_and_its_own_convolutio
         maps = model.forward_intermediates(x, indices=[1, 2], intermediates_only=True)
         return head(dict(zip(channels, maps, strict=True)))
 
-    alone = enlarged_reach(49, 8)
-    found = reach_px(forward, 8, 288)
+    alone = enlarged_radius(49, 8)
+    found = measure_radius_px(forward, 8, 288)
     assert alone <= found <= alone + {"linear": 4, "decoder": 4 + 2 * 4}[kind]
 
 
 def test_the_u_net_sees_less_than_a_halo_of_32_px() -> None:
     model = unet.build({"pixels": 3}, {"pixels": 1}, 2, {"width": 4}).eval()
-    found = reach_px(lambda x: model({"pixels": x}), 4, 128)
+    found = measure_radius_px(lambda x: model({"pixels": x}), 4, 128)
     assert 2 + 4 + 8 + 4 + 2 < found <= 32
 
 
@@ -116,7 +108,7 @@ class Squeeze(nn.Module):
     [Squeeze(), nn.InstanceNorm2d(3), nn.GroupNorm(1, 3), create_model("mobilenetv3_small_050", features_only=True)],
     ids=["squeeze-and-excite", "instance norm", "group norm", "mobilenetv3"],
 )
-def test_what_looks_at_the_whole_patch_has_no_reach(model: nn.Module) -> None:
+def test_what_looks_at_the_whole_patch_has_no_bounded_receptive_field(model: nn.Module) -> None:
     model.eval()
 
     def forward(x: torch.Tensor) -> torch.Tensor:
@@ -124,17 +116,17 @@ def test_what_looks_at_the_whole_patch_has_no_reach(model: nn.Module) -> None:
         y = y[2] if isinstance(y, list) else y
         return nn.functional.interpolate(y, x.shape[-2:], mode="bilinear")
 
-    assert reach_px(forward, 1, 64, 256) is None
+    assert measure_radius_px(forward, 1, 64, 256) is None
 
 
-def test_attention_has_no_reach() -> None:
+def test_attention_has_no_bounded_receptive_field() -> None:
     model = create_model("vit_tiny_patch16_224", pretrained=False, img_size=64, depth=1).eval()
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         (features,) = model.forward_intermediates(x, indices=[0], intermediates_only=True)
         return nn.functional.interpolate(features, x.shape[-2:], mode="bilinear")
 
-    assert reach_px(forward, 16, 64, 64) is None
+    assert measure_radius_px(forward, 16, 64, 64) is None
 
 
 def test_the_input_grows_until_it_is_large_enough() -> None:
@@ -145,9 +137,9 @@ def test_the_input_grows_until_it_is_large_enough() -> None:
         sizes.append(x.shape[-1])
         return wide(x)
 
-    assert reach_px(forward, 1, 32, 256) == 20
+    assert measure_radius_px(forward, 1, 32, 256) == 20
     assert sizes == [32, 64, 128]
-    assert reach_px(forward, 1, 32, 64) is None
+    assert measure_radius_px(forward, 1, 32, 64) is None
 
 
 def test_layers_with_statistics_of_the_patch_are_named() -> None:
@@ -160,7 +152,7 @@ def test_layers_with_statistics_of_the_patch_are_named() -> None:
     assert whole_patch_layers(nn.ModuleDict(layers)) == ["instance", "group.0"]
 
 
-# --- what the reach is for
+# --- receptive field and halo
 
 SIZE, HEIGHT, WIDTH = 32, 61, 75
 
@@ -223,14 +215,14 @@ def small() -> nn.Module:
     return model.eval()
 
 
-def test_without_a_halo_as_wide_as_the_reach_patches_show_and_with_it_they_do_not(small: nn.Module) -> None:
-    reach = reach_px(lambda x: small({"pixels": x}), 2, SIZE)
-    assert reach == 5
-    whole, stitched = whole_and_stitched(small, 2 * reach)
+def test_patches_show_unless_the_halo_holds_the_receptive_field(small: nn.Module) -> None:
+    radius_px = measure_radius_px(lambda x: small({"pixels": x}), 2, SIZE)
+    assert radius_px == 5
+    whole, stitched = whole_and_stitched(small, 2 * radius_px)
     np.testing.assert_allclose(stitched, whole, rtol=1e-5, atol=1e-5)
     whole, stitched = whole_and_stitched(small, 4)
     assert np.abs(stitched - whole).max() > 1e-3
 
 
-def test_batch_norm_in_training_has_no_reach(small: nn.Module) -> None:
-    assert reach_px(lambda x: small.train()({"pixels": x}), 2, SIZE, 64) is None
+def test_batch_norm_in_training_has_no_bounded_receptive_field(small: nn.Module) -> None:
+    assert measure_radius_px(lambda x: small.train()({"pixels": x}), 2, SIZE, 64) is None

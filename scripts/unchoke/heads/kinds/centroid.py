@@ -8,15 +8,16 @@ from typing import Any
 
 import torch
 
-from unchoke.heads.rows import Rows, best, moments, score
+from unchoke.heads.rows import Rows, moments, score
 from unchoke.heads.train import Fitted
+from unchoke.training.choose import best
 
 DISTANCES = ("cosine", "euclidean")
 _BLOCK = 4096  # rows at once
 
 
 def fit(
-    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
+    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, states: Path | None = None
 ) -> Fitted:
     """Mean of each class under every distance of the settings; of equals on val the first is kept."""
     mean_D, scale_D = moments(train.x_ND, settings["standardize"])

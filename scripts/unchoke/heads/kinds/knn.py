@@ -9,14 +9,15 @@ from typing import Any
 import torch
 
 from unchoke.errors import UnchokeError
-from unchoke.heads.rows import Rows, best, score
+from unchoke.heads.rows import Rows, score
 from unchoke.heads.train import Fitted
+from unchoke.training.choose import best
 
 _BLOCK = 1024  # queries compared at once
 
 
 def fit(
-    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
+    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, states: Path | None = None
 ) -> Fitted:
     """Keep the training features; of the k with the best val accuracy the smallest is kept."""
     ks = sorted(settings["k"])
@@ -28,7 +29,7 @@ def fit(
             do=f"take what is above {len(train.x_ND)} out of the head's list k",
         )
     tensors = {"features": train.x_ND, "labels": train.labels(), "n_classes": torch.tensor(n_classes)}
-    cosine_NK, label_NK = _neighbours(tensors, val.x_ND, ks[-1], device)  # nearest first: the first k are those of k
+    cosine_NK, label_NK = _neighbours(tensors, val.x_ND, ks[-1], device)  # nearest first
     scores = []
     for k in ks:
         logits_NC = _votes(cosine_NK[:, :k], label_NK[:, :k], n_classes, settings["temperature"])

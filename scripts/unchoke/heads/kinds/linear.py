@@ -1,22 +1,14 @@
 """Linear probe by gradient steps: one layer, every member of the ablation in one batched product."""
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
 
-from unchoke.heads.ablation import Kind, Parameters, add_product, add_sum, train_members
-from unchoke.heads.rows import Rows
-from unchoke.heads.train import Fitted
+from unchoke.heads.ablation import train_members
+from unchoke.heads.network import Network, Parameters, add_product, add_sum
 
 _DEVIATION = 0.01  # of the first weights, as DINOv2's linear evaluation draws them
-
-
-def fit(
-    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
-) -> Fitted:
-    """Train all learning rates, weight decays and seeds; the best setting over the seeds is kept, with all seeds."""
-    return train_members(KIND, train, val, n_classes, settings, device, drafts)
 
 
 def predict(
@@ -53,4 +45,6 @@ def _first_parameters(
     return {"weight": weight_DC, "bias": torch.zeros(1, n_classes)}
 
 
-KIND = Kind(_first_parameters, _forward, _add_gradients)
+NETWORK = Network(_first_parameters, _forward, _add_gradients)
+fit = partial(train_members, NETWORK)
+"""Train every learning rate, weight decay and seed; see ``train_members``."""

@@ -24,17 +24,18 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
 from unchoke.heads.products import single_products
-from unchoke.heads.rows import Rows, best, class_weights, moments, score
+from unchoke.heads.rows import Rows, class_weights, moments, score
 from unchoke.heads.train import Fitted
+from unchoke.training.choose import best
 
 _BLOCK = 1024  # rows
 _ENOUGH = 4  # rows a feature from which on steps are dearer than the change of coordinates
 
 
 def fit(
-    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
+    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, states: Path | None = None
 ) -> Fitted:
-    """Fit every C of the settings; of those with the best score on val the smallest is kept."""
+    """Fit every C of the settings; keep the smallest of equally good ones on val."""
     with single_products() as threads, ThreadPoolExecutor(threads) as pool:
         return _fit_path(train, val, n_classes, settings, device, pool)
 
@@ -140,7 +141,7 @@ class _Problem:
         pool: Executor,
         start: dict[str, torch.Tensor] | None = None,
     ) -> None:
-        """start: what a checkpoint holds, to begin from; None: zeros."""
+        """start: tensors of a checkpoint to start from; None: zeros."""
         self.settings, self.n_classes, self.pool = settings, n_classes, pool
         dtype = self.dtype = getattr(torch, settings["precision"])
         self.mean_D, self.scale_D = moments(train.x_ND, settings["standardize"])
@@ -208,7 +209,7 @@ class _Problem:
         return _Coordinates(vector_DD, torch.cat([curvature_CD, spread_C[:, None]], 1).rsqrt())
 
     def _spread(self, weight_CD: torch.Tensor, start: int) -> torch.Tensor:
-        """What a block of rows adds to mean(p (1 - p)) of every class."""
+        """Contribution of a block of rows to mean(p (1 - p)) of every class."""
         rows = slice(start, start + _BLOCK)
         p_CB = (weight_CD @ self.x_ND[rows].to(self.dtype).T).double().softmax(0)
         return (p_CB * (1 - p_CB)) @ self.share_N[rows]
@@ -238,7 +239,7 @@ class _Problem:
         return result
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """What the checkpoint holds."""
+        """Tensors of the checkpoint."""
         solution_CD = torch.from_numpy(self.theta).float().to(self.x_ND.device).view(self.n_classes, -1)
         weight_CD, bias_C = solution_CD[:, :-1].clone(), solution_CD[:, -1].clone()
         return {"mean": self.mean_D, "scale": self.scale_D, "weight": weight_CD, "bias": bias_C}
@@ -261,7 +262,7 @@ class _Problem:
         return float(loss), gradient_CD.cpu().numpy().ravel()
 
     def _block(self, weight_CD: torch.Tensor, start: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """What a block of rows adds to loss and gradient, less the penalty."""
+        """Contribution of a block of rows to loss and gradient, without the penalty."""
         rows = slice(start, start + _BLOCK)
         x_BD, share_B, y_1B = self.x_ND[rows].to(self.dtype), self.share_N[rows], self.y_N[None, rows]
         logits_CB = (weight_CD @ x_BD.T).double()

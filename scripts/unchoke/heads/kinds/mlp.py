@@ -1,20 +1,12 @@
 """Small perceptron by gradient steps: one hidden layer with ReLU, every member of the ablation in batched products."""
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
 
-from unchoke.heads.ablation import Kind, Parameters, add_product, add_sum, train_members
-from unchoke.heads.rows import Rows
-from unchoke.heads.train import Fitted
-
-
-def fit(
-    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
-) -> Fitted:
-    """Train all learning rates, weight decays and seeds; the best setting over the seeds is kept, with all seeds."""
-    return train_members(KIND, train, val, n_classes, settings, device, drafts)
+from unchoke.heads.ablation import train_members
+from unchoke.heads.network import Network, Parameters, add_product, add_sum
 
 
 def predict(
@@ -68,4 +60,6 @@ def _first_parameters(
     }
 
 
-KIND = Kind(_first_parameters, _forward, _add_gradients)
+NETWORK = Network(_first_parameters, _forward, _add_gradients)
+fit = partial(train_members, NETWORK)
+"""Train every learning rate, weight decay and seed; see ``train_members``."""

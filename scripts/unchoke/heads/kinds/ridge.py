@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from unchoke.heads.products import single_products
-from unchoke.heads.rows import Rows, best, class_weights, moments, score
+from unchoke.heads.rows import Rows, class_weights, moments, score
 from unchoke.heads.train import Fitted
+from unchoke.training.choose import best
 
 _BLOCK = 4096  # rows at once
 _RUNS = 8  # of blocks, reduced at once
@@ -27,9 +28,9 @@ _LEAST = 1e-3  # probability
 
 
 def fit(
-    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, drafts: Path | None = None
+    train: Rows, val: Rows, n_classes: int, settings: dict[str, Any], device: torch.device, states: Path | None = None
 ) -> Fitted:
-    """Solve for every penalty of the settings; of those with the best score on val the largest is kept."""
+    """Solve for every penalty of the settings; keep the largest of equally good ones on val."""
     with single_products() as threads, ThreadPoolExecutor(threads) as pool:
         return _fit_penalties(train, val, n_classes, settings, device, pool)
 
@@ -59,7 +60,7 @@ def predict(
 ) -> torch.Tensor:
     """Logarithms of the fitted indicators, which estimate the classes' probabilities, float32 (N, C).
 
-    What is below 0.001 counts as 0.001; among such the larger indicator still comes first.
+    Values below 0.001 count as 0.001; the larger indicator of two such still comes first.
     """
     indicator_NC = indicators(tensors, x_ND, device)
     return (indicator_NC.clamp_min(_LEAST).log() + _LEAST * indicator_NC).float()
@@ -119,6 +120,6 @@ class _Table:
 
 
 def _triangle(rows_NE: torch.Tensor) -> torch.Tensor:
-    """A matrix (min(N, E), E) whose columns have the same products as those of the rows."""
+    """A matrix (min(N, E), E) whose columns have the same inner products as the columns of the rows."""
     triangle: torch.Tensor = torch.linalg.qr(rows_NE, mode="r")[1]
     return triangle

@@ -29,7 +29,7 @@ class Decoder(nn.Module):
         self.close = nn.Sequential(Block(width, width), nn.Conv2d(width, n_classes, 1))
 
     def hidden(self, maps: Maps) -> torch.Tensor:
-        """What the last convolution sees of maps (B, C, S / stride, S / stride): (B, width, h, w) of the finest."""
+        """Input of the last convolution, (B, width, h, w) of the finest of maps (B, C, S / stride, S / stride)."""
         standard = self.standardise(maps)
         x: torch.Tensor = self.lateral[self.upwards[0]](standard[self.upwards[0]])
         for name in self.upwards[1:]:

@@ -16,8 +16,8 @@ def build(channels: dict[str, int], strides: dict[str, int], n_classes: int, set
 class LinearMask(nn.Module):
     """Feature maps to logits.
 
-    The convolution comes before the maps are enlarged and added. That is the same as enlarging, joining and convolving
-    them, for both steps are linear and a bilinear weight does not depend on the channel, but on far fewer numbers.
+    The convolution comes before the maps are enlarged and added. The result equals enlarging, joining and convolving,
+    because both steps are linear and a bilinear weight does not depend on the channel, with far fewer operations.
     """
 
     def __init__(self, channels: dict[str, int], strides: dict[str, int], n_classes: int) -> None:

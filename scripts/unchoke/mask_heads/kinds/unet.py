@@ -32,7 +32,7 @@ class UNet(nn.Module):
         self.close = nn.Sequential(_level(width, width // 2), nn.Conv2d(width // 2, n_classes, 1))
 
     def hidden(self, maps: Maps) -> torch.Tensor:
-        """What the last convolution sees of ``maps["pixels"]``, 0 to 1, (B, 3, S, S): (B, width / 2, S, S)."""
+        """Input of the last convolution, (B, width / 2, S, S), of ``maps["pixels"]``, 0 to 1, (B, 3, S, S)."""
         top: torch.Tensor = self.top(maps[PIXELS])
         middle: torch.Tensor = self.middle(max_pool2d(top, 2))
         bottom = self.bottom(max_pool2d(middle, 2))

@@ -1,4 +1,4 @@
-"""How far a head sees with its encoder before it: the gradient reaches as far, and no farther."""
+"""The receptive field of a head behind its encoder: the gradient reaches as far, and no farther."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from unchoke.encoders.encoder import Encoder, load_encoder
 from unchoke.encoders.maps import feature_maps
 from unchoke.encoders.weights import fetch_weights
 from unchoke.mask_heads.head import TrainedMaskHead, kind_of
-from unchoke.mask_heads.train import how_far
+from unchoke.mask_heads.train import receptive_radius_px
 
 CPU = torch.device("cpu")
 
@@ -30,7 +30,7 @@ def encoder_of(folder: Path, model: str, strides: list[int], size: int = 64) -> 
     return load_encoder(weights, card, size, [], CPU, "float16", strides)
 
 
-def reach_of_gradients(head: TrainedMaskHead, encoder: Encoder | None) -> int:
+def radius_of_gradients(head: TrainedMaskHead, encoder: Encoder | None) -> int:
     """Largest distance from an output near the middle to an input that its gradient is not 0 for."""
     x = torch.rand(1, 3, 96, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     x.requires_grad_(True)
@@ -49,27 +49,25 @@ def test_a_head_behind_an_encoder_sees_as_far_as_its_gradients(tmp_path: Path, s
     """But for what a maximum hides, which passes one gradient on of all that it sees."""
     encoder = encoder_of(tmp_path, "resnet10t", [stride])
     head = head_of("linear", {f"s{stride}": 64}, {f"s{stride}": stride})
-    found, gradients = how_far(head, encoder, 64), reach_of_gradients(head, encoder)
+    found, gradients = receptive_radius_px(head, encoder, 64), radius_of_gradients(head, encoder)
     assert found is not None and gradients <= found <= gradients + hidden_px
 
 
 def test_a_unet_sees_as_far_as_its_gradients() -> None:
     head = head_of("unet", {"pixels": 3}, {"pixels": 1})
-    found, gradients = how_far(head, None, 64), reach_of_gradients(head, None)
+    found, gradients = receptive_radius_px(head, None, 64), radius_of_gradients(head, None)
     assert found is not None and gradients <= found <= gradients + 4
 
 
 def test_a_coarser_map_sees_farther(tmp_path: Path) -> None:
-    fine, coarse = (
-        how_far(head_of("linear", {f"s{s}": width}, {f"s{s}": s}), encoder_of(tmp_path, "resnet10t", [s]), 64)
-        for s, width in ((4, 64), (8, 128))
-    )
+    heads = {s: head_of("linear", {f"s{s}": width}, {f"s{s}": s}) for s, width in ((4, 64), (8, 128))}
+    fine, coarse = (receptive_radius_px(head, encoder_of(tmp_path, "resnet10t", [s]), 64) for s, head in heads.items())
     assert fine is not None and coarse is not None and fine < coarse
 
 
 def test_attention_sees_all_of_the_patch(tmp_path: Path) -> None:
     encoder = encoder_of(tmp_path, "test_vit", [16])
-    assert how_far(head_of("linear", {"s16": 64}, {"s16": 16}), encoder, 64) is None
+    assert receptive_radius_px(head_of("linear", {"s16": 64}, {"s16": 16}), encoder, 64) is None
 
 
 class Normed(nn.Module):
@@ -86,5 +84,5 @@ class Normed(nn.Module):
 def test_norms_over_the_whole_patch_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     card = {"data_config": {"mean": [0.5] * 3, "std": [0.2] * 3}}
     encoder = Encoder(Normed().eval(), CPU, torch.float32, 64, card, {}, {"s4": 0})
-    assert how_far(head_of("linear", {"s4": 4}, {"s4": 4}), encoder, 64) is None
+    assert receptive_radius_px(head_of("linear", {"s4": 4}, {"s4": 4}), encoder, 64) is None
     assert capsys.readouterr().out.startswith("warning: norm normalise over the whole patch")

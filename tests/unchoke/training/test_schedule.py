@@ -1,0 +1,20 @@
+"""The factor of the learning rate against torch's scheduler."""
+
+import pytest
+import torch
+
+from unchoke.training.schedule import rate_factor
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 100])
+def test_the_cosine_is_torchs(steps: int) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for step in range(steps):
+        assert rate_factor("cosine", step, steps) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_a_constant_rate_stays() -> None:
+    assert [rate_factor("constant", step, 5) for step in range(5)] == [1.0] * 5

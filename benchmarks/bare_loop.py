@@ -11,7 +11,8 @@ import torch
 from common import CORES
 
 from unchoke.encoders.encoder import load_encoder
-from unchoke.features.images import Extraction, extract_chunk, save_chunk
+from unchoke.features.chunk import Extraction, save_chunk
+from unchoke.features.images import extract_chunk
 from unchoke.machine.devices import lease_device
 from unchoke.store import tables
 from unchoke.store.seal import seal_features

@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from unchoke.encoders.encoder import keep_encoder
-from unchoke.features.images import Extraction, chunk_settings, extract_chunk
-from unchoke.features.shard import extract_shard
+from unchoke.features import chunk, images, shard
 from unchoke.machine.commands import argument_parser, or_none, run, true_or_false
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.machine.limits import planned_batch
@@ -22,11 +21,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")
     parser.add_argument("--image-size", type=or_none(int), help="height and width of what the encoder sees, px")
     parser.add_argument("--precision", default="float16", help="arithmetic on CUDA")
-    parser.add_argument("--dtype", default=Extraction.store, help="numbers to store, float16 or float32")
+    parser.add_argument("--dtype", default="float16", help="numbers to store, float16 or float32")
     parser.add_argument("--pools", nargs="+", required=True, help="poolings to store")
-    parser.add_argument("--view", default=Extraction.view, help="view of every image to encode")
+    parser.add_argument("--view", default=chunk.Extraction.view, help="view of every image to encode")
     parser.add_argument("--plan", type=Path, required=True, help="JSON file with the micro-batch")
-    parser.add_argument("--max-pixels", type=int, default=Extraction.max_pixels, help="largest picture to decode")
+    parser.add_argument("--max-pixels", type=int, default=chunk.Extraction.max_pixels, help="largest picture to decode")
     parser.add_argument("--jpeg-draft", type=true_or_false, default=False, help="let the JPEG decoder scale down")
     parser.add_argument("--chunk-size", type=int, required=True, help="images per chunk")
     parser.add_argument("--chunks-per-shard", type=int, default=1, help="above 1, what is made is a shard of so many")
@@ -36,9 +35,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     source = (args.weights, args.card, args.image_size, args.pools, device_of(args))
     encoder, micro_batch = keep_encoder(*source, args.precision, args.vram_mb), planned_batch(args.plan)
-    how = Extraction(args.chunk_size, micro_batch, args.max_pixels, args.jpeg_draft, args.view, args.dtype)
-    encode = partial(extract_chunk, root=args.root, encoder=encoder, settings=how, threads=args.threads, kind=args.kind)
-    extract_shard(args.store, args.chunk, args.rows, args.chunks_per_shard, encode, chunk_settings(encoder, how))
+    how = chunk.Extraction(args.chunk_size, micro_batch, args.max_pixels, args.jpeg_draft, args.view, args.dtype)
+    given = {"root": args.root, "encoder": encoder, "settings": how, "threads": args.threads, "kind": args.kind}
+    encode, settings = partial(images.extract_chunk, **given), chunk.chunk_settings(encoder, how)
+    shard.extract_shard(args.store, args.chunk, args.rows, args.chunks_per_shard, encode, settings)
 
 
 if __name__ == "__main__":

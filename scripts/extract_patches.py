@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.encoders.encoder import keep_encoder
-from unchoke.features.images import Extraction, save_chunk
+from unchoke.features.chunk import Extraction, save_chunk
 from unchoke.features.patches import extract_patches
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.encoders.teacher import MICRO_BATCH, keep_teacher
-from unchoke.features.images import Extraction, write_chunk
+from unchoke.features.chunk import Extraction, write_chunk
 from unchoke.features.patches import extract_patches
 from unchoke.features.teacher import teacher_settings
 from unchoke.machine.commands import argument_parser, run, true_or_false

@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--labels", type=Path, required=True, help="sealed store of labels")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with the splits; patches.csv beside it")
     parser.add_argument("--root", type=Path, required=True, help="folder that the manifest's paths are below")
-    parser.add_argument("--max-pixels", type=int, default=178_956_970, help="largest picture to decode whole")
+    parser.add_argument("--max-pixels", type=int, required=True, help="largest picture to decode whole")
     parser.add_argument("--settings", type=json.loads, required=True, help="the head's section of the config, as JSON")
     add_run_flags(parser)
     add_device_flags(parser)

@@ -14,6 +14,8 @@ TURNS = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose",
 """The eight flips and turns of a picture."""
 IGNORED = 255
 """The label of pixels that count for nothing: padding, and what the annotator left open."""
+MAX_PIXELS = 178_956_970
+"""Pixels of a picture by default, at most: Pillow's own limit, 1 GiB of RGB with a third to spare."""
 MAX_ROWS = 20_000_000
 """Rows that a dataset may have, and so the most that can be asked of it. The manifest is held in memory, and takes
 0.6 KB a row while it is made: 12 GB."""

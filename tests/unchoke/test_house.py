@@ -19,6 +19,7 @@ TESTED_ELSEWHERE = {
     "encoders": "cards plan teacher",
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "floors parts rows",
+    "features": "chunk",
     "heads": "batches group losses network optimizer products task validation",
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams given tiff_windows upright",

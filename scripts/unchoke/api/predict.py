@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,8 +19,8 @@ from unchoke import versions
 from unchoke.encoders.cards import read_card
 from unchoke.encoders.encoder import Encoder, keep_encoder
 from unchoke.errors import UnchokeError, UnreadableImageError
-from unchoke.features.images import Picture, encode_pictures
-from unchoke.hashing import sha256_bytes
+from unchoke.features.chunk import Picture, encode_pictures
+from unchoke.files import file_sha256
 from unchoke.heads.checkpoint import Head, read_checkpoint
 from unchoke.images.given import Readable, name_of, read_picture, several
 from unchoke.images.views import view_of
@@ -106,7 +106,7 @@ def find_weights(head: Head | MaskHead, weights: str | os.PathLike[str] | None =
     file = Path(weights)
     if not file.is_file():
         raise _no_weights(head, "no file", file)
-    if (found := _digest(file, file.stat().st_mtime_ns)) != digest:
+    if (found := file_sha256(file)) != digest:
         raise _no_weights(head, f"sha256 {found}", file)
     return file
 
@@ -122,11 +122,6 @@ def _no_weights(head: Head | MaskHead, found: str, where: Path) -> UnchokeError:
         do=f"work in the folder in which the head was trained, or give weights= the path of that file; the run that "
         f"trained the head has it in {WEIGHTS}, and makes it anew: snakemake --cores all, with the same config",
     )
-
-
-@cache
-def _digest(file: Path, mtime_ns: int) -> str:
-    return sha256_bytes(file.read_bytes())
 
 
 def load_encoder_of(head: Head, weights: Path, device: torch.device, budget_mb: float) -> Encoder:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from unchoke.api.predict import described_encoder, find_weights, stored_as
 from unchoke.errors import UnchokeError, UnreadableImageError
-from unchoke.features.images import Extraction, Picture, encode_pictures
+from unchoke.features.chunk import Picture, encode_pictures
 from unchoke.files import write_atomic
 from unchoke.images.grid import Grid
 from unchoke.images.windows import Windows, open_image, read_patch
 from unchoke.machine.devices import lease_device
 from unchoke.mask_heads.head import MaskHead, predict, read_mask_checkpoint
-from unchoke.names import PIXELS
+from unchoke.names import MAX_PIXELS, PIXELS
 from unchoke.stitching.bands import stitch_rows
 from unchoke.stitching.stitch import band_file, choose_blend, padded_band
 from unchoke.store.zarr_bytes import MemoryGroup, create_array, encode_chunk, write_metadata_last
@@ -41,7 +41,7 @@ def segment(
     blend: str = "auto",
     vram_mb: float = 4096,
     threads: int = 8,
-    max_pixels: int = Extraction.max_pixels,
+    max_pixels: int = MAX_PIXELS,
 ) -> NDArray[np.uint8] | zarr.Array:
     """The classes of an image's pixels, uint8 (H, W): places among ``head.classes``.
 

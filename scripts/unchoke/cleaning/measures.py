@@ -31,12 +31,6 @@ Floats = NDArray[np.float64]
 Number = TypeVar("Number", bound=np.generic)
 
 
-def fingerprint(rgb_HW3: Pixels) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-    """Hashes uint64 (3,) and measures float32 (6,) of one image, uint8 RGB of any size: see ``fingerprint_batch``."""
-    hashes, measures = fingerprint_batch(rgb_HW3[None])
-    return hashes[0], measures[0]
-
-
 def fingerprint_batch(rgb_NHW3: Pixels) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     """Hashes uint64 (N, 3) and measures float32 (N, 6) of N images of one size, uint8 RGB.
 
@@ -71,7 +65,9 @@ def fingerprint_batch(rgb_NHW3: Pixels) -> tuple[NDArray[np.uint64], NDArray[np.
 def fingerprint_rows(
     read: Callable[[int, int], Pixels], height: int, width: int
 ) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-    """As ``fingerprint``, of an image whose rows are read in bands, so that its pixels never lie in one array.
+    """Hashes (3,) and measures (6,) of one image, as ``fingerprint_batch`` has them.
+
+    Its rows are read in bands, so that its pixels never lie in one array.
 
     read: rows from the first to before the last, uint8 (rows, width, 3).
     """

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from unchoke.config.base import MAX_THREADS, Section
+from unchoke.names import MAX_PIXELS
 
 
 class Decoding(Section):
@@ -11,7 +12,7 @@ class Decoding(Section):
     threads: int = Field(8, ge=1, le=MAX_THREADS)
     """CPU threads of one chunk job, for decoding and for an encoder on the CPU; never more than `--cores`."""
 
-    max_pixels: int = Field(178_956_970, ge=1, le=2**32)
+    max_pixels: int = Field(MAX_PIXELS, ge=1, le=2**32)
     """Pixels (width × height) above which a file is refused unread, against decompression bombs. Also refused is what
     takes more memory to decode than so many pixels in RGB, at 4 bytes each: WebP takes 17 bytes a pixel, progressive
     JPEG up to 12, TIFF in one compressed strip twice the strip."""

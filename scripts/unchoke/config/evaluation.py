@@ -13,8 +13,9 @@ class Evaluation(Section):
     """How sure the figures are."""
 
     metric: Metric = "accuracy"
-    """Images: the figure that chooses a head's setting on val, ranks heads and compares them. `average_precision`: mean
-    over all classes, each against the rest. `log_loss`: at the temperature that suits val; the lower, the better."""
+    """Images: the figure that chooses a head's setting on val, ranks heads and compares them. `average_precision`: of
+    two classes that of the second, of more the mean of each against the rest. `log_loss`: at the temperature that suits
+    val; the lower, the better."""
 
     resamples: int = Field(1000, ge=100, le=100_000)
     """Bootstrap resamples of the test images (of their groups, where they have some) by which mask heads are compared;

@@ -9,12 +9,10 @@ import torch
 
 from unchoke.encoders.encoder import Encodes
 from unchoke.errors import UnreadableImageError
-from unchoke.features.images import Chunk, Extraction, Picture, encode_pictures
+from unchoke.features.chunk import Chunk, Extraction, Picture, make_chunk
 from unchoke.images.windows import open_image, read_patch
-from unchoke.machine.memory import meters_of
-from unchoke.machine.suspects import in_flight, reading_threads
+from unchoke.machine.suspects import in_flight
 from unchoke.manifest.quarantine import invalid_patches
-from unchoke.store import chunks
 
 
 def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: Extraction, threads: int) -> Chunk:
@@ -23,18 +21,14 @@ def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: 
     rows: the columns of ``tables.PATCH_ROW_COLUMNS``; paths are below `root`. Patches are of the size that the encoder
     sees, and reflected beyond the image's border. threads: how many read.
     """
-    started = time.perf_counter()
-    meters = meters_of(encoder.device)
-    for meter in meters.values():
-        meter.reset_peak()
     read = partial(_read_picture, root, encoder.image_size, settings.max_pixels)
-    with reading_threads(threads) as each:
-        pictures = each(read, rows["path"], rows["y0"], rows["x0"])
-        encoded = encode_pictures(pictures, encoder, settings.micro_batch, settings.chunk_size, settings.store)
-    invalid = invalid_patches(rows, encoded.reasons)
-    seconds = {**encoded.seconds, "total": time.perf_counter() - started}
-    peaks = {name: meter.peak_mb() for name, meter in meters.items()}
-    return Chunk({**encoded.arrays, chunks.VALID: encoded.valid_N}, invalid, seconds, threads, peaks, encoded.rounding)
+    return make_chunk(
+        lambda each: each(read, rows["path"], rows["y0"], rows["x0"]),
+        encoder,
+        settings,
+        threads,
+        partial(invalid_patches, rows),
+    )
 
 
 def _read_picture(root: Path, size: int, max_pixels: int, path: str, y0: int, x0: int) -> Picture:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from unchoke.features.images import Chunk, chunk_record, write_chunk
+from unchoke.features.chunk import Chunk, chunk_record, write_chunk
 from unchoke.files import files_sha256
 from unchoke.machine.releases import made_by
 from unchoke.store import chunks

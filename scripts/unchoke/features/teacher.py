@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from unchoke import versions
 from unchoke.encoders.teacher import LOGITS, Teacher
-from unchoke.features.images import Extraction
+from unchoke.features.chunk import Extraction
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest.images import in_use
 from unchoke.names import SPLITS, TEACHER

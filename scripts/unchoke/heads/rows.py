@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from unchoke.errors import UnchokeError
 from unchoke.manifest.images import in_use
-from unchoke.metrics.classification import LOWER_IS_BETTER
+from unchoke.metrics.classification import LOWER_IS_BETTER, SPOKEN
 from unchoke.metrics.influences import figure_of
 from unchoke.names import SPLITS
 from unchoke.store.chunks import FeatureStore
@@ -187,9 +187,9 @@ def score(logits: torch.Tensor, rows: Rows, figure: str) -> torch.Tensor:
     The higher, the better: minus the log loss, at the temperature that suits these rows best. NaN where a logit is not
     finite. Raises UnchokeError where the figure is not defined for these rows.
     """
-    if figure == "auroc" and bool((rows.y_N == rows.y_N[0]).all()):
+    if figure in ("auroc", "average_precision") and bool((rows.y_N == rows.y_N[0]).all()):
         raise UnchokeError(
-            "No head can be chosen by its AUROC: images of val are of one class.",
+            f"No head can be chosen by {SPOKEN[figure]}: images of val are of one class.",
             found=f"{len(rows.y_N)} images of one class",
             expected="images of two classes or more",
             do="set evaluation.metric to another figure, or change dataset.split",

@@ -6,7 +6,7 @@ see the encoder's own grid of features elsewhere.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,14 +86,3 @@ def reflected(start: int, stop: int, length: int) -> NDArray[np.intp]:
     if last == 0:
         return np.zeros(stop - start, np.intp)
     return last - np.abs(np.arange(start, stop, dtype=np.intp) % (2 * last) - last)
-
-
-def cut_patch(image_HWx: NDArray[Any], grid: Grid, place: int) -> NDArray[Any]:
-    """A copy of patch `place` of an image, (size, size, …) of its dtype, reflected beyond the border.
-
-    image_HWx: height and width as the grid's, then any axes.
-    """
-    y0, x0, _, _ = grid.patch(place)
-    rows_S = reflected(y0, y0 + grid.size, grid.height)
-    columns_S = reflected(x0, x0 + grid.size, grid.width)
-    return image_HWx[np.ix_(rows_S, columns_S)]

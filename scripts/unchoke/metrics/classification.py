@@ -118,13 +118,19 @@ def _area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]) -> tuple
 def average_precision(
     label_N: NDArray[np.integer], probability_NC: NDArray[np.floating]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Mean over the classes that occur of the average precision of each against the rest, as scikit-learn defines it:
-    the mean over the rows of the class of the precision at their probability. Of two classes both count.
+    """Average precision as scikit-learn defines it, macro over one class against the rest; of two, that of the second.
+
+    It is the mean over the rows of a class of the precision at their probability. Classes that do not occur are left
+    out; NaN where only one class occurs.
 
     The second value, float64 (N,), is what each row adds to the figure to first order, by leaving it out (jackknife).
     It sums to 0; NaN where a class has one row alone.
     """
-    found = [_precision_area(label_N == place, probability_NC[:, place]) for place in np.unique(label_N)]
+    places = np.unique(label_N)
+    if len(places) < 2:
+        return float("nan"), np.full(len(label_N), np.nan)
+    places = places[-1:] if probability_NC.shape[1] == 2 else places
+    found = [_precision_area(label_N == place, probability_NC[:, place]) for place in places]
     return float(np.mean([area for area, _ in found])), np.mean([term_N for _, term_N in found], 0)
 
 

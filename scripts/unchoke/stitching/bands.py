@@ -15,8 +15,6 @@ from unchoke.images.grid import Grid
 from unchoke.names import IGNORED
 from unchoke.stitching.blends import Cropped, Part, Weighted, Window, likeliest
 
-BLENDS = ("crop", "gaussian")
-
 
 def kept(grid: Grid, place: int) -> Window:
     """Rows and columns of the image that patch `place` alone answers for when halos are cropped.
@@ -62,7 +60,7 @@ class Band:
     """
 
     def __init__(self, grid: Grid, n_classes: int, band: int, blend: str, *, keep_probabilities: bool = False) -> None:
-        """n_classes: at most 254. blend: one of ``BLENDS``. keep_probabilities: whether to hold them too."""
+        """n_classes: at most 254. blend: crop or gaussian. keep_probabilities: whether to hold them too."""
         self.places = frozenset(band_places(grid, band))
         self._grid, self._band, self._missing = grid, band, set(self.places)
         first, stop = band_rows(grid, band)

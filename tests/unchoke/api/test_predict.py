@@ -19,7 +19,8 @@ from unchoke.config.heads import Knn, Linear, Logistic
 from unchoke.encoders.encoder import load_encoder
 from unchoke.encoders.weights import fetch_weights
 from unchoke.errors import UnchokeError
-from unchoke.features.images import Extraction, extract_chunk, save_chunk
+from unchoke.features.chunk import Extraction, save_chunk
+from unchoke.features.images import extract_chunk
 from unchoke.heads.train import save_head, train_head
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.sources.kinds.digits import digit_files

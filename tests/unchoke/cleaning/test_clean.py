@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from one_fingerprint import fingerprint
 
 from unchoke.cleaning.clean import clean_images, select_rows, selected
-from unchoke.cleaning.measures import fingerprint
 from unchoke.config.cleaning import Rules, deciding
 from unchoke.config.subset import Subset
 from unchoke.errors import UnchokeError

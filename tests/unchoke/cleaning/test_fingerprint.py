@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from one_fingerprint import fingerprint
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from unchoke import versions
 from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_images, save_fingerprints
-from unchoke.cleaning.measures import MEASURES, fingerprint
+from unchoke.cleaning.measures import MEASURES
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest.images import SplitSettings, build_manifest

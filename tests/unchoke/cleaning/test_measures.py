@@ -9,11 +9,12 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from one_fingerprint import fingerprint
 from PIL import Image
 from scipy.fft import dctn
 from scipy.ndimage import laplace
 
-from unchoke.cleaning.measures import HASHES, MEASURES, fingerprint, fingerprint_batch
+from unchoke.cleaning.measures import HASHES, MEASURES, fingerprint_batch
 
 SIDES = st.integers(1, 40)
 RGB = st.tuples(SIDES, SIDES).flatmap(lambda size: arrays(np.uint8, (*size, 3)))

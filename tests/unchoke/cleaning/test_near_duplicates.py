@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from one_fingerprint import fingerprint
 from planted import draw_pictures
 from scipy.sparse.csgraph import connected_components
 
-from unchoke.cleaning.measures import fingerprint
 from unchoke.cleaning.near_duplicates import near_clusters, turned_clusters, turned_hashes
 from unchoke.errors import UnchokeError
 

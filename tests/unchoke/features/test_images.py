@@ -14,7 +14,8 @@ from PIL import Image
 from unchoke import versions
 from unchoke.encoders.encoder import Encoder, load_encoder
 from unchoke.encoders.weights import fetch_weights
-from unchoke.features.images import Extraction, chunk_settings, extract_chunk, rounding_of
+from unchoke.features.chunk import Extraction, chunk_settings, rounding_of
+from unchoke.features.images import extract_chunk
 from unchoke.images.views import view_of
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.sources.kinds.digits import write_digits

@@ -22,7 +22,7 @@ from small_patches import (
 
 from unchoke.encoders.encoder import Encoder, load_encoder
 from unchoke.encoders.weights import fetch_weights
-from unchoke.features.images import Chunk, Extraction, save_chunk
+from unchoke.features.chunk import Chunk, Extraction, save_chunk
 from unchoke.features.patches import extract_patches
 from unchoke.store import chunks
 from unchoke.store.seal import seal_features

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from unchoke.config.model import load_config
 from unchoke.errors import UnchokeError
-from unchoke.features.images import Chunk
+from unchoke.features.chunk import Chunk
 from unchoke.features.shard import extract_shard
 from unchoke.features.timings import summarise_rates
 from unchoke.machine.receipts import read_json

@@ -10,7 +10,7 @@ from small_features import LABELS, PIXELS, make_store, pixel_manifest
 
 from unchoke.config.heads import Linear, Logistic, Ridge
 from unchoke.errors import UnchokeError
-from unchoke.features.images import Extraction, Picture, encode_pictures
+from unchoke.features.chunk import Extraction, Picture, encode_pictures
 from unchoke.heads import task
 from unchoke.heads.train import train_head
 from unchoke.store import chunks

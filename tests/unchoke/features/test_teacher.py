@@ -26,7 +26,7 @@ from small_results import fake_seal
 from unchoke.config.model import load_config
 from unchoke.encoders.teacher import MICRO_BATCH, Teacher, keep_teacher, load_teacher
 from unchoke.errors import UnchokeError
-from unchoke.features.images import Extraction, write_chunk
+from unchoke.features.chunk import Extraction, write_chunk
 from unchoke.features.patches import extract_patches
 from unchoke.features.teacher import describe_teacher, teacher_probabilities, teacher_settings
 from unchoke.hashing import sha256_bytes

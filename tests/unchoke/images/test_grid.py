@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from cut_patches import cut_patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unchoke.images.grid import Grid, cut_patch, reflected
+from unchoke.images.grid import Grid, reflected
 
 lengths = st.integers(1, 70)
 sizes_and_overlaps = st.integers(1, 24).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size // 2)))

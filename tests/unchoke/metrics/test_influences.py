@@ -72,6 +72,13 @@ def test_the_log_loss_of_a_choice_is_that_at_the_temperature_that_suits() -> Non
     assert found[1] == pytest.approx(min(grid), abs=1e-5) == found[10]
 
 
+def test_average_precision_of_two_classes_is_that_of_the_second() -> None:
+    rng = np.random.default_rng(0)
+    label_N, logits_NC = (rng.random(400) < 0.05).astype(int), rng.normal(size=(400, 2))
+    expected = sk.average_precision_score(label_N, softmax(logits_NC)[:, 1])
+    assert scored("average_precision", label_N, logits_NC[None], [1.0]).value_R[0] == pytest.approx(expected)
+
+
 def test_a_class_of_one_image_has_no_spread() -> None:
     _, term_N = average_precision(np.array([0, 0, 0, 1]), np.full((4, 2), 0.5))
     assert np.isnan(term_N).all()

@@ -1,6 +1,6 @@
-"""Poolings, one module each: ``pool(features) -> (B, D)`` and ``missing_in(model)``, why a model cannot have it.
+"""Poolings, one module each in ``kinds``: ``pool(features)`` takes a FeatureMap and gives float32 (B, D).
 
-`features` is a FeatureMap; what comes back is float32.
+A module whose pool some models lack has ``missing_in(model)`` too, which says why; empty where the model has it.
 """
 
 import importlib
@@ -28,7 +28,7 @@ class FeatureMap:
 def find_pool(name: str, model: torch.nn.Module) -> Callable[[FeatureMap], torch.Tensor]:
     """The pooling called `name`; UnchokeError where `model` has nothing that it could read."""
     module = importlib.import_module(f"unchoke.encoders.pools.kinds.{name}")
-    if reason := module.missing_in(model):
+    if hasattr(module, "missing_in") and (reason := module.missing_in(model)):
         raise UnchokeError(
             f"The encoder has no pool '{name}'.",
             found=f"{type(model).__name__}, {reason}",

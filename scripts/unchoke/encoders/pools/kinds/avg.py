@@ -5,9 +5,5 @@ import torch
 from unchoke.encoders.pools.pool import FeatureMap, some_of
 
 
-def missing_in(model: torch.nn.Module) -> str:
-    return ""
-
-
 def pool(features: FeatureMap) -> torch.Tensor:
     return some_of(features.patches_BTD, features, "avg").mean(1)

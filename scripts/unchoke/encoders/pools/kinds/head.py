@@ -5,9 +5,5 @@ import torch
 from unchoke.encoders.pools.pool import FeatureMap
 
 
-def missing_in(model: torch.nn.Module) -> str:
-    return ""
-
-
 def pool(features: FeatureMap) -> torch.Tensor:
     return features.model.forward_head(features.raw, pre_logits=True).float()  # type: ignore[operator, no-any-return]

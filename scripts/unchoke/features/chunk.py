@@ -1,0 +1,222 @@
+"""Stage: what chunks of images, of patches and of shards share: pictures are encoded, and a chunk is written."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unchoke import versions
+from unchoke.encoders.encoder import Encoder, Encodes
+from unchoke.hashing import sha256_bytes
+from unchoke.machine.memory import meters_of
+from unchoke.machine.suspects import reading_threads
+from unchoke.names import MAX_PIXELS
+from unchoke.store import chunks
+from unchoke.store.origin import LOSS
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How chunks are made; see ``chunk_size``, ``decoding`` and ``encoders`` in config/README.md."""
+
+    chunk_size: int
+    micro_batch: int
+    max_pixels: int = MAX_PIXELS
+    jpeg_draft: bool = False
+    view: str = "identity"
+    store: str = "float16"
+
+    def facts(self) -> dict[str, Any]:
+        """The fields as records have them: `store` only where it is not float16, as before there was a choice."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("store", "float16")}
+
+
+@dataclass
+class Chunk:
+    """The features of one chunk, padded to chunk_size rows."""
+
+    arrays: dict[str, NDArray[Any]]
+    """Each pool's float16 or float32 (chunk_size, D), and ``valid``, bool (chunk_size,)."""
+    invalid: dict[int, str]
+    """Image id of what could not be read, with the reason."""
+    seconds: dict[str, float]
+    """Time of each stage: read and decode summed over threads, encode and total by the clock."""
+    threads: int
+    """How many read and decoded."""
+    peak_mb: dict[str, float]
+    """Most memory taken, MB: ``host`` resident, and ``card`` on a graphics card, CUDA's context included."""
+    rounding: dict[str, dict[str, float]] = field(default_factory=dict)
+    """As of ``Encoded``."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the encoder sees of a picture, or why there is nothing."""
+
+    pixels_3HW: torch.Tensor | None
+    """uint8."""
+    reason: str = ""
+    read_s: float = 0.0
+    decode_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The features of some pictures."""
+
+    arrays: dict[str, NDArray[np.floating]]
+    """(N, D) for each pool, (N, C, h, w) for each map, zeros where there is no feature."""
+    valid_N: NDArray[np.bool_]
+    reasons: dict[int, str]
+    """Why a row is not valid, by its place; padding is not, for no reason."""
+    rounding: dict[str, dict[str, float]]
+    """By pool or map, what rounding costs: see ``rounding_of``."""
+    seconds: dict[str, float]
+
+
+def make_chunk(
+    pictures: Callable[[Callable[..., Iterator[Any]]], Iterable[Picture]],
+    encoder: Encodes,
+    settings: Extraction,
+    threads: int,
+    invalid: Callable[[dict[int, str]], dict[int, str]],
+) -> Chunk:
+    """A chunk of what `pictures` reads, with its times and its most memory.
+
+    pictures: given a map over reading threads, the pictures in their order, at most chunk_size. threads: how many read
+    and decode ahead of the encoder. invalid: from the reasons by place to those by image id.
+    """
+    started = time.perf_counter()
+    meters = meters_of(encoder.device)
+    for meter in meters.values():
+        meter.reset_peak()
+    with reading_threads(threads) as each:
+        encoded = encode_pictures(pictures(each), encoder, settings.micro_batch, settings.chunk_size, settings.store)
+    seconds = {**encoded.seconds, "total": time.perf_counter() - started}
+    peaks = {name: meter.peak_mb() for name, meter in meters.items()}
+    arrays = {**encoded.arrays, chunks.VALID: encoded.valid_N}
+    return Chunk(arrays, invalid(encoded.reasons), seconds, threads, peaks, encoded.rounding)
+
+
+def encode_pictures(
+    pictures: Iterable[Picture], encoder: Encodes, micro_batch: int, rows: int, store: str = "float16"
+) -> Encoded:
+    """Features of one picture or more, at most `rows`, padded to `rows`, as numbers of type `store`.
+
+    Every batch has micro_batch images, blank ones in the place of what is missing, so that all have the same shape.
+    """
+    seconds = dict.fromkeys(("read", "decode", "encode"), 0.0)
+    valid_N, reasons = np.zeros(rows, bool), {}
+    found: list[dict[str, NDArray[np.float32]]] = []
+    for start, batch in _batches(pictures, micro_batch):
+        images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
+        for row, picture in enumerate(batch):
+            seconds["read"] += picture.read_s
+            seconds["decode"] += picture.decode_s
+            if picture.pixels_3HW is None:
+                reasons[start + row] = picture.reason
+            else:
+                images[row], valid_N[start + row] = picture.pixels_3HW, True
+        before = time.perf_counter()
+        found.append(encoder.encode(images))
+        seconds["encode"] += time.perf_counter() - before
+    arrays = {name: _rounded([batch[name] for batch in found], rows, np.dtype(store)) for name in encoder.arrays}
+    for row in _overflowing(arrays, valid_N):
+        reasons[row], valid_N[row] = f"its features are not finite in {store}", False
+    rounding = {name: rounding_of([batch[name] for batch in found], arrays[name], valid_N) for name in arrays}
+    for values in arrays.values():
+        values[~valid_N] = 0
+    return Encoded(arrays, valid_N, reasons, rounding, seconds)
+
+
+def _batches(pictures: Iterable[Picture], size: int) -> Iterator[tuple[int, list[Picture]]]:
+    """Runs of `size` pictures, each with the place of its first."""
+    batch: list[Picture] = []
+    start = 0
+    for picture in pictures:
+        batch.append(picture)
+        if len(batch) == size:
+            yield start, batch
+            start, batch = start + size, []
+    if batch:
+        yield start, batch
+
+
+def _rounded(batches: list[NDArray[np.float32]], rows: int, dtype: np.dtype[Any]) -> NDArray[np.floating]:
+    """The batches one after the other as `dtype`, cut or padded with zeros to `rows`."""
+    values = np.concatenate(batches)[:rows]
+    padded: NDArray[np.floating] = np.zeros((rows, *values.shape[1:]), dtype)
+    with np.errstate(over="ignore"):  # what overflows is marked invalid by the caller
+        padded[: len(values)] = values
+    return padded
+
+
+def _overflowing(arrays: dict[str, NDArray[np.floating]], valid: NDArray[np.bool_]) -> list[int]:
+    finite = np.logical_and.reduce([np.isfinite(values).reshape(len(values), -1).all(1) for values in arrays.values()])
+    return [int(row) for row in np.flatnonzero(valid & ~finite)]
+
+
+def rounding_of(
+    batches: list[NDArray[np.float32]], rounded: NDArray[np.floating], valid_N: NDArray[np.bool_]
+) -> dict[str, float]:
+    """Sum of the squared rounding errors of the features (channels of a map) that may have become coarse, by number.
+
+    Named are those whose errors have a root mean square above a hundredth of the deviation over these rows. Whether it
+    is above a hundredth of that over the whole store too is for ``store.origin.judge_rounding`` to say.
+    """
+    valid = np.flatnonzero(valid_N)
+    if not len(valid):
+        return {}
+    exact, stored = (values[valid].astype(np.float64) for values in (np.concatenate(batches), rounded))
+    axes = (0, *range(2, exact.ndim))
+    error_D = ((stored - exact) ** 2).mean(axes)
+    coarse_D = error_D > LOSS**2 * exact.var(axes)
+    count = exact.size // exact.shape[1]
+    return {str(place): float(f"{count * error_D[place]:.4g}") for place in np.flatnonzero(coarse_D)}
+
+
+def save_chunk(
+    store: Path, chunk: int, rows_file: Path, features: Chunk, encoder: Encoder, settings: Extraction
+) -> None:
+    """Write a chunk and a record of what it was made from and with."""
+    write_chunk(store, chunk, rows_file, features, chunk_settings(encoder, settings))
+
+
+def write_chunk(store: Path, chunk: int, rows_file: Path, features: Chunk, settings: dict[str, Any]) -> None:
+    """As ``save_chunk``, with what the record shall say of how the chunk was made."""
+    chunks.write_chunk(store, chunk, features.arrays, chunk_record(rows_file, features, settings))
+
+
+def chunk_record(rows_file: Path, features: Chunk, settings: dict[str, Any]) -> dict[str, Any]:
+    """What a record says of how a chunk was made."""
+    return {
+        "rows_sha256": sha256_bytes(rows_file.read_bytes()),
+        "settings": settings,
+        "invalid": [{"image_id": image_id, "reason": reason} for image_id, reason in features.invalid.items()],
+        "images": int(features.arrays[chunks.VALID].sum()),
+        "rounding_errors": features.rounding,
+        "seconds": features.seconds,
+        "threads": features.threads,
+        "peak_mb": features.peak_mb,
+    }
+
+
+def chunk_settings(encoder: Encoder, settings: Extraction) -> dict[str, Any]:
+    """All that the bytes of a chunk depend on beside its images."""
+    return {
+        "version": versions.EXTRACT,
+        "model": encoder.card["model"],
+        "weights_sha256": encoder.card["sha256"],
+        "trained": encoder.card["trained"],
+        "image_size": encoder.image_size,
+        "data_config": encoder.card["data_config"],
+        "pools": sorted(encoder.arrays),
+        "precision": str(encoder.precision).removeprefix("torch.") if encoder.device.type == "cuda" else "float32",
+        "device": encoder.device.type,
+        **settings.facts(),
+    }

@@ -10,6 +10,7 @@ from unchoke.machine.commands import argument_parser, run
 from unchoke.report.embedding import draw_embedding, project
 from unchoke.report.results import read_sample
 from unchoke.report.style import png_bytes
+from unchoke.store.origin import read_origin, rounding_warnings
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     manifest = selected(args.manifest, args.selection)
     x_ND, rows = read_sample(args.store, args.pool, manifest, args.images, args.seed)
     place_N2, share_2 = project(x_ND)
-    figure = draw_embedding(place_N2, share_2, rows["label"].to_numpy(object), f"{args.store.stem} · {args.pool}")
+    title, warnings = f"{args.store.stem} · {args.pool}", rounding_warnings(read_origin(args.store))
+    figure = draw_embedding(place_N2, share_2, rows["label"].to_numpy(object), title, warnings)
     write_atomic(args.picture, png_bytes(figure))
     print(f"{len(rows)} images, {share_2.sum():.1%} of the variance: {args.picture}")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from unchoke.metrics.influences import figure_of
 from unchoke.names import SPLITS
 from unchoke.store.chunks import FeatureStore
 
+OVERLAP = 0.5
+"""What few-shot draws may share on average without a warning: their spread is then 0.7 of that of new images."""
 _BLOCK = 4096  # rows that are converted at once
 SUMS = ("accuracy", "balanced_accuracy")
 """Figures that are sums over rows."""
@@ -145,6 +148,23 @@ def draw_shots(train: Rows, shots: int, draw: int, classes: Sequence[str]) -> Ro
         image_id_N=train.image_id_N[images],
         group_N=train.group_N[images],
     )
+
+
+def overlap_warnings(drawn: Sequence[NDArray[np.int64]]) -> list[str]:
+    """What is to be said where few-shot draws share more than ``OVERLAP`` of their images on average over pairs.
+
+    drawn: image_id of each draw, equally many. The mean over n of N rows that are drawn without repetition deviates by
+    sqrt(1 - n / N) of what it would over n new rows (Cochran 1977, "Sampling techniques", theorem 2.2). Two draws have
+    the share n / N in common.
+    """
+    shares = [len(np.intersect1d(one, other)) / len(one) for one, other in combinations(drawn, 2)]
+    if not shares or np.mean(shares) <= OVERLAP:
+        return []
+    return [
+        f"few-shot draws overlap: on average {np.mean(shares):.2f} of a draw's images are in another draw too, "
+        f"expected at most {OVERLAP:g}; their spread says too little of other training images; lower shots, or label "
+        "more images of the smallest classes"
+    ]
 
 
 def moments(x_ND: torch.Tensor, standardize: bool) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from unchoke import versions
 from unchoke.hashing import sha256_bytes
-from unchoke.heads.rows import Rows, average_views, draw_shots, split_rows
+from unchoke.heads.rows import Rows, average_views, draw_shots, overlap_warnings, split_rows
 from unchoke.metrics.calibration import fit_temperatures
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.evaluation import Figure, evaluate, known_or_none, plain_figures
@@ -114,9 +114,10 @@ def _fit_draws(
     """The fit on all of train, or on each few-shot draw from it."""
     if settings["shots"] is None:
         return kind.fit(rows["train"], rows["val"], len(classes), settings, device, states)  # type: ignore[no-any-return]
-    fits = []
+    fits, drawn = [], []
     for draw in range(settings["draws"]):
         train = draw_shots(rows["train"], settings["shots"], draw, classes)
+        drawn.append(train.image_id_N)
         fits.append(kind.fit(train, rows["val"], len(classes), settings, device, states))
     history: dict[str, list[Any]] = {"draw": []}
     for draw, fit in enumerate(fits):
@@ -131,7 +132,10 @@ def _fit_draws(
         chosen,
         history,
         before_refit=before or None,
-        warnings=[f"{text}, draw {draw}" for draw, fit in enumerate(fits) for text in fit.warnings],
+        warnings=[
+            *overlap_warnings(drawn),
+            *(f"{text}, draw {draw}" for draw, fit in enumerate(fits) for text in fit.warnings),
+        ],
     )
 
 

@@ -1,5 +1,7 @@
 """A map of the features: their two directions of most variance."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -30,15 +32,23 @@ def project(x_ND: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np
 
 @styled
 def draw_embedding(
-    place_N2: NDArray[np.floating], share_2: NDArray[np.floating], label_N: NDArray[np.object_], title: str
+    place_N2: NDArray[np.floating],
+    share_2: NDArray[np.floating],
+    label_N: NDArray[np.object_],
+    title: str,
+    warnings: Sequence[str] = (),
 ) -> Figure:
-    """A dot an image, a colour and shape a class, its name at the median while they are few; grey beyond that."""
+    """A dot an image, a colour and shape a class, its name at the median while they are few; grey beyond that.
+
+    warnings: what a reader must know of the store, said below.
+    """
     names, count = np.unique(label_N.astype(object), return_counts=True)
     common = [names[place] for place in np.argsort(-count, kind="stable")[:MOST_IN_COLOUR]]
     shown = sorted(common)
     note = f"{len(label_N):,} images of val and test."
     if len(shown) < len(names):
         note += f" In colour: the {len(shown)} most frequent of {len(names)} classes; the others are grey."
+    note += "".join(f" Warning: {text}." for text in warnings)
     figure = new_figure(9.5, 7.5, f"{title}: map of the features", note)
     axes = figure.subplots()
     rest_N = ~np.isin(label_N, shown)

@@ -1,5 +1,6 @@
 """Extraction on small real images, with a tiny encoder."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
+from small_features import make_manifest
 
 from unchoke import versions
 from unchoke.encoders.encoder import Encoder, load_encoder
@@ -244,3 +248,21 @@ def test_coarse_features_are_warned_of_from_a_hundredth_on() -> None:
     for count, warned in ((9, 0), (10, 1)):
         origin = {"settings": {}, "rounding": {"avg": {"features": 1000, "coarsened": count}}}
         assert len(rounding_warnings(origin)) == warned
+
+
+@pytest.mark.parametrize(("offset", "warned"), [(0, False), (10_000, True)])
+def test_what_float16_costs_is_told_below_the_map_of_the_features(
+    tmp_path: Path, offset: float, warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "scripts")
+    script = importlib.import_module("draw_embedding")
+    drawn: list[Figure] = []
+    monkeypatch.setattr(script, "png_bytes", lambda figure: drawn.append(figure) or b"")
+    x_ND = (np.random.default_rng(0).normal(size=(40, 6)) + offset).astype(np.float32)
+    chunked(tmp_path, [x_ND[:20], x_ND[20:]])
+    manifest = make_manifest(["a"] * 40, ["test"] * 40).astype({"image_id": int})
+    monkeypatch.setattr(script, "selected", lambda *_: manifest)
+    files = ["--store", tmp_path / "x.zarr", "--manifest", tmp_path / "m.csv", "--picture", tmp_path / "map.png"]
+    script.main([*map(str, files), "--pool", "avg"])
+    said = " ".join(text.get_text() for text in drawn[0].findobj(Text)).replace("\n", " ")
+    assert ("Warning: float16 costs 6 of the 6 features of avg" in said) == warned

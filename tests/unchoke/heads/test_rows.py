@@ -15,7 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from small_features import clouds, make_manifest, make_store, rows_of
 
 from unchoke.errors import UnchokeError
-from unchoke.heads.rows import average_views, class_weights, draw_shots, moments, score, split_rows
+from unchoke.heads.rows import average_views, class_weights, draw_shots, moments, overlap_warnings, score, split_rows
 from unchoke.store.chunks import FeatureStore
 
 CPU = torch.device("cpu")
@@ -156,6 +156,21 @@ def test_a_class_with_too_few_images_is_named() -> None:
 
 
 # --- arithmetic
+
+
+@pytest.mark.parametrize(
+    ("drawn", "share"),
+    [
+        ([[0, 1, 2, 3]] * 3, "1.00"),  # all of train in every draw
+        ([[0, 1, 2, 3], [0, 1, 2, 4], [0, 1, 5, 6]], "0.58"),  # pairs share 3, 2 and 2 of 4
+        ([[0, 1, 2, 3], [0, 1, 4, 5]], ""),  # half, which may be
+        ([[0, 1], [2, 3], [4, 5]], ""),
+        ([[0, 1]], ""),  # one draw has no spread
+    ],
+)
+def test_draws_that_mostly_overlap_are_warned_of(drawn: list[list[int]], share: str) -> None:
+    found = overlap_warnings([np.array(ids) for ids in drawn])
+    assert [share in text and "at most 0.5" in text and "lower shots" in text for text in found] == [True] * bool(share)
 
 
 @given(seed=st.integers(0, 999), constant=st.floats(-300, 300, width=16))

@@ -1,6 +1,12 @@
 """Weighted k nearest neighbours as in DINO's evaluation (Caron et al. 2021, arXiv:2104.14294; Wu et al. 2018).
 
-A neighbour of cosine similarity s votes for its class with weight exp(s / temperature).
+A neighbour of cosine similarity s votes for its class with weight exp(s / temperature). To the k votes comes one that
+is divided among all C classes, so that a class without a neighbour is not held for impossible:
+
+    probability = (k · share + 1 / C) / (k + 1)
+
+That is the mean under Perks' prior (1947, Journal of the Institute of Actuaries 73). It moves no prediction, and lets a
+temperature calibrate the votes. With next to nothing for such classes one wrong label alone decides the temperature.
 """
 
 from pathlib import Path
@@ -41,7 +47,7 @@ def fit(
 def predict(
     tensors: dict[str, torch.Tensor], settings: dict[str, Any], x_ND: torch.Tensor, device: torch.device
 ) -> torch.Tensor:
-    """Logarithms of the shares of the vote, float32 (N, C); a class without a vote has log(1e-12)."""
+    """Logarithms of the probabilities, float32 (N, C)."""
     cosine_NK, label_NK = _neighbours(tensors, x_ND, int(tensors["k"]), device)
     return _votes(cosine_NK, label_NK, int(tensors["n_classes"]), settings["temperature"])
 
@@ -60,6 +66,6 @@ def _neighbours(
 
 
 def _votes(cosine_NK: torch.Tensor, label_NK: torch.Tensor, n_classes: int, temperature: float) -> torch.Tensor:
-    weight_NK = torch.softmax(cosine_NK / temperature, 1)
-    vote_NC = torch.zeros(len(weight_NK), n_classes, device=weight_NK.device)
-    return vote_NC.scatter_add_(1, label_NK, weight_NK).clamp_min(1e-12).log()
+    k, weight_NK = cosine_NK.shape[1], torch.softmax(cosine_NK / temperature, 1)
+    share_NC = torch.zeros(len(weight_NK), n_classes, device=weight_NK.device).scatter_add_(1, label_NK, weight_NK)
+    return ((k * share_NC + 1 / n_classes) / (k + 1)).log()

@@ -40,7 +40,7 @@ from timm import create_model
 from timm.data.transforms_factory import create_transform
 from torch.utils.data import DataLoader, Dataset
 
-from unchoke.store.chunks import open_complete
+from unchoke.store.read import open_complete
 
 
 class PlainImages(Dataset[torch.Tensor]):

@@ -41,7 +41,7 @@ from unchoke.config.heads import Logistic
 from unchoke.heads.kinds import logistic
 from unchoke.heads.rows import Rows, split_rows
 from unchoke.store import tables
-from unchoke.store.chunks import open_views
+from unchoke.store.read import open_views
 
 CPU = torch.device("cpu")
 

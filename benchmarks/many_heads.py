@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from unchoke.experiments.comparisons import TOLD_APART, Counts, compare_masks, holm
-from unchoke.metrics.evaluation import Bootstrap, compare
+from unchoke.metrics.evaluation import compare
 from unchoke.metrics.influences import scored
+from unchoke.metrics.units import Bootstrap
 
 HEADER = ["", "heads", "any below 0.05, one by one", "any told apart, by Holm"]
 HEADS = 100

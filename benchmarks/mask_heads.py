@@ -31,6 +31,7 @@ from unchoke.mask_heads.head import kind_of
 from unchoke.mask_heads.losses import loss_of
 from unchoke.mask_heads.patches import split_patches
 from unchoke.store import chunks as stores
+from unchoke.store.read import open_complete
 
 MEMBRANE = PHOTOGRAPHS.with_name("membrane")
 MODEL, STRIDES, SIZE = "resnet18", [4, 8], 256
@@ -57,9 +58,9 @@ def fit_encoder(clone: Clone, results: Path, data: Path, config: Settings, file:
     weights, card = (clone.folder / f"resources/weights/{MODEL}.untrained-0.{kind}" for kind in ("safetensors", "json"))
     encoder = load_encoder(weights, card, SIZE, [], CPU, "float32", STRIDES)
     encoder.model.requires_grad_(True).train()
-    labels = stores.open_complete(results / "labels.zarr")
+    labels = open_complete(results / "labels.zarr")
     train = split_patches(None, labels, results / "manifest.csv", data, 2**28)["train"]
-    channels = dict(stores.open_complete(results / "features/untrained.zarr").seal["widths"])
+    channels = dict(open_complete(results / "features/untrained.zarr").seal["widths"])
     torch.manual_seed(0)
     decoder = kind_of({"kind": "decoder"}).build(channels, {f"s{stride}": stride for stride in STRIDES}, 2, head)
     train_both(encoder, decoder, train, config["fit_epochs"])

@@ -9,9 +9,9 @@ from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.experiments.parts import Asked
 from unchoke.experiments.readings import count_reading
 from unchoke.machine.commands import argument_parser, run
-from unchoke.metrics.evaluation import Bootstrap
 from unchoke.metrics.influences import METRICS
 from unchoke.metrics.iou import MEAN_IOUS
+from unchoke.metrics.units import Bootstrap
 from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
 
 

@@ -12,7 +12,7 @@ from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.metrics.evaluation import plain_figures
 from unchoke.names import SPLITS
-from unchoke.store.chunks import open_views
+from unchoke.store.read import open_views
 
 
 def main(argv: Sequence[str] | None = None) -> None:

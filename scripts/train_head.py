@@ -12,7 +12,7 @@ from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.machine.memory_watch import memory_watched
 from unchoke.metrics.classification import SPOKEN
-from unchoke.store.chunks import open_views
+from unchoke.store.read import open_views
 from unchoke.store.run_record import add_run_flags, write_run
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from unchoke.api.verify import Expected, refuse_damage, verify_results
 from unchoke.machine.commands import argument_parser, run
-from unchoke.store.chunks import read_seal
 from unchoke.store.origin import origin_text, read_origin
+from unchoke.store.read import read_seal
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from unchoke.api.predict import predict
     from unchoke.api.segment import segment
     from unchoke.heads.checkpoint import Head
-    from unchoke.store.chunks import FeatureStore
     from unchoke.store.compare import Comparison
+    from unchoke.store.read import FeatureStore
     from unchoke.store.remote import RemoteStore
 
 __version__ = "0.1.0"
@@ -53,7 +53,7 @@ def open_features(
     """
     from pathlib import Path
 
-    from unchoke.store.chunks import open_complete
+    from unchoke.store.read import open_complete
     from unchoke.store.remote import is_url, open_remote
 
     return open_remote(str(path), storage_options) if is_url(str(path)) else open_complete(Path(path))

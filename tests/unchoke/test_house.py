@@ -29,6 +29,7 @@ TESTED_ELSEWHERE = {
     ),
     "mask_heads": "batches head layers member phases steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
+    "metrics": "units",
     "report": (
         "confusion curves durations embedding head leaderboard mask_curves mask_head mask_overlays "
         "mask_pictures mistakes pages parts points reasons reliability results settings style thumbnails"
@@ -38,7 +39,7 @@ TESTED_ELSEWHERE = {
     "sources/arrays": "array containers folders hdf5_files hdf5_mappings hdf5_rows listing npy values",
     "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",
     "stitching": "blends",
-    "store": "origin partial_shards presence",
+    "store": "origin partial_shards presence read",
 }
 """By folder, the modules without a test file of their name: they are tested through their users."""
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unchoke.sources.kinds.digits import digit_files
-from unchoke.store.chunks import chunk_file, open_complete
+from unchoke.store.chunks import chunk_file
+from unchoke.store.read import open_complete
 from unchoke.store.zarr_bytes import encode_chunk
 
 pytestmark = pytest.mark.xdist_group("shards")

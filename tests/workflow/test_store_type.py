@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import CONFIG, Clone
 
-from unchoke.store.chunks import open_complete
+from unchoke.store.read import open_complete
 
 pytestmark = pytest.mark.xdist_group("run")
 

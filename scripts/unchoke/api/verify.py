@@ -18,6 +18,7 @@ from unchoke.signed import signed_content
 from unchoke.stitching.stitch import BANDS, record_file
 from unchoke.store import chunks as stores
 from unchoke.store import origin
+from unchoke.store.read import read_seal
 from unchoke.store.zarr_bytes import METADATA, group_files
 
 LONGEST_LIST = 50  # damaged files that a message names
@@ -120,7 +121,7 @@ def _sealed(store: Path) -> Iterator[Checked]:
     """Seal, metadata, origin, records and chunks of a store."""
     target, seal = store / METADATA, {}
     try:
-        seal = stores.read_seal(store)
+        seal = read_seal(store)
         found = "" if "metadata" in seal else "of an earlier version, without digests of the metadata"
     except UnchokeError:
         found = "no seal that is as it was written"

@@ -17,6 +17,7 @@ from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic, write_if_changed
 from unchoke.names import SPLITS
 from unchoke.store import chunks, tables
+from unchoke.store.read import open_complete
 
 SUBSET = "subset"
 """Why a row is left out that no rule drops."""
@@ -42,7 +43,7 @@ def clean_images(
 
 
 def _find(store: Path, frame: pd.DataFrame, rules: Mapping[str, Any]) -> Findings:
-    opened = chunks.open_complete(store)
+    opened = open_complete(store)
     if len(frame) != opened.seal["images"]:
         raise UnchokeError(
             "Fingerprints and manifest are of different images.",

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from unchoke.metrics.classification import LOWER_IS_BETTER
-from unchoke.metrics.evaluation import Bootstrap, Comparison, compare, group_places, resample_weights
+from unchoke.metrics.evaluation import Comparison, compare
 from unchoke.metrics.influences import scored
 from unchoke.metrics.intervals import student
 from unchoke.metrics.iou import MEAN_IOUS, chosen_mean_iou
+from unchoke.metrics.units import Bootstrap, group_places, resample_weights
 from unchoke.store.run_record import RunRecord, counts_of_test
 from unchoke.store.zarr_bytes import open_group
 

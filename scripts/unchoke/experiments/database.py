@@ -13,8 +13,8 @@ from unchoke.experiments.masks import NO_ENCODER, image_counts, insert_masks, pa
 from unchoke.experiments.parts import NOTHING, Asked, insert_parts
 from unchoke.experiments.rows import insert, insert_comparisons, insert_readings, insert_run, new_database
 from unchoke.metrics.classification import LOWER_IS_BETTER
-from unchoke.metrics.evaluation import DEFAULT, Bootstrap
 from unchoke.metrics.iou import MEAN_IOUS
+from unchoke.metrics.units import DEFAULT, Bootstrap
 from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION, RunRecord, find_runs
 
 SCHEMA = Path(__file__).with_suffix(".sql")

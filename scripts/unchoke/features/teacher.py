@@ -15,6 +15,7 @@ from unchoke.hashing import sha256_bytes
 from unchoke.manifest.images import in_use
 from unchoke.names import SPLITS, TEACHER
 from unchoke.store import chunks
+from unchoke.store.read import read_seal
 from unchoke.store.run_record import write_run
 from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 from unchoke.store.zarr_bytes import MemoryGroup, place_group
@@ -55,7 +56,7 @@ def describe_teacher(store: Path, labels: Path, manifest: Path, group: Path, run
 
     store, labels: sealed. run: JSON file for the time that it took for all patches, and the environment.
     """
-    seal, label_seal = (chunks.read_seal(path) for path in (store, labels))
+    seal, label_seal = (read_seal(path) for path in (store, labels))
     digests = [sha256_bytes(chunks.seal_file(path).read_bytes()) for path in (store, labels)]
     splits = in_use(read_table(manifest, MANIFEST_COLUMNS))["split"]
     facts = {

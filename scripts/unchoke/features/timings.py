@@ -5,6 +5,7 @@ from typing import Any
 
 from unchoke.files import write_atomic
 from unchoke.store import chunks as stores
+from unchoke.store.read import read_seal
 from unchoke.store.tables import table_bytes
 
 COLUMNS = ("encoder", "stage", "seconds", "images_per_s", "share", "bottleneck", "peak_host_mb", "peak_card_mb")
@@ -24,7 +25,7 @@ def summarise_rates(paths: list[Path], table: Path) -> list[tuple[Any, ...]]:
 
 
 def _store_rows(store: Path) -> list[tuple[Any, ...]]:
-    chunks = len(stores.read_seal(store)["rows_sha256"])
+    chunks = len(read_seal(store)["rows_sha256"])
     records = [stores.read_record(store, chunk) for chunk in range(chunks)]
     images = sum(record["images"] for record in records)
     seconds = {stage: sum(_clock_s(record, stage) for record in records) for stage in STAGES}

@@ -16,7 +16,7 @@ from unchoke.heads.train import kind_of, predict
 from unchoke.metrics import calibration
 from unchoke.metrics.evaluation import Figure, evaluate
 from unchoke.store.checkpoints import read_checkpoint_file
-from unchoke.store.chunks import FeatureStore
+from unchoke.store.read import FeatureStore
 
 CPU = torch.device("cpu")
 DECISIVE = ("model", "weights_sha256", "image_size", "data_config", "jpeg_draft")  # settings that change features

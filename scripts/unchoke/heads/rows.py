@@ -15,7 +15,7 @@ from unchoke.manifest.images import in_use
 from unchoke.metrics.classification import LOWER_IS_BETTER, SPOKEN
 from unchoke.metrics.influences import figure_of
 from unchoke.names import SPLITS
-from unchoke.store.chunks import FeatureStore
+from unchoke.store.read import FeatureStore
 
 OVERLAP = 0.5
 """What few-shot draws may share on average without a warning: their spread is then 0.7 of that of new images."""

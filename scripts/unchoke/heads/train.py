@@ -25,7 +25,7 @@ from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.evaluation import Figure, evaluate, known_or_none, plain_figures
 from unchoke.metrics.grids import choice_text, grid_edges
 from unchoke.store import chunks
-from unchoke.store.chunks import FeatureStore
+from unchoke.store.read import FeatureStore
 from unchoke.store.run_record import write_results
 
 

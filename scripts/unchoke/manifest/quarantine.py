@@ -9,7 +9,8 @@ import pandas as pd
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic
 from unchoke.manifest.images import VANISHED
-from unchoke.store import chunks, tables
+from unchoke.store import tables
+from unchoke.store.read import read_seal_file
 
 
 def invalid_patches(rows: pd.DataFrame, reasons: dict[int, str]) -> dict[int, str]:
@@ -21,7 +22,7 @@ def invalid_patches(rows: pd.DataFrame, reasons: dict[int, str]) -> dict[int, st
 def list_quarantine(manifest: Path, seals: list[Path], quarantine: Path) -> pd.DataFrame:
     """Write and return the table of images that are marked in the manifest, or that some encoder could not read."""
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
-    unread = {entry["image_id"]: entry["reason"] for seal in seals for entry in chunks.read_seal_file(seal)["invalid"]}
+    unread = {entry["image_id"]: entry["reason"] for seal in seals for entry in read_seal_file(seal)["invalid"]}
     frame["reason"] = frame["excluded"].where(frame["excluded"] != "", frame["image_id"].map(unread)).fillna("")
     listed = frame[frame["reason"] != ""]
     write_atomic(quarantine, tables.frame_bytes(listed, tables.QUARANTINE_COLUMNS))

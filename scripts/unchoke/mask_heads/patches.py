@@ -14,7 +14,8 @@ from unchoke.machine.suspects import in_flight
 from unchoke.manifest.images import in_use
 from unchoke.names import PIXELS
 from unchoke.store import tables
-from unchoke.store.chunks import MASK, FeatureStore
+from unchoke.store.chunks import MASK
+from unchoke.store.read import FeatureStore
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from unchoke.manifest.patches import NO_MASK
 from unchoke.mask_heads.distil import FEATURES, LOGITS
 from unchoke.mask_heads.patches import CachedPatches, PixelPatches, read_rows
 from unchoke.store import tables
-from unchoke.store.chunks import FeatureStore
+from unchoke.store.read import FeatureStore
 
 ARRAYS = {LOGITS: "logits", FEATURES: "features"}
 """Arrays of the teacher's store, by the names of the targets in training."""

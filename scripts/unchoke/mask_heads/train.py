@@ -18,7 +18,8 @@ from unchoke.mask_heads.receptive_field import measure_radius_px, whole_patch_la
 from unchoke.mask_heads.task import Task
 from unchoke.mask_heads.teacher_patches import teacher_patches
 from unchoke.names import PIXELS
-from unchoke.store.chunks import FeatureStore, open_complete, seal_file
+from unchoke.store.chunks import seal_file
+from unchoke.store.read import FeatureStore, open_complete
 
 _LARGEST_PX = 512  # largest picture to measure a receptive field in; a larger field fits no halo
 

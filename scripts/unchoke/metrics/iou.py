@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.metrics import classification, evaluation
+from unchoke.metrics import classification
 from unchoke.metrics.classification import Counts
 from unchoke.metrics.evaluation import Figure
 from unchoke.metrics.intervals import jackknifed, student, unit_variance
+from unchoke.metrics.units import group_places
 from unchoke.names import IGNORED
 
 MEAN_IOUS = ("mean_iou", "mean_iou_in_truth")
@@ -95,7 +96,7 @@ def summarise(counts_IKK: NDArray[np.integer], group_I: NDArray[np.object_] | No
     others is NaN, since there is one prediction. A figure that rests on one image has no interval.
     """
     images = _margins(counts_IKK)
-    place_I = evaluation.group_places(group_I, len(counts_IKK))
+    place_I = group_places(group_I, len(counts_IKK))
     of_images, units = _of_images(images), int(place_I.max()) + 1
     whole = Counts(*(part.sum(0, keepdims=True) for part in (images.right, images.label, images.predicted)))
     value, left_out = _figures(whole), _left_out(images, place_I)
@@ -120,7 +121,7 @@ def mean_over_images(value_I: NDArray[np.float64], group_I: NDArray[np.object_] 
     Student's t over images, or groups where images belong to some.
     """
     known_I = np.isfinite(value_I)
-    mean, place_N = _mean_known(value_I), evaluation.group_places(group_I, len(value_I))[known_I]
+    mean, place_N = _mean_known(value_I), group_places(group_I, len(value_I))[known_I]
     place_N = np.unique(place_N, return_inverse=True)[1]
     units = int(place_N.max()) + 1 if len(place_N) else 0
     variance = unit_variance((value_I[known_I] - mean) / len(place_N), place_N) if units > 1 else float("nan")

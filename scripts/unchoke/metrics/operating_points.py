@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.metrics.evaluation import Figure, group_places
+from unchoke.metrics.evaluation import Figure
 from unchoke.metrics.parts import UNDEFINED, share
+from unchoke.metrics.units import group_places
 
 SENSITIVITY, SPECIFICITY = "sensitivity_at_specificity", "specificity_reached"
 """Names of the figures on test."""

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.metrics.evaluation import Figure, group_places
+from unchoke.metrics.evaluation import Figure
 from unchoke.metrics.intervals import Interval, jackknifed, wilson, with_replicates
+from unchoke.metrics.units import group_places
 
 UNDEFINED = Figure(math.nan, math.nan, math.nan, math.nan, 0)
 

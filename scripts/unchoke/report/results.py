@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unchoke.manifest.images import in_use
 from unchoke.metrics import calibration
-from unchoke.store.chunks import open_complete
+from unchoke.store.read import open_complete
 from unchoke.store.run_record import counts_of_test, read_run, read_scores
 from unchoke.store.zarr_bytes import open_group
 

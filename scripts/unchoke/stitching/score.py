@@ -60,25 +60,10 @@ def score_masks(
         image: {"split": known.loc[image, "split"], **{name: entry[name] for name in _PIXELS}}
         for image, entry in sorted(found.items())
     }
-    figures = {}
-    for split in ("val", "test"):
-        whole = [image for image, entry in images.items() if entry["split"] == split and not entry["unread_px"]]
-        if not whole:
-            raise UnchokeError(
-                f"No image of the {split} split could be read throughout.",
-                where=str(stitched),
-                do="mend the files that quarantine.csv lists, and run snakemake again",
-            )
-        groups = known.loc[whole, "group"].to_numpy(object)
-        overlaps = summarise(np.array([images[image]["counts"] for image in whole]), groups)
-        named = {
-            f"{name}.{label}": figure
-            for name, each in overlaps.per_class.items()
-            for label, figure in zip(facts["classes"], each, strict=True)
-        }
-        if truth:
-            named |= _measure(images, whole, stitched, truth, facts["classes"], groups)
-        figures[split] = plain_figures({**overlaps.figures, **named})
+    figures = {
+        split: _figures_of(split, images, known["group"], stitched, truth, facts["classes"])
+        for split in ("val", "test")
+    }
     first = next(iter(found.values()))
     result = {
         **{name: first[name] for name in ("blend", "exact", "halo_px")},
@@ -89,6 +74,34 @@ def score_masks(
     }
     write_atomic(scores, signed_bytes(result))
     return result
+
+
+def _figures_of(
+    split: str,
+    images: dict[int, dict[str, Any]],
+    group_of: pd.Series,
+    stitched: Path,
+    truth: Truth | None,
+    classes: list[str],
+) -> dict[str, dict[str, float | None]]:
+    """Figures of the images of a split that could be read throughout, by name."""
+    whole = [image for image, entry in images.items() if entry["split"] == split and not entry["unread_px"]]
+    if not whole:
+        raise UnchokeError(
+            f"No image of the {split} split could be read throughout.",
+            where=str(stitched),
+            do="mend the files that quarantine.csv lists, and run snakemake again",
+        )
+    groups = group_of.loc[whole].to_numpy(object)
+    overlaps = summarise(np.array([images[image]["counts"] for image in whole]), groups)
+    named = {
+        f"{name}.{label}": figure
+        for name, each in overlaps.per_class.items()
+        for label, figure in zip(classes, each, strict=True)
+    }
+    if truth:
+        named |= _measure(images, whole, stitched, truth, classes, groups)
+    return plain_figures({**overlaps.figures, **named})
 
 
 def _measure(

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.store.chunks import VALID, FeatureStore
+from unchoke.store.chunks import VALID
 from unchoke.store.origin import read_origin
+from unchoke.store.read import FeatureStore
 from unchoke.store.remote import RemoteStore
 
 LONGEST_LIST = 12  # chunks that a text names

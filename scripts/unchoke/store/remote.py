@@ -21,8 +21,9 @@ from zarr.storage import FsspecStore, WrapperStore
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
 from unchoke.signed import signed_content
-from unchoke.store.chunks import VALID, seal_problem, sealed_before
+from unchoke.store.chunks import VALID
 from unchoke.store.origin import origin_of_seal
+from unchoke.store.read import seal_problem, sealed_before
 from unchoke.store.zarr_bytes import METADATA
 
 ENDING = ".zarr"

@@ -23,6 +23,7 @@ from unchoke.machine.releases import environment
 from unchoke.names import store_name
 from unchoke.signed import read_signed, signed_bytes
 from unchoke.store import chunks
+from unchoke.store.read import read_seal
 from unchoke.store.zarr_bytes import METADATA, MemoryGroup, place_group, read_facts
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class RunRecord:
     @property
     def seal(self) -> dict[str, Any]:
         """The seal of one of the stores of features that the head was trained on."""
-        return chunks.read_seal(self._store(min(self.facts["features_sha256"])))
+        return read_seal(self._store(min(self.facts["features_sha256"])))
 
     @property
     def is_current(self) -> bool:

@@ -24,7 +24,7 @@ from unchoke.features.images import extract_chunk
 from unchoke.heads.train import save_head, train_head
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.sources.kinds.digits import digit_files
-from unchoke.store import chunks
+from unchoke.store.read import FeatureStore, open_complete
 from unchoke.store.seal import seal_features
 from unchoke.store.tables import MANIFEST_COLUMNS, ROW_COLUMNS, read_table
 
@@ -88,7 +88,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 def extracted(  # type: ignore[no-untyped-def]
     folder: Path, encoder, view: str, dtype: str = "float16"
-) -> chunks.FeatureStore:
+) -> FeatureStore:
     store = folder / (f"{view}.zarr" if dtype == "float16" else f"{view}.{dtype}.zarr")
     settings = Extraction(CHUNK, micro_batch=6, view=view, store=dtype)
     for chunk in range(4):
@@ -96,7 +96,7 @@ def extracted(  # type: ignore[no-untyped-def]
         features = extract_chunk(read_table(rows, ROW_COLUMNS), folder / "images", encoder, settings, 2)
         save_chunk(store, chunk, rows, features, encoder, settings)
     seal_features(store, folder / "manifest.csv", folder / "rows")
-    return chunks.open_complete(store)
+    return open_complete(store)
 
 
 @pytest.fixture(autouse=True)

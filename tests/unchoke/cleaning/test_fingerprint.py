@@ -22,6 +22,7 @@ from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.store import chunks, tables
+from unchoke.store.read import open_complete
 from unchoke.store.seal import seal_features
 
 # By version: SHA-256 of the hashes and measures of two digits. Version 2 reads some kinds of TIFF, sparse members of
@@ -73,7 +74,7 @@ def make_store(root: Path, results: Path, order: list[int], memory_mb: int = MEM
 
 def test_a_row_is_the_fingerprint_of_its_image(folder: Path, tmp_path: Path) -> None:
     frame = manifest_of(folder, tmp_path)
-    opened = chunks.open_complete(make_store(folder, tmp_path, [0, 1]))
+    opened = open_complete(make_store(folder, tmp_path, [0, 1]))
     hashes, measures = opened.features(chunks.HASHES), opened.features(chunks.MEASURES)
     broken = {"0/8.png": "empty file", "1/9.png": "broken image"}
     for image_id, path in zip(frame["image_id"], frame["path"], strict=True):

@@ -27,6 +27,7 @@ from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.names import SPLITS
 from unchoke.store import chunks as stores
 from unchoke.store import tables
+from unchoke.store.read import open_complete
 from unchoke.store.seal import seal_features
 
 N_PICTURES, SIDE_PX = 64, 64
@@ -133,7 +134,7 @@ def test_corrupt_files_are_unreadable_with_a_reason_and_nobodys_copies(planted, 
     assert set(findings.loc[findings["path"].isin(corrupt), "rule"]) == {"unreadable"}
     assert not corrupt & set(findings["other_path"])
     paths = planted.read_manifest()["path"]
-    invalid = stores.open_complete(planted.folder / "fingerprints.zarr").seal["invalid"]
+    invalid = open_complete(planted.folder / "fingerprints.zarr").seal["invalid"]
     reasons = {paths[entry["image_id"]]: entry["reason"] for entry in invalid}
     assert set(reasons) == corrupt
     assert {reasons[path] for path in planted.paths_of("empty")} == {"empty file"}
@@ -193,7 +194,7 @@ def test_neither_the_order_of_chunks_nor_the_batches_move_a_byte(planted, tmp_pa
 
 
 def test_an_image_alone_has_the_fingerprint_that_it_has_in_a_chunk(planted):
-    store = stores.open_complete(planted.folder / "fingerprints.zarr")
+    store = open_complete(planted.folder / "fingerprints.zarr")
     rows = [pd.DataFrame({"path": [file.path], "size_bytes": [1]}) for file in planted.files]
     alone = [fingerprint_images(row, "folder", planted.root, MAX_PIXELS, 4096) for row in rows]
     for name in (stores.HASHES, stores.MEASURES):

@@ -24,7 +24,8 @@ from unchoke.experiments.leaderboard import leaderboard, leaderboard_text, ranki
 from unchoke.files import write_atomic
 from unchoke.machine.receipts import read_json
 from unchoke.metrics import iou
-from unchoke.metrics.evaluation import Bootstrap, plain_figures
+from unchoke.metrics.evaluation import plain_figures
+from unchoke.metrics.units import Bootstrap
 from unchoke.signed import read_signed, signed_bytes
 from unchoke.store.run_record import SEGMENTATION
 

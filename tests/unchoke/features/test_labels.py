@@ -27,6 +27,7 @@ from unchoke import versions
 from unchoke.errors import UnchokeError
 from unchoke.features.labels import MaskSettings, cut_masks
 from unchoke.store import chunks as stores
+from unchoke.store.read import open_complete
 from unchoke.store.seal import seal_features
 
 VALUES = (0, 3, 7, 200)
@@ -195,7 +196,7 @@ def test_sealed_labels_open_as_one_array_of_patches(root: Path, out: Path) -> No
     build(root, out)
     labels, valid = cut_all(root, out)
     seal_features(out / "labels.zarr", out / "patches.csv", out / "mask_rows")
-    store = stores.open_complete(out / "labels.zarr")
+    store = open_complete(out / "labels.zarr")
     array = zarr.open_group(out / "labels.zarr", mode="r")["mask"]
     assert array.metadata.dimension_names == ("patch", "y", "x")  # type: ignore[union-attr]
     np.testing.assert_array_equal(array[:], labels)  # type: ignore[index]

@@ -24,7 +24,7 @@ from unchoke.encoders.encoder import Encoder, load_encoder
 from unchoke.encoders.weights import fetch_weights
 from unchoke.features.chunk import Chunk, Extraction, save_chunk
 from unchoke.features.patches import extract_patches
-from unchoke.store import chunks
+from unchoke.store.read import open_complete
 from unchoke.store.seal import seal_features
 
 STRIDES = [4, 8]
@@ -138,7 +138,7 @@ def test_sealed_maps_open_as_one_array_a_stride(data: Path, encoder: Encoder, tm
         expected.append(maps.arrays["s8"])
         save_chunk(tmp_path / "tiny.zarr", chunk, out / f"rows/{chunk}.csv", maps, encoder, Extraction(PER_CHUNK, 3))
     seal_features(tmp_path / "tiny.zarr", out / "patches.csv", out / "rows")
-    store = chunks.open_complete(tmp_path / "tiny.zarr")
+    store = open_complete(tmp_path / "tiny.zarr")
     patches = len(patches_of(out))
     np.testing.assert_array_equal(store.features("s8"), np.concatenate(expected)[:patches])
     assert store.seal["widths"] == {"s4": 32, "s8": 48}

@@ -18,6 +18,7 @@ from unchoke.machine.receipts import read_json
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.store import chunks
 from unchoke.store.partial_shards import Draft, draft_file, drafts_folder, read_draft, write_draft
+from unchoke.store.read import FeatureStore, open_complete
 from unchoke.store.seal import seal_features
 from unchoke.store.tables import rows_files
 from unchoke.store.zarr_bytes import decode_chunk, encode_chunk
@@ -73,16 +74,16 @@ def make_shard(data: Path, shard: int, count: int, encoder: Encoder | None = Non
     return encoder
 
 
-def make_store(data: Path, count: int) -> chunks.FeatureStore:
+def make_store(data: Path, count: int) -> FeatureStore:
     """The sealed store of all images, so many chunks a shard."""
     for shard in range(-(-N_IMAGES // (CHUNK_SIZE * count))):
         make_shard(data, shard, count)
     return seal(data)
 
 
-def seal(data: Path) -> chunks.FeatureStore:
+def seal(data: Path) -> FeatureStore:
     seal_features(data / "tiny.zarr", data / "manifest.csv", data / "rows")
-    return chunks.open_complete(data / "tiny.zarr")
+    return open_complete(data / "tiny.zarr")
 
 
 def bytes_of(store: Path) -> dict[str, bytes]:
@@ -240,7 +241,7 @@ def test_harm_to_a_shard_is_found_and_named(data: Path, array: str, harm: str) -
     whole = file.read_bytes()
     file.unlink() if harm == "delete" else file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(UnchokeError, match=r"(?s)Chunk 1 of tiny.*--forcerun .*avg/c/1/0$"):
-        chunks.open_complete(data / "tiny.zarr")
+        open_complete(data / "tiny.zarr")
 
 
 def test_a_shard_that_is_not_sealed_is_read_as_it_was_written(data: Path) -> None:

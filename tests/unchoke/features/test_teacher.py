@@ -33,6 +33,7 @@ from unchoke.hashing import sha256_bytes
 from unchoke.manifest.patches import NO_MASK
 from unchoke.manifest.quarantine import check_quarantine, list_quarantine
 from unchoke.store import chunks
+from unchoke.store.read import open_complete
 from unchoke.store.seal import seal_features
 
 CPU = torch.device("cpu")
@@ -85,7 +86,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_answers_are_those_of_the_teacher_for_patches_cut_by_hand(data: Path) -> None:
-    store, paths = chunks.open_complete(data / "teacher.zarr"), sorted((data / "images").rglob("*.png"))
+    store, paths = open_complete(data / "teacher.zarr"), sorted((data / "images").rglob("*.png"))
     for patch in patches_of(data / "out").itertuples():
         pixels_HW3 = np.asarray(Image.open(paths[patch.image_id]))
         cut = cut_by_hand(pixels_HW3, patch.y0, patch.x0) / 255
@@ -97,7 +98,7 @@ def test_answers_are_those_of_the_teacher_for_patches_cut_by_hand(data: Path) ->
 
 
 def test_the_seal_holds_the_digests_of_file_and_checkpoint(data: Path) -> None:
-    settings = chunks.open_complete(data / "teacher.zarr").seal["settings"]
+    settings = open_complete(data / "teacher.zarr").seal["settings"]
     assert settings["file_sha256"] == sha256_bytes((data / "mine.py").read_bytes())
     assert settings["weights_sha256"] == sha256_bytes((data / "weights.pt").read_bytes())
 

@@ -16,7 +16,7 @@ from unchoke.config.heads import Centroid, Knn, Linear, Logistic, Mlp, Ridge
 from unchoke.errors import UnchokeError
 from unchoke.heads.checkpoint import Head, evaluate_head, read_checkpoint
 from unchoke.heads.train import TrainedHead, save_head, train_head
-from unchoke.store.chunks import FeatureStore
+from unchoke.store.read import FeatureStore
 from unchoke.store.tables import MANIFEST_COLUMNS, frame_bytes
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"

@@ -16,7 +16,7 @@ from small_features import clouds, make_manifest, make_store, rows_of
 
 from unchoke.errors import UnchokeError
 from unchoke.heads.rows import average_views, class_weights, draw_shots, moments, overlap_warnings, score, split_rows
-from unchoke.store.chunks import FeatureStore
+from unchoke.store.read import FeatureStore
 
 CPU = torch.device("cpu")
 ONE_VIEW = {"pool": "avg", "train_views": ["identity"], "test_views": ["identity"]}

@@ -37,7 +37,8 @@ from unchoke.hashing import sha256_bytes
 from unchoke.heads.kinds import logistic
 from unchoke.heads.rows import Rows
 from unchoke.heads.train import TrainedHead, save_head, train_head
-from unchoke.store.chunks import FeatureStore, seal_file
+from unchoke.store.chunks import seal_file
+from unchoke.store.read import FeatureStore
 from unchoke.training import resume
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from unchoke.heads.rows import Rows
 from unchoke.store import chunks
-from unchoke.store.chunks import FeatureStore
+from unchoke.store.read import FeatureStore, open_complete
 
 N = 1000
 UNREADABLE = [5, 17]
@@ -45,7 +45,7 @@ def make_store(
     shapes = {"avg": [size, x_ND.shape[1]], "valid": [size]}
     facts = {"settings": {"model": "pixels", "trained": True, "view": "identity", **settings}}
     chunks.seal(path, len(x_ND), shapes, facts, {"invalid": []})
-    return chunks.open_complete(path)
+    return open_complete(path)
 
 
 def make_manifest(labels: list[str], splits: list[str]) -> pd.DataFrame:

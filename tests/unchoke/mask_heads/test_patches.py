@@ -30,7 +30,7 @@ from unchoke.features.labels import MaskSettings, cut_masks
 from unchoke.hashing import sha256_bytes
 from unchoke.mask_heads.patches import CachedPatches, PixelPatches, read_rows, split_patches
 from unchoke.store import chunks
-from unchoke.store.chunks import FeatureStore
+from unchoke.store.read import FeatureStore, open_complete
 from unchoke.store.seal import seal_features
 
 CLASSES = {"background": [0], "thing": [255]}
@@ -59,7 +59,7 @@ def write_maps(folder: Path, unread: tuple[int, ...] = ()) -> FeatureStore:
         }
         chunks.write_chunk(folder / "maps.zarr", chunk, {**arrays, "valid": np.ones(PER_CHUNK, bool)}, record)
     seal_features(folder / "maps.zarr", out / "patches.csv", out / "rows")
-    return chunks.open_complete(folder / "maps.zarr")
+    return open_complete(folder / "maps.zarr")
 
 
 def write_labels(folder: Path) -> FeatureStore:
@@ -69,7 +69,7 @@ def write_labels(folder: Path) -> FeatureStore:
         rows = rows_of(out, chunk, "mask_rows")
         cut_masks(store, chunk, rows, out / f"mask_rows/{chunk}.csv", folder, settings)
     seal_features(store, out / "patches.csv", out / "mask_rows")
-    return chunks.open_complete(store)
+    return open_complete(store)
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +88,8 @@ def split(
 ) -> dict[str, CachedPatches | PixelPatches]:
     if unread is not None:
         write_maps(folder, unread)
-    features = None if pixels else chunks.open_complete(folder / "maps.zarr")
-    labels = chunks.open_complete(folder / "labels.zarr")
+    features = None if pixels else open_complete(folder / "maps.zarr")
+    labels = open_complete(folder / "labels.zarr")
     return split_patches(features, labels, folder / "out/manifest.csv", folder, 10**6)
 
 
@@ -146,7 +146,7 @@ def test_no_pixel_of_test_is_read(data: Path) -> None:
 
 
 def test_rows_come_in_the_order_asked_for_and_as_often(data: Path) -> None:
-    store = chunks.open_complete(data / "maps.zarr")
+    store = open_complete(data / "maps.zarr")
     whole = store.features("s4")
 
     @given(st.lists(st.integers(0, len(whole) - 1), max_size=12))

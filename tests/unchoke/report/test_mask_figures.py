@@ -37,7 +37,7 @@ from unchoke.experiments.leaderboard import leaderboard
 from unchoke.features.timings import summarise_rates
 from unchoke.files import write_atomic
 from unchoke.metrics import iou as overlaps
-from unchoke.metrics.evaluation import Bootstrap
+from unchoke.metrics.units import Bootstrap
 from unchoke.names import IGNORED
 from unchoke.report import mask_pictures
 from unchoke.report.confusion import draw_confusion, share_text

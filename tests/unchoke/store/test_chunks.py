@@ -7,7 +7,8 @@ import pytest
 from small_features import make_store
 
 from unchoke.errors import UnchokeError
-from unchoke.store.chunks import chunk_file, open_views, read_chunk, record_file, write_chunk
+from unchoke.store.chunks import chunk_file, read_chunk, record_file, write_chunk
+from unchoke.store.read import open_views
 
 X = np.arange(12, dtype=np.float16).reshape(6, 2)
 

@@ -20,6 +20,7 @@ from unchoke.signed import signed_bytes
 from unchoke.store import chunks
 from unchoke.store.compare import row_differences
 from unchoke.store.origin import group_makers, origin_file, read_origin
+from unchoke.store.read import read_seal
 
 HASHES = np.random.default_rng(1).integers(0, 2**64, (N, 3), np.uint64)
 
@@ -145,7 +146,7 @@ def test_the_origin_of_an_earlier_seal_is_not_believed(tmp_path: Path, capsys: p
     arguments = ["--results", str(tmp_path), "--stores", str(path)]
     verify_results.main(arguments)
     assert "6 chunks from 0: host left, device cpu: x, commit abc" in capsys.readouterr().out
-    write_atomic(chunks.seal_file(path), signed_bytes({**chunks.read_seal(path), "more": 1}))
+    write_atomic(chunks.seal_file(path), signed_bytes({**read_seal(path), "more": 1}))
     assert read_origin(path) == {}
     with pytest.raises(UnchokeError, match=r"a\.origin\.json: that of another seal"):
         verify_results.main(arguments)

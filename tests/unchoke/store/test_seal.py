@@ -12,6 +12,7 @@ from unchoke.hashing import sha256_bytes
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.signed import signed_bytes
 from unchoke.store import chunks
+from unchoke.store.read import FeatureStore, open_complete, read_seal
 from unchoke.store.seal import seal_features
 
 N_IMAGES, CHUNK_SIZE, WIDTH = 21, 8, 3
@@ -42,9 +43,9 @@ def write(data: Path, chunk: int, **settings: object) -> None:
     chunks.write_chunk(data / "tiny.zarr", chunk, arrays, record)
 
 
-def seal(data: Path) -> chunks.FeatureStore:
+def seal(data: Path) -> FeatureStore:
     seal_features(data / "tiny.zarr", data / "manifest.csv", data / "rows")
-    return chunks.open_complete(data / "tiny.zarr")
+    return open_complete(data / "tiny.zarr")
 
 
 def test_a_sealed_store_reads_back_what_was_written(data: Path) -> None:
@@ -57,7 +58,7 @@ def test_a_sealed_store_reads_back_what_was_written(data: Path) -> None:
 
 def test_before_the_seal_nobody_can_open_the_store(data: Path) -> None:
     with pytest.raises(UnchokeError, match="not sealed"):
-        chunks.open_complete(data / "tiny.zarr")
+        open_complete(data / "tiny.zarr")
     with pytest.raises(FileNotFoundError):
         zarr.open_group(data / "tiny.zarr", mode="r")
 
@@ -71,7 +72,7 @@ def test_harm_to_any_chunk_is_found_and_named(data: Path, array: str, chunk: int
     whole = file.read_bytes()
     file.unlink() if harm == "delete" else file.write_bytes(whole[:-1] + (b"?" if harm == "change" else b""))
     with pytest.raises(UnchokeError, match=rf"(?s)Chunk {chunk} of tiny.*--forcerun .*avg/c/{chunk}/0$"):
-        chunks.open_complete(data / "tiny.zarr")
+        open_complete(data / "tiny.zarr")
     with pytest.raises(UnchokeError, match=f"Chunk {chunk} of tiny"):
         seal(data)
 
@@ -115,13 +116,13 @@ def test_edited_metadata_is_refused(data: Path, name: str, old: str, new: str) -
     with pytest.raises(
         UnchokeError, match=rf"(?s)metadata of tiny.*{name}zarr\.json.*forcerun .*tiny\.zarr/zarr\.json$"
     ):
-        chunks.open_complete(data / "tiny.zarr")
+        open_complete(data / "tiny.zarr")
 
 
 def test_a_seal_without_digests_or_with_another_is_refused(data: Path) -> None:
     seal(data)
     file = chunks.seal_file(data / "tiny.zarr")
-    whole, sealed = file.read_bytes(), chunks.read_seal(data / "tiny.zarr")
+    whole, sealed = file.read_bytes(), read_seal(data / "tiny.zarr")
     for content in (
         whole.replace(b'"images": 21', b'"images": 20'),
         signed_bytes({**sealed, "sha256": {"avg": [], "valid": []}}),
@@ -131,15 +132,15 @@ def test_a_seal_without_digests_or_with_another_is_refused(data: Path) -> None:
     ):
         file.write_bytes(content)
         with pytest.raises(UnchokeError, match=r"(?s)seal or the metadata of tiny.*sealed\.json"):
-            chunks.open_complete(data / "tiny.zarr")
+            open_complete(data / "tiny.zarr")
 
 
 def test_a_seal_of_the_version_before_digests_is_read_and_its_records_get_theirs(data: Path) -> None:
     seal(data)
     file, record = chunks.seal_file(data / "tiny.zarr"), chunks.record_file(data / "tiny.zarr", 1)
-    old = {**chunks.read_seal(data / "tiny.zarr"), "version": 1}
+    old = {**read_seal(data / "tiny.zarr"), "version": 1}
     file.write_bytes(json_bytes({name: value for name, value in old.items() if name != "metadata"}))
-    assert len(chunks.open_complete(data / "tiny.zarr").features("avg")) == N_IMAGES
+    assert len(open_complete(data / "tiny.zarr").features("avg")) == N_IMAGES
     signed = record.read_bytes()
     record.write_bytes(json_bytes(chunks.read_record(data / "tiny.zarr", 1)))
     seal(data)
@@ -179,4 +180,4 @@ def test_what_cannot_be_deleted_is_named_and_the_store_stays_open(data: Path, mo
     with pytest.raises(UnchokeError, match=r"(?s)cannot be deleted.*Permission denied.*tiny\.zarr/more"):
         seal(data)
     monkeypatch.undo()
-    chunks.open_complete(data / "tiny.zarr")
+    open_complete(data / "tiny.zarr")

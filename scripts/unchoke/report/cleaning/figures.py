@@ -21,7 +21,7 @@ from unchoke.report.cleaning.measures import draw_measures
 from unchoke.report.pages import table_page
 from unchoke.report.style import plain
 from unchoke.store.chunks import MEASURES as STORED_MEASURES
-from unchoke.store.chunks import open_complete
+from unchoke.store.read import open_complete
 from unchoke.store.tables import FINDING_COLUMNS, MANIFEST_COLUMNS, SELECTION_COLUMNS, read_table
 
 THUMBNAIL_PX = 200

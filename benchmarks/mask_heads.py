@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 
 from unchoke.encoders.encoder import CPU, Encoder, load_encoder
 from unchoke.encoders.maps import feature_maps
-from unchoke.files import read_json
+from unchoke.machine.receipts import read_json
 from unchoke.mask_heads.batches import batch_count, batches, tensors_of
 from unchoke.mask_heads.head import kind_of
 from unchoke.mask_heads.losses import loss_of

@@ -11,7 +11,7 @@ from unchoke.encoders.encoder import Encoder, load_encoder
 from unchoke.encoders.weights import fetch_weights
 from unchoke.features.chunk import Extraction, save_chunk
 from unchoke.features.images import extract_chunk
-from unchoke.files import read_json
+from unchoke.machine.receipts import read_json
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.store import tables
 from unchoke.store.seal import seal_features

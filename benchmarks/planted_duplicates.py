@@ -42,7 +42,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from process_tree import Taken, watch
 
-from unchoke.files import json_bytes, read_json
+from unchoke.files import json_bytes
+from unchoke.machine.receipts import read_json
 
 sys.path.append(str(REPOSITORY / "tests" / "unchoke" / "helpers"))
 from planted import (

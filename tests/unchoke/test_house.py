@@ -31,7 +31,7 @@ TESTED_ELSEWHERE = {
     "mask_heads/kinds": "decoder linear unet",
     "metrics": "units",
     "report": (
-        "confusion curves durations embedding head leaderboard mask_curves mask_head mask_overlays "
+        "confusion curves durations embedding head head_files leaderboard mask_overlays "
         "mask_pictures mistakes pages parts points reasons reliability results settings style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",

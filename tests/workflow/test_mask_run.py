@@ -145,10 +145,12 @@ def test_no_mask_is_made_twice(again: Clone) -> None:
 def test_a_database_of_the_release_before_is_built_again_unasked(again: Clone) -> None:
     receipts = again.results / "receipts"
     former = {"build_database": "build_mask_database", "draw_leaderboard": "draw_mask_board"}
+    (receipts / "draw_head").rename(receipts / "draw_mask_head")
     for job, before in former.items():
         (receipts / f"{job}.json").rename(receipts / f"{before}.json")
     output = again.snakemake("--cores", "2")
     assert [jobs(output, job) for job in (*former, "train_mask_head", "stitch_band")] == [1, 1, 0, 0]
+    assert jobs(output, "draw_head") == len(HEADS) and not list(receipts.glob("draw_mask_head/*/*"))
     assert not [before for before in former.values() if (receipts / f"{before}.json").exists()]
     assert "Nothing to be done" in again.snakemake("--cores", "2")
 

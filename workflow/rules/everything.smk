@@ -25,7 +25,7 @@ def receipts():
         trained.setdefault(encoder, []).append(head)
     found = {
         **{f"train{HEADS}/{encoder}": heads for encoder, heads in trained.items()},
-        **{f"draw{HEADS}/{encoder}": heads for encoder, heads in trained.items()},
+        **{f"draw_head/{encoder}": heads for encoder, heads in trained.items()},
     }
     if MASKS and any(place[0] == TEACHER for place in segmenting_places()):
         jobs.append("describe_teacher")

@@ -3,10 +3,10 @@
 
 
 localrules:
-    draw_mask_head,
+    draw_head,
 
 
-rule draw_mask_head:
+rule draw_head:
     input:
         scores="<results>/scores/{encoder}/{head}.json",
         metadata="<results>/heads/{encoder}.zarr/{head}/zarr.json",
@@ -17,9 +17,9 @@ rule draw_mask_head:
         curves=head_entry("mask_curves.png", "how it was trained"),
         overlays=head_entry("mask_overlays.png", "masks"),
         confusion=head_entry("mask_confusion.png", "confusion of pixels"),
-        receipt="<results>/receipts/draw_mask_head/{encoder}/{head}.json",
+        receipt="<results>/receipts/draw_head/{encoder}/{head}.json",
     log:
-        "<logs>/draw_mask_head/{encoder}/{head}.log",
+        "<logs>/draw_head/{encoder}/{head}.log",
     conda:
         "../../environment.yml"
     resources:
@@ -27,16 +27,26 @@ rule draw_mask_head:
     params:
         version=versions.REPORT,
         group=subpath(input.metadata, parent=True),
+        folder=subpath(output.curves, parent=True),
         results=subpath(input.manifest, parent=True),
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
         classes=class_values,
         ignore=config["dataset"]["ignore"],
     shell:
-        "scripts/warm draw_mask_head --group {params.group:q} --scores {input.scores:q}"
-        " --run {input.run:q} --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
-        " --mask-rows {params.results:q}/mask_rows --grids {input.grids:q}"
-        " --classes {params.classes:q} --ignore {params.ignore}"
-        " --manifest {input.manifest:q} --root {params.root:q} --max-pixels {params.max_pixels}"
-        " --curves {output.curves:q} --overlays {output.overlays:q}"
-        " --confusion {output.confusion:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm draw_head"
+        " --group {params.group:q}"
+        " --manifest {input.manifest:q}"
+        " --root {params.root:q}"
+        " --max-pixels {params.max_pixels}"
+        " --folder {params.folder:q}"
+        " --receipt {output.receipt:q}"
+        " segmentation"
+        " --scores {input.scores:q}"
+        " --run {input.run:q}"
+        " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
+        " --mask-rows {params.results:q}/mask_rows"
+        " --grids {input.grids:q}"
+        " --classes {params.classes:q}"
+        " --ignore {params.ignore}"
+        " 2>&1 | tee {log:q}"

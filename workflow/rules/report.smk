@@ -28,14 +28,22 @@ rule draw_head:
     params:
         version=versions.REPORT,
         group=subpath(input.metadata, parent=True),
+        folder=subpath(output.settings, parent=True),
         kind=config["dataset"]["kind"],
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
     shell:
-        "scripts/warm draw_head --group {params.group:q} --manifest {input.manifest:q}"
-        " --selection {input.selection:q} --kind {params.kind:q} --root {params.root:q} --max-pixels {params.max_pixels}"
-        " --settings {output.settings:q} --parts {output.parts:q} --confusion {output.confusion:q}"
-        " --reliability {output.reliability:q} --mistakes {output.mistakes:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm draw_head"
+        " --group {params.group:q}"
+        " --manifest {input.manifest:q}"
+        " --root {params.root:q}"
+        " --max-pixels {params.max_pixels}"
+        " --folder {params.folder:q}"
+        " --receipt {output.receipt:q}"
+        " classification"
+        " --selection {input.selection:q}"
+        " --kind {params.kind:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule draw_embedding:

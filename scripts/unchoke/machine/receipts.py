@@ -37,7 +37,11 @@ _JOBS = {
     "experiments.db": ("build_database",),
 }
 # Former names of jobs: their receipts list digests that no longer hold, and go when the job has run.
-_FORMER = {"build_database": "build_mask_database", "draw_leaderboard": "draw_mask_board"}
+_FORMER = {
+    "build_database": "build_mask_database",
+    "draw_leaderboard": "draw_mask_board",
+    "draw_head": "draw_mask_head",
+}
 # The listing goes on from these, so that it cannot make them again from nothing.
 _GOES_ON_FROM = ("manifest.csv", "manifest.json")
 
@@ -59,8 +63,18 @@ def receipt_kept(arguments: Sequence[str]) -> Iterator[None]:
     kept = {path: sha256 for path, sha256 in files.items() if path.exists()}  # drafts are gone again
     listed = {os.path.relpath(path, receipt.parent): sha256 for path, sha256 in kept.items()}
     write_atomic(receipt, signed_bytes({"files": listed}))
-    if receipt.stem in _FORMER:
-        _remove(receipt.with_stem(_FORMER[receipt.stem]))
+    for former in _former(receipt):
+        _remove(former)
+
+
+def _former(receipt: Path) -> list[Path]:
+    """The receipt that the same job wrote under its former name, if it had one."""
+    for folder in receipt.parents:
+        if folder.name == _FOLDER:
+            job, *below = receipt.relative_to(folder).parts
+            name = job.removesuffix(receipt.suffix)
+            return [folder.joinpath(job.replace(name, _FORMER[name], 1), *below)] if name in _FORMER else []
+    return []
 
 
 def _remove(receipt: Path) -> None:

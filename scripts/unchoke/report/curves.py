@@ -1,4 +1,4 @@
-"""Learning curves of heads that are trained in epochs."""
+"""Learning curves of heads that are trained in epochs, over the epochs and over the seconds."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,10 @@ from unchoke.report.style import COLOURS, GREY, logarithmic, new_figure, styled
 
 MOST_NAMED = 9
 MOST_BANDS = 5
+_KEPT = {
+    "best": "Of each setting and seed the weights of its best epoch are kept.",
+    "last": "The weights of the last epoch are kept.",
+}
 
 
 @styled
@@ -25,24 +29,53 @@ def draw_curves(
     settings: dict[str, Any],
     chosen: dict[str, Any],
     title: str,
+    seconds: list[float] | None = None,
 ) -> Figure:
     """Loss on train and score on val over the epochs, a line a setting: the mean over the seeds.
 
     curves: train_loss and val_score (E, L, S). The lines with the best scores are named, the others grey.
+    seconds: of mask heads, whose curves have val_iou in place of val_score; a third plot shows it over these seconds.
+    They run from the start of training to the end of each epoch, or of the last ones where it was interrupted before.
     """
-    seeds = curves["val_score"].shape[2]
-    note = f"Means over {seeds} seeds, with their range." if seeds > 1 else ""
-    figure = new_figure(11, 4.8, f"{title}: learning curves", note)
-    left, right = figure.subplots(1, 2)
-    sign = -1 if settings["choose_by"] in LOWER_IS_BETTER else 1
-    lines = lines_of(sign * curves["val_score"], history, settings, chosen)
-    draw_lines(left, curves["train_loss"], lines)
-    draw_lines(right, curves["val_score"], lines)
-    logarithmic(left, curves["train_loss"].ravel())
-    left.set_title("loss on train")
-    right.set_title(f"{spoken(settings['choose_by'])} on val")
-    figure.legend(*right.get_legend_handles_labels(), loc="outside right upper", fontsize=9)
+    clock = seconds is not None
+    score_ELS = curves["val_iou" if clock else "val_score"]
+    name = "mean IoU" if clock else spoken(settings["choose_by"])
+    sign = -1 if not clock and settings["choose_by"] in LOWER_IS_BETTER else 1
+    note = _note(score_ELS.shape, settings, seconds)
+    figure = new_figure(14 if clock else 11, 4.8, f"{title}: learning curves", note)
+    loss, by_epoch, *others = figure.subplots(1, 3 if clock else 2)
+    lines = lines_of(sign * score_ELS, history, settings, chosen)
+    draw_lines(loss, curves["train_loss"], lines)
+    draw_lines(by_epoch, score_ELS, lines)
+    logarithmic(loss, curves["train_loss"].ravel())
+    loss.set_title("loss on train")
+    by_epoch.set_title(f"{name} on val")
+    if seconds is not None:
+        _draw_clock(others[0], by_epoch, score_ELS, lines, seconds)
+        others[0].set_title(f"{name} on val, by the clock")
+    figure.legend(*by_epoch.get_legend_handles_labels(), loc="outside right upper", fontsize=9)
     return figure
+
+
+def _draw_clock(
+    axes: Axes, by_epoch: Axes, score_ELS: NDArray[np.floating], lines: "Lines", seconds: list[float]
+) -> None:
+    """The scores of the last epochs, which have seconds."""
+    draw_lines(axes, score_ELS[-len(seconds) :], lines, np.array(seconds))
+    axes.sharey(by_epoch)
+    axes.set_xlim(left=0)
+
+
+def _note(shape: tuple[int, ...], settings: dict[str, Any], seconds: list[float] | None) -> str:
+    epochs, trials, seeds = shape
+    members = trials * seeds
+    notes = [f"Means over {seeds} seeds, with their range." if seeds > 1 else ""]
+    if seconds is not None:
+        timed = len(seconds)
+        notes += [_KEPT[settings["keep"]]]
+        notes += [f"The clock is that of all {members} trainings, which run side by side." if members > 1 else ""]
+        notes += [f"It starts anew after epoch {epochs - timed}, where training was interrupted." * (timed < epochs)]
+    return " ".join(filter(None, notes))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""All figures of one head."""
+"""The page of one head: its figures by name, chosen by the head's task."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from unchoke.cleaning.clean import of_images
@@ -12,61 +11,103 @@ from unchoke.metrics.classification import confusion_matrix, softmax
 from unchoke.metrics.parts import class_figures, group_figures
 from unchoke.report.confusion import draw_confusion
 from unchoke.report.curves import draw_curves
+from unchoke.report.head_files import ImageFiles
+from unchoke.report.mask_overlays import Overlay, draw_mask_overlays, ranked
+from unchoke.report.mask_pictures import MaskFiles, read_views
 from unchoke.report.mistakes import Mistake, draw_mistakes, worst_mistakes
 from unchoke.report.parts import draw_parts
 from unchoke.report.reliability import Raw, draw_reliability
-from unchoke.report.results import HeadResults
+from unchoke.report.results import HeadResults, MaskResults
 from unchoke.report.settings import draw_settings
 from unchoke.report.thumbnails import thumbnails
+from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
 
 THUMBNAIL_PX = 200
 
 
-def draw_head(
-    head: HeadResults,
-    manifest: pd.DataFrame,
-    belongings: pd.DataFrame,
-    root: Path,
-    max_pixels: int,
-    kind: str = "folder",
-) -> dict[str, Figure]:
-    """The figures by name.
-
-    manifest: with the paths of the images below `root`. belongings: ``clean.read_belongings``. max_pixels: as for
-    decoding. kind: of the images' source.
-    """
-    facts, probability_NC = head.facts, head.probability_NC
-    tried = (facts["history"], facts["settings"], facts["chosen"], head.title)
-    count_CC = confusion_matrix(head.label_N, probability_NC.argmax(1), len(facts["classes"]))
-    mistakes, wrong = list(_mistakes(head, manifest, root, max_pixels, kind)), int(count_CC.sum() - np.trace(count_CC))
-    raw = Raw(softmax(head.logits_RNC), facts["temperatures"], facts["metrics"]["test"]["ece_raw"]["value"])
-    return {
-        "settings": draw_curves(head.curves, *tried) if head.curves else draw_settings(*tried),
-        "parts": _parts(head, belongings),
-        "confusion": draw_confusion(count_CC, facts["classes"], head.title, head.averaged),
-        "reliability": draw_reliability(
-            head.label_N, head.probability_RNC, facts["metrics"]["test"]["ece"], raw, head.title
-        ),
-        "mistakes": draw_mistakes(mistakes, wrong, len(head.label_N), head.title, head.averaged),
-    }
+def draw_head(task: str, head: HeadResults | MaskResults, files: ImageFiles | MaskFiles) -> dict[str, Figure]:
+    """The figures by name; head and files are those of the task."""
+    return {name: draw(head, files) for name, draw in FIGURES[task].items()}
 
 
-def _parts(head: HeadResults, belongings: pd.DataFrame) -> Figure:
+def _settings(head: HeadResults, files: ImageFiles) -> Figure:
+    """Learning curves of a head that is trained in epochs; the scores of all settings for another."""
+    return draw_curves(head.curves, *_tried(head)) if head.curves else draw_settings(*_tried(head))
+
+
+def _tried(head: HeadResults | MaskResults) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]:
+    """The history, the settings, the setting that was chosen, and the title."""
+    return head.facts["history"], head.facts["settings"], head.facts["chosen"], head.title
+
+
+def _parts(head: HeadResults, files: ImageFiles) -> Figure:
     """Classes and groups, as ``database_parts`` has them."""
     classes, predicted_RN = head.facts["classes"], head.logits_RNC.argmax(-1)
-    group_N, unit_N = of_images(belongings, head.image_id_N)
+    group_N, unit_N = of_images(files.belongings, head.image_id_N)
     found = class_figures(head.label_N, predicted_RN, len(classes), unit_N)
     right_RN = predicted_RN == head.label_N
     by_class = dict(zip(classes, found, strict=True))
     return draw_parts(by_class, group_figures(right_RN, group_N), float(right_RN.mean()), head.title)
 
 
-def _mistakes(head: HeadResults, manifest: pd.DataFrame, root: Path, max_pixels: int, kind: str) -> Iterator[Mistake]:
+def _confusion(head: HeadResults, files: ImageFiles) -> Figure:
+    classes = head.facts["classes"]
+    count_CC = confusion_matrix(head.label_N, head.probability_NC.argmax(1), len(classes))
+    return draw_confusion(count_CC, classes, head.title, head.averaged)
+
+
+def _reliability(head: HeadResults, files: ImageFiles) -> Figure:
+    test = head.facts["metrics"]["test"]
+    raw = Raw(softmax(head.logits_RNC), head.facts["temperatures"], test["ece_raw"]["value"])
+    return draw_reliability(head.label_N, head.probability_RNC, test["ece"], raw, head.title)
+
+
+def _mistakes(head: HeadResults, files: ImageFiles) -> Figure:
+    wrong = int((head.probability_NC.argmax(1) != head.label_N).sum())
+    return draw_mistakes(list(_worst(head, files)), wrong, len(head.label_N), head.title, head.averaged)
+
+
+def _worst(head: HeadResults, files: ImageFiles) -> Iterator[Mistake]:
     """The most confident mistakes with their pictures."""
     classes, probability_NC = head.facts["classes"], head.probability_NC
     rows = worst_mistakes(head.label_N, probability_NC)
-    paths = manifest.set_index("image_id")["path"].loc[head.image_id_N[rows].tolist()].tolist()
-    pictures = thumbnails(kind, root, paths, THUMBNAIL_PX, max_pixels)
+    paths = files.manifest.set_index("image_id")["path"].loc[head.image_id_N[rows].tolist()].tolist()
+    pictures = thumbnails(files.kind, files.root, paths, THUMBNAIL_PX, files.max_pixels)
     for row, path, picture in zip(rows, paths, pictures, strict=True):
         place, label = int(probability_NC[row].argmax()), classes[head.label_N[row]]
         yield Mistake(picture, label, classes[place], float(probability_NC[row, place]), path)
+
+
+def _mask_curves(head: MaskResults, files: MaskFiles) -> Figure:
+    return draw_curves(head.curves, *_tried(head), head.seconds)
+
+
+def _mask_overlays(head: MaskResults, files: MaskFiles) -> Figure:
+    counts = head.test_counts
+    overlays = [
+        Overlay(read_views(files, image_id), counts[image_id], rank, files.paths[image_id])
+        for image_id, rank in ranked(counts).items()
+    ]
+    return draw_mask_overlays(overlays, head.facts["classes"], len(counts), head.title)
+
+
+def _mask_confusion(head: MaskResults, files: MaskFiles) -> Figure:
+    note, count_CC = f"Pixels of {len(head.test_counts):,} test images.", np.sum(list(head.test_counts.values()), 0)
+    return draw_confusion(count_CC, head.facts["classes"], head.title, note, shares=True)
+
+
+FIGURES: dict[str, dict[str, Callable[[Any, Any], Figure]]] = {
+    CLASSIFICATION: {
+        "settings": _settings,
+        "parts": _parts,
+        "confusion": _confusion,
+        "reliability": _reliability,
+        "mistakes": _mistakes,
+    },
+    SEGMENTATION: {
+        "mask_curves": _mask_curves,
+        "mask_overlays": _mask_overlays,
+        "mask_confusion": _mask_confusion,
+    },
+}
+"""By task what draws each figure, by the name of its file."""

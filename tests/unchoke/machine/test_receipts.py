@@ -72,11 +72,15 @@ def test_a_path_from_the_working_directory_is_found_in_the_receipt_too(tmp_path,
             read_result(Path(path))
 
 
-def test_a_job_that_is_called_otherwise_now_leaves_one_receipt(tmp_path):
-    former = tmp_path / "receipts/build_mask_database.json"
-    for receipt in (former, former.with_stem("build_database")):
-        assert run(lambda _: write_atomic(tmp_path / "experiments.db", b"new"), ["--receipt", str(receipt)]) == 0
-    assert [path.name for path in former.parent.iterdir()] == ["build_database.json"]
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [("build_mask_database.json", "build_database.json"), ("draw_mask_head/b0/a.b.json", "draw_head/b0/a.b.json")],
+)
+def test_a_job_that_is_called_otherwise_now_leaves_one_receipt(tmp_path, former, now):
+    receipts = tmp_path / "receipts"
+    for receipt in (receipts / former, receipts / now):
+        assert run(lambda _: write_atomic(tmp_path / "result", b"new"), ["--receipt", str(receipt)]) == 0
+    assert list(receipts.rglob("*.json")) == [receipts / now]
 
 
 def test_what_no_receipt_lists_is_read_as_it_is(tmp_path):

@@ -19,6 +19,7 @@ from unchoke.report.curves import draw_curves
 from unchoke.report.durations import draw_durations
 from unchoke.report.embedding import draw_embedding, project
 from unchoke.report.head import draw_head
+from unchoke.report.head_files import ImageFiles
 from unchoke.report.leaderboard import columns_of, draw_leaderboard, table_rows
 from unchoke.report.mistakes import Mistake, caption, draw_mistakes, percent, worst_mistakes
 from unchoke.report.pages import MOST_ROWS, table_page
@@ -319,7 +320,7 @@ def test_the_mistakes_of_a_head_are_shown_by_the_rows_of_their_array(tmp_path):
     belongings = pd.DataFrame(
         {"group": ["", "p", "q", "p", "q"], "unit": ["", "p", "q", "p", "q"]}, manifest["image_id"]
     )
-    figures = draw_head(head, manifest, belongings, tmp_path, 100, "npy")
+    figures = draw_head("classification", head, ImageFiles(manifest, belongings, tmp_path, 100, "npy"))
     assert all(text in texts(figures["parts"]) for text in ("ant (2)", "bee (1)", "p (1)", "q (2)"))
     mistakes = figures["mistakes"]
     assert "temperature 0.5" in texts(figures["reliability"])

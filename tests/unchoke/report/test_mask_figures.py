@@ -41,10 +41,10 @@ from unchoke.metrics.units import Bootstrap
 from unchoke.names import IGNORED
 from unchoke.report import mask_pictures
 from unchoke.report.confusion import draw_confusion, share_text
+from unchoke.report.curves import draw_curves
 from unchoke.report.durations import draw_durations
+from unchoke.report.head import draw_head
 from unchoke.report.leaderboard import columns_of, draw_leaderboard, table_rows
-from unchoke.report.mask_curves import draw_mask_curves
-from unchoke.report.mask_head import draw_mask_head
 from unchoke.report.mask_overlays import PREDICTION, TRUTH, Overlay, draw_mask_overlays, ranked
 from unchoke.report.mask_pictures import MaskFiles, Views, block_means, every, read_views, reduced
 from unchoke.report.results import read_mask_head
@@ -125,7 +125,7 @@ def test_the_table_has_a_cell_for_every_column(tmp_path: Path) -> None:
 
 def test_the_clock_and_the_epochs_show_the_same_scores() -> None:
     curves = curves_of(5)
-    figure = draw_mask_curves(curves, SECONDS, HISTORY, SETTINGS, CHOSEN, "b0 · probe")
+    figure = draw_curves(curves, HISTORY, SETTINGS, CHOSEN, "b0 · probe", SECONDS)
     loss, by_epoch, by_time = figure.axes
     label = "learning rate 0.01 (chosen)"
     lines = [{line.get_label(): line for line in axes.lines}[label] for axes in (by_epoch, by_time)]
@@ -142,15 +142,15 @@ def test_one_epoch_and_settings_that_diverged_are_drawn() -> None:
     curves = curves_of(3)
     curves["train_loss"][1:, 0] = np.inf
     curves["val_iou"][1:, 0] = np.nan
-    figure = draw_mask_curves(curves, SECONDS[:3], HISTORY, SETTINGS | {"keep": "last"}, CHOSEN, "t")
+    figure = draw_curves(curves, HISTORY, SETTINGS | {"keep": "last"}, CHOSEN, "t", SECONDS[:3])
     assert np.isnan(figure.axes[2].lines[0].get_ydata()).tolist() == [False, True, True]
     assert "weights of the last epoch" in texts(figure)
-    picture(draw_mask_curves(curves_of(1), SECONDS[:1], HISTORY, SETTINGS, CHOSEN, "t"))
+    picture(draw_curves(curves_of(1), HISTORY, SETTINGS, CHOSEN, "t", SECONDS[:1]))
 
 
 def test_the_clock_of_an_interrupted_training_has_its_last_epochs() -> None:
     curves = curves_of(5)
-    figure = draw_mask_curves(curves, [2.0, 4.5], HISTORY, SETTINGS, CHOSEN, "t")
+    figure = draw_curves(curves, HISTORY, SETTINGS, CHOSEN, "t", [2.0, 4.5])
     np.testing.assert_allclose(figure.axes[2].lines[0].get_ydata(), curves["val_iou"][3:, 0].mean(-1), rtol=1e-6)
     assert "starts anew after epoch 3" in " ".join(texts(figure).split())
 
@@ -362,7 +362,7 @@ def test_the_commands_draw_everything_twice_alike(tmp_path: Path, files: MaskFil
     assert drawn[0] == drawn[1]
     assert drawn[0].keys() == {
         *("leaderboard.png", "leaderboard.html", "durations.png", "durations.html"),
-        *("curves.png", "overlays.png", "confusion.png"),
+        *("mask_curves.png", "mask_overlays.png", "mask_confusion.png"),
     }
     assert b"its figures are a floor" in drawn[0]["leaderboard.html"]
     assert b"patches per s" in drawn[0]["durations.html"]
@@ -375,21 +375,20 @@ def draw_all(tmp_path: Path, files: MaskFiles) -> None:
         outputs = {"picture": tmp_path / f"drawn/{name}.png", "table": tmp_path / f"drawn/{name}.html"}
         call(command, database=tmp_path / "experiments.db", **outputs, **flags)
     call(
-        "draw_mask_head",
-        group=tmp_path / "heads/tiny.zarr/a",
+        "draw_head",
+        *("--group", tmp_path / "heads/tiny.zarr/a", "--manifest", tmp_path / "manifest.csv"),
+        *("--root", files.root, "--max-pixels", files.max_pixels, "--folder", tmp_path / "drawn", SEGMENTATION),
         scores=tmp_path / "scores/tiny/a.json",
         run=tmp_path / "runs/tiny/a.json",
-        manifest=tmp_path / "manifest.csv",
         classes=json.dumps(CLASSES),
         ignore=None,
-        **{name: getattr(files, name) for name in ("stitched", "grids", "mask_rows", "root", "max_pixels")},
-        **{name: tmp_path / f"drawn/{name}.png" for name in ("curves", "overlays", "confusion")},
+        **{name: getattr(files, name) for name in ("stitched", "grids", "mask_rows")},
     )
 
 
-def call(command: str, **flags: Any) -> None:
+def call(command: str, *first: Any, **flags: Any) -> None:
     words = [(f"--{name.replace('_', '-')}", str(value)) for name, value in flags.items()]
-    import_module(command).main([word for pair in words for word in pair])
+    import_module(command).main([*map(str, first), *(word for pair in words for word in pair)])
 
 
 def test_a_head_shows_the_counts_of_whole_test_images_alone(tmp_path: Path, files: MaskFiles) -> None:
@@ -400,6 +399,6 @@ def test_a_head_shows_the_counts_of_whole_test_images_alone(tmp_path: Path, file
     write_atomic(path, signed_bytes(scores))
     head = read_mask_head(tmp_path / "heads/tiny.zarr/a", path, tmp_path / "runs/tiny/a.json")
     assert sum(counts_CC.sum() for counts_CC in head.test_counts.values()) == 3 * HEIGHT * WIDTH
-    figures = draw_mask_head(head, files)
+    figures = draw_head(SEGMENTATION, head, files)
     assert {png_bytes(figure)[:4] for figure in figures.values()} == {b"\x89PNG"}
-    assert "worst: mean IoU" in texts(figures["overlays"]) and " G" not in texts(figures["confusion"])
+    assert "worst: mean IoU" in texts(figures["mask_overlays"]) and " G" not in texts(figures["mask_confusion"])

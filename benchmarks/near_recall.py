@@ -20,7 +20,7 @@ from common import Limit, benchmark_parser, report, skip_without
 from numpy.typing import NDArray
 from PIL import Image
 
-from unchoke.cleaning.measures import fingerprint
+from unchoke.cleaning.measures import fingerprint_batch
 from unchoke.cleaning.near_duplicates import turned_hashes
 from unchoke.config.cleaning import Rules
 
@@ -58,7 +58,7 @@ CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
 
 
 def our_hash(rgb_HW3: Pixels) -> int:
-    return int(fingerprint(np.ascontiguousarray(rgb_HW3))[0][2])
+    return int(fingerprint_batch(np.ascontiguousarray(rgb_HW3)[None])[0][0, 2])
 
 
 def peer_hash(rgb_HW3: Pixels) -> int:

@@ -238,7 +238,7 @@ def test_a_resumed_run_ends_in_the_bytes_of_a_local_run(disturbed: Disturbed, sl
     with on_slurm(disturbed.clone, slurm) as run:
         run.end(status=0)
     assert len(features_jobs(slurm)) - done == 2  # in the place of the one that was cancelled and of the late one
-    assert len(notes(disturbed.clone)) == 2 + 2 + 4 + 8
+    assert len(notes(disturbed.clone)) == len(disturbed.notes_of_two) + 4 + 8
     local = make_clone(tmp_path / "local", **SECTIONS)
     local.snakemake(*TARGETS, "--cores", "2")
     assert_same_bytes(disturbed.clone, local)

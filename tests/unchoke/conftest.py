@@ -36,7 +36,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         os.kill(worker, signal.SIGKILL)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def one_thread() -> Iterator[None]:
     """One thread a product, so that tests do not wait for other work of the machine."""
     before = torch.get_num_threads()

@@ -50,9 +50,9 @@ def build_database(
                 insert_parts(connection, ids[run], run, belongings, asked)
             else:
                 ids[run] = _insert_segmentation(connection, run)
-        _insert_comparisons(connection, {run_id: run for run, run_id in ids.items()}, metric, bootstrap)
-        if runs and task == CLASSIFICATION:
-            insert_floors(connection, runs[0], selected(*_tables(results)))
+        best = _insert_comparisons(connection, {run_id: run for run, run_id in ids.items()}, metric, bootstrap)
+        if best and task == CLASSIFICATION:
+            insert_floors(connection, best, selected(*_tables(results)))
         insert_readings(connection, results)
     return [run.group for run in found if run not in runs]
 
@@ -89,8 +89,11 @@ def _insert_segmentation(connection: sqlite3.Connection, run: RunRecord) -> int:
 
 def _insert_comparisons(
     connection: sqlite3.Connection, runs: dict[int, RunRecord], metric: str, bootstrap: Bootstrap
-) -> None:
-    """Every run that has figures against the one whose metric is best on val, on the test images of both."""
+) -> RunRecord | None:
+    """Every run that has figures against the one whose metric is best on val, on the test images of both.
+
+    Returns the best run; None where no run has figures.
+    """
     query = """
         SELECT run_id FROM runs JOIN encoders USING (encoder_id) JOIN heads USING (head_id)
         JOIN ranking USING (task) JOIN metrics USING (run_id)
@@ -99,7 +102,7 @@ def _insert_comparisons(
     """
     ranked = [run_id for (run_id,) in connection.execute(query)]
     if not ranked:
-        return
+        return None
     first = runs[ranked[0]]
     belongs = selected(*_tables(first.results)).set_index("image_id")["group"]
     read: Callable[[RunRecord], Any] = read_counts
@@ -109,3 +112,4 @@ def _insert_comparisons(
     best = read(first)
     found = {run_id: compare(read(runs[run_id]), best, belongs, metric=metric) for run_id in ranked}
     insert_comparisons(connection, ranked[0], found)
+    return first

@@ -16,8 +16,8 @@ from unchoke.store.zarr_bytes import open_group
 def insert_floors(connection: sqlite3.Connection, run: RunRecord, images: pd.DataFrame) -> None:
     """Write the table ``floors``: every image gets the shares of the classes in train as its probabilities.
 
-    run: any one, for its classes and the labels of val and test. images: the manifest; images that are left out are
-    marked as excluded.
+    run: the best one, for its classes and the labels of its val and test. images: the manifest; images that are left
+    out are marked as excluded.
     """
     arrays, classes = open_group(run.group), run.facts["classes"]
     used = in_use(images)

@@ -162,7 +162,9 @@ def draw_leaderboard(
         _draw_encoder(axes, own, heads, below, place, weights)
     if floor and floor[1] is not None:
         label = f"always {plain(floor[0])}: {floor[1]:.3f}"
+        low, high = axes.get_xlim()  # a far floor would press all heads together: its value alone is then named
         axes.axvline(floor[1], color=GREY, linestyle="--", linewidth=1, label=label)
+        axes.set_xlim(low, high)
     label = f"{figure_of_merit} on {rows[0]['test_images']:,} test images"
     _finish(axes, heads, label, len(encoders), 0.18 if rows[0]["task"] == CLASSIFICATION else 0.6)
     return figure

@@ -457,3 +457,14 @@ def test_who_always_says_the_largest_class_of_train_is_the_floor(tmp_path: Path)
     assert {row[2] for row in found} == {"ant"}
     assert "(majority)" in leaderboard_text(database) and "always ant" in leaderboard_text(database)
     assert {row["head"] for row in leaderboard(database)} == {"usual", "fair"}
+
+
+def test_the_floor_is_that_of_the_images_of_the_best_run(tmp_path: Path) -> None:
+    """A run that saw ants alone stands first by name; the best one saw all of test."""
+    ants = [place for place, label in enumerate(LABEL) if label == 0]
+    add_head(tmp_path, "a", val=0.5, keep=ants)
+    add_head(tmp_path, "b", val=0.9)
+    build(tmp_path)
+    assert rows(tmp_path, "SELECT value FROM floors WHERE split = 'test' AND name = 'accuracy'") == [
+        (pytest.approx(len(ants) / len(LABEL)),)
+    ]

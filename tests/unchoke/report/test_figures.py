@@ -84,6 +84,16 @@ def test_the_leaderboard_shows_every_accuracy_and_says_untrained():
     assert "untrained" not in texts(draw_leaderboard(rows[:1]))
 
 
+@pytest.mark.parametrize(("value", "seen"), [(0.1, False), (0.75, True)])
+def test_a_far_floor_is_named_and_does_not_press_the_heads_together(value, seen):
+    figure = draw_leaderboard([run_of("b0", "knn", 0.8), run_of("b0", "ridge", 0.82)], floor=("ant", value))
+    (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    assert f"always ant: {value:.3f}" in texts(figure)
+    assert 0.6 < low < 0.7 and high < 1.1
+    assert (low <= value <= high) == seen
+
+
 def test_a_leaderboard_without_heads_or_intervals_is_drawn():
     assert "No head has been trained" in texts(draw_leaderboard([]))
     picture(draw_leaderboard([run_of("b0", "knn", 0.8, test_low=None, test_high=None)]))

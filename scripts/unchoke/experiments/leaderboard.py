@@ -49,6 +49,7 @@ _COMPARED = (
 SPOKEN = classification.SPOKEN | iou.SPOKEN
 """Figures that rank, in words."""
 MAJORITY = "(majority)"
+MAJORITY_NOTE = f"{MAJORITY}: every image gets the shares of the classes in train; a head must be better."
 FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
 _MOST_WARNINGS = 20  # heads; the table ``runs`` has all
 
@@ -118,7 +119,7 @@ def leaderboard_text(database: Path) -> str:
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     lines.insert(1, "  ".join("-" * width for width in widths))
     said = [note.format(metric=SPOKEN[name], name=name) for note in (*notes, *_COMPARED)]
-    said += [f"{MAJORITY}: always the largest class of train; a head must be better."] if floor else []
+    said += [MAJORITY_NOTE] if floor else []
     said += [f"{SPOKEN[name]}: the lower, the better."] if name in LOWER_IS_BETTER else []
     said += [*_at_threshold(rows), *_few_units(rows), *_warnings(rows)]
     readings = list(dict.fromkeys([*readings_of(database), *read_readings(database.parent)]))  # also of a copy

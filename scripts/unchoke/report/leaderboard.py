@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unchoke.experiments.leaderboard import FLOOR, MAJORITY, SPOKEN
+from unchoke.experiments.leaderboard import FLOOR, MAJORITY, MAJORITY_NOTE, SPOKEN
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.grids import choice_text
 from unchoke.report.style import COLOURS, GREY, MARKERS, new_figure, note_figure, plain, styled
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 NOTES = {
     CLASSIFICATION: (
         "val, test: {metric}; all behind them is of test. sd: over seeds or draws. ECE, log loss, Brier: with the "
-        f"temperature fitted on val. {MAJORITY}: always the largest class of train; a head must be better."
+        f"temperature fitted on val. {MAJORITY_NOTE}"
     ),
     SEGMENTATION: (
         "val, test: mean IoU of all pixels together; what is behind them is of test. pool: strides of the maps. "

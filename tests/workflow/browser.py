@@ -56,15 +56,23 @@ visit().catch(error => wrong.push(String(error))).then(seen => {
 </script>"""
 
 
+def dumped(command: list[str], timeout_s: float) -> str:
+    """The page as the browser has it at the end."""
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=timeout_s).stdout
+
+
 def open_every_entry(report: str, folder: Path) -> dict[str, Any]:
     """What the browser saw of each entry, by its path: the width of the picture, the caption. No error is allowed."""
     before, end, after = report.replace("<head>", f"<head>{WATCH}", 1).rpartition("</body>")
     (folder / "watched.html").write_text(before + VISIT + end + after)
     flags = ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking")
     more = ("disable-component-update", "disable-sync", "host-resolver-rules=MAP * ~NOTFOUND", "dump-dom")
-    command = [str(BROWSER), *(f"--{flag}" for flag in (*flags, *more)), f"--user-data-dir={folder / 'profile'}"]
-    command += ["--virtual-time-budget=60000", f"file://{folder / 'watched.html'}"]
-    page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    command = [str(BROWSER), *(f"--{flag}" for flag in (*flags, *more)), "--virtual-time-budget=60000"]
+    command += [f"file://{folder / 'watched.html'}"]
+    try:  # Chromium now and then hangs before it opens any page, and is then started once more
+        page = dumped([*command, f"--user-data-dir={folder / 'profile'}"], timeout_s=60)
+    except subprocess.TimeoutExpired:
+        page = dumped([*command, f"--user-data-dir={folder / 'another'}"], timeout_s=120)
     found = re.search(r'<pre id="verdict">(.*?)</pre>', page, re.DOTALL)
     assert found, page[-2000:]
     verdict = json.loads(html.unescape(found[1]))

@@ -10,6 +10,10 @@ PIXELS = "pixels"
 """Stands for an encoder where a head reads the pixels themselves."""
 TEACHER = "teacher"
 """Stands for an encoder, and for a head, where a teacher speaks."""
+SMALL_CNN = "small_cnn"
+"""The network of our own among timm's models."""
+ACTIVATIONS = "activations"
+"""The array of a store that holds the activations at a cut."""
 TURNS = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "transverse")
 """The eight flips and turns of a picture."""
 IGNORED = 255
@@ -24,6 +28,19 @@ MAX_ROWS = 20_000_000
 def store_name(encoder: str, view: str) -> str:
     """Name of the store that holds a view: the encoder's own for ``identity``, else ``<encoder>@<view>``."""
     return encoder if view == "identity" else f"{encoder}@{view}"
+
+
+def cut_store(encoder: str, blocks: int) -> str:
+    """In the place of an encoder's name in ``store_name``: its activations before the last `blocks` blocks.
+
+    No name of a config has a tilde, so that no encoder can be called so.
+    """
+    return f"{encoder}~last{blocks}"
+
+
+def pixel_store(encoder: str | None, image_size: int | None = None) -> str:
+    """The same for pixels: as an encoder sees them, or of networks without one that see `image_size` px."""
+    return f"{encoder}~{PIXELS}" if encoder else f"{PIXELS}~{image_size}"
 
 
 def map_name(stride: int) -> str:

@@ -15,7 +15,9 @@ LIBRARY = REPOSITORY / "scripts" / "unchoke"
 TESTED_ELSEWHERE = {
     "": "errors signed versions",
     "api": "verify",
-    "config": "base cleaning dataset decoding docs encoders evaluation gpu heads patches segment subset teacher views",
+    "config": (
+        "base cleaning dataset decoding docs encoders evaluation gpu heads load patches segment subset teacher views"
+    ),
     "encoders": "cards plan teacher",
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "floors parts rows",

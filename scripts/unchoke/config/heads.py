@@ -126,8 +126,8 @@ class Ridge(HeadSection):
     """`balanced`: every class weighs the same in the loss, however many images it has."""
 
 
-class GradientSection(HeadSection):
-    """What heads that are trained by gradient steps have in common: one member for each rate, decay and seed."""
+class Descent(Section):
+    """What every training by gradient steps has: one member for each rate, decay and seed."""
 
     optimizer: Literal["sgd", "adamw"] = "adamw"
     """SGD with momentum, or AdamW (decay apart from the gradient)."""
@@ -143,15 +143,6 @@ class GradientSection(HeadSection):
 
     epochs: int = Field(20, ge=1, le=MAX_STEPS)
     """Times that the training images are gone through."""
-
-    steps: int | None = Field(None, ge=1, le=MAX_STEPS)
-    """Steps after which training ends, in place of `epochs`; null: epochs count."""
-
-    validate_every: int | None = Field(None, ge=1, le=MAX_STEPS)
-    """Steps from one score on val to the next; null: one pass over the training images."""
-
-    patience: int | None = Field(None, ge=1, le=MAX_STEPS)
-    """Steps without a better score on val after which the training of a member ends; null: it never ends early."""
 
     batch_size: int = Field(256, ge=1, le=MAX_ROWS)
     """Images a step."""
@@ -170,6 +161,19 @@ class GradientSection(HeadSection):
 
     keep: Literal["last", "best"] = "last"
     """Weights at the last score on val, or at the best one."""
+
+
+class GradientSection(Descent, HeadSection):
+    """What heads that are trained by gradient steps have in common."""
+
+    steps: int | None = Field(None, ge=1, le=MAX_STEPS)
+    """Steps after which training ends, in place of `epochs`; null: epochs count."""
+
+    validate_every: int | None = Field(None, ge=1, le=MAX_STEPS)
+    """Steps from one score on val to the next; null: one pass over the training images."""
+
+    patience: int | None = Field(None, ge=1, le=MAX_STEPS)
+    """Steps without a better score on val after which the training of a member ends; null: it never ends early."""
 
     standardize: bool = True
     """Bring every feature to mean 0 and deviation 1 on train first."""

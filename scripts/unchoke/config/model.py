@@ -4,11 +4,9 @@ Schema, defaults and the table of keys are written from it by ``scripts/write_co
 neither torch nor pandas, since the Snakefile reads it in every job.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from unchoke.config.base import NAME, NAME_LENGTH, Section
 from unchoke.config.cleaning import Cleaning
@@ -19,12 +17,11 @@ from unchoke.config.evaluation import Evaluation
 from unchoke.config.gpu import Gpu
 from unchoke.config.heads import Head, Knn, Linear, Logistic, Ridge
 from unchoke.config.mask_heads import MaskHead
+from unchoke.config.networks import Network
 from unchoke.config.patches import Patches
 from unchoke.config.segment import Segment
 from unchoke.config.subset import Subset
 from unchoke.config.teacher import Teacher
-from unchoke.config.text import Keys, check_arguments, check_files, places
-from unchoke.errors import UnchokeError
 from unchoke.names import MASK_KINDS, PIXELS, SPLITS, TEACHER, suggestion
 
 Name = Annotated[str, Field(pattern=NAME, max_length=NAME_LENGTH)]
@@ -71,6 +68,9 @@ class Config(Section):
     }
     """The heads to try on every encoder, by the names that results carry; {} stops at the features."""
 
+    networks: dict[Name, Network] = {}
+    """The networks to train, by the names that results carry: the last blocks of an encoder, or whole ones."""
+
     patches: Patches = Patches()
     """How large images are cut into patches; for datasets with masks."""
 
@@ -112,6 +112,8 @@ class Config(Section):
             if self.teacher:
                 raise ValueError(f"teacher: dataset.kind {self.dataset.kind} has no masks")
             return self
+        if self.networks:
+            raise ValueError(f"networks: dataset.kind {self.dataset.kind} has masks, which mask_heads learn")
         if self.heads:
             raise ValueError(f"heads: dataset.kind {self.dataset.kind} has masks, which mask_heads learn")
         if self.chunks_per_shard > 1:
@@ -194,70 +196,52 @@ class Config(Section):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _networks_find_what_they_begin_with(self) -> "Config":
+        for name, network in self.networks.items():
+            where = f"networks.{name}"
+            if name in self.heads:
+                raise ValueError(f"{where}: heads has the same name, and results carry it: rename one of them")
+            if network.encoder is None:
+                continue
+            if network.encoder not in self.encoders:
+                near = suggestion(network.encoder, self.encoders)
+                raise ValueError(f"{where}.encoder: no encoder '{network.encoder}': {near}")
+            views = self.encoders[network.encoder].views
+            for view in {*network.train_views, *network.test_views} - set(views):
+                raise ValueError(
+                    f"{where} reads view '{view}', but encoders.{network.encoder}.views has only {views}: add it there"
+                )
+            self._refuse_unfit_start(where, network)
+        if self.networks and PIXELS in self.encoders:
+            raise ValueError(f"encoders.{PIXELS}: '{PIXELS}' is taken: results of networks without encoder carry it")
+        return self
 
-def load_config(raw: dict[str, Any], files: Sequence[Path] = (), arguments: Sequence[str] = ()) -> dict[str, Any]:
-    """`raw` with every default filled in, as plain data.
+    def _refuse_unfit_start(self, where: str, network: Network) -> None:
+        if network.start in ("probe", None):
+            return
+        head = self.heads.get(network.start)
+        if head is None:
+            near = suggestion(network.start, self.heads) if self.heads else "there are no heads"
+            raise ValueError(f"{where}.start: no head '{network.start}': {near}")
+        if not _can_start(head, str(network.encoder)):
+            raise ValueError(
+                f"{where}.start: '{network.start}' must be a head of kind {' or '.join(STARTS)} without shots, on "
+                f"encoder '{network.encoder}'"
+            )
 
-    files, arguments: the config files and the command line that `raw` was read from.
-    Raises UnchokeError that lists all that is wrong with it, with its line where a file has it.
-    """
-    check_files(files)
-    check_arguments(arguments)
-    try:
-        valid = Config.model_validate(raw).model_dump()
-    except ValidationError as error:
-        known = places(files)
-        raise _not_valid([_readable(problem, known) for problem in error.errors()]) from None
-    if truths := list(_truths_for_others(raw, valid)):
-        known = places(files)
-        raise _not_valid([_placed(keys, f"expected a number or text, found {value}", known) for keys, value in truths])
-    for head in valid["heads"].values():
-        head["choose_by"] = head["choose_by"] or valid["evaluation"]["metric"]
-    return valid
-
-
-def _not_valid(problems: list[str]) -> UnchokeError:
-    return UnchokeError(
-        "The config does not hold.\n" + "\n".join(f"  - {problem}" for problem in problems),
-        do="every key, unit and default stands in config/README.md",
-    )
-
-
-def _truths_for_others(raw: Any, valid: Any, keys: Keys = ()) -> Iterator[tuple[Keys, bool]]:
-    """True and false in the place of another value: Python takes them for 1 and 0."""
-    if isinstance(raw, bool) and not isinstance(valid, bool):
-        yield keys, raw
-    elif isinstance(raw, dict) and isinstance(valid, dict):
-        for name in raw.keys() & valid.keys():
-            yield from _truths_for_others(raw[name], valid[name], (*keys, str(name)))
-    elif isinstance(raw, list) and isinstance(valid, list):
-        for place, (value, other) in enumerate(zip(raw, valid, strict=False)):
-            yield from _truths_for_others(value, other, (*keys, str(place)))
-
-
-def _placed(keys: Sequence[str], message: str, known: dict[Keys, str]) -> str:
-    """A line of the message: which key, what is wrong, and in which line of which file."""
-    where, place = ".".join(keys), known.get(tuple(keys))
-    text = f"{where}: {message}" if where else message
-    return f"{text} ({place})" if place else text
+    def start_of(self, network: Network) -> str | None:
+        """The head that the classifier of a network begins with; None: zeros."""
+        if network.start != "probe" or network.encoder is None:
+            return network.start if network.encoder else None
+        fit = [name for name, head in self.heads.items() if _can_start(head, str(network.encoder))]
+        return min(fit, key=lambda name: STARTS.index(self.heads[name].kind), default=None)
 
 
-def _readable(problem: Any, known: dict[Keys, str]) -> str:
-    """One line: where, what was expected and found, and the nearest right name for a kind that does not exist."""
-    place = list(problem["loc"])
-    if place and place[0] in ("heads", "mask_heads"):
-        del place[2:3]  # pydantic's own mark of the kind, which no file contains
-    keys = [str(part) for part in place if part != "[key]"]
-    context = problem.get("ctx", {})
-    if problem["type"] == "value_error":
-        message = str(context["error"])
-    elif problem["type"] == "union_tag_invalid":
-        kinds = context["expected_tags"].replace("'", "").split(", ")
-        message = f"unknown kind '{context['tag']}': {suggestion(context['tag'], kinds)}"
-    elif problem["type"] == "union_tag_not_found":
-        message = "the key 'kind' is missing"
-    elif problem["type"] == "missing":
-        message = f"the key '{keys.pop()}' is missing"
-    else:
-        message = f"{problem['msg'][0].lower()}{problem['msg'][1:]}, found {problem['input']!r}"
-    return _placed(keys, message, known)
+STARTS = ("logistic", "linear")
+"""Kinds of heads that a network's classifier may begin with, the first choice first."""
+
+
+def _can_start(head: Head, encoder: str) -> bool:
+    """Whether a head is a linear map of features of all training images."""
+    return head.kind in STARTS and head.shots is None and encoder in (head.encoders or [encoder])

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from unchoke.api.doctor import Finding, examine, page
-from unchoke.config.model import load_config
+from unchoke.config.load import load_config
 from unchoke.errors import UnchokeError
 
 

@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 import pytest
 
+from unchoke.config.load import load_config
 from unchoke.config.mask_heads import MaskHead
-from unchoke.config.model import load_config
 from unchoke.errors import UnchokeError
 from unchoke.names import MASK_KINDS
 

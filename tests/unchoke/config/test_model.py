@@ -13,7 +13,8 @@ from unchoke.config.base import Section
 from unchoke.config.dataset import KINDS
 from unchoke.config.encoders import POOLS, weights_name
 from unchoke.config.heads import Head
-from unchoke.config.model import Config, load_config
+from unchoke.config.load import load_config
+from unchoke.config.model import Config
 from unchoke.errors import UnchokeError
 from unchoke.sources.locations import fields_of
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from unchoke.config.model import load_config
+from unchoke.config.load import load_config
 from unchoke.config.presets import PRESETS, expand_preset
 from unchoke.errors import UnchokeError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unchoke.config.model import load_config
+from unchoke.config.load import load_config
 from unchoke.config.text import check_arguments, check_files, check_text, places
 from unchoke.errors import UnchokeError
 

@@ -9,7 +9,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unchoke.config.model import load_config
+from unchoke.config.load import load_config
 from unchoke.errors import UnchokeError
 from unchoke.features.chunk import Chunk
 from unchoke.features.shard import extract_shard

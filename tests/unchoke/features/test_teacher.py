@@ -23,7 +23,7 @@ from small_patches import (
 )
 from small_results import fake_seal
 
-from unchoke.config.model import load_config
+from unchoke.config.load import load_config
 from unchoke.encoders.teacher import MICRO_BATCH, Teacher, keep_teacher, load_teacher
 from unchoke.errors import UnchokeError
 from unchoke.features.chunk import Extraction, write_chunk

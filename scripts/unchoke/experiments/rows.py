@@ -101,6 +101,13 @@ def insert_comparisons(
         insert(connection, "comparisons", run_id=run_id, best_run_id=best_run_id, **values)
 
 
+def insert_gains(connection: sqlite3.Connection, found: Mapping[tuple[int, int], Comparison | None]) -> None:
+    """Networks against the heads that they began with, by the run_id of both."""
+    for (run_id, start_run_id), one in found.items():
+        values: dict[str, Any] = asdict(one) if one else {"images": 0}
+        insert(connection, "gains", run_id=run_id, start_run_id=start_run_id, **values)
+
+
 def insert_readings(connection: sqlite3.Connection, results: Path) -> None:
     """The rows of ``test_readings``, from the file beside the results."""
     for reading in read_readings(results):
@@ -112,14 +119,15 @@ def _find_encoder(connection: sqlite3.Connection, name: str, settings: dict[str,
     return _find_or_insert(
         connection,
         "encoders",
+        keys=2,
         name=name,
+        settings=canonical_json(settings),
         model=settings["model"],
         trained=int(settings["trained"]),
         weights_sha256=settings["weights_sha256"],
         image_size_px=settings["image_size"],
         images=seal["images"],
         unreadable=len({entry["image_id"] for entry in seal["invalid"]}),
-        settings=canonical_json(settings),
     )
 
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from unchoke.store.checkpoints import Tensors
 
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
-VERSIONS = {CLASSIFICATION: versions.HEADS, SEGMENTATION: versions.MASK_HEADS}
+NETWORK = "network"
+"""The kind of a head that is a network, in its settings."""
 
 
 def add_run_flags(parser: argparse.ArgumentParser) -> None:
@@ -147,22 +148,30 @@ class RunRecord:
 
     @property
     def seal(self) -> dict[str, Any]:
-        """The seal of one of the stores of features that the head was trained on."""
+        """The seal of one of the stores that the head was trained on."""
         return read_seal(self._store(min(self.facts["features_sha256"])))
 
     @property
     def is_current(self) -> bool:
         """Whether this version wrote it, from features that are still those in the stores."""
-        if self.facts["version"] != VERSIONS[self.task] or not self._json("runs").exists():
+        if self.facts["version"] != self._version or not self._json("runs").exists():
             return False
         seals = {chunks.seal_file(self._store(view)): sha256 for view, sha256 in self.facts["features_sha256"].items()}
         return all(seal.exists() and sha256_bytes(seal.read_bytes()) == sha256 for seal, sha256 in seals.items())
+
+    @property
+    def _version(self) -> int:
+        """Of what writes such runs today."""
+        if self.task == SEGMENTATION:
+            return versions.MASK_HEADS
+        return versions.NETWORKS if self.facts["settings"]["kind"] == NETWORK else versions.HEADS
 
     def _json(self, folder: str) -> Path:
         return self.results / folder / self.encoder / f"{self.head}.json"
 
     def _store(self, view: str) -> Path:
-        return self.results / "features" / f"{store_name(self.encoder, view)}.zarr"
+        """Networks name the store that they read; heads read that of their encoder."""
+        return self.results / "features" / f"{store_name(self.facts.get('store', self.encoder), view)}.zarr"
 
 
 def find_runs(results: Path) -> list[RunRecord]:

@@ -105,12 +105,14 @@ def test_the_table_compares_every_head_with_the_best():
     other |= {"kind": "knn", "replicates": 1}
     against = {"difference": -0.1, "difference_low": -0.2, "difference_high": 0.05, "p_value": 0.25}
     against |= {"p_adjusted": 0.5, "told_apart": 0, "edges": '["k"]', "warnings": '["a", "b"]'}
+    against |= {"start": "probe", "gain": 0.25, "gain_low": 0.125, "gain_high": 0.375}
     rows = [run_of("b0", head, 0.8, is_best=best, **other, **against) for head, best in (("knn", 1), ("ridge", 0))]
     first, second = (dict(zip(columns_of("classification"), cells, strict=True)) for cells in table_rows(rows))
     assert first["chosen"] == "k 3 (edge of grid)" and first["95 % interval"] == "0.7000 to 0.9000"
     assert (first["against the best on val"], first["p"]) == ("is the best", None)
     assert (second["against the best on val"], second["its 95 % interval"]) == (-0.1, "-0.2000 to 0.0500")
     assert (second["p adjusted"], second["told apart"], second["warnings"]) == (0.5, "no", "a; b")
+    assert (second["began with"], second["gain's 95 % interval"]) == ("probe", "0.1250 to 0.3750")
 
 
 def test_many_encoders_and_heads_have_a_line_each():

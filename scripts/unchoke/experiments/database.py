@@ -11,7 +11,15 @@ from unchoke.experiments.comparisons import compare_answers, compare_masks, read
 from unchoke.experiments.floors import insert_floors
 from unchoke.experiments.masks import NO_ENCODER, image_counts, insert_masks, patches_alone
 from unchoke.experiments.parts import NOTHING, Asked, insert_parts
-from unchoke.experiments.rows import insert, insert_comparisons, insert_gains, insert_readings, insert_run, new_database
+from unchoke.experiments.rows import (
+    insert,
+    insert_comparisons,
+    insert_gains,
+    insert_readings,
+    insert_run,
+    insert_steps,
+    new_database,
+)
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.iou import MEAN_IOUS
 from unchoke.metrics.units import DEFAULT, Bootstrap
@@ -48,6 +56,7 @@ def build_database(
             if task == CLASSIFICATION:
                 ids[run] = _insert_classification(connection, run)
                 insert_parts(connection, ids[run], run, belongings, asked)
+                insert_steps(connection, ids[run], run)
             else:
                 ids[run] = _insert_segmentation(connection, run)
         best = _insert_comparisons(connection, {run_id: run for run, run_id in ids.items()}, metric, bootstrap)

@@ -73,6 +73,20 @@ CREATE TABLE trials (
   val_score REAL,  -- the figure by which the head was chosen
   PRIMARY KEY (run_id, trial)
 );
+CREATE TABLE steps (  -- of the trainings of networks: those of the setting that was chosen
+  run_id INTEGER NOT NULL REFERENCES runs,
+  replicate INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  loss REAL,
+  rate REAL NOT NULL,  -- learning rate
+  seconds REAL NOT NULL,
+  images_per_s REAL NOT NULL,
+  micro_batch INTEGER NOT NULL,  -- images at once
+  peak_mb REAL NOT NULL,  -- most memory so far, MB of 2**20 bytes
+  retries INTEGER NOT NULL,  -- of the card's allocator, so far
+  PRIMARY KEY (run_id, replicate, step)
+) WITHOUT ROWID;
 CREATE TABLE classes (  -- of classification, on test
   run_id INTEGER NOT NULL REFERENCES runs,
   class TEXT NOT NULL,

@@ -18,6 +18,7 @@ from unchoke.hashing import canonical_json
 from unchoke.metrics.evaluation import Comparison
 from unchoke.metrics.grids import grid_edges
 from unchoke.store.run_record import RunRecord
+from unchoke.store.tables import STEP_COLUMNS
 
 
 @contextmanager
@@ -99,6 +100,16 @@ def insert_comparisons(
         told_apart = None if math.isnan(p_adjusted) else int(p_adjusted < TOLD_APART)
         values |= {"p_adjusted": p_adjusted, "told_apart": told_apart}
         insert(connection, "comparisons", run_id=run_id, best_run_id=best_run_id, **values)
+
+
+def insert_steps(connection: sqlite3.Connection, run_id: int, run: RunRecord) -> None:
+    """The rows of a network in ``steps``; none for a head."""
+    names = ", ".join(STEP_COLUMNS)
+    query = f"INSERT INTO steps (run_id, replicate, {names}) VALUES ({', '.join('?' * (2 + len(STEP_COLUMNS)))})"
+    for replicate, frame in enumerate(run.steps.values()):
+        columns = (frame[name].tolist() for name in STEP_COLUMNS)
+        rows = ((run_id, replicate, *values) for values in zip(*columns, strict=True))
+        connection.executemany(query, rows)
 
 
 def insert_gains(connection: sqlite3.Connection, found: Mapping[tuple[int, int], Comparison | None]) -> None:

@@ -3,6 +3,7 @@
 heads/<encoder>.zarr/<head>/                facts and arrays: settings, classes, trials (history), choice, digests
 checkpoints/<encoder>/<head>.safetensors    the weights of all replicates
 runs/<encoder>/<head>.json                  what differs from run to run: seconds, releases, machine
+members/<network>/<rate, decay, seed>.*     of networks: weights and steps of each training
 scores/<encoder>/<head>.json                of heads that predict masks: counts of every image, and figures
 """
 
@@ -27,6 +28,8 @@ from unchoke.store.read import read_seal
 from unchoke.store.zarr_bytes import METADATA, MemoryGroup, place_group, read_facts
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from unchoke.store.checkpoints import Tensors
 
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
@@ -85,6 +88,17 @@ def counts_of_test(scores: dict[str, Any]) -> dict[int, Any]:
     return {int(name): one["counts"] for name, one in images if one["split"] == "test" and not one["unread_px"]}
 
 
+def member_name(rate: float, decay: float, seed: int) -> str:
+    """Name of the training of a network with one learning rate, weight decay and seed: ``rate0.001_decay0.0_seed0``."""
+    return f"rate{float(rate)}_decay{float(decay)}_seed{seed}"
+
+
+def member_files(results: Path, network: str, member: str) -> dict[str, Path]:
+    """Files of one training of a network: ``weights``, and ``steps`` with a row for each."""
+    folder = results / "members" / network
+    return {"weights": folder / f"{member}.safetensors", "steps": folder / f"{member}.steps.csv"}
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """A finished run: one head on the features of one encoder. Files are read when they are asked for."""
@@ -125,6 +139,14 @@ class RunRecord:
     def run(self) -> dict[str, Any]:
         """Seconds and environment."""
         return read_run(self._json("runs"))
+
+    @property
+    def steps(self) -> dict[str, "pd.DataFrame"]:
+        """Of a network the steps of the trainings of its chosen setting, by their names; see ``member_files``."""
+        from unchoke.store.tables import STEP_COLUMNS, read_table  # pandas is slow to import, and heads have no steps
+
+        files = {name: member_files(self.results, self.head, name)["steps"] for name in self.run.get("members", [])}
+        return {name: read_table(file, STEP_COLUMNS) for name, file in files.items()}
 
     @cached_property
     def scores(self) -> dict[str, Any] | None:

@@ -28,6 +28,7 @@ from unchoke.report.reasons import MOST_REASONS, count_reasons, draw_reasons
 from unchoke.report.reliability import Raw, binned, draw_reliability
 from unchoke.report.results import HeadResults
 from unchoke.report.settings import draw_settings
+from unchoke.report.steps import draw_steps
 from unchoke.report.style import plain, png_bytes
 from unchoke.report.thumbnails import thumbnails
 
@@ -113,6 +114,24 @@ def test_the_table_compares_every_head_with_the_best():
     assert (second["against the best on val"], second["its 95 % interval"]) == (-0.1, "-0.2000 to 0.0500")
     assert (second["p adjusted"], second["told apart"], second["warnings"]) == (0.5, "no", "a; b")
     assert (second["began with"], second["gain's 95 % interval"]) == ("probe", "0.1250 to 0.3750")
+
+
+def steps_of(count, micro_batch=64):
+    numbers = np.arange(1, count + 1)
+    table = {"step": numbers, "epoch": numbers // 10, "loss": 1 / numbers, "rate": 1e-3, "seconds": 0.1}
+    return pd.DataFrame({**table, "images_per_s": 640.0, "micro_batch": micro_batch, "peak_mb": 900.0, "retries": 0})
+
+
+def test_the_steps_of_a_training_lie_below_the_budget():
+    halved = steps_of(5000)
+    halved.loc[300:, ["micro_batch", "retries"]] = 32, 2
+    figure = draw_steps({"seed 0": halved, "seed 1": steps_of(7)}, 4096, "lite0 · last4")
+    loss, _, memory = figure.axes
+    assert [len(line.get_xdata()) for line in loss.lines] == [1000, 7]
+    np.testing.assert_allclose(loss.lines[0].get_xdata()[:2], [3, 8])  # medians of the first five steps, the next five
+    assert "budget 4,096 MB" in texts(figure) and memory.lines[-1].get_ydata()[0] == 4096
+    assert "Images at once: 64, 32." in texts(figure) and "tried again 2 times" in texts(figure)
+    picture(figure)
 
 
 def test_many_encoders_and_heads_have_a_line_each():

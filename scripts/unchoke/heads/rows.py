@@ -49,30 +49,52 @@ def split_rows(
 
     features: the store of each view; settings: pool, train_views and test_views count.
     """
-    valid_N = _valid(features, manifest)
-    usable = in_use(manifest[valid_N])
-    classes = sorted(usable.loc[usable["split"] == "train", "label"].unique())
-    place = {label: index for index, label in enumerate(classes)}
+    classes, found = split_images(features, manifest)
     views = sorted({*settings["train_views"], *settings["test_views"]})
     _refuse_missing(views, features)
     values = {view: features[view].features(settings["pool"]) for view in views}
     rows = {}
+    for split, part in found.items():
+        read = settings["train_views" if split == "train" else "test_views"]
+        x_ND = np.concatenate([values[view][part.image_id_N] for view in read])
+        _refuse_not_finite(x_ND, part.image_id_N, features)
+        labels = torch.from_numpy(part.label_N).to(device)
+        rows[split] = Rows(torch.from_numpy(x_ND).to(device), labels, part.image_id_N, part.group_N, len(read))
+    _refuse_constant(rows["train"], features)
+    return classes, rows
+
+
+@dataclass(frozen=True)
+class SplitImages:
+    """The usable images of one split."""
+
+    image_id_N: NDArray[np.int64]
+    label_N: NDArray[np.int64]
+    """Places of the labels among the classes."""
+    group_N: NDArray[np.object_]
+    """The group of each image; empty for none."""
+
+
+def split_images(stores: dict[str, FeatureStore], manifest: pd.DataFrame) -> tuple[list[str], dict[str, SplitImages]]:
+    """The classes in order, and the usable images of each split; UnchokeError where a split has none.
+
+    stores: of each view; an image is usable that could be read in all of them.
+    """
+    usable = in_use(manifest[_valid(stores, manifest)])
+    classes = sorted(usable.loc[usable["split"] == "train", "label"].unique())
+    place = {label: index for index, label in enumerate(classes)}
+    found = {}
     for split in SPLITS:
         part = usable[usable["split"] == split]
-        ids = part["image_id"].to_numpy(np.int64)
-        if not len(ids):
-            raise UnchokeError(f"No image of the {split} split could be read.", where=_where(features))
+        if not len(part):
+            raise UnchokeError(f"No image of the {split} split could be read.", where=_where(stores))
         if unseen := sorted(set(part["label"]) - set(classes)):
             raise UnchokeError(
                 f"The {split} split has a class of which train has no readable image.", found=", ".join(unseen[:5])
             )
-        read = settings["train_views" if split == "train" else "test_views"]
-        x_ND = np.concatenate([values[view][ids] for view in read])
-        _refuse_not_finite(x_ND, ids, features)
-        labels = torch.tensor([place[label] for label in part["label"]], device=device)
-        rows[split] = Rows(torch.from_numpy(x_ND).to(device), labels, ids, part["group"].to_numpy(object), len(read))
-    _refuse_constant(rows["train"], features)
-    return classes, rows
+        labels = np.array([place[label] for label in part["label"]], np.int64)
+        found[split] = SplitImages(part["image_id"].to_numpy(np.int64), labels, part["group"].to_numpy(object))
+    return classes, found
 
 
 def _where(features: dict[str, FeatureStore]) -> str:

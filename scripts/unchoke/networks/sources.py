@@ -1,0 +1,138 @@
+"""What a network is trained on and built from: sealed stores, the manifest, an encoder's weights."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+from numpy.typing import NDArray
+from timm.data.config import resolve_model_data_config
+
+from unchoke.cleaning.clean import selected
+from unchoke.encoders.activations import read_shape
+from unchoke.encoders.cards import read_card
+from unchoke.encoders.weights import refuse_unknown_model
+from unchoke.heads.rows import SplitImages, split_images
+from unchoke.names import ACTIVATIONS, PIXELS
+from unchoke.networks import small_cnn  # noqa: F401 timm knows it from here on
+from unchoke.networks.images import Images
+from unchoke.store.read import FeatureStore, open_views
+
+CARD_FACTS = ("model", "trained", "data_config")
+TIMMS = ("mean", "std")
+
+
+@dataclass(frozen=True)
+class StoreImages:
+    """Images of a split in sealed stores, a store a view; whole chunks are decoded."""
+
+    stores: list[FeatureStore]
+    array: str
+    """``activations`` or ``pixels``."""
+    shape: tuple[int, ...]
+    """Of an image."""
+    image_id_N: NDArray[np.int64]
+    label_N: NDArray[np.int64]
+
+    @property
+    def views(self) -> int:
+        """How many views of each image there are."""
+        return len(self.stores)
+
+    @property
+    def chunk_size(self) -> int:
+        """Images of a chunk."""
+        return int(self.stores[0].seal["chunk_size"])
+
+    def read(self, place_B: NDArray[np.int64], view_B: NDArray[np.int64]) -> NDArray[Any]:
+        """Images at some places, each in one view, (B, *shape): float16, float32 or uint8."""
+        ids_B = self.image_id_N[place_B]
+        found: NDArray[Any] | None = None
+        for view in np.unique(view_B).tolist():
+            array: Any = self.stores[view].group[self.array]
+            if found is None:
+                found = np.empty((len(place_B), *self.shape), array.dtype)
+            for chunk in np.unique(ids_B[view_B == view] // self.chunk_size).tolist():
+                rows_B = np.flatnonzero((view_B == view) & (ids_B // self.chunk_size == chunk))
+                start = chunk * self.chunk_size
+                values = np.asarray(array[start : start + self.chunk_size])
+                found[rows_B] = values[ids_B[rows_B] - start].reshape(-1, *self.shape)
+        assert found is not None, "no image is asked for"
+        return found
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All that a training reads."""
+
+    stores: dict[str, FeatureStore]
+    """By view."""
+    classes: list[str]
+    images: dict[str, Images]
+    """Of train, val and test, in the views that the settings name."""
+    groups: dict[str, NDArray[np.object_]]
+    facts: dict[str, Any]
+    """Of the encoder, or of the model that begins with random weights; see ``build.build_network``."""
+    weights: Path | None
+    """Of the encoder."""
+
+    @property
+    def chunk_size(self) -> int:
+        """Images of a chunk of the stores."""
+        return int(next(iter(self.stores.values())).seal["chunk_size"])
+
+
+def add_source_flags(parser: argparse.ArgumentParser) -> None:
+    """``--stores``, ``--manifest``, ``--selection``, ``--weights``, ``--card`` and ``--settings``."""
+    parser.add_argument("--stores", type=Path, nargs="+", required=True, help="sealed Zarr stores, one for each view")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
+    parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
+    parser.add_argument("--weights", type=Path, help="safetensors file of the encoder; none: random weights")
+    parser.add_argument("--card", type=Path, help="JSON file that says what the weights are")
+    parser.add_argument("--settings", type=json.loads, required=True, help="the network's section of the config, as JSON")
+
+
+def open_sources(args: argparse.Namespace) -> Sources:
+    """The sources that the flags name; UnchokeError where a store is incomplete or of another cut or weights."""
+    stores = open_views(args.stores)
+    seal = next(iter(stores.values())).seal["settings"]
+    facts = {**seal, **_origin_facts(args.settings, args.card), **_size(seal)}
+    facts.pop("view", None)
+    classes, found = split_images(stores, selected(args.manifest, args.selection))
+    array = PIXELS if PIXELS in seal["pools"] else ACTIVATIONS
+    shape = (3, facts["image_size"], facts["image_size"]) if array == PIXELS else read_shape(seal)
+    images = {split: _images(stores, args.settings, split, part, array, shape) for split, part in found.items()}
+    groups = {split: part.group_N for split, part in found.items()}
+    return Sources(stores, classes, images, groups, facts, args.weights)
+
+
+def _size(seal: Mapping[str, Any]) -> dict[str, int]:
+    return {"image_size": int(seal["image_size"] if "image_size" in seal else seal["transform"]["image_size"])}
+
+
+def _origin_facts(settings: Mapping[str, Any], card: Path | None) -> dict[str, Any]:
+    """What the weights are, or the model that begins with random ones."""
+    if card:
+        facts = read_card(card)
+        return {**{name: facts[name] for name in CARD_FACTS}, "weights_sha256": facts["sha256"]}
+    refuse_unknown_model(settings["model"])
+    model = timm.create_model(settings["model"], pretrained=False, num_classes=0)
+    config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
+    data_config = {name: list(config[name]) for name in TIMMS}
+    return {"model": settings["model"], "trained": False, "weights_sha256": "", "data_config": data_config}
+
+
+def _images(
+    stores: dict[str, FeatureStore],
+    settings: Mapping[str, Any],
+    split: str,
+    part: SplitImages,
+    array: str,
+    shape: tuple[int, ...],
+) -> Images:
+    views = settings["train_views" if split == "train" else "test_views"]
+    return StoreImages([stores[view] for view in views], array, shape, part.image_id_N, part.label_N)

@@ -1,7 +1,7 @@
 """Turn the images of a chunk, or of a shard, into features: one file a pool, and one that says which could be read.
 
-With --blocks, into what an encoder's last blocks are given. Pixels are taken in the place of files where a store beside
-this one has them, and they are those that the encoder sees.
+With --pools last4, into what an encoder's last four blocks are given. Pixels are taken in the place of files where
+a store beside this one has them, and they are those that the encoder sees.
 """
 
 import sys
@@ -26,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--image-size", type=or_none(int), help="height and width of what the encoder sees, px")
     parser.add_argument("--precision", default="float16", help="arithmetic on CUDA")
     parser.add_argument("--dtype", default="float16", help="numbers to store, float16 or float32")
-    parser.add_argument("--pools", nargs="*", default=[], help="poolings to store")
-    parser.add_argument("--blocks", type=int, default=0, help="store what goes into so many last blocks, not poolings")
+    parser.add_argument("--pools", nargs="+", required=True, help="poolings to store, or last4: see above")
     parser.add_argument("--view", default=chunk.Extraction.view, help="view of every image to encode")
     parser.add_argument("--plan", type=Path, required=True, help="JSON file with the micro-batch")
     parser.add_argument("--max-pixels", type=int, default=chunk.Extraction.max_pixels, help="largest picture to decode")
@@ -39,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_device_flags(parser)
     args = parser.parse_args(argv)
     source = (args.weights, args.card, args.image_size, args.pools, device_of(args))
-    encoder = keep_encoder(*source, args.precision, args.vram_mb, blocks=args.blocks)
+    encoder = keep_encoder(*source, args.precision, args.vram_mb)
     limits = (args.chunk_size, planned_batch(args.plan), args.max_pixels)
     how = chunk.Extraction(*limits, args.jpeg_draft, args.view, args.dtype)
     given = {"root": args.root, "encoder": encoder, "settings": how, "threads": args.threads, "kind": args.kind}

@@ -21,7 +21,7 @@ from unchoke.encoders.pools.pool import FeatureMap, feature_map, find_pool
 from unchoke.encoders.preprocessing import resized_px, transform_of
 from unchoke.errors import UnchokeError, mend
 from unchoke.hashing import sha256_bytes
-from unchoke.names import ACTIVATIONS
+from unchoke.names import ACTIVATIONS, blocks_of_pool
 
 CPU = torch.device("cpu")
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -130,16 +130,15 @@ def keep_encoder(
     precision: str,
     budget_mb: float,
     strides: Sequence[int] = (),
-    blocks: int = 0,
 ) -> Encoder:
     """As ``load_encoder``, but loaded once a process: commands that a warm worker runs find it where they left it.
 
     Those used least recently go when the weights of all take more than a quarter of `budget_mb`.
     """
     file = (weights.resolve(), weights.stat().st_mtime_ns, card.read_bytes())
-    key = (*file, image_size, *pools, *strides, blocks, device, precision)
+    key = (*file, image_size, *pools, *strides, device, precision)
     if key not in _loaded:
-        _loaded[key] = load_encoder(weights, card, image_size, pools, device, precision, strides, blocks)
+        _loaded[key] = load_encoder(weights, card, image_size, pools, device, precision, strides)
     _loaded.move_to_end(key)
     while len(_loaded) > 1 and sum(map(weights_mb, _loaded.values())) > budget_mb / 4:
         _loaded.popitem(last=False)
@@ -159,12 +158,11 @@ def load_encoder(
     device: torch.device,
     precision: str,
     strides: Sequence[int] = (),
-    blocks: int = 0,
 ) -> Encoder:
     """The encoder of a weights file and its card, ready on `device`.
 
     image_size: height and width it shall see, px; None: as its weights were made for. strides: of the maps to give in
-    the place of pools, px. blocks: above 0, it gives the activations before so many of its last blocks instead.
+    the place of pools, px. pools: or one ``names.cut_pool``, whose activations it then gives.
     Raises UnchokeError where the file is not what its card says, or the model cannot have the size, a pool, a stride or
     the cut.
     """
@@ -182,13 +180,13 @@ def load_encoder(
     size = image_size or facts["data_config"]["input_size"][-1]
     resize(model, size)
     cut = None
-    if blocks:
+    for blocks in filter(None, map(blocks_of_pool, pools)):
         parts = cut_network(model, blocks, size)
         cut, model = activations_at(parts.cut, model), parts.frozen
     # The same features on every run, also on a card whose library would try several algorithms and keep the fastest.
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
     model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-    found_pools = {name: find_pool(name, model) for name in pools}
+    found_pools = {} if cut else {name: find_pool(name, model) for name in pools}
     return Encoder(model, device, PRECISIONS[precision], size, facts, found_pools, find_maps(model, list(strides)), cut)
 
 

@@ -30,12 +30,23 @@ def store_name(encoder: str, view: str) -> str:
     return encoder if view == "identity" else f"{encoder}@{view}"
 
 
+def cut_pool(blocks: int) -> str:
+    """In the place of a pool: the activations before the last `blocks` blocks."""
+    return f"last{blocks}"
+
+
+def blocks_of_pool(pool: str) -> int:
+    """How many last blocks ``cut_pool`` names; 0 where it is a pool."""
+    digits = pool.removeprefix("last")
+    return int(digits) if pool.startswith("last") and digits.isdecimal() else 0
+
+
 def cut_store(encoder: str, blocks: int) -> str:
     """In the place of an encoder's name in ``store_name``: its activations before the last `blocks` blocks.
 
     No name of a config has a tilde, so that no encoder can be called so.
     """
-    return f"{encoder}~last{blocks}"
+    return f"{encoder}~{cut_pool(blocks)}"
 
 
 def pixel_store(encoder: str | None, image_size: int | None = None) -> str:

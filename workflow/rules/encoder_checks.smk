@@ -16,10 +16,16 @@ def untried_encoders():
         if MASKS:
             asked["image_size"] = config["patches"]["size"]
         asked["pools"] = [] if MASKS else encoder["pools"]
+        asked["blocks"] = blocks_of(config, name)
         store = Path(
             RESULTS, "features", f"{store_name(name, encoder['views'][0])}.zarr"
         )
         arrays = [store / array.partition("/")[0] for array in store_arrays(name)]
+        arrays += [
+            Path(RESULTS, "features", f"{cached}.zarr", cache.kind)
+            for cached, cache in CACHES.items()
+            if cache.encoder == name and cache.blocks
+        ]
         if not was_planned(name, asked) or not all(map(Path.exists, arrays)):
             found[name] = asked
     return found

@@ -44,6 +44,7 @@ MASK_JOBS = ["build_patches"]
 IMAGE_JOBS = [
     *("build_manifest", "select_rows"),
     *(["clean_images", "draw_cleaning"] if config["cleaning"] else []),
+    *(["plan_caches"] if CACHES else []),
 ]
 
 
@@ -69,8 +70,8 @@ def sealed_chunks():
     """Every sealed store with the number of its chunks, and the first array that rules name, {chunk} open."""
     chunks = manifest_record()["chunks"]
     found = {
-        f"features/{store}": (-(-chunks // CHUNKS_PER_SHARD), store_arrays(name)[0])
-        for store, (name, _) in STORES.items()
+        f"features/{store}": (-(-chunks // CHUNKS_PER_SHARD), arrays_of(store)[0])
+        for store in STORES
     }
     if config["cleaning"]:
         found["fingerprints"] = (-(-chunks // CHUNKS_PER_JOB), "hashes/c/{chunk}/0")

@@ -1,22 +1,24 @@
 # in:   <results>/rows/<chunk>.csv, the images, an encoder's weights
-# out:  <results>/features/<encoder>.zarr/<pool>/c/<chunk>/0, or <shard> where chunks_per_shard is above 1
+# out:  <results>/features/<encoder>.zarr/<pool>/c/<chunk>/0, or <shard> where chunks_per_shard is above 1; what goes into
+#       the last blocks of an encoder: features/<encoder>~last<blocks>.zarr/activations/c/<chunk>/0/0/0
 
 
 for store, (name, view) in STORES.items():
+    if store in CACHES and not CACHES[store].blocks:
+        continue
     encoder = config["encoders"][name]
+    blocks = CACHES[store].blocks if store in CACHES else 0
 
     rule:
         name:
             f"extract_chunk_{store}"
         input:
             **encoder_weights(name),
+            **({"caches": ancient("<results>/caches.json")} if blocks else {}),
             rows=shard_rows,
             plan=f"<results>/plans/{name}.json",
         output:
-            [
-                f"<results>/features/{store}.zarr/{pool}/c/{{chunk}}/0"
-                for pool in encoder["pools"]
-            ],
+            [f"<results>/features/{store}.zarr/{array}" for array in arrays_of(store)],
         log:
             f"<logs>/extract_chunk/{store}/{{chunk}}.log",
         group:
@@ -27,16 +29,16 @@ for store, (name, view) in STORES.items():
         resources:
             gpu=1,
             worker_threads=GPU_THREADS,
-            mem_mb=planned_mem_mb,
+            mem_mb=cached_mem_mb(store) if blocks else planned_mem_mb,
             vram_mb=planned_vram_mb,
         params:
             **SHARD_PARAMS,
             version=versions.EXTRACT,
             kind=config["dataset"]["kind"],
             root=image_root,
-            store=subpath(output[0], ancestor=4),
+            store=subpath(output[0], ancestor=6 if blocks else 4),
             view=view,
-            pools=encoder["pools"],
+            pools=[cut_pool(blocks)] if blocks else encoder["pools"],
             image_size=encoder["image_size"],
             precision=encoder["precision"],
             dtype=encoder["store"],

@@ -12,5 +12,12 @@ if CLEANING:
 
 include: "selection.smk"
 include: "features.smk"
+
+
+if CACHES:
+
+    include: "caches.smk"
+
+
 include: "heads.smk"
 include: "report.smk"

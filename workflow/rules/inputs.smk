@@ -2,6 +2,7 @@
 
 from snakemake.sourcecache import LocalSourceFile
 from unchoke.sources.locations import fields_of
+from unchoke.config.caches import blocks_of, cache_requests, caches
 from unchoke.config.encoders import weights_name
 
 WEIGHTS = {
@@ -17,6 +18,10 @@ STORES = {
 }
 if config["teacher"]:
     STORES[TEACHER] = (TEACHER, "identity")
+
+# What networks, or several encoders, read in the place of images: stores as those of features are.
+CACHES = caches(config)
+STORES |= {name: (cache.encoder, cache.view) for name, cache in CACHES.items()}
 
 
 wildcard_constraints:
@@ -110,12 +115,18 @@ def store_arrays(encoder):
     return [f"{pool}/c/{{chunk}}/0" for pool in settings["pools"]]
 
 
+def arrays_of(store):
+    """Every array of a store; {chunk} is open."""
+    cached = [CACHES[store].array] if store in CACHES else []
+    return cached or store_arrays(STORES[store][0])
+
+
 def chunk_files(store):
     """Every chunk, or shard, of every array. Validity and record, which the same job writes, the seal looks for."""
     chunks = range(-(-manifest_record()["chunks"] // CHUNKS_PER_SHARD))
     return [
         f"<results>/features/{store}.zarr/{array.format(chunk=chunk)}"
-        for array in store_arrays(STORES[store][0])
+        for array in arrays_of(store)
         for chunk in chunks
     ]
 
@@ -230,6 +241,23 @@ def planned_mem_mb(wildcards, input):
         2 * measured_peaks(Path(input.plan))["host_mb"]
         + rows * 3 * 3 * 2 * 2048 / 2**20
     )
+
+
+def card_flag(wildcards, input):
+    """The card of an encoder's weights as a flag, where pictures are to be as it sees them."""
+    return ["--card", input.card] if hasattr(input, "card") else []
+
+
+def cached_mem_mb(store):
+    """Gives the memory of a job that makes a chunk of a cache, MB: six bytes for each of two its numbers take."""
+    name = CACHES[store]._replace(view="identity").name
+
+    def mem_mb(wildcards, input):
+        numbers = math.prod(read_json(Path(input.caches))[name]["shape"])
+        own = planned_mem_mb(wildcards, input) if hasattr(input, "plan") else 2000
+        return own + 12 * numbers * config["chunk_size"] * CHUNKS_PER_SHARD // 2**20
+
+    return mem_mb
 
 
 def planned_vram_mb(wildcards, input):

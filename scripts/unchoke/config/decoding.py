@@ -1,5 +1,7 @@
 """How image files become pixels."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from unchoke.config.base import MAX_THREADS, Section
@@ -8,6 +10,11 @@ from unchoke.names import MAX_PIXELS
 
 class Decoding(Section):
     """How image files become pixels."""
+
+    input: Literal["files", "pixels"] = "files"
+    """`pixels`: of several encoders with one `image_size`, pictures are decoded and resized once, and kept as a store
+    of pixels (uint8, 3 × height × width bytes an image) that all of them read. Features keep their bytes. Pixels that
+    a network needs are read either way."""
 
     threads: int = Field(8, ge=1, le=MAX_THREADS)
     """CPU threads of one chunk job, for decoding and for an encoder on the CPU; never more than `--cores`."""

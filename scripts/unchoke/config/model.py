@@ -120,6 +120,10 @@ class Config(Section):
             raise ValueError(
                 f"chunks_per_shard: dataset.kind {self.dataset.kind} has masks; only whole images have shards"
             )
+        if self.decoding.input == PIXELS:
+            raise ValueError(
+                f"decoding.input: dataset.kind {self.dataset.kind} has masks; only whole images are cached as pixels"
+            )
         for section in ("cleaning", "subset"):
             if getattr(self, section):
                 raise ValueError(f"{section}: dataset.kind {self.dataset.kind} has masks; only whole images have it")

@@ -13,19 +13,22 @@ from PIL import Image
 from safetensors.torch import load
 from timm import create_model
 
+from unchoke.encoders.activations import Activations, activations_at
 from unchoke.encoders.cards import read_card
+from unchoke.encoders.cut import cut_network
 from unchoke.encoders.maps import feature_maps, find_maps
 from unchoke.encoders.pools.pool import FeatureMap, feature_map, find_pool
-from unchoke.encoders.preprocessing import transform_of
+from unchoke.encoders.preprocessing import resized_px, transform_of
 from unchoke.errors import UnchokeError, mend
 from unchoke.hashing import sha256_bytes
+from unchoke.names import ACTIVATIONS, blocks_of_pool
 
 CPU = torch.device("cpu")
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 class Encodes(Protocol):
-    """What turns pictures into arrays: an encoder, or a teacher. Its parts are those of ``Encoder``."""
+    """What turns pictures into arrays: an encoder, a teacher, or pixels alone. Its parts are those of ``Encoder``."""
 
     @property
     def device(self) -> torch.device: ...
@@ -33,7 +36,15 @@ class Encodes(Protocol):
     def image_size(self) -> int: ...
     @property
     def arrays(self) -> list[str]: ...
-    def encode(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]: ...
+    def encode(self, images_B3HW: torch.Tensor) -> Mapping[str, NDArray[Any]]: ...
+
+
+class SeesImages(Encodes, Protocol):
+    """What sees whole images, each made to its size by itself."""
+
+    def preprocess(self) -> Callable[[Image.Image], torch.Tensor]: ...
+    @property
+    def resized_px(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -50,11 +61,13 @@ class Encoder:
     pools: Mapping[str, Callable[[FeatureMap], torch.Tensor]]
     maps: Mapping[str, int] = field(default_factory=dict)
     """Feature maps that it gives, in the place of pools; see ``maps.find_maps``."""
+    cut: Activations | None = None
+    """Where its last blocks are cut off. `model` is what is left, and gives their input in the place of pools."""
 
     @property
     def arrays(self) -> list[str]:
         """Names of all that it gives."""
-        return [*self.pools, *self.maps]
+        return [ACTIVATIONS] if self.cut else [*self.pools, *self.maps]
 
     def preprocess(self) -> Callable[[Image.Image], torch.Tensor]:
         """timm's evaluation transform up to its normalisation: an RGB picture to uint8 (3, H, W)."""
@@ -63,10 +76,12 @@ class Encoder:
     @property
     def resized_px(self) -> int:
         """Shorter side of a picture before the crop, px."""
-        return int(self.image_size / self.card["data_config"]["crop_pct"])
+        return resized_px(self.image_size, self.card["data_config"])
 
     def encode(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]:
         """Features of a batch: uint8 (B, 3, H, W) on the CPU to float32 (B, D) a pool, (B, C, h, w) a map.
+
+        Activations have the axes of ``Activations.stored_shape``.
 
         Where memory runs out all the same, the batch is done in halves: nothing in it depends on its neighbours.
         """
@@ -85,7 +100,9 @@ class Encoder:
         """As ``encode``, in one go; torch.OutOfMemoryError where that does not fit."""
         x = self.normalise(images_B3HW.to(self.device, non_blocking=True).float().div_(255))
         with torch.autocast(self.device.type, self.precision, enabled=self.device.type == "cuda"):
-            if self.maps:
+            if self.cut:
+                found = {ACTIVATIONS: self.model(x).reshape(-1, *self.cut.stored_shape)}
+            elif self.maps:
                 found = feature_maps(self.model, x, self.maps)
             else:
                 features = feature_map(self.model, self.model.forward_features(x))  # type: ignore[operator]
@@ -145,8 +162,9 @@ def load_encoder(
     """The encoder of a weights file and its card, ready on `device`.
 
     image_size: height and width it shall see, px; None: as its weights were made for. strides: of the maps to give in
-    the place of pools, px.
-    Raises UnchokeError where the file is not what its card says, or the model cannot have the size, a pool or a stride.
+    the place of pools, px. pools: or one ``names.cut_pool``, whose activations it then gives.
+    Raises UnchokeError where the file is not what its card says, or the model cannot have the size, a pool, a stride or
+    the cut.
     """
     facts, data = read_card(card), weights.read_bytes()
     if (found := sha256_bytes(data)) != facts["sha256"]:
@@ -161,11 +179,15 @@ def load_encoder(
     model.load_state_dict(load(data))
     size = image_size or facts["data_config"]["input_size"][-1]
     resize(model, size)
+    cut = None
+    for blocks in filter(None, map(blocks_of_pool, pools)):
+        parts = cut_network(model, blocks, size)
+        cut, model = activations_at(parts.cut, model), parts.frozen
     # The same features on every run, also on a card whose library would try several algorithms and keep the fastest.
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
     model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-    found_pools = {name: find_pool(name, model) for name in pools}
-    return Encoder(model, device, PRECISIONS[precision], size, facts, found_pools, find_maps(model, list(strides)))
+    found_pools = {} if cut else {name: find_pool(name, model) for name in pools}
+    return Encoder(model, device, PRECISIONS[precision], size, facts, found_pools, find_maps(model, list(strides)), cut)
 
 
 def resize(model: Any, size: int) -> None:

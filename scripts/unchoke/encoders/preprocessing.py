@@ -19,6 +19,11 @@ Prepare = Callable[[Image.Image], torch.Tensor]
 """From an RGB picture to uint8 (3, H, W)."""
 
 
+def resized_px(image_size: int, data_config: Mapping[str, Any]) -> int:
+    """Shorter side of a picture before the crop, px."""
+    return int(image_size / data_config["crop_pct"])
+
+
 def transform_of(image_size: int, data_config: Mapping[str, Any]) -> Prepare:
     """timm's evaluation transform up to its normalisation, of `image_size` px a side.
 

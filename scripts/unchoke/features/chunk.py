@@ -1,7 +1,8 @@
 """Stage: what chunks of images, of patches and of shards share: pictures are encoded, and a chunk is written."""
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from unchoke.machine.suspects import reading_threads
 from unchoke.names import MAX_PIXELS
 from unchoke.store import chunks
 from unchoke.store.origin import LOSS
+
+_AT_ONCE = 2**21
+"""Numbers whose rounding is looked at together, at least one feature or channel."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,8 @@ class Picture:
 class Encoded:
     """The features of some pictures."""
 
-    arrays: dict[str, NDArray[np.floating]]
-    """(N, D) for each pool, (N, C, h, w) for each map, zeros where there is no feature."""
+    arrays: dict[str, NDArray[Any]]
+    """(N, D) for each pool, (N, C, h, w) for each map, activation or picture, zeros where there is none."""
     valid_N: NDArray[np.bool_]
     reasons: dict[int, str]
     """Why a row is not valid, by its place; padding is not, for no reason."""
@@ -112,7 +116,7 @@ def encode_pictures(
     """
     seconds = dict.fromkeys(("read", "decode", "encode"), 0.0)
     valid_N, reasons = np.zeros(rows, bool), {}
-    found: list[dict[str, NDArray[np.float32]]] = []
+    found: list[Mapping[str, NDArray[Any]]] = []
     for start, batch in _batches(pictures, micro_batch):
         images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
         for row, picture in enumerate(batch):
@@ -128,7 +132,8 @@ def encode_pictures(
     arrays = {name: _rounded([batch[name] for batch in found], rows, np.dtype(store)) for name in encoder.arrays}
     for row in _overflowing(arrays, valid_N):
         reasons[row], valid_N[row] = f"its features are not finite in {store}", False
-    rounding = {name: rounding_of([batch[name] for batch in found], arrays[name], valid_N) for name in arrays}
+    floats = [name for name, values in arrays.items() if values.dtype.kind == "f"]
+    rounding = {name: rounding_of([batch[name] for batch in found], arrays[name], valid_N) for name in floats}
     for values in arrays.values():
         values[~valid_N] = 0
     return Encoded(arrays, valid_N, reasons, rounding, seconds)
@@ -147,17 +152,20 @@ def _batches(pictures: Iterable[Picture], size: int) -> Iterator[tuple[int, list
         yield start, batch
 
 
-def _rounded(batches: list[NDArray[np.float32]], rows: int, dtype: np.dtype[Any]) -> NDArray[np.floating]:
+def _rounded(batches: list[NDArray[Any]], rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The batches one after the other as `dtype`, cut or padded with zeros to `rows`."""
-    values = np.concatenate(batches)[:rows]
-    padded: NDArray[np.floating] = np.zeros((rows, *values.shape[1:]), dtype)
+    padded, behind = np.zeros((rows, *batches[0].shape[1:]), dtype), 0
     with np.errstate(over="ignore"):  # what overflows is marked invalid by the caller
-        padded[: len(values)] = values
+        for batch in batches:
+            part = batch[: rows - behind]
+            padded[behind : behind + len(part)] = part
+            behind += len(part)
     return padded
 
 
-def _overflowing(arrays: dict[str, NDArray[np.floating]], valid: NDArray[np.bool_]) -> list[int]:
-    finite = np.logical_and.reduce([np.isfinite(values).reshape(len(values), -1).all(1) for values in arrays.values()])
+def _overflowing(arrays: dict[str, NDArray[Any]], valid: NDArray[np.bool_]) -> list[int]:
+    floats = [values for values in arrays.values() if values.dtype.kind == "f"]
+    finite = np.logical_and.reduce([[bool(np.isfinite(row).all()) for row in values] for values in floats])
     return [int(row) for row in np.flatnonzero(valid & ~finite)]
 
 
@@ -169,15 +177,20 @@ def rounding_of(
     Named are those whose errors have a root mean square above a hundredth of the deviation over these rows. Whether it
     is above a hundredth of that over the whole store too is for ``store.origin.judge_rounding`` to say.
     """
-    valid = np.flatnonzero(valid_N)
+    valid, found = np.flatnonzero(valid_N), {}
     if not len(valid):
         return {}
-    exact, stored = (values[valid].astype(np.float64) for values in (np.concatenate(batches), rounded))
-    axes = (0, *range(2, exact.ndim))
-    error_D = ((stored - exact) ** 2).mean(axes)
-    coarse_D = error_D > LOSS**2 * exact.var(axes)
-    count = exact.size // exact.shape[1]
-    return {str(place): float(f"{count * error_D[place]:.4g}") for place in np.flatnonzero(coarse_D)}
+    width = rounded.shape[1]
+    step = max(1, _AT_ONCE // (len(valid) * math.prod(rounded.shape[2:])))
+    for first in range(0, width, step):
+        exact = np.concatenate([batch[:, first : first + step] for batch in batches])[valid].astype(np.float64)
+        stored = rounded[valid, first : first + step].astype(np.float64)
+        axes = (0, *range(2, exact.ndim))
+        error_D = ((stored - exact) ** 2).mean(axes)
+        count = exact.size // exact.shape[1]
+        for place in np.flatnonzero(error_D > LOSS**2 * exact.var(axes)):
+            found[str(first + place)] = float(f"{count * error_D[place]:.4g}")
+    return found
 
 
 def save_chunk(
@@ -219,4 +232,5 @@ def chunk_settings(encoder: Encoder, settings: Extraction) -> dict[str, Any]:
         "precision": str(encoder.precision).removeprefix("torch.") if encoder.device.type == "cuda" else "float32",
         "device": encoder.device.type,
         **settings.facts(),
+        **(encoder.cut.facts() if encoder.cut else {}),
     }

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from unchoke.encoders.encoder import Encoder
+from unchoke.encoders.encoder import SeesImages
 from unchoke.errors import UnreadableImageError
 from unchoke.features.chunk import Chunk, Extraction, Picture, make_chunk
+from unchoke.features.pixels import Decoded
 from unchoke.images.decode import picture_of
 from unchoke.images.views import view_of
 from unchoke.machine.suspects import in_flight
@@ -19,18 +20,25 @@ from unchoke.sources.source import Reader, open_images
 
 
 def extract_chunk(
-    rows: pd.DataFrame, root: Path, encoder: Encoder, settings: Extraction, threads: int, kind: str = "folder"
+    rows: pd.DataFrame,
+    root: Path,
+    encoder: SeesImages,
+    settings: Extraction,
+    threads: int,
+    kind: str = "folder",
+    decoded: Decoded | None = None,
 ) -> Chunk:
     """Features of the images in `rows` (at most chunk_size), in their order.
 
     rows: the columns of ``tables.ROW_COLUMNS``; paths are below `root`. Threads decode ahead of the encoder.
-    threads: how many decode. kind: of the source that the images are read from.
+    threads: how many decode. kind: of the source that the images are read from. decoded: their pixels, as this encoder
+    sees them, where they are there; then no file is read.
     """
     ids, paths = rows["image_id"].tolist(), rows["path"].tolist()
     draft_px = 2 * encoder.resized_px if settings.jpeg_draft else None
     read = partial(_read_picture, encoder.preprocess(), settings, draft_px)
     return make_chunk(
-        lambda each: each(read, open_images(kind, root, paths), ids, paths),
+        lambda each: decoded.pictures(rows) if decoded else each(read, open_images(kind, root, paths), ids, paths),
         encoder,
         settings,
         threads,

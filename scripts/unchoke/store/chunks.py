@@ -2,6 +2,8 @@
 
     <store>/<pool>/c/<chunk>/0      float16 or float32 (chunk_size, D), the last chunk padded with zeros
     <store>/<map>/c/<chunk>/0/0/0   the same (chunk_size, C, H, W), where patches are the rows
+    <store>/activations/c/<chunk>/0/0/0     the same (chunk_size, …) before the last blocks of an encoder
+    <store>/pixels/c/<chunk>/0/0/0  uint8 (chunk_size, 3, H, W), pictures as an encoder sees them
     <store>/mask/c/<chunk>/0/0      uint8 (chunk_size, H, W), labels of pixels
     <store>/hashes/c/<chunk>/0      uint64 (chunk_size, 3), and
     <store>/measures/c/<chunk>/0    float32 (chunk_size, 6), where images are fingerprinted
@@ -28,6 +30,7 @@ from unchoke.files import write_atomic, write_if_changed
 from unchoke.hashing import sha256_bytes
 from unchoke.machine.receipts import read_json
 from unchoke.machine.releases import made_by
+from unchoke.names import ACTIVATIONS, PIXELS
 from unchoke.signed import read_signed, signed_bytes
 from unchoke.store.cuts import chunk_count
 from unchoke.store.partial_shards import drafts_folder
@@ -47,11 +50,13 @@ MEASURES = "measures"
 _DTYPES = {
     VALID: np.dtype(bool),
     MASK: np.dtype(np.uint8),
+    PIXELS: np.dtype(np.uint8),
     HASHES: np.dtype(np.uint64),
     MEASURES: np.dtype(np.float32),
 }
 _FEATURE = np.dtype(np.float16)  # unless record and seal say otherwise in their "dtypes"
 _DIMENSIONS = {1: ("image",), 2: ("image", "feature"), 3: ("patch", "y", "x"), 4: ("patch", "channel", "y", "x")}
+_PICTURE = ("channel", "y", "x")
 
 
 def chunk_file(store: Path, array: str, chunk: int, axes: int = 2) -> Path:
@@ -108,6 +113,13 @@ def _dtype(record: dict[str, Any], name: str) -> np.dtype[Any]:
     return np.dtype(str(record.get("dtypes", {}).get(name, usual)))
 
 
+def _dimensions(name: str, axes: int, settings: dict[str, Any]) -> tuple[str, ...]:
+    """Names of an array's axes; those of activations stand in the settings."""
+    if name == ACTIVATIONS:
+        return ("image", *settings["dimensions"])
+    return ("image", *_PICTURE) if name == PIXELS else _DIMENSIONS[axes]
+
+
 def _sharded(chunks_per_shard: int) -> dict[str, int]:
     return {"chunks_per_shard": chunks_per_shard} if chunks_per_shard > 1 else {}
 
@@ -148,7 +160,8 @@ def seal(
     group = MemoryGroup(facts)
     for name, shape in shapes.items():
         dtype, whole = _dtype(first, name), (n_images, *shape[1:])
-        create_array(group.root, name, whole, tuple(shape), dtype, _DIMENSIONS[len(shape)], chunks_per_shard)
+        dimensions = _dimensions(name, len(shape), facts.get("settings", {}))
+        create_array(group.root, name, whole, tuple(shape), dtype, dimensions, chunks_per_shard)
     write_metadata_last(contents := group.contents(), store)
     widths = {name: shape[1] for name, shape in shapes.items() if name != VALID}
     axes = {name: len(shape) for name, shape in shapes.items() if len(shape) > 2}

@@ -1,0 +1,79 @@
+# in:   <results>/manifest.csv, <results>/rows/<chunk>.csv, the images, what an encoder's weights are
+# out:  <results>/caches.json: how large the caches of networks will be; features/<encoder>~pixels.zarr, the images as an
+#       encoder sees them, or features/pixels~<image_size>.zarr
+
+
+localrules:
+    plan_caches,
+
+
+rule plan_caches:
+    input:
+        manifest="<results>/manifest.csv",
+    output:
+        plan="<results>/caches.json",
+        receipt="<results>/receipts/plan_caches.json",
+    log:
+        "<logs>/plan_caches.log",
+    priority: 2
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.CACHES,
+        caches=json_of(cache_requests(config)),
+    shell:
+        "scripts/warm plan_caches --caches {params.caches:q} --manifest {input.manifest:q}"
+        " --plan {output.plan:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+
+
+for store, cache in CACHES.items():
+    if cache.blocks:
+        continue
+    card = {"card": encoder_weights(cache.encoder)["card"]} if cache.encoder else {}
+
+    # Before features: chunks of them that find their pixels read no files.
+    rule:
+        name:
+            f"extract_pixels_{store}"
+        input:
+            **card,
+            rows=shard_rows,
+            caches=ancient("<results>/caches.json"),
+        output:
+            f"<results>/features/{store}.zarr/{cache.array}",
+        log:
+            f"<logs>/extract_pixels/{store}/{{chunk}}.log",
+        priority: 1
+        group:
+            cluster_group("features", store)
+        conda:
+            "../../environment.yml"
+        threads: CHUNK_THREADS
+        resources:
+            worker_threads=GPU_THREADS,
+            mem_mb=cached_mem_mb(store),
+        params:
+            **SHARD_PARAMS,
+            version=versions.PIXELS,
+            kind=config["dataset"]["kind"],
+            root=image_root,
+            store=subpath(output[0], ancestor=6),
+            card=card_flag,
+            image_size=(
+                config["encoders"][cache.encoder]["image_size"]
+                if cache.encoder
+                else cache.image_size
+            ),
+            chunk_size=config["chunk_size"],
+            max_pixels=config["decoding"]["max_pixels"],
+            jpeg_draft=config["decoding"]["jpeg_draft"],
+        shell:
+            "scripts/warm extract_pixels --rows {input.rows:q} --kind {params.kind:q} --root {params.root:q}"
+            " {params.card:q} --image-size {params.image_size} --threads {resources.worker_threads}"
+            " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
+            " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
+            " --store {params.store:q}"
+            f"{SHARD_FLAG}"
+            " 2>&1 | tee {log:q}"

@@ -30,4 +30,4 @@ def test_without_classes_it_gives_features_and_it_has_timms_settings() -> None:
     assert (data["mean"], data["std"], data["crop_pct"]) == ((0.5,) * 3, (0.5,) * 3, 1.0)
     assert len(batch_norms(model)) == 4
     groups = create_optimizer_v2(model, "adamw", 1e-3, layer_decay=0.5).param_groups
-    assert sorted({group["lr_scale"] for group in groups}) == [0.0625, 0.125, 0.25, 0.5, 1.0]
+    assert sorted({group["lr_scale"] for group in groups}) == [0.125, 0.25, 0.5, 1.0]

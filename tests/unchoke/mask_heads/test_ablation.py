@@ -448,7 +448,7 @@ def test_a_head_that_ran_out_of_memory_once_is_as_if_it_had_not(loss: str, monke
 
 
 def test_a_card_that_does_not_hold_one_patch_says_what_to_do() -> None:
-    with pytest.raises(UnchokeError, match=r"(?s)one patch.*2 GB.*lower the head's width or patches.size"):
+    with pytest.raises(UnchokeError, match=r"(?s)a single image or patch.*2 GB.*a smaller model"):
         step(most=0, micro_batch=8)
 
 

@@ -26,8 +26,7 @@ TESTED_ELSEWHERE = {
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams given tiff_windows upright",
     "machine": (
-        "client cold commands connections devices halving messages patience process_state retries sockets turns "
-        "worker_requests"
+        "client cold commands connections devices messages patience process_state retries sockets turns worker_requests"
     ),
     "mask_heads": "batches head layers member phases steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
@@ -42,6 +41,7 @@ TESTED_ELSEWHERE = {
     "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",
     "stitching": "blends",
     "store": "origin partial_shards presence read",
+    "training": "moments",
 }
 """By folder, the modules without a test file of their name: they are tested through their users."""
 

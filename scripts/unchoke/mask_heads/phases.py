@@ -4,10 +4,11 @@ import numpy as np
 from torch import nn
 
 from unchoke.errors import UnchokeError
-from unchoke.mask_heads.batches import Patches, batch_count, survey
+from unchoke.mask_heads.batches import Patches, survey
 from unchoke.mask_heads.distil import FEATURES, FeatureDistillation, LogitDistillation, mean_over_patches, phase_of
 from unchoke.mask_heads.losses import Loss, class_weights, loss_of
 from unchoke.mask_heads.task import Task
+from unchoke.training.batches import batch_count
 
 
 class Curriculum:
@@ -25,7 +26,9 @@ class Curriculum:
             self._take_moments(task.teacher_patches)
         if "masks" in map(self.phase, range(settings["epochs"])):
             refuse_unlabelled(int(pixels_K.sum()), "train")
-        self.batches = [batch_count(self.patches(epoch), settings["batch_size"]) for epoch in range(settings["epochs"])]
+        self.batches = [
+            batch_count(len(self.patches(epoch)), settings["batch_size"]) for epoch in range(settings["epochs"])
+        ]
         """Number of batches in each epoch."""
 
     def _take_moments(self, patches: Patches) -> None:

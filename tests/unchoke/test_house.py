@@ -32,7 +32,7 @@ TESTED_ELSEWHERE = {
     "metrics": "units",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
-        "mask_pictures mistakes pages parts points reasons reliability results settings style thumbnails"
+        "mask_pictures mistakes pages parts points quarantine reliability results settings style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",
     "sources": "csv_files locations",

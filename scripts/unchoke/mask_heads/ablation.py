@@ -30,7 +30,7 @@ from unchoke.training.schedule import rate_factor
 _CURVES = ("train_loss", "val_iou")
 
 
-def train_mask_head(task: Task) -> TrainedMaskHead:
+def train_members(task: Task) -> TrainedMaskHead:
     """Train every member, choose the setting whose mean IoU on val is best over the seeds, keep it with all seeds.
 
     An interrupted training resumes from its state file. Raises UnchokeError where `augment` is set on cached features,

@@ -10,7 +10,7 @@ import torch
 from unchoke.encoders.encoder import Encoder
 from unchoke.encoders.maps import feature_maps
 from unchoke.hashing import sha256_bytes
-from unchoke.mask_heads.ablation import train_mask_head
+from unchoke.mask_heads.ablation import train_members
 from unchoke.mask_heads.batches import Patches
 from unchoke.mask_heads.head import TrainedMaskHead, save_mask_head
 from unchoke.mask_heads.patches import split_patches
@@ -75,7 +75,7 @@ def find_patches(
     return {**found, "taught": taught}  # the results name it so
 
 
-def train(
+def train_mask_head(
     patches: dict[str, Patches],
     sources: Sources,
     settings: dict[str, Any],
@@ -98,7 +98,7 @@ def train(
         states=states,
         progress=clock,
     )
-    return train_mask_head(task)
+    return train_members(task)
 
 
 def receptive_radius_px(head: TrainedMaskHead, encoder: Encoder | None, size: int) -> int | None:

@@ -68,7 +68,7 @@ def test_every_stage_is_called_by_a_rule():
         "build_manifest",
         "fetch_weights",
         "extract_chunk",
-        "seal_features",
+        "seal_store",
         "train_head",
         "build_database",
     }

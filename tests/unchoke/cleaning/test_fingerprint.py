@@ -23,7 +23,7 @@ from unchoke.hashing import sha256_bytes
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.store import chunks, tables
 from unchoke.store.read import open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 # By version: SHA-256 of the hashes and measures of two digits. Version 2 reads some kinds of TIFF, sparse members of
 # tar and rows without stored bytes as they are; PNG files have the fingerprints of version 1.
@@ -68,7 +68,7 @@ def make_store(root: Path, results: Path, order: list[int], memory_mb: int = MEM
         together = pd.concat(rows, ignore_index=True)
         found = fingerprint_chunk(together, "folder", root, SETTINGS.max_pixels, memory_mb)
         save_fingerprints(store, chunk, together, files, found, SETTINGS)
-    seal_features(store, results / "manifest.csv", results / "rows")
+    seal_store(store, results / "manifest.csv", results / "rows")
     return store
 
 
@@ -130,7 +130,7 @@ def test_rows_that_changed_since_are_refused_by_the_seal(folder: Path, tmp_path:
     write_picture(folder / "0/0.png", picture(99))
     manifest_of(folder, tmp_path)
     with pytest.raises(UnchokeError, match="Chunk 0 of fingerprints"):
-        seal_features(tmp_path / "fingerprints.zarr", tmp_path / "manifest.csv", tmp_path / "rows")
+        seal_store(tmp_path / "fingerprints.zarr", tmp_path / "manifest.csv", tmp_path / "rows")
 
 
 def test_a_record_says_what_a_chunk_was_made_from(folder: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from unchoke.names import SPLITS
 from unchoke.store import chunks as stores
 from unchoke.store import tables
 from unchoke.store.read import open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 N_PICTURES, SIDE_PX = 64, 64
 CHUNK_SIZE, CHUNKS_PER_JOB = 7, 3
@@ -64,7 +64,7 @@ def fingerprint_set(planted: PlantedSet, store: Path, memory_mb: int, *, backwar
         rows = pd.concat([tables.read_table(file, tables.ROW_COLUMNS) for file in files], ignore_index=True)
         found = fingerprint_chunk(rows, "folder", planted.root, MAX_PIXELS, memory_mb)
         save_fingerprints(store, chunk, rows, files, found, settings)
-    seal_features(store, planted.manifest, planted.folder / "rows")
+    seal_store(store, planted.manifest, planted.folder / "rows")
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ from unchoke.manifest.patches import NO_MASK
 from unchoke.manifest.quarantine import check_quarantine, list_quarantine
 from unchoke.store import chunks
 from unchoke.store.read import open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 CPU = torch.device("cpu")
 EXAMPLES = Path(__file__).parents[3] / "config/examples/teachers"
@@ -81,7 +81,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         found = extract_patches(rows_of(folder / "out", chunk), folder, teacher, SETTINGS, 2)
         rows = folder / f"out/rows/{chunk}.csv"
         write_chunk(folder / "teacher.zarr", chunk, rows, found, teacher_settings(teacher, SETTINGS))
-    seal_features(folder / "teacher.zarr", folder / "out/patches.csv", folder / "out/rows")
+    seal_store(folder / "teacher.zarr", folder / "out/patches.csv", folder / "out/rows")
     return folder
 
 

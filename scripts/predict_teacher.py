@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.features.teacher import teacher_probabilities
+from unchoke.features.teacher import predict_teacher
 from unchoke.machine.commands import argument_parser, run
 from unchoke.stitching.stitch import write_predictions
 
@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
     parser.add_argument("--probability", type=Path, required=True, help="file to write the probabilities to")
     args = parser.parse_args(argv)
-    write_predictions(args.probability, teacher_probabilities(args.store, args.chunk, args.size), {})
+    write_predictions(args.probability, predict_teacher(args.store, args.chunk, args.size), {})
 
 
 if __name__ == "__main__":

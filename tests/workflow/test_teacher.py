@@ -101,7 +101,7 @@ def facts_of(clone: Clone, encoder: str, head: str) -> dict[str, Any]:
 
 def test_a_teacher_is_asked_once_a_patch_and_its_answers_are_a_store(taught: tuple[Clone, str]) -> None:
     clone, output = taught
-    assert jobs(output, "teach_patches") == chunks_of(clone)
+    assert jobs(output, "run_teacher") == chunks_of(clone)
     patches = len((clone.results / "patches.csv").read_text().splitlines()) - 1
     store = zarr.open_group(clone.results / "features/teacher.zarr", mode="r")
     assert store["logits"].shape == (patches, 2, 16, 16) and store["features"].shape == (patches, 32, 16, 16)
@@ -124,7 +124,7 @@ def test_the_teacher_segments_from_what_it_has_said(again: Clone) -> None:
     again.configure(**{**SECTIONS, "segment": {**SECTIONS["segment"], "head": "teacher"}})
     output = again.snakemake("--cores", "2")
     assert jobs(output, "predict_teacher") == chunks_of(again)
-    assert not any(jobs(output, rule) for rule in ("teach_patches", "train_mask_head", "predict_patches"))
+    assert not any(jobs(output, rule) for rule in ("run_teacher", "train_mask_head", "predict_patches"))
     scores = json.loads((again.results / "scores/teacher/teacher.json").read_text())
     assert (scores["blend"], scores["exact"], scores["reach_px"]) == ("gaussian", False, None)
     assert scores["figures"]["test"]["mean_iou"]["value"] > 0.6
@@ -158,7 +158,7 @@ def test_a_run_that_was_killed_ends_in_the_same_bytes(taught: tuple[Clone, str],
     os.killpg(run.pid, signal.SIGKILL)
     run.wait(60)
     assert not (clone.results / "features/teacher.sealed.json").exists()
-    assert 0 < jobs(clone.snakemake(*wanted), "teach_patches") < chunks_of(clone)
+    assert 0 < jobs(clone.snakemake(*wanted), "run_teacher") < chunks_of(clone)
     made = store_digests(clone)
     assert any("heads/tiny.zarr/student" in path for path in made)
     assert made.items() <= store_digests(taught[0]).items()

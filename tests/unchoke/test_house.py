@@ -27,7 +27,7 @@ TESTED_ELSEWHERE = {
         "client cold commands connections devices halving messages patience process_state retries sockets turns "
         "worker_requests"
     ),
-    "mask_heads": "batches head layers member phases steps task teacher_patches",
+    "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
     "metrics": "units",
     "report": (

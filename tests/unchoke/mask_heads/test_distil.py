@@ -1,4 +1,4 @@
-"""What heads learn from a teacher: losses against float64, phases, patches without masks, interruptions."""
+"""What heads learn from a teacher: losses against float64, objectives, patches without masks, interruptions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 from unchoke.mask_heads import batches, distil
 from unchoke.mask_heads.distil import FEATURES, LOGITS
 from unchoke.mask_heads.head import TrainedMaskHead, kind_of, save_mask_head
-from unchoke.mask_heads.phases import Curriculum
+from unchoke.mask_heads.objectives import Objectives
 from unchoke.mask_heads.teacher_patches import unmasked_images
 from unchoke.training import resume
 
@@ -148,27 +148,27 @@ def test_a_student_is_what_plain_pytorch_trains(kind: str) -> None:
         assert off <= 5e-3 * torch.linalg.vector_norm(tensor.double()), name
 
 
-# --- phases
+# --- objectives by epoch
 
 
 @pytest.mark.parametrize(("features", "logits"), [(0, 3), (2, 1), (1, 3), (4, 0)])
-def test_phases_switch_after_their_epochs(features: int, logits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objectives_switch_after_their_epochs(features: int, logits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    module = Curriculum.module
+    module = Objectives.module
 
     def spy(*arguments: Any) -> Any:
         found = module(*arguments)
         seen.append(type(found[0]).__name__)
         return found
 
-    monkeypatch.setattr(Curriculum, "module", spy)
+    monkeypatch.setattr(Objectives, "module", spy)
     fit(settings_of("decoder", **distilling(features, logits)))
     # ten patches are three batches of a teacher, six are two of masks
     expected = ["FeatureDistillation"] * 3 * features + ["LogitDistillation"] * 3 * logits
     assert seen == expected + ["Decoder"] * 2 * (4 - features - logits)
 
 
-def test_patches_without_a_mask_have_a_part_in_the_first_phases_only() -> None:
+def test_patches_without_a_mask_have_a_part_in_distillation_only() -> None:
     taught, train = blobs("decoder", 10, 3, taught=True), blobs("decoder", 6, 1)
     read: list[tuple[int, int]] = []
     fit(
@@ -190,16 +190,16 @@ def test_labels_of_taught_patches_teach_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "phases", "rate"), [("linear", (0, 20), 0.05), ("decoder", (3, 17), 0.02), ("unet", (2, 18), 0.01)]
+    ("kind", "epochs", "rate"), [("linear", (0, 20), 0.05), ("decoder", (3, 17), 0.02), ("unet", (2, 18), 0.01)]
 )
 def test_a_student_learns_the_truth_from_a_teacher_without_any_mask(
-    kind: str, phases: tuple[int, int], rate: float
+    kind: str, epochs: tuple[int, int], rate: float
 ) -> None:
     blind = {
         "train": blobs(kind, 4, 1, masked=False),
         "teacher_patches": blobs(kind, 48, 3, taught=True, masked=False),
     }
-    settings = settings_of(kind, epochs=20, schedule="cosine", learning_rates=[rate], **distilling(*phases))
+    settings = settings_of(kind, epochs=20, schedule="cosine", learning_rates=[rate], **distilling(*epochs))
     assert fit(settings, **blind).history["val_iou"][0] > 0.9
 
 

@@ -1,4 +1,4 @@
-"""Tell the classes of the pixels of one chunk of patches apart by what a teacher has said of them."""
+"""Turn a teacher's logits for one chunk of patches into the probabilities of their pixels."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from unchoke.stitching.stitch import write_predictions
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--store", type=Path, required=True, help="store of what the teacher has said")
+    parser.add_argument("--store", type=Path, required=True, help="store of the teacher's outputs")
     parser.add_argument("--size", type=int, required=True, help="height and width of a patch, px")
     parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
     parser.add_argument("--probability", type=Path, required=True, help="file to write the probabilities to")

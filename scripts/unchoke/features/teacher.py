@@ -48,7 +48,7 @@ def teacher_settings(teacher: Teacher, settings: Extraction) -> dict[str, Any]:
 
 
 def predict_teacher(store: Path, chunk: int, size: int) -> NDArray[np.float16]:
-    """What the teacher's logits say of the pixels of a chunk of patches, float16 (N, K, size, size).
+    """Probabilities of the pixels of a chunk of patches, from the teacher's logits, float16 (N, K, size, size).
 
     Logits are brought to the pixels bilinearly. NaN for a patch that could not be read.
     """
@@ -61,7 +61,7 @@ def predict_teacher(store: Path, chunk: int, size: int) -> NDArray[np.float16]:
 
 
 def describe_teacher(store: Path, labels: Path, manifest: Path, group: Path, run: Path) -> dict[str, Any]:
-    """Write and return what the results of a mask head say, for the teacher: it has no training, and sees all.
+    """Write and return the teacher's results in the form of a mask head's: without training, with the whole patch seen.
 
     store, labels: sealed. run: JSON file for the time that it took for all patches, and the environment.
     """

@@ -71,8 +71,8 @@ def find_patches(
     found = split_patches(sources.features, sources.labels, manifest, root, max_pixels)
     if sources.teacher is None:
         return {**found}
-    taught = teacher_patches(found["train"], sources.features, sources.teacher, settings["distil"], manifest)
-    return {**found, "taught": taught}  # the results name it so
+    distilled = teacher_patches(found["train"], sources.features, sources.teacher, settings["distil"], manifest)
+    return {**found, "taught": distilled}  # the results name it so
 
 
 def train_mask_head(

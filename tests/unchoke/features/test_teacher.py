@@ -42,11 +42,11 @@ from torch.nn.functional import avg_pool2d
 
 def load(checkpoint, device):
     weight = torch.load(checkpoint, weights_only=True).to(device)
-    def teach(patches):
+    def predict(patches):
         assert patches.dtype == torch.float32 and patches.max() <= 1
         features = avg_pool2d(patches, 8)
         return {"logits": torch.einsum("kc,bchw->bkhw", weight, features), "features": features}
-    return teach
+    return predict
 """
 WEIGHT_K3 = torch.tensor([[4.0, -3.0, 2.0], [-1.0, 5.0, -2.0]])
 SETTINGS = Extraction(PER_CHUNK, MICRO_BATCH, 10**6)
@@ -287,7 +287,7 @@ DECODER = {"kind": "decoder", "epochs": 5}
         ({"dataset": {"name": "x", "kind": "folder", "path": "x"}, "encoders": {"s": {"model": "m"}}}, "has no masks"),
     ],
 )
-def test_what_cannot_be_taught_is_refused(sections: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_distilled_is_refused(sections: dict[str, Any], message: str) -> None:
     with pytest.raises(UnchokeError, match=message):
         load_config(config_of(**sections))
 

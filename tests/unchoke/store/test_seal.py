@@ -165,7 +165,7 @@ def test_a_stranger_of_any_kind_goes_and_what_it_leads_to_stays(data: Path, plac
         stranger.symlink_to(outside if kind == "link to a folder" else data / "nowhere")
     seal(data)
     assert not stranger.exists() and (outside / "deep").is_dir()
-    # A link to nothing at the top is neither a folder nor a draft: it hinders nobody.
+    # A link to nothing at the top is neither a folder nor a temporary file: it hinders nobody.
     assert not stranger.is_symlink() or (kind, place) == ("link to nothing", "tiny.zarr/more")
 
 

@@ -1,4 +1,4 @@
-"""Stage: the rows of all tasks in experiments.db, and the draft that replaces the old one."""
+"""Stage: the rows of all tasks in experiments.db, and the temporary file that replaces the old one."""
 
 import math
 import secrets
@@ -23,22 +23,22 @@ from unchoke.store.tables import STEP_COLUMNS
 
 @contextmanager
 def new_database(database: Path, schema: str) -> Iterator[sqlite3.Connection]:
-    """A connection to a draft with the tables of `schema`; the draft replaces `database` when all is well.
+    """A connection to a temporary file with the tables of `schema`; the file replaces `database` when all is well.
 
     Raises UnchokeError, with the old database untouched, when the disk refuses.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
     for left in database.parent.glob(f".{database.name}.*.tmp*"):  # by a job that was killed, with SQLite's journal
         left.unlink(missing_ok=True)
-    draft = database.with_name(f".{database.name}.{secrets.token_hex(4)}.tmp")
+    temporary = database.with_name(f".{database.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with closing(sqlite3.connect(draft)) as connection:
+        with closing(sqlite3.connect(temporary)) as connection:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.executescript(schema)
             connection.execute(f"PRAGMA user_version = {versions.DATABASE}")
             with connection:
                 yield connection
-        draft.replace(database)
+        temporary.replace(database)
         note_file(database)
     except sqlite3.OperationalError as error:
         raise UnchokeError(
@@ -47,7 +47,7 @@ def new_database(database: Path, schema: str) -> Iterator[sqlite3.Connection]:
     except OSError as error:
         raise disk_error(error, database) from error
     finally:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def insert_run(

@@ -8,7 +8,7 @@ from torch import nn
 from unchoke.mask_heads.distil import projection_of
 from unchoke.mask_heads.head import kind_of
 from unchoke.mask_heads.layers import Standardise
-from unchoke.mask_heads.phases import Curriculum
+from unchoke.mask_heads.objectives import Objectives
 from unchoke.mask_heads.task import Task
 from unchoke.training.moments import optimizer_tensors, restore_optimizer
 from unchoke.training.resume import Tensors, part_of
@@ -56,16 +56,16 @@ class Member:
         restore_optimizer(self.optimizer, self.scaler, parts)
 
 
-def begin(task: Task, curriculum: Curriculum, rate: float, decay: float, seed: int) -> Member:
+def begin(task: Task, objectives: Objectives, rate: float, decay: float, seed: int) -> Member:
     """A member with its initial weights, which depend on the seed alone."""
-    settings, device, channels = task.settings, task.device, curriculum.teacher_channels
+    settings, device, channels = task.settings, task.device, objectives.teacher_channels
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = kind_of(settings).build(task.train.channels, task.train.strides, task.n_classes, settings)
         projection = projection_of(model, channels).to(device) if channels else None
     for part in model.modules():
         if isinstance(part, Standardise):
-            part.take(curriculum.moments)
+            part.take(objectives.moments)
     model.to(device)
     scaler = torch.amp.GradScaler(device.type, enabled=settings["precision"] == "float16")
     learnt = [*model.parameters(), *(projection.parameters() if projection else [])]

@@ -93,7 +93,9 @@ def add_source_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
     parser.add_argument("--weights", type=Path, help="safetensors file of the encoder; none: random weights")
     parser.add_argument("--card", type=Path, help="JSON file that says what the weights are")
-    parser.add_argument("--settings", type=json.loads, required=True, help="the network's section of the config, as JSON")
+    parser.add_argument(
+        "--settings", type=json.loads, required=True, help="the network's section of the config, as JSON"
+    )
 
 
 def open_sources(args: argparse.Namespace) -> Sources:

@@ -274,7 +274,7 @@ def test_training_leaves_the_random_numbers_of_others_alone() -> None:
 
 @each_kind
 @pytest.mark.parametrize("loss", ["dice", "focal", "cross_entropy+dice"])
-def test_every_loss_teaches(kind: str, loss: str) -> None:
+def test_a_head_learns_by_every_loss(kind: str, loss: str) -> None:
     head = fit(mask_settings(kind, loss=loss, learning_rates=[0.02], seeds=[0], epochs=16))
     curve = head.curves["train_loss"][:, 0, 0]
     assert curve[-1] < 0.7 * curve[0] and head.history["val_iou"][0] > 0.4
@@ -486,7 +486,7 @@ def test_a_head_that_was_saved_predicts_the_same(
     trained, path = saved(kind)
     head = read_mask_checkpoint(path)
     assert (head.settings, head.channels, head.strides) == (trained.settings, trained.channels, trained.strides)
-    assert {name: getattr(head, name) for name in FACTS} == FACTS
+    assert [head.classes, head.patch_px, head.encoder, head.radius_px] == list(FACTS.values())
     maps = drawn(kind, 5, 9).maps
     probabilities = predict(head.modules, maps)
     assert probabilities.shape == (5, CLASSES, SIDE, SIDE) and probabilities.dtype == np.float32

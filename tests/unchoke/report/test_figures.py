@@ -24,7 +24,7 @@ from unchoke.report.leaderboard import columns_of, draw_leaderboard, table_rows
 from unchoke.report.mistakes import Mistake, caption, draw_mistakes, percent, worst_mistakes
 from unchoke.report.pages import MOST_ROWS, table_page
 from unchoke.report.parts import draw_parts, worst_groups
-from unchoke.report.reasons import MOST_REASONS, count_reasons, draw_reasons
+from unchoke.report.quarantine import MOST_REASONS, count_reasons, draw_quarantine
 from unchoke.report.reliability import Raw, binned, draw_reliability
 from unchoke.report.results import HeadResults
 from unchoke.report.settings import draw_settings
@@ -393,8 +393,8 @@ def test_the_quarantine_is_counted_by_reason():
     counts = count_reasons(listed)
     assert next(iter(counts.items())) == ("b", 2) and sum(counts.values()) == 33
     assert len(counts) == MOST_REASONS + 1 and counts["17 other reasons"] == 17
-    assert "33 images in quarantine" in texts(draw_reasons(listed))
-    assert "No image is in quarantine" in texts(draw_reasons(listed[:0]))
+    assert "33 images in quarantine" in texts(draw_quarantine(listed))
+    assert "No image is in quarantine" in texts(draw_quarantine(listed[:0]))
 
 
 def rates_of(*encoders):

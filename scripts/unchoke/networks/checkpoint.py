@@ -1,5 +1,6 @@
 """Stage: networks read from their checkpoints, to be used as heads are."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from unchoke import versions
 from unchoke.heads.rows import average_views
 from unchoke.metrics import calibration
-from unchoke.networks.build import build_network
+from unchoke.names import cut_pool
+from unchoke.networks.build import ALL, build_network
 from unchoke.networks.network import Network
 from unchoke.networks.step import autocast
 from unchoke.store.checkpoints import read_checkpoint_file
@@ -50,7 +52,7 @@ class TrainedNetwork:
         return built
 
     def logits(self, x: NDArray[Any] | torch.Tensor, device: torch.device = CPU, views: int = 1) -> NDArray[np.float32]:
-        """Raw logits, float32 (R, N, C), of activations (N, …) or of pixels, uint8 (N, 3, H, W); see ``Head.logits``."""
+        """Raw logits, float32 (R, N, C), of activations (N, …) or pixels, uint8 (N, 3, H, W); as of ``Head``."""
         given, found = torch.as_tensor(x), []
         for network in self.networks:
             logits_NC = self.run(network, given, device)
@@ -62,7 +64,7 @@ class TrainedNetwork:
         """Logits (N, C) on the CPU."""
         network.trained.to(device)
         parts = []
-        for part in x.split(self.micro_batch):
+        for part in torch.split(x, self.micro_batch):
             with autocast(device, self.settings["precision"]):
                 parts.append(network.trained(network.inputs(part.to(device))).float().cpu())
         return torch.cat(parts)
@@ -72,6 +74,11 @@ class TrainedNetwork:
     ) -> NDArray[np.float64]:
         """Calibrated probabilities of the classes, float64 (N, C): the mean over the replicates."""
         return np.asarray(calibration.probabilities(self.logits(x, device, views), self.temperatures).mean(0))
+
+
+def trained_part(settings: Mapping[str, Any]) -> str:
+    """What the database has in the place of a pool: ``all``, or ``last4`` where four blocks are trained."""
+    return ALL if settings["blocks"] == ALL else cut_pool(settings["blocks"])
 
 
 def read_network(path: Path) -> TrainedNetwork:

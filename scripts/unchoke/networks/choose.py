@@ -15,6 +15,7 @@ from unchoke.heads.rows import Rows
 from unchoke.heads.train import Fitted, TrainedHead, judge_head, scores_as_figures, store_digests, write_head
 from unchoke.networks.checkpoint import TrainedNetwork
 from unchoke.networks.images import Images
+from unchoke.networks.sources import Sources
 from unchoke.store.checkpoints import read_checkpoint_file, write_checkpoint
 from unchoke.store.read import FeatureStore
 from unchoke.training.choose import choose, grid_of
@@ -67,24 +68,19 @@ def fitted_of(members: Mapping[tuple[float, float, int], Member], settings: dict
     return scores_as_figures(Fitted(replicates, choice.chosen, choice.history, curves), settings)
 
 
-def choose_network(
-    network: TrainedNetwork,
-    fitted: Fitted,
-    images: Mapping[str, Images],
-    groups: Mapping[str, NDArray[np.object_]],
-    device: torch.device,
-    started: float | None = None,
-) -> TrainedHead:
-    """The figures of a network, which is that of `fitted`, on val and test.
+def chosen_members(settings: Mapping[str, Any], chosen: Mapping[str, float]) -> list[tuple[float, float, int]]:
+    """Learning rate, weight decay and seed of the trainings that make up the network."""
+    return [(chosen["learning_rate"], chosen["weight_decay"], seed) for seed in settings["seeds"]]
 
-    images: of all three splits, in the views of each. groups: of the images of each split.
-    """
-    started = time.perf_counter() if started is None else started
+
+def choose_network(network: TrainedNetwork, fitted: Fitted, sources: Sources, device: torch.device) -> TrainedHead:
+    """The figures of a network, which is that of `fitted`, on val and test; its temperatures are not yet known."""
+    started = time.perf_counter()
     rows = {
-        split: Rows(torch.empty(0), torch.from_numpy(part.label_N), part.image_id_N, groups[split], part.views)
-        for split, part in images.items()
+        split: Rows(torch.empty(0), torch.from_numpy(part.label_N), part.image_id_N, sources.groups[split], part.views)
+        for split, part in sources.images.items()
     }
-    logits = {split: logits_of(network, images[split], device) for split in ("val", "test")}
+    logits = {split: logits_of(network, sources.images[split], device) for split in ("val", "test")}
     return judge_head(fitted, network.classes, rows, logits, started)
 
 

@@ -26,5 +26,11 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, scaler: torch.amp.GradSc
     for name, tensor in part_of(tensors, "optimizer").items():
         place, _, rest = name.partition(".")
         state.setdefault(int(place), {})[rest] = tensor
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    if all(optimizer.state.get(parameter) for parameter in parameters):  # in place: they keep their memory format
+        for number, parameter in enumerate(parameters):
+            for name, tensor in optimizer.state[parameter].items():
+                tensor.copy_(state[number][name])
+        return
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

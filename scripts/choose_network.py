@@ -17,7 +17,7 @@ from unchoke.networks.choose import (
     save_network,
 )
 from unchoke.networks.sources import add_source_flags, open_sources
-from unchoke.store.run_record import NETWORK, add_run_flags, member_name, write_run
+from unchoke.store.run_record import NETWORK, add_run_flags, member_name, read_run, write_run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -32,12 +32,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     fitted = fitted_of(found, args.settings)
     chosen = chosen_members(args.settings, fitted.chosen)
     settings = {"kind": NETWORK, "pool": trained_part(args.settings), **args.settings}
-    micro_batch = min(found[key].micro_batch for key in chosen)
+    micro_batch = min(found[key].facts["micro_batch"] for key in chosen)
     unjudged = TrainedNetwork(
         args.checkpoint, settings, sources.classes, sources.facts, fitted.replicates, [], micro_batch
     )
     head = choose_network(unjudged, fitted, sources, device)
-    seconds = head.seconds + sum(member.seconds for member in found.values())
+    seconds = head.seconds + sum(read_run(path.with_suffix(".json"))["seconds"] for path in args.members)
     write_run(args.run, seconds, device.type, members=[member_name(*key) for key in chosen])
     save_network(head, unjudged, sources.stores, args.group, args.checkpoint)
     print("".join(f"warning: {text}\n" for text in head.fitted.warnings), end="")

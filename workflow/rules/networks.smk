@@ -57,7 +57,8 @@ rule train_member:
         selection="<results>/selection.csv",
         plan=ancient("<results>/members/{network}/plan.json"),
     output:
-        weights=update("<results>/members/{network}/{member}.safetensors"),
+        member=update("<results>/members/{network}/{member}.safetensors"),
+        run=update("<results>/members/{network}/{member}.json"),
         steps=update("<results>/members/{network}/{member}.steps.csv"),
         receipt="<results>/receipts/train_member/{network}/{member}.json",
     log:
@@ -72,14 +73,14 @@ rule train_member:
     params:
         version=versions.NETWORKS,
         settings=member_settings,
-        member=member_flags,
+        setting=member_flags,
         sources=network_flags,
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
         "scripts/warm train_member"
         " {params.sources:q}"
-        " {params.member:q}"
+        " {params.setting:q}"
         " --manifest {input.manifest:q}"
         " --selection {input.selection:q}"
         " --settings {params.settings:q}"
@@ -87,7 +88,7 @@ rule train_member:
         " --device {params.device}"
         " --vram-mb {params.vram_mb}"
         " --threads {threads}"
-        " --weights-out {output.weights:q}"
+        " --member {output.member:q}"
         " --steps {output.steps:q}"
         " --receipt {output.receipt:q}"
         " 2>&1 | tee {log:q}"

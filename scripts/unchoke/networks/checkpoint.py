@@ -15,8 +15,9 @@ from unchoke.heads.rows import average_views
 from unchoke.metrics import calibration
 from unchoke.names import cut_pool
 from unchoke.networks.build import ALL, build_network
+from unchoke.networks.images import HeldImages, Images
 from unchoke.networks.network import Network
-from unchoke.networks.step import autocast
+from unchoke.networks.predict import logits_of
 from unchoke.store.checkpoints import read_checkpoint_file
 
 CPU = torch.device("cpu")
@@ -48,26 +49,22 @@ class TrainedNetwork:
         built = [build_network(self.encoder, settings, len(self.classes), 0, None) for _ in self.replicates]
         for network, tensors in zip(built, self.replicates, strict=True):
             network.trained.load_state_dict(tensors)
-            network.trained.eval()
         return built
 
     def logits(self, x: NDArray[Any] | torch.Tensor, device: torch.device = CPU, views: int = 1) -> NDArray[np.float32]:
         """Raw logits, float32 (R, N, C), of activations (N, …) or pixels, uint8 (N, 3, H, W); as of ``Head``."""
-        given, found = torch.as_tensor(x), []
-        for network in self.networks:
-            logits_NC = self.run(network, given, device)
-            found.append(average_views(logits_NC, views).numpy())
-        return np.stack(found)
+        values = np.asarray(x)
+        nothing_N = np.zeros(len(values) // views, np.int64)
+        return self.logits_of(HeldImages(nothing_N, nothing_N, values.reshape(views, -1, *values.shape[1:])), device)
 
-    @torch.inference_mode()
-    def run(self, network: Network, x: torch.Tensor, device: torch.device) -> torch.Tensor:
-        """Logits (N, C) on the CPU."""
-        network.trained.to(device)
-        parts = []
-        for part in torch.split(x, self.micro_batch):
-            with autocast(device, self.settings["precision"]):
-                parts.append(network.trained(network.inputs(part.to(device))).float().cpu())
-        return torch.cat(parts)
+    def logits_of(self, images: Images, device: torch.device = CPU) -> NDArray[np.float32]:
+        """Raw logits, float32 (R, N, C), of images wherever they lie, their views averaged."""
+        found = []
+        for network in self.networks:
+            network.trained.to(device)
+            logits = logits_of(network, images, device, self.settings, self.micro_batch)
+            found.append(average_views(logits, images.views).numpy())
+        return np.stack(found)
 
     def probabilities(
         self, x: NDArray[Any] | torch.Tensor, device: torch.device = CPU, views: int = 1

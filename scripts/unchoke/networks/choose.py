@@ -14,47 +14,44 @@ from unchoke import versions
 from unchoke.heads.rows import Rows
 from unchoke.heads.train import Fitted, TrainedHead, judge_head, scores_as_figures, store_digests, write_head
 from unchoke.networks.checkpoint import TrainedNetwork
-from unchoke.networks.images import Images
+from unchoke.networks.member import Member
 from unchoke.networks.sources import Sources
 from unchoke.store.checkpoints import read_checkpoint_file, write_checkpoint
 from unchoke.store.read import FeatureStore
 from unchoke.training.choose import choose, grid_of
-
-_READ_MB = 256
-"""Memory of the images that are read at once to be judged, MB."""
-
+from unchoke.training.resume import Tensors
 
 @dataclass(frozen=True)
-class Member:
-    """One training of a network: one learning rate, weight decay and seed."""
+class MemberFile:
+    """One training of a network, as its file holds it."""
 
-    tensors: dict[str, torch.Tensor]
+    tensors: Tensors
     """Of the trained part."""
     score: float
-    """On val, of the kept weights; higher is better."""
+    """On val, of these weights; the higher, the better."""
     curves: dict[str, list[float]]
     """``train_loss`` and ``val_score`` of each epoch."""
-    seconds: float
-    micro_batch: int
-    """Images at once at its end."""
+    facts: dict[str, Any]
+    """As of ``member.Member``."""
 
 
-FACTS = ("score", "curves", "seconds", "micro_batch")
+_NEEDED = ("score", "curves", "facts")
 
 
 def write_member(path: Path, member: Member) -> None:
     """Write one training as a checkpoint of its own."""
-    facts = {name: getattr(member, name) for name in FACTS}
-    write_checkpoint(path, [member.tensors], {"version": versions.NETWORKS, **facts})
+    curves = {name: values.tolist() for name, values in member.curves.items()}
+    described = {"score": member.score, "curves": curves, "facts": member.facts}
+    write_checkpoint(path, [member.tensors], {"version": versions.NETWORKS, **described})
 
 
-def read_member(path: Path) -> Member:
+def read_member(path: Path) -> MemberFile:
     """What ``write_member`` wrote; UnchokeError where it is something else."""
-    facts, (tensors,) = read_checkpoint_file(path, "training of a network", versions.NETWORKS, FACTS)
-    return Member(tensors, **facts)
+    facts, (tensors,) = read_checkpoint_file(path, "training of a network", versions.NETWORKS, _NEEDED)
+    return MemberFile(tensors, **facts)
 
 
-def fitted_of(members: Mapping[tuple[float, float, int], Member], settings: dict[str, Any]) -> Fitted:
+def fitted_of(members: Mapping[tuple[float, float, int], MemberFile], settings: dict[str, Any]) -> Fitted:
     """The setting that is best on val, over its seeds. members: by learning rate, weight decay and seed."""
     grid, seeds = grid_of(settings), settings["seeds"]
     of_SL = [[members[rate, decay, seed] for rate, decay in grid] for seed in seeds]
@@ -80,18 +77,8 @@ def choose_network(network: TrainedNetwork, fitted: Fitted, sources: Sources, de
         split: Rows(torch.empty(0), torch.from_numpy(part.label_N), part.image_id_N, sources.groups[split], part.views)
         for split, part in sources.images.items()
     }
-    logits = {split: logits_of(network, sources.images[split], device) for split in ("val", "test")}
+    logits = {split: network.logits_of(sources.images[split], device) for split in ("val", "test")}
     return judge_head(fitted, network.classes, rows, logits, started)
-
-
-def logits_of(network: TrainedNetwork, images: Images, device: torch.device) -> NDArray[np.float32]:
-    """Logits (R, N, C) of a network, the views of an image averaged; images are read some at a time."""
-    first, parts = np.zeros(1, np.int64), []
-    at_once = max(1, int(_READ_MB * 2**20 / (images.views * images.read(first, first).nbytes)))
-    for places in np.array_split(np.arange(len(images.image_id_N)), -(-len(images.image_id_N) // at_once)):
-        views = [images.read(places, np.full(len(places), view)) for view in range(images.views)]
-        parts.append(network.logits(np.concatenate(views), device, images.views))
-    return np.concatenate(parts, 1)
 
 
 def save_network(

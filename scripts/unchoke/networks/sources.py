@@ -112,6 +112,30 @@ def open_sources(args: argparse.Namespace) -> Sources:
     return Sources(stores, classes, images, groups, facts, args.weights)
 
 
+def task_of(sources: Sources, settings: dict[str, Any], device: torch.device, start: Path | None) -> NetworkTask:
+    """The training of one member. start: checkpoint of the head that its classifier begins with."""
+    head = read_checkpoint(start) if start else None
+    if head:
+        refuse_unfit_start(head, sources.facts, sources.classes)
+
+    def build(seed: int) -> Network:
+        network = build_network(sources.facts, settings, len(sources.classes), seed, sources.weights)
+        return start_from(network, head) if head else network
+
+    origins = [store_digests(sources.stores), sources.facts["weights_sha256"], file_sha256(start) if start else ""]
+    rows = [part.tolist() for images in sources.images.values() for part in (images.image_id_N, images.label_N)]
+    return NetworkTask(
+        build,
+        sources.images["train"],
+        sources.images["val"],
+        settings,
+        len(sources.classes),
+        device,
+        data_sha256=sha256_json([origins, rows]),
+        chunk_size=sources.chunk_size,
+    )
+
+
 def _size(seal: Mapping[str, Any]) -> dict[str, int]:
     return {"image_size": int(seal["image_size"] if "image_size" in seal else seal["transform"]["image_size"])}
 

@@ -1,4 +1,4 @@
-"""Train a network with one learning rate, weight decay and seed; a training that was killed goes on where it stopped."""
+"""Train a network with one learning rate, weight decay and seed; after a kill it goes on where it stopped."""
 
 import shutil
 import sys

@@ -86,7 +86,8 @@ def members_of(wildcards):
     """The weights of all trainings of a network."""
     folder = f"<results>/members/{wildcards.network}"
     return [
-        f"{folder}/{member}.safetensors" for member in network_members(wildcards.network)
+        f"{folder}/{member}.safetensors"
+        for member in network_members(wildcards.network)
     ]
 
 

@@ -3,7 +3,8 @@
 #       have it: <results>/heads/<encoder>.zarr/<network>, checkpoints/<encoder>/<network>.safetensors, runs/…
 
 
-include: "network_inputs.smk"
+localrules:
+    draw_steps,
 
 
 wildcard_constraints:
@@ -149,3 +150,32 @@ for network, settings in config["networks"].items():
             " --run {output.run:q}"
             " --receipt {output.receipt:q}"
             " 2>&1 | tee {log:q}"
+
+
+rule draw_steps:
+    input:
+        run="<results>/runs/{encoder}/{network}.json",
+    output:
+        picture=report_entry(
+            "{encoder}/{network}/steps.png",
+            "2 Heads",
+            "steps of the training",
+            subcategory="{encoder} · {network}",
+        ),
+        receipt="<results>/receipts/draw_steps/{encoder}/{network}.json",
+    log:
+        "<logs>/draw_steps/{encoder}/{network}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.REPORT,
+        vram_mb=config["gpu"]["vram_mb"],
+    shell:
+        "scripts/warm draw_steps"
+        " --run {input.run:q}"
+        " --vram-mb {params.vram_mb}"
+        " --picture {output.picture:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from unchoke import versions
 from unchoke.heads.rows import Rows
@@ -20,6 +19,7 @@ from unchoke.store.checkpoints import read_checkpoint_file, write_checkpoint
 from unchoke.store.read import FeatureStore
 from unchoke.training.choose import choose, grid_of
 from unchoke.training.resume import Tensors
+
 
 @dataclass(frozen=True)
 class MemberFile:

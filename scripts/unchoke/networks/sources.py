@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import timm
+import torch
 from numpy.typing import NDArray
 from timm.data.config import resolve_model_data_config
 
@@ -16,10 +17,18 @@ from unchoke.cleaning.clean import selected
 from unchoke.encoders.activations import read_shape
 from unchoke.encoders.cards import read_card
 from unchoke.encoders.weights import refuse_unknown_model
+from unchoke.files import file_sha256
+from unchoke.hashing import sha256_json
+from unchoke.heads.checkpoint import read_checkpoint
 from unchoke.heads.rows import SplitImages, split_images
+from unchoke.heads.train import store_digests
 from unchoke.names import ACTIVATIONS, PIXELS
 from unchoke.networks import small_cnn  # noqa: F401 timm knows it from here on
+from unchoke.networks.build import build_network
 from unchoke.networks.images import Images
+from unchoke.networks.network import Network
+from unchoke.networks.start import refuse_unfit_start, start_from
+from unchoke.networks.task import NetworkTask
 from unchoke.store.read import FeatureStore, open_views
 
 CARD_FACTS = ("model", "trained", "data_config")

@@ -196,6 +196,11 @@ class RunRecord:
         return self.results / "features" / f"{store_name(self.facts.get('store', self.encoder), view)}.zarr"
 
 
+def run_of(path: Path) -> RunRecord:
+    """The run whose record of time and machine lies at `path`, runs/<encoder>/<head>.json."""
+    return RunRecord(path.parents[2], path.parent.name, path.stem)
+
+
 def find_runs(results: Path) -> list[RunRecord]:
     """All finished runs below the dataset's folder, by encoder and head; some may be of another version."""
     groups = sorted(file.parent for file in (results / "heads").glob(f"*.zarr/[!.]*/{METADATA}"))

@@ -25,6 +25,7 @@ ORDER = [
     "features",
     "training",
     "heads",
+    "networks",
     "mask_heads",
     "stitching",
     "experiments",

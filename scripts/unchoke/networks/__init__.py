@@ -1,0 +1,1 @@
+"""Networks that are trained: the last blocks of an encoder on cached activations, or whole ones on cached pixels."""

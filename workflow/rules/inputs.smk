@@ -1,5 +1,7 @@
 # What rules depend on where the config or the manifest says it, and the config's values that need a word of code.
 
+from math import prod
+
 from snakemake.sourcecache import LocalSourceFile
 from unchoke.sources.locations import fields_of
 from unchoke.config.caches import blocks_of, cache_requests, caches
@@ -253,7 +255,7 @@ def cached_mem_mb(store):
     name = CACHES[store]._replace(view="identity").name
 
     def mem_mb(wildcards, input):
-        numbers = math.prod(read_json(Path(input.caches))[name]["shape"])
+        numbers = prod(read_json(Path(input.caches))[name]["shape"])
         own = planned_mem_mb(wildcards, input) if hasattr(input, "plan") else 2000
         return own + 12 * numbers * config["chunk_size"] * CHUNKS_PER_SHARD // 2**20
 

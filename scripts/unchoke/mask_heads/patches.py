@@ -40,7 +40,7 @@ class CachedPatches:
 
     def read(self, place_B: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
         ids = self.patch_id_N[place_B]
-        return {name: read_rows(self.features, name, ids) for name in self.channels}, read_rows(self.labels, MASK, ids)
+        return {name: self.features.rows(name, ids) for name in self.channels}, self.labels.rows(MASK, ids)
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,7 @@ class PixelPatches:
         for number, (path, y0, x0) in enumerate(self.rows[["path", "y0", "x0"]].to_numpy()[place_B]):
             pixels_SS3 = read_patch(open_image(self.root / path, self.max_pixels), y0, x0, size)
             pixels_B3SS[number] = pixels_SS3.transpose(2, 0, 1)
-        return {PIXELS: pixels_B3SS}, read_rows(self.labels, MASK, self.patch_id_N[place_B])
-
-
-def read_rows(store: FeatureStore, name: str, row_B: NDArray[np.int64]) -> NDArray[Any]:
-    """Some rows of an array in the order asked for, each of its chunks decoded once."""
-    array, chunk_size = store.group[name], store.seal["chunk_size"]
-    values = np.empty((len(row_B), *array.shape[1:]), array.dtype)  # type: ignore[union-attr]
-    for chunk in np.unique(row_B // chunk_size):
-        start, wanted = chunk * chunk_size, row_B // chunk_size == chunk
-        values[wanted] = np.asarray(array[start : start + chunk_size])[row_B[wanted] - start]  # type: ignore[index]
-    return values
+        return {PIXELS: pixels_B3SS}, self.labels.rows(MASK, self.patch_id_N[place_B])
 
 
 def split_patches(

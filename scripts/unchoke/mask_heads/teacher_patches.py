@@ -13,7 +13,7 @@ from unchoke.errors import UnchokeError
 from unchoke.manifest.images import in_use
 from unchoke.manifest.patches import NO_MASK
 from unchoke.mask_heads.distil import FEATURES, LOGITS
-from unchoke.mask_heads.patches import CachedPatches, PixelPatches, read_rows
+from unchoke.mask_heads.patches import CachedPatches, PixelPatches
 from unchoke.store import tables
 from unchoke.store.read import FeatureStore
 
@@ -44,7 +44,7 @@ class TeacherPatches:
     def read(self, place_B: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
         maps, label = self.patches.read(place_B)
         ids = self.patches.patch_id_N[place_B]
-        return maps | {name: read_rows(self.teacher, ARRAYS[name], ids) for name in self.names}, label
+        return maps | {name: self.teacher.rows(ARRAYS[name], ids) for name in self.names}, label
 
 
 def teacher_patches(

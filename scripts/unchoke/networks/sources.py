@@ -7,71 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import timm
 import torch
-from numpy.typing import NDArray
 from timm.data.config import resolve_model_data_config
 
 from unchoke.cleaning.clean import selected
-from unchoke.encoders.activations import read_shape
 from unchoke.encoders.cards import read_card
 from unchoke.encoders.weights import refuse_unknown_model
 from unchoke.files import file_sha256
 from unchoke.hashing import sha256_json
 from unchoke.heads.checkpoint import read_checkpoint
-from unchoke.heads.rows import SplitImages, split_images
 from unchoke.heads.train import store_digests
-from unchoke.names import ACTIVATIONS, PIXELS
 from unchoke.networks import small_cnn  # noqa: F401 timm knows it from here on
 from unchoke.networks.build import build_network
-from unchoke.networks.images import Images
 from unchoke.networks.network import Network
 from unchoke.networks.start import refuse_unfit_start, start_from
+from unchoke.networks.stored import StoredImages, split_images
 from unchoke.networks.task import NetworkTask
 from unchoke.store.read import FeatureStore, open_views
 
 CARD_FACTS = ("model", "trained", "data_config")
 TIMMS = ("mean", "std")
-
-
-@dataclass(frozen=True)
-class StoreImages:
-    """Images of a split in sealed stores, a store a view; whole chunks are decoded."""
-
-    stores: list[FeatureStore]
-    array: str
-    """``activations`` or ``pixels``."""
-    shape: tuple[int, ...]
-    """Of an image."""
-    image_id_N: NDArray[np.int64]
-    label_N: NDArray[np.int64]
-
-    @property
-    def views(self) -> int:
-        """How many views of each image there are."""
-        return len(self.stores)
-
-    @property
-    def chunk_size(self) -> int:
-        """Images of a chunk."""
-        return int(self.stores[0].seal["chunk_size"])
-
-    def read(self, place_B: NDArray[np.int64], view_B: NDArray[np.int64]) -> NDArray[Any]:
-        """Images at some places, each in one view, (B, *shape): float16, float32 or uint8."""
-        ids_B = self.image_id_N[place_B]
-        found: NDArray[Any] | None = None
-        for view in np.unique(view_B).tolist():
-            array: Any = self.stores[view].group[self.array]
-            if found is None:
-                found = np.empty((len(place_B), *self.shape), array.dtype)
-            for chunk in np.unique(ids_B[view_B == view] // self.chunk_size).tolist():
-                rows_B = np.flatnonzero((view_B == view) & (ids_B // self.chunk_size == chunk))
-                start = chunk * self.chunk_size
-                values = np.asarray(array[start : start + self.chunk_size])
-                found[rows_B] = values[ids_B[rows_B] - start].reshape(-1, *self.shape)
-        assert found is not None, "no image is asked for"
-        return found
 
 
 @dataclass(frozen=True)
@@ -81,9 +37,8 @@ class Sources:
     stores: dict[str, FeatureStore]
     """By view."""
     classes: list[str]
-    images: dict[str, Images]
+    images: dict[str, StoredImages]
     """Of train, val and test, in the views that the settings name."""
-    groups: dict[str, NDArray[np.object_]]
     facts: dict[str, Any]
     """Of the encoder, or of the model that begins with random weights; see ``build.build_network``."""
     weights: Path | None
@@ -113,12 +68,8 @@ def open_sources(args: argparse.Namespace) -> Sources:
     seal = next(iter(stores.values())).seal["settings"]
     facts = {**seal, **_origin_facts(args.settings, args.card), **_size(seal)}
     facts.pop("view", None)
-    classes, found = split_images(stores, selected(args.manifest, args.selection))
-    array = PIXELS if PIXELS in seal["pools"] else ACTIVATIONS
-    shape = (3, facts["image_size"], facts["image_size"]) if array == PIXELS else read_shape(seal)
-    images = {split: _images(stores, args.settings, split, part, array, shape) for split, part in found.items()}
-    groups = {split: part.group_N for split, part in found.items()}
-    return Sources(stores, classes, images, groups, facts, args.weights)
+    classes, images = split_images(stores, selected(args.manifest, args.selection), args.settings)
+    return Sources(stores, classes, images, facts, args.weights)
 
 
 def task_of(sources: Sources, settings: dict[str, Any], device: torch.device, start: Path | None) -> NetworkTask:
@@ -159,15 +110,3 @@ def _origin_facts(settings: Mapping[str, Any], card: Path | None) -> dict[str, A
     config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     data_config = {name: list(config[name]) for name in TIMMS}
     return {"model": settings["model"], "trained": False, "weights_sha256": "", "data_config": data_config}
-
-
-def _images(
-    stores: dict[str, FeatureStore],
-    settings: Mapping[str, Any],
-    split: str,
-    part: SplitImages,
-    array: str,
-    shape: tuple[int, ...],
-) -> Images:
-    views = settings["train_views" if split == "train" else "test_views"]
-    return StoreImages([stores[view] for view in views], array, shape, part.image_id_N, part.label_N)

@@ -16,11 +16,13 @@ IMPOSSIBLE = {
     r"no feature map of this stride.*stride 5": ("test_resnet", 64, [], [4, 5]),
     r"cannot see this image size.*image_size 30": ("test_vit", 30, ["avg"], []),
     r"timm has no such model.*test_resnet": ("test_resnot", 32, ["avg"], []),
+    r"cannot be cut before this block.*blocks: 5.*1 to 4": ("test_resnet", 32, ["avg"], [], [2, 5]),
+    r"no blocks that could be trained": ("vgg11", 32, ["avg"], [], [1]),
 }
 POSSIBLE = [
     ("pit_ti_224", None, ["cls", "head"], []),
     ("coat_tiny", None, ["head"], []),
-    ("test_resnet", 32, ["avg", "max", "head"], []),
+    ("test_resnet", 32, ["avg", "max", "head"], [], [1, 4]),
     ("test_resnet", 64, [], [4, 8, 16, 32]),
     ("test_vit", 64, ["avg", "max", "cls", "head"], []),
     ("deit_tiny_distilled_patch16_224", 96, ["avg", "cls", "head"], []),

@@ -28,7 +28,7 @@ from small_patches import (
 from unchoke.errors import UnchokeError
 from unchoke.features.labels import MaskSettings, cut_masks
 from unchoke.hashing import sha256_bytes
-from unchoke.mask_heads.patches import CachedPatches, PixelPatches, read_rows, split_patches
+from unchoke.mask_heads.patches import CachedPatches, PixelPatches, split_patches
 from unchoke.store import chunks
 from unchoke.store.read import FeatureStore, open_complete
 from unchoke.store.seal import seal_store
@@ -151,7 +151,7 @@ def test_rows_come_in_the_order_asked_for_and_as_often(data: Path) -> None:
 
     @given(st.lists(st.integers(0, len(whole) - 1), max_size=12))
     def check(places: list[int]) -> None:
-        found = read_rows(store, "s4", np.array(places, np.int64))
+        found = store.rows("s4", np.array(places, np.int64))
         np.testing.assert_array_equal(found, whole[np.array(places, np.int64)])
 
     check()

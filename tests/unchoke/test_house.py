@@ -18,7 +18,7 @@ TESTED_ELSEWHERE = {
     "config": (
         "base cleaning dataset decoding docs encoders evaluation gpu heads load patches segment subset teacher views"
     ),
-    "encoders": "cards plan teacher",
+    "encoders": "cards graph plan teacher",
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "floors parts rows",
     "features": "chunk",
@@ -31,6 +31,7 @@ TESTED_ELSEWHERE = {
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
     "metrics": "units",
+    "networks": "gauge images network predict replay step_log task",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
         "mask_pictures mistakes pages parts points quarantine reliability results settings steps style thumbnails"

@@ -437,7 +437,15 @@ def test_encoders_share_a_file_of_weights_where_their_weights_are_the_same_and_n
     assert len(set(names)) == len(names)
     assert weights_name("a", "pretrained", 0) == weights_name("a", "pretrained", 1)
     assert weights_name("a", "untrained", 0) != weights_name("a", "untrained", 1)
+    assert weights_name("a", "packaged", 0) == weights_name("a", "packaged", 1) not in names
     assert "/" not in weights_name("hf-hub:timm/a", "x/w.pt", 0)
+
+
+def test_packaged_weights_of_a_model_without_a_package_name_the_models_that_have_one():
+    encoder = {"model": "efficientnet_b0", "weights": "packaged"}
+    message = error_of({"encoders": {"b0": encoder}, "heads": {}})
+    assert "encoders.b0: weights: no package brings the weights of 'efficientnet_b0'" in message
+    assert "tf_efficientnet_lite0" in message and "tf_efficientnet_lite2" in message
 
 
 # --- names become file names

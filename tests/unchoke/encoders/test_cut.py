@@ -126,7 +126,7 @@ def test_dropout_before_the_classifier_draws_what_it_draws_in_the_model(family: 
     torch.manual_seed(1)
     dropped = model(x)
     assert not torch.allclose(dropped, calm)
-    parts.trained.train()
+    train_mode(parts.trained, frozen_norm=True)
     torch.manual_seed(1)
     assert torch.equal(parts.trained(parts.frozen(x)), dropped)
     assert torch.equal(parts.trained.eval()(parts.frozen(x)), calm)

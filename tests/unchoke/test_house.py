@@ -28,7 +28,8 @@ TESTED_ELSEWHERE = {
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams given tiff_windows upright",
     "machine": (
-        "client cold commands connections devices messages patience process_state retries sockets turns worker_requests"
+        "client cold commands connections devices messages patience peaks process_state retries sockets turns "
+        "worker_requests"
     ),
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",

@@ -20,7 +20,7 @@ TESTED_ELSEWHERE = {
     "config": "base cleaning dataset decoding docs encoders evaluation gpu heads patches segment subset teacher views",
     "encoders": "cards plan teacher",
     "encoders/pools/kinds": "avg cls head max",
-    "experiments": "floors parts rows",
+    "experiments": "floors parts rows splits_text",
     "features": "chunk",
     "heads": "batches group losses network optimizer products task validation",
     "heads/kinds": "knn linear logistic mlp",
@@ -34,7 +34,7 @@ TESTED_ELSEWHERE = {
     "metrics": "units",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
-        "mask_pictures mistakes pages parts points quarantine reliability results settings style thumbnails"
+        "mask_pictures mistakes pages parts points quarantine repeats reliability results settings style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",
     "sources": "csv_files locations",

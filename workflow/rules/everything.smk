@@ -27,6 +27,12 @@ def receipts():
         **{f"train{HEADS}/{encoder}": heads for encoder, heads in trained.items()},
         **{f"draw_head/{encoder}": heads for encoder, heads in trained.items()},
     }
+    found |= {"draw_repeat": list(map(str, REPEATS))} if REPEATS else {}
+    found |= {
+        f"train_repeat/{repeat}/{encoder}": heads
+        for repeat in REPEATS
+        for encoder, heads in trained.items()
+    }
     if MASKS and any(place[0] == TEACHER for place in segmenting_places()):
         jobs.append("describe_teacher")
         encoders.add(TEACHER)

@@ -13,4 +13,5 @@ if CLEANING:
 include: "selection.smk"
 include: "features.smk"
 include: "heads.smk"
+include: "repeats.smk"
 include: "report.smk"

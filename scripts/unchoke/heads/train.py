@@ -67,6 +67,8 @@ class TrainedHead:
     """Calibrate each replicate, fitted on val; for a head refitted with val, before that refit."""
     seconds: float
     """From the first feature read to the last figure."""
+    failed: str = ""
+    """Why the head could not be trained on a repeat of the split; then all else is empty."""
 
 
 def train_head(
@@ -182,6 +184,7 @@ def save_head(
         "metrics": {split: plain_figures(figures) for split, figures in head.figures.items()},
         "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()} | _drawn(head, settings),
         "warnings": head.fitted.warnings,
+        **({"failed": head.failed} if head.failed else {}),
     }
     arrays: dict[str, NDArray[Any]] = {}
     for split, logits in head.logits_RNC.items():
@@ -194,4 +197,4 @@ def save_head(
 
 def _drawn(head: TrainedHead, settings: dict[str, Any]) -> dict[str, int]:
     """Number of training images of a few-shot head."""
-    return {} if settings["shots"] is None else {"train": settings["shots"] * len(head.classes)}
+    return {} if settings["shots"] is None or head.failed else {"train": settings["shots"] * len(head.classes)}

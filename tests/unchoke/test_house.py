@@ -22,7 +22,7 @@ TESTED_ELSEWHERE = {
     ),
     "encoders": "cards graph plan teacher",
     "encoders/pools/kinds": "avg cls head max",
-    "experiments": "floors parts rows",
+    "experiments": "floors parts rows splits_text",
     "features": "chunk",
     "heads": "batches group losses network optimizer products task validation",
     "heads/kinds": "knn linear logistic mlp",
@@ -37,7 +37,8 @@ TESTED_ELSEWHERE = {
     "networks": "gauge images network predict replay step_log task",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
-        "mask_pictures mistakes pages parts points quarantine reliability results settings steps style thumbnails"
+        "mask_pictures mistakes pages parts points quarantine repeats reliability results settings steps "
+        "style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",
     "sources": "csv_files locations",

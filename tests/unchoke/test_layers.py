@@ -26,6 +26,7 @@ ORDER = [
     "training",
     "heads",
     "mask_heads",
+    "networks",
     "stitching",
     "experiments",
     "report",

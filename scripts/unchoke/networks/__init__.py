@@ -1,1 +1,1 @@
-"""Networks that are trained, whole or from a cut: the frozen part, the trained part, and what training asks of layers."""
+"""Networks that are trained on cached activations: where they are cut, both parts, and what training asks of layers."""

@@ -56,17 +56,12 @@ class Part(nn.Module):
 
 
 class FrozenPart(Part):
-    """From normalised images (B, 3, H, W) to activations (B, *cut.shape); always in evaluation, without gradients."""
-
-    def train(self, mode: bool = True) -> "FrozenPart":
-        """Stay in evaluation, whatever is asked."""
-        super().train(False)
-        return self
+    """From normalised images (B, 3, H, W) to activations (B, *cut.shape), without gradients."""
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Activations of a batch of images."""
-        return super().forward(x)
+        """Activations of a batch of images, in evaluation also where ``train()`` of the model was called."""
+        return super(FrozenPart, self.eval()).forward(x)
 
 
 class TrainedPart(Part):
@@ -163,7 +158,8 @@ class Places:
 
     def front(self, place: int, crossing: fx.Node) -> fx.Graph:
         """The calls before `place`, which end in `crossing`."""
-        graph, copies = fx.Graph(), {}
+        graph = fx.Graph()
+        copies: dict[fx.Node, fx.Node] = {}
         for node in self.nodes[:place]:
             copies[node] = graph.node_copy(node, copies.__getitem__)
         graph.output(copies[crossing])

@@ -1,12 +1,13 @@
 """A network as a graph of calls, in which blocks stay whole: where it can be cut."""
 
+import copy
 import inspect
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from timm.layers import get_notrace_functions
+from timm.models import get_notrace_functions
 from torch import fx, nn
 
 from unchoke.errors import UnchokeError
@@ -52,7 +53,7 @@ class BlockTracer(fx.Tracer):
     proxy_buffer_attributes = True
 
     def __init__(self, blocks: set[str]) -> None:
-        super().__init__(autowrap_functions=tuple(get_notrace_functions()))
+        super().__init__(autowrap_functions=tuple(get_notrace_functions()))  # type: ignore[no-untyped-call]
         parents = (block.split(".")[:-1] for block in blocks)
         self._parted = {".".join(path[: depth + 1]) for path in parents for depth in range(len(path))}
 
@@ -131,11 +132,11 @@ def values_of(model: nn.Module, graph: fx.Graph, batch: int, size: tuple[int, in
 
     Raises UnchokeError where the model cannot see this size.
     """
-    parameter = next(model.parameters())
-    recorder = Recorder(model, graph)
+    shapes = without_values(model)
+    recorder = Recorder(shapes, graph)
     try:
-        with torch.no_grad(), torch._subclasses.FakeTensorMode(allow_non_fake_inputs=True):
-            recorder.run(torch.empty(batch, 3, *size, dtype=parameter.dtype, device=parameter.device))
+        with torch.no_grad():
+            recorder.run(torch.empty(batch, 3, *size, dtype=next(shapes.parameters()).dtype, device="meta"))
     except Exception as error:  # of any kind: code of any model runs here
         raise UnchokeError(
             "The network cannot be run on images of this size.",
@@ -143,3 +144,10 @@ def values_of(model: nn.Module, graph: fx.Graph, batch: int, size: tuple[int, in
             do="correct image_size",
         ) from error
     return recorder.values
+
+
+def without_values(model: nn.Module) -> nn.Module:
+    """A copy of a model on torch's device ``meta``; the values are never copied."""
+    memo: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in model.buffers()}
+    memo |= {id(value): nn.Parameter(value.detach().to("meta"), requires_grad=False) for value in model.parameters()}
+    return copy.deepcopy(model, memo)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from timm.optim import param_groups_layer_decay
+from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
 from torch import nn
 
 from unchoke.errors import UnchokeError

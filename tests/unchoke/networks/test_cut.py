@@ -1,6 +1,7 @@
 """The frozen part and the trained part of a network are the network, wherever it is cut."""
 
 import copy
+import functools
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from unchoke.errors import UnchokeError
 from unchoke.networks.cut import Parts, block_count, blocks_of, cut_network, cuts_of
+from unchoke.networks.layers import frozen_batch_norm
 
 SMALL = {"embed_dim": 32, "num_heads": 2, "depth": 3}
 FAMILIES = {
@@ -24,21 +26,26 @@ FAMILIES = {
         4,
     ),
     "convnext": ("convnext_atto", {"depths": (1, 1, 2, 1), "dims": (8, 8, 16, 16)}, 32, 5),
-    "resnet": ("test_resnet", {}, 32, 4),
+    "resnet": ("test_resnet", {"zero_init_last": False}, 32, 4),
     "regnet": ("regnetx_002", {}, 32, 13),
     "efficientnet": ("tf_efficientnet_lite0", {}, 32, 16),
     "mobilenetv3": ("mobilenetv3_small_050", {}, 32, 11),
     "eva": ("eva02_tiny_patch14_224", {"img_size": 28, **SMALL}, 28, 3),
     "maxvit": ("maxvit_pico_rw_256", {"img_size": 64, "embed_dim": (32,) * 4, "depths": (1, 1, 1, 1)}, 64, 4),
-    "mixer": ("mixer_s32_224", {"img_size": 64, "embed_dim": 32, "num_blocks": 3}, 64, 3),
+    "mixer": ("mixer_s32_224", {"img_size": 64}, 64, 8),
 }
 """By family, a model of timm, what makes it small, the size of its images, px, and the blocks that it has."""
 
 
-def model_of(family: str, **settings: float) -> nn.Module:
+@functools.cache
+def built(family: str, **settings: float) -> nn.Module:
     name, small, _, _ = FAMILIES[family]
     torch.manual_seed(0)
     return timm.create_model(name, num_classes=5, **small, **settings).eval()
+
+
+def model_of(family: str, **settings: float) -> nn.Module:
+    return copy.deepcopy(built(family, **settings))
 
 
 def images_of(family: str, batch: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -54,7 +61,7 @@ def cut(family: str, blocks: int, **settings: float) -> tuple[nn.Module, Parts]:
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
 def test_both_parts_are_the_model_bit_for_bit(family: str) -> None:
-    size, count = FAMILIES[family][2:]
+    count = FAMILIES[family][3]
     for blocks in {1, count // 2 + 1, count}:
         model, parts = cut(family, blocks)
         for batch in (1, 3):
@@ -98,32 +105,47 @@ def test_the_trained_part_holds_the_last_blocks_and_what_is_behind_them(family: 
 
 
 @pytest.mark.parametrize("family", ["vit", "swin", "efficientnet", "maxvit", "resnet"])
-def test_drop_path_and_dropout_of_the_trained_part_are_on_in_training_alone(family: str) -> None:
-    """As in the model itself, whose random numbers they draw: of its frozen part none, so they begin at the same one."""
-    for settings in ({"drop_path_rate": 0.5}, {"drop_rate": 0.5}):
-        model, parts = cut(family, 2, **settings)
-        activations = parts.frozen(images_of(family, 4))
-        calm = parts.trained(activations)
-        for layer in parts.trained.train().modules():
-            layer.train("BatchNorm" not in type(layer).__name__)
-        torch.manual_seed(1)
-        dropped = parts.trained(activations)
-        assert not torch.allclose(dropped, calm)
-        assert not torch.equal(parts.trained(activations), dropped)
-        assert torch.equal(parts.trained.eval()(activations), calm)
+def test_drop_path_is_on_in_training_alone(family: str) -> None:
+    _, parts = cut(family, 2, drop_path_rate=0.5)
+    activations = parts.frozen(images_of(family, 8))
+    calm = parts.trained(activations)
+    frozen_batch_norm(parts.trained).train()
+    first, second = parts.trained(activations), parts.trained(activations)
+    assert not torch.allclose(first, calm)
+    assert not torch.allclose(first, second)
+    assert torch.equal(parts.trained.eval()(activations), calm)
+
+
+@pytest.mark.parametrize("family", ["vit", "swin", "efficientnet", "maxvit", "resnet"])
+def test_dropout_before_the_classifier_draws_what_it_draws_in_the_model(family: str) -> None:
+    """Some models call a function there, with their own state of training as an argument."""
+    model, parts = cut(family, 2, drop_rate=0.5, drop_path_rate=0.0)
+    x = images_of(family, 4)
+    calm = model(x)
+    frozen_batch_norm(model).train()
+    torch.manual_seed(1)
+    dropped = model(x)
+    assert not torch.allclose(dropped, calm)
+    parts.trained.train()
+    torch.manual_seed(1)
+    assert torch.equal(parts.trained(parts.frozen(x)), dropped)
+    assert torch.equal(parts.trained.eval()(parts.frozen(x)), calm)
 
 
 def test_the_frozen_part_stays_in_evaluation_and_gives_no_gradient() -> None:
-    _, parts = cut("resnet", 1)
-    assert not any(module.training for module in parts.frozen.train().modules())
-    activations = parts.frozen(images_of("resnet", 2).requires_grad_())
+    model, parts = cut("swin", 1, drop_path_rate=0.5)
+    x = images_of("swin", 2)
+    calm = parts.frozen(x)
+    model.train()
+    activations = parts.frozen(x.requires_grad_())
+    assert torch.equal(activations, calm)
     assert not activations.requires_grad
     parts.trained(activations).sum().backward()
     assert all(value.grad is not None for value in parts.trained.parameters())
 
 
 def test_a_trained_part_goes_back_into_a_file_that_timm_loads(tmp_path: Path) -> None:
-    model, parts = cut("efficientnet", 2)
+    _, parts = cut("efficientnet", 2)
     with torch.no_grad():
         for value in parts.trained.parameters():
             value.add_(0.125)
@@ -149,14 +171,17 @@ def test_the_boundary_and_the_shape_are_those_of_the_tensor_between_the_blocks()
 @pytest.mark.parametrize("family", ["vit", "swin", "efficientnet"])
 def test_cuts_are_found_without_values(family: str) -> None:
     expected = cuts_of(model_of(family), FAMILIES[family][2])
-    with torch.device("meta"):
-        model = model_of(family)
+    model = model_of(family).to("meta")
     assert cuts_of(model, FAMILIES[family][2]) == expected
     parts = cut_network(model, 1, FAMILIES[family][2])
     assert parts.trained(torch.empty(2, *parts.cut.shape, device="meta")).shape == (2, 5)
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        _, real = cut(family, 1)
-        assert real.trained(real.frozen(images_of(family, 3))).shape == (3, 5)
+
+
+def test_cuts_are_made_of_fake_tensors() -> None:
+    model, x = model_of("vit"), images_of("vit", 3)
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        parts = cut_network(model, 1, 32)
+        assert parts.trained(parts.frozen(fake.from_tensor(x))).shape == (3, 5)
 
 
 def test_where_branches_lie_side_by_side_the_cuts_that_there_are_are_named() -> None:
@@ -184,7 +209,7 @@ def test_a_network_without_blocks_is_refused() -> None:
 
 def test_a_size_that_the_model_cannot_see_is_refused() -> None:
     with pytest.raises(UnchokeError, match=r"(?s)cannot be run on images of this size.*48 × 48 px"):
-        cut_network(model_of("vit"), 1, 48)
+        cut_network(model_of("deit"), 1, 48)
 
 
 def test_a_network_that_decides_by_its_values_is_refused() -> None:

@@ -32,7 +32,7 @@ TESTED_ELSEWHERE = {
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
     "metrics": "units",
-    "networks": "graph",
+    "networks": "graph places",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
         "mask_pictures mistakes pages parts points quarantine reliability results settings style thumbnails"

@@ -21,9 +21,10 @@ def layer_scales(model: nn.Module, decay: float) -> dict[str, float]:
             found=str(decay),
             expected="above 0, at most 1",
         )
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups = param_groups_layer_decay(model, layer_decay=decay)
-    return {names[id(parameter)]: group["lr_scale"] for group in groups for parameter in group["params"]}
+    scales = {id(parameter): group["lr_scale"] for group in groups for parameter in group["params"]}
+    named = model.named_parameters(remove_duplicate=False)  # a cut may leave the second name of a shared one
+    return {name: scales[id(parameter)] for name, parameter in named if id(parameter) in scales}
 
 
 def frozen_batch_norm(module: nn.Module) -> nn.Module:

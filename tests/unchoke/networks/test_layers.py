@@ -34,6 +34,16 @@ def test_of_a_cut_network_the_trained_parameters_have_a_factor() -> None:
     assert scales == {name: whole[name] for name, _ in trained.named_parameters()}
 
 
+def test_a_parameter_of_two_names_has_its_factor_under_both() -> None:
+    """CoaT's blocks share their position encodings, which the model holds as ``cpe`` besides."""
+    with torch.device("meta"):
+        model = timm.create_model("coat_lite_tiny", num_classes=5)
+    trained = cut_network(model, 2, 224).trained
+    scales = layer_scales(model, 0.5)
+    assert {name for name, value in trained.named_parameters() if value.requires_grad} <= scales.keys()
+    assert scales["cpe4.proj.weight"] == scales["serial_blocks4.0.cpe.proj.weight"]
+
+
 @pytest.mark.parametrize("decay", [0.0, -1.0, 1.5, float("nan")])
 def test_a_decay_out_of_range_is_refused(decay: float) -> None:
     with pytest.raises(UnchokeError, match="at most 1"):

@@ -20,7 +20,7 @@ TESTED_ELSEWHERE = {
     "config": (
         "base cleaning dataset decoding docs encoders evaluation gpu heads load patches segment subset teacher views"
     ),
-    "encoders": "cards graph plan teacher",
+    "encoders": "cards graph places plan teacher",
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "floors parts rows splits_text",
     "features": "chunk",

@@ -4,6 +4,7 @@ Its state is saved every 30 s, also inside an epoch. A training that was killed 
 with as many threads, in the same bytes.
 """
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,8 @@ def train_member(
 @contextmanager
 def _determinism(wanted: bool) -> Iterator[None]:
     """Only algorithms of torch whose results do not change from run to run."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(wanted or before)
     try:
@@ -207,7 +210,7 @@ class _Training:
         score = torch.tensor(score_of(logits, task.val, self.settings["choose_by"]), dtype=torch.float64)
         counters["epoch"] += 1
         if judge(self.state.tensors, score, counters["epoch"], keep) and keep == "best":
-            self.kept = {name: tensor.clone() for name, tensor in weights.items()}
+            self.kept = {name: own_copy(tensor) for name, tensor in weights.items()}
         loss = self.state.tensors["loss_sum"] / task.batches
         self.state.record(train_loss=loss.float(), val_score=score.float())
         self.state.tensors["loss_sum"], counters["place"] = torch.zeros_like(loss), 0
@@ -234,7 +237,7 @@ class _Training:
         for name, tensor in part_of(saved.tensors, "average").items():
             learner.average.tensors[name].copy_(tensor)  # type: ignore[union-attr]
         restore_optimizer(learner.optimizer, learner.scaler, saved.tensors)
-        self.kept = {name: tensor.to(self.task.device) for name, tensor in part_of(saved.tensors, "kept").items()}
+        self.kept = part_of(saved.tensors, "kept")
         own = {name: saved.tensors[name] for name in self.state.tensors}
         self.state = State(saved.counters, own, saved.curves)
         print(f"goes on behind step {saved.counters['step']} of {self.task.steps}", flush=True)

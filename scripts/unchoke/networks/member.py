@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from unchoke.machine.memory import meter_of
 from unchoke.networks.augment import augment, mixed_pairs
+from unchoke.networks.cards import Cards
 from unchoke.networks.gauge import Gauge
 from unchoke.networks.images import Images, drawn_views
 from unchoke.networks.layers import batch_norms
@@ -60,15 +61,18 @@ def train_member(
     micro_batch: int,
     states: Path | None = None,
     watch: StepLog | None = None,
+    cards: Cards | None = None,
 ) -> Member:
     """Train one member; one that was interrupted goes on from its state file below `states`.
 
-    watch: takes the rows of all steps. Raises UnchokeError where the loss is not finite, after keeping the batch, or
+    watch: takes the rows of all steps. cards: processes that share each step, all of which call this; the first alone
+    writes. Raises UnchokeError where the loss is not finite, after keeping the batch, or
     where memory does not hold a single image.
     """
-    watch = watch or StepLog(None, task.steps, task.settings["epochs"])
+    cards = cards or Cards()
+    watch = (watch if cards.rank == 0 else None) or StepLog(None, task.steps, task.settings["epochs"])
     with _determinism(task.settings["deterministic"] and task.device.type == "cuda"):
-        training = _Training(task.held(), rate, decay, seed, micro_batch, states, watch)
+        training = _Training(task.held(), rate, decay, seed, micro_batch, states, watch, cards)
         try:
             return training.run()
         finally:
@@ -100,9 +104,12 @@ class _Training:
         micro_batch: int,
         states: Path | None,
         watch: StepLog,
+        cards: Cards,
     ) -> None:
         self.task, self.settings, self.rate, self.seed, self.watch = task, task.settings, rate, seed, watch
-        self.learner = make_learner(task.build(seed), task.settings, task.device, task.class_weights(), decay, seed)
+        self.learner = make_learner(
+            task.build(seed), task.settings, task.device, task.class_weights(), decay, seed, cards
+        )
         counters = {"epoch": 0, "place": 0, "step": 0, "micro_batch": micro_batch, "smallest": micro_batch, "tight": 0}
         nothing = {"loss_sum": torch.zeros((), dtype=torch.float64)}
         self.state = State(counters, {"scores": torch.tensor(torch.nan, dtype=torch.float64), **nothing})
@@ -151,7 +158,7 @@ class _Training:
             counters["place"] += 1
             counters["step"] += 1
             self.watch.step(row)
-            if self.file.is_due():
+            if self.learner.cards.rank == 0 and self.file.is_due():
                 self.file.save(self._snapshot())
         return row
 

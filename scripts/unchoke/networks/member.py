@@ -21,7 +21,7 @@ from unchoke.machine.memory import meter_of
 from unchoke.networks.augment import augment, mixed_pairs
 from unchoke.networks.cards import Cards
 from unchoke.networks.gauge import Gauge
-from unchoke.networks.images import Images, drawn_views
+from unchoke.networks.images import HeldImages, Images, drawn_views
 from unchoke.networks.layers import batch_norms
 from unchoke.networks.losses import Targets
 from unchoke.networks.predict import logits_of, score_of
@@ -115,7 +115,7 @@ class _Training:
         self.state = State(counters, {"scores": torch.tensor(torch.nan, dtype=torch.float64), **nothing})
         self.kept: Tensors = {}
         self.file = StateFile(states, task.key(rate, decay, seed, micro_batch), SAVE_EVERY_S)
-        self.gauge = Gauge(meter_of(task.device), task.device)
+        self.gauge, self.since = Gauge(meter_of(task.device), task.device), time.perf_counter()
 
     def run(self) -> Member:
         """Train all epochs, or the rest after a saved state."""
@@ -153,6 +153,7 @@ class _Training:
     def _run_epoch(self) -> StepRow | None:
         """Take the steps of an epoch that are left; the last one's row."""
         counters, row = self.state.counters, None
+        self.since = time.perf_counter()
         for batch in self._batches():
             row = self._step(batch)
             counters["place"] += 1
@@ -165,11 +166,15 @@ class _Training:
     def _batches(self) -> Iterator[Batch]:
         """The batches of an epoch from the place where we are."""
         task, epoch, settings = self.task, self.state.counters["epoch"], self.settings
-        read = partial(read_images, task.train, self.seed, epoch)
+        # Held images are taken by the batch: a copy of all of them would take their memory twice.
+        read = places if isinstance(task.train, HeldImages) else partial(read_images, task.train, self.seed, epoch)
         rng, rows = np.random.default_rng([self.seed, epoch]), len(task.train.image_id_N)
         first, size = self.state.counters["place"], settings["batch_size"]
         for arrays in random_batches(read, rows, size, rng, task.chunk_size, task.budget_mb, first):
-            place_B, x = arrays["place"], torch.from_numpy(arrays["x"])
+            place_B = arrays["place"]
+            if "x" not in arrays:
+                arrays = read_images(task.train, self.seed, epoch, place_B)
+            x = torch.from_numpy(arrays["x"])
             image_id_B = task.train.image_id_N[place_B]
             if settings["augment"]:
                 x = augment(x, settings["augment"], self.seed, epoch, image_id_B, settings["shift_px"])
@@ -184,8 +189,8 @@ class _Training:
         return Targets(labels, *(torch.from_numpy(part).to(self.task.device) for part in drawn))
 
     def _step(self, batch: Batch) -> StepRow:
-        """One step, with what it cost."""
-        counters, started, settings = self.state.counters, time.perf_counter(), self.settings
+        """One step, and what it cost from the end of the one before: reading and augmentation count."""
+        counters, settings = self.state.counters, self.settings
         step, micro_batch = counters["step"], counters["micro_batch"]
         factor = rate_factor(settings["schedule"], step, self.task.steps, settings["warm_up"])
         total, micro_batch = gradients(self.learner, batch, step, micro_batch)
@@ -196,7 +201,8 @@ class _Training:
         update(self.learner, step, rate)
         self.state.tensors["loss_sum"] += loss
         counters["smallest"] = min(counters["smallest"], micro_batch)
-        seconds, retries = time.perf_counter() - started, self.gauge.retries()
+        now, retries = time.perf_counter(), self.gauge.retries()
+        seconds, self.since = now - self.since, now
         self._loosen(micro_batch, retries)
         rows = len(batch.x)
         return StepRow(step, epoch, loss, rate, seconds, rows / seconds, micro_batch, self.gauge.peak_mb(), retries)
@@ -253,6 +259,11 @@ class _Training:
 def own_copy(tensor: torch.Tensor) -> torch.Tensor:
     """On the CPU, in the order of its axes."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def places(place_B: NDArray[np.int64]) -> Arrays:
+    """The places of images, which are read later."""
+    return {"place": place_B}
 
 
 def read_images(images: Images, seed: int, epoch: int, place_B: NDArray[np.int64]) -> Arrays:

@@ -15,7 +15,7 @@ from unchoke.features.chunk import Extraction, save_chunk
 from unchoke.features.images import extract_chunk
 from unchoke.machine.devices import lease_device
 from unchoke.store import tables
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
         rows_file = args.rows / f"{chunk}.csv"
         features = extract_chunk(tables.read_table(rows_file, tables.ROW_COLUMNS), args.data, encoder, settings, CORES)
         save_chunk(args.store, chunk, rows_file, features, encoder, settings)
-    seal_features(args.store, args.manifest, args.rows)
+    seal_store(args.store, args.manifest, args.rows)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def find_unchoke(root: Path, paths: list[str], scratch: Path) -> Found:
     for chunk in range(-(-len(paths) // (CHUNK_SIZE * CHUNKS_PER_JOB))):
         files = tables.rows_files(rows, chunk, CHUNKS_PER_JOB)
         run_command("fingerprint_chunk", **source, **limits, rows=files, root=root, chunk=chunk, store=store)
-    run_command("seal_features", store=store, manifest=manifest, rows=rows)
+    run_command("seal_store", store=store, manifest=manifest, rows=rows)
     rules = json.dumps(Rules().model_dump())
     whole = {"store": store, "manifest": manifest, "findings": findings, "memory_mb": MEMORY_MB}
     run_command("clean_images", **whole, **rest, rules=rules)

@@ -21,7 +21,7 @@ from PIL import Image
 
 from unchoke.config.mask_heads import Decoder
 from unchoke.encoders.encoder import CPU
-from unchoke.mask_heads.ablation import train_mask_head
+from unchoke.mask_heads.ablation import train_members
 from unchoke.mask_heads.batches import Held, in_order
 from unchoke.mask_heads.head import predict
 from unchoke.mask_heads.task import Task
@@ -75,7 +75,7 @@ def compare(args: argparse.Namespace, root: Path, names: list[str], width: int, 
             given = {"width": width, "epochs": epochs, "learning_rates": [0.01], "seeds": list(range(args.seeds))}
             section = Decoder(kind="decoder", loss=loss, dice=dice, **given)
             settings = {**section.model_dump(), "choose_by": "mean_iou"}
-            head = train_mask_head(Task(train, val, settings, 2, CPU, data_sha256=""))
+            head = train_members(Task(train, val, settings, 2, CPU, data_sha256=""))
             iou, wrong = np.mean([worth(module, test) for module in head.modules()], 0)
             lines.append([root.name, f"{epochs}", loss, dice, f"{iou:.3f}", f"{wrong:.2%}"])
     return lines

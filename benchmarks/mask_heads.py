@@ -26,12 +26,13 @@ from safetensors.torch import save_file
 from unchoke.encoders.encoder import CPU, Encoder, load_encoder
 from unchoke.encoders.maps import feature_maps
 from unchoke.machine.receipts import read_json
-from unchoke.mask_heads.batches import batch_count, batches, tensors_of
+from unchoke.mask_heads.batches import batches, tensors_of
 from unchoke.mask_heads.head import kind_of
 from unchoke.mask_heads.losses import loss_of
 from unchoke.mask_heads.patches import split_patches
 from unchoke.store import chunks as stores
 from unchoke.store.read import open_complete
+from unchoke.training.batches import batch_count
 
 MEMBRANE = PHOTOGRAPHS.with_name("membrane")
 MODEL, STRIDES, SIZE = "resnet18", [4, 8], 256
@@ -73,7 +74,7 @@ def train_both(encoder: Encoder, decoder: torch.nn.Module, train: Any, epochs: i
     """By AdamW at 1e-3 along half a cosine, batches of 8."""
     loss_of_batch = loss_of({"loss": "cross_entropy+dice", "focal_gamma": 2.0, "dice": "batch"})
     optimizer = torch.optim.AdamW([*encoder.model.parameters(), *decoder.parameters()], 1e-3)
-    steps = epochs * batch_count(train, 8)
+    steps = epochs * batch_count(len(train), 8)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for epoch in range(epochs):
         for batch in batches(train, 8, 0, epoch, 16, 1024):

@@ -29,7 +29,7 @@ CLASSES = 2
 ENCODER = {"model": "test_resnet", "weights": "untrained", "image_size": 32, "pools": ["avg"]}
 OUTPUTS = {
     "extract_chunk": ["{store}/avg/c/{chunk}/0", "{store}/valid/c/{chunk}", "{stem}.chunks/{chunk}.json"],
-    "seal_features": [
+    "seal_store": [
         "{store}/avg/zarr.json",
         "{store}/valid/zarr.json",
         "{store}/zarr.json",

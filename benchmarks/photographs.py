@@ -14,7 +14,7 @@ from unchoke.features.images import extract_chunk
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.store import tables
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 CHUNK_SIZE = 64
 
@@ -59,4 +59,4 @@ def extract_chunks(photographs: Photographs, store: Path, micro_batch: int, n_ch
 def extract_store(photographs: Photographs, store: Path, micro_batch: int = 32) -> None:
     """Every chunk, and the seal."""
     extract_chunks(photographs, store, micro_batch, len(list(photographs.rows.iterdir())))
-    seal_features(store, photographs.manifest, photographs.rows)
+    seal_store(store, photographs.manifest, photographs.rows)

@@ -1,4 +1,4 @@
-"""Write of a teacher what the results of a mask head say, so that its masks are stitched and scored as those are."""
+"""Write a teacher's results in the form of a mask head's, so that its masks are stitched and scored in the same way."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from unchoke.machine.commands import argument_parser, run
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--store", type=Path, required=True, help="sealed store of what the teacher has said")
+    parser.add_argument("--store", type=Path, required=True, help="sealed store of the teacher's outputs")
     parser.add_argument("--labels", type=Path, required=True, help="sealed store of labels")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with the splits")
     parser.add_argument("--group", type=Path, required=True, help="Zarr group to write")

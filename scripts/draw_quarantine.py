@@ -7,7 +7,7 @@ from pathlib import Path
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.report.pages import table_page
-from unchoke.report.reasons import draw_reasons
+from unchoke.report.quarantine import draw_quarantine
 from unchoke.report.style import png_bytes
 from unchoke.store.tables import QUARANTINE_COLUMNS, read_table
 
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
     args = parser.parse_args(argv)
     listed = read_table(args.quarantine, QUARANTINE_COLUMNS)
-    write_atomic(args.picture, png_bytes(draw_reasons(listed)))
+    write_atomic(args.picture, png_bytes(draw_quarantine(listed)))
     note = "" if len(listed) else "No image is in quarantine."
     write_atomic(args.table, table_page("Quarantine", note, QUARANTINE_COLUMNS, listed.to_numpy().tolist()))
     print(f"{len(listed)} images: {args.picture}")

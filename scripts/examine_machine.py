@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.api.doctor import examine, page
+from unchoke.api.doctor import examine_machine, page
 from unchoke.errors import UnchokeError
 from unchoke.machine.commands import argument_parser, run
 
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=json.loads, required=True, help="weights file of every encoder, as JSON")
     args = parser.parse_args(argv)
     weights = {name: Path(path) for name, path in args.weights.items()}
-    findings = examine(args.config, args.results, weights)
+    findings = examine_machine(args.config, args.results, weights)
     print(page(findings))
     if not all(finding.fine for finding in findings):
         raise UnchokeError("The run would not end well.", do="mend what is marked with !")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_images, save_fingerprints
+from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_chunk, save_fingerprints
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.memory_watch import memory_watched
 from unchoke.store.tables import ROW_COLUMNS, read_table
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = Fingerprinting(args.chunk_size * args.chunks_per_job, args.chunks_per_job, args.max_pixels)
     with memory_watched("fingerprint_chunk", args.memory_mb, "cleaning.memory_mb"):
         rows = pd.concat([read_table(file, ROW_COLUMNS) for file in args.rows], ignore_index=True)
-        found = fingerprint_images(rows, args.kind, args.root, args.max_pixels, args.memory_mb)
+        found = fingerprint_chunk(rows, args.kind, args.root, args.max_pixels, args.memory_mb)
         save_fingerprints(args.store, args.chunk, rows, args.rows, found, settings)
 
 

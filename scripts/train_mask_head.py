@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     device, states = device_of(args), args.checkpoint.with_suffix(".states")
     sources = train.open_sources(args.labels, args.store, args.teacher)
     patches = train.find_patches(sources, args.settings, args.manifest, args.root, args.max_pixels)
-    head = train.train(patches, sources, args.settings, device, states, clock := train.Clock())
+    head = train.train_mask_head(patches, sources, args.settings, device, states, clock := train.Clock())
     source = (args.weights, args.card, sources.size, [], CPU, "float32", args.strides)
     radius_px = train.receptive_radius_px(head, load_encoder(*source) if args.store else None, sources.size)
     write_run(args.run, head.seconds, device.type, epoch_seconds=clock.seconds)

@@ -81,33 +81,33 @@ def _note_bytes(path: Path, data: bytes) -> None:
 
 
 def _replace(path: Path, data: bytes, sync: bool) -> None:
-    with open_draft(path) as file:
-        draft = Path(file.name)
+    with open_temporary_file(path) as file:
+        temporary = Path(file.name)
         try:
             file.write(data)
             file.flush()
             if sync:
                 os.fsync(file.fileno())
-            draft.replace(path)
+            temporary.replace(path)
         except BaseException:
-            draft.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     if sync:
         sync_folder(path.parent)
 
 
-def open_draft(path: Path) -> BinaryIO:
-    """A new file beside `path`, to be renamed or deleted before it is closed.
+def open_temporary_file(path: Path) -> BinaryIO:
+    """A new temporary file beside `path`, to be renamed or deleted before it is closed.
 
-    Its name is always the same on a machine, so that the draft of a killed process is taken over and none stays behind;
+    Its name is always the same on a machine, so that the file of a killed process is taken over and none stays behind;
     between machines, not every file system's locks hold. Where a living process writes the same file, the file
-    system knows no locks, or the name is somebody else's, the draft has a name of its own.
+    system knows no locks, or the name is somebody else's, the file has a name of its own.
     """
     with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-        draft = path.with_name(f".{path.name}.{os.uname().nodename}.tmp")
-        file = stack.enter_context(open(draft, "wb", opener=_open_own_file))
+        temporary = path.with_name(f".{path.name}.{os.uname().nodename}.tmp")
+        file = stack.enter_context(open(temporary, "wb", opener=_open_own_file))
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_own_file(file.fileno(), draft):
+        if _is_own_file(file.fileno(), temporary):
             file.truncate(0)
             stack.pop_all()
             return file

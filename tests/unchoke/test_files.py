@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.errors import UnchokeError
-from unchoke.files import disk_error, json_bytes, open_draft, write_atomic, write_if_changed
+from unchoke.files import disk_error, json_bytes, open_temporary_file, write_atomic, write_if_changed
 
 OUTGROW_THE_LIMIT = """
 import resource, sys
@@ -74,7 +74,7 @@ def test_a_full_disk_leaves_the_old_file_alone_and_is_named(tmp_path, monkeypatc
     assert os.listdir(tmp_path) == ["file.bin"]
 
 
-def test_an_interruption_leaves_no_draft(tmp_path, monkeypatch):
+def test_an_interruption_leaves_no_temporary_file(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -84,7 +84,7 @@ def test_an_interruption_leaves_no_draft(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_the_draft_of_a_killed_process_is_taken_over(tmp_path):
+def test_the_temporary_file_of_a_killed_process_is_taken_over(tmp_path):
     path = tmp_path / "file.bin"
     assert subprocess.run([sys.executable, "-c", BE_KILLED, path], check=False).returncode == -signal.SIGKILL
     assert len(os.listdir(tmp_path)) == 1
@@ -95,7 +95,7 @@ def test_the_draft_of_a_killed_process_is_taken_over(tmp_path):
 
 def test_two_that_write_the_same_file_at_once_do_not_mix(tmp_path):
     path = tmp_path / "file.bin"
-    with open_draft(path) as first:
+    with open_temporary_file(path) as first:
         first.write(b"the first")
         write_atomic(path, b"the second")
         assert path.read_bytes() == b"the second"
@@ -107,43 +107,43 @@ def test_two_that_write_the_same_file_at_once_do_not_mix(tmp_path):
 
 def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", fail_with(errno.ENOSYS))
-    draft = tmp_path / f".file.bin.{os.uname().nodename}.tmp"
-    draft.write_bytes(b"somebody's draft")
+    temporary = tmp_path / f".file.bin.{os.uname().nodename}.tmp"
+    temporary.write_bytes(b"somebody's file")
     write_atomic(tmp_path / "file.bin", b"new")
     assert (tmp_path / "file.bin").read_bytes() == b"new"
-    assert draft.read_bytes() == b"somebody's draft"
+    assert temporary.read_bytes() == b"somebody's file"
 
 
-def plant_link(draft, theirs):
-    draft.symlink_to(theirs)
+def plant_link(temporary, theirs):
+    temporary.symlink_to(theirs)
 
 
-def plant_dangling_link(draft, theirs):
-    draft.symlink_to(theirs.with_name("nothing"))
+def plant_dangling_link(temporary, theirs):
+    temporary.symlink_to(theirs.with_name("nothing"))
 
 
-def plant_hard_link(draft, theirs):
-    draft.hardlink_to(theirs)
+def plant_hard_link(temporary, theirs):
+    temporary.hardlink_to(theirs)
 
 
-def plant_pipe(draft, theirs):
-    os.mkfifo(draft)
+def plant_pipe(temporary, theirs):
+    os.mkfifo(temporary)
 
 
-def plant_read_pipe(draft, theirs):
+def plant_read_pipe(temporary, theirs):
     """A pipe that somebody reads can be opened for writing at once."""
-    os.mkfifo(draft)
-    os.open(draft, os.O_RDONLY | os.O_NONBLOCK)
+    os.mkfifo(temporary)
+    os.open(temporary, os.O_RDONLY | os.O_NONBLOCK)
 
 
-def plant_socket(draft, theirs):
+def plant_socket(temporary, theirs):
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(draft))
+        listener.bind(str(temporary))
 
 
-def plant_folder(draft, theirs):
+def plant_folder(temporary, theirs):
     """As a file of another user does, it refuses to be written to; root may write to all files."""
-    draft.mkdir()
+    temporary.mkdir()
 
 
 PLANTED = [
@@ -152,12 +152,12 @@ PLANTED = [
 
 
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
-def test_what_has_the_name_of_a_draft_and_is_none_stays_as_it_is(tmp_path, monkeypatch, plant):
+def test_what_has_the_name_of_a_temporary_file_and_is_none_stays_as_it_is(tmp_path, monkeypatch, plant):
     monkeypatch.chdir(tmp_path)  # the name of a socket must be short
-    theirs, draft = Path("theirs"), Path(f".file.{os.uname().nodename}.tmp")
+    theirs, temporary = Path("theirs"), Path(f".file.{os.uname().nodename}.tmp")
     theirs.write_bytes(b"of value")
-    plant(draft, theirs.absolute())
-    before = draft.lstat()
+    plant(temporary, theirs.absolute())
+    before = temporary.lstat()
     process = os.fork()
     if not process:
         signal.alarm(5)  # which ends a process that waits at a pipe
@@ -168,16 +168,16 @@ def test_what_has_the_name_of_a_draft_and_is_none_stays_as_it_is(tmp_path, monke
     assert os.waitpid(process, 0)[1] == 0
     assert Path("file").read_bytes() == b"new"
     assert theirs.read_bytes() == b"of value"
-    assert os.path.samestat(before, draft.lstat())
-    assert sorted(os.listdir()) == sorted(["theirs", str(draft), "file"])
+    assert os.path.samestat(before, temporary.lstat())
+    assert sorted(os.listdir()) == sorted(["theirs", str(temporary), "file"])
 
 
-def test_the_draft_of_another_user_is_left_alone(tmp_path, monkeypatch):
-    draft = tmp_path / f".file.{os.uname().nodename}.tmp"
-    draft.write_bytes(b"of value")
-    monkeypatch.setattr(os, "geteuid", lambda: draft.stat().st_uid + 1)
+def test_the_temporary_file_of_another_user_is_left_alone(tmp_path, monkeypatch):
+    temporary = tmp_path / f".file.{os.uname().nodename}.tmp"
+    temporary.write_bytes(b"of value")
+    monkeypatch.setattr(os, "geteuid", lambda: temporary.stat().st_uid + 1)
     write_atomic(tmp_path / "file", b"new")
-    assert draft.read_bytes() == b"of value"
+    assert temporary.read_bytes() == b"of value"
 
 
 @pytest.mark.parametrize("target", ["there", "nothing"])
@@ -223,8 +223,8 @@ def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path, monkeypatch):
     assert isinstance(found, UnchokeError) and str(tmp_path / "locked" / "file") in str(found)
 
 
-def test_the_draft_of_another_machine_is_left_alone(tmp_path, monkeypatch):
-    with open_draft(tmp_path / "file.bin") as first:
+def test_the_temporary_file_of_another_machine_is_left_alone(tmp_path, monkeypatch):
+    with open_temporary_file(tmp_path / "file.bin") as first:
         first.write(b"of one machine")
         monkeypatch.setattr(fcntl, "flock", lambda *_: None)  # which the other does not hear of
         uname = os.uname()

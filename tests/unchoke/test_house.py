@@ -18,23 +18,22 @@ TESTED_ELSEWHERE = {
     "config": (
         "base cleaning dataset decoding docs encoders evaluation gpu heads load patches segment subset teacher views"
     ),
-    "encoders": "cards plan teacher",
+    "encoders": "activations cards graph pixels plan teacher",
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "floors parts rows",
-    "features": "chunk",
+    "features": "chunk decoded flags",
     "heads": "batches group losses network optimizer products task validation",
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams given tiff_windows upright",
     "machine": (
-        "client cold commands connections devices halving messages patience process_state retries sockets turns "
-        "worker_requests"
+        "client cold commands connections devices messages patience process_state retries sockets turns worker_requests"
     ),
-    "mask_heads": "batches head layers member phases steps task teacher_patches",
+    "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
     "metrics": "units",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
-        "mask_pictures mistakes pages parts points reasons reliability results settings style thumbnails"
+        "mask_pictures mistakes pages parts points quarantine reliability results settings steps style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",
     "sources": "csv_files locations",
@@ -42,8 +41,15 @@ TESTED_ELSEWHERE = {
     "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",
     "stitching": "blends",
     "store": "origin partial_shards presence read",
+    "training": "moments",
 }
 """By folder, the modules without a test file of their name: they are tested through their users."""
+NAMED_OTHERWISE = {
+    "doctor": "examine_machine",
+    "verify": "verify_results",
+    **dict.fromkeys(("seal_features", "seal_labels", "seal_fingerprints"), "seal_store"),
+}
+"""Rules with a command of another name: users type `doctor` and `verify`; one command seals stores of three kinds."""
 
 
 def name_of(path):
@@ -59,6 +65,13 @@ def commands_called(text):
     return set(re.findall(r'scripts/(?:warm (?:--cold )?)?(\w+)(?:\.py)?[ "]', text)) - {"warm"}
 
 
+def commands_of_rules():
+    """Each rule with the commands that it calls; `extract_chunk_{name}`, a rule of a loop, is `extract_chunk`."""
+    for path in RULES:
+        _, *parts = re.split(r'(?:rule |checkpoint |name:\s+f")(\w+?)(?::|_{)', path.read_text())
+        yield from zip(parts[::2], map(commands_called, parts[1::2]), strict=True)
+
+
 @pytest.mark.parametrize("path", RULES, ids=name_of)
 def test_rules_call_commands_that_exist(path):
     assert commands_called(path.read_text()) <= {command.stem for command in COMMANDS}
@@ -70,10 +83,25 @@ def test_every_stage_is_called_by_a_rule():
         "build_manifest",
         "fetch_weights",
         "extract_chunk",
-        "seal_features",
+        "seal_store",
         "train_head",
         "build_database",
     }
+
+
+def test_a_rule_has_the_name_of_its_command():
+    named = {rule: called for rule, commands in commands_of_rules() for called in commands if rule != called}
+    assert named == NAMED_OTHERWISE
+
+
+@pytest.mark.parametrize("name", sorted(set().union(*(commands for _, commands in commands_of_rules()))))
+def test_a_command_of_a_rule_calls_the_function_of_its_name_which_a_test_names_too(name):
+    tree = ast.parse((REPOSITORY / "scripts" / f"{name}.py").read_text())
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    defined = (re.search(rf"^def {name}\(", path.read_text(), re.M) for path in LIBRARY.rglob("*.py"))
+    tested = (re.search(rf"\b{name}\b", path.read_text()) for path in REPOSITORY.glob("tests/**/test_*.py"))
+    assert name in used and any(defined) and any(tested)
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=name_of)

@@ -9,7 +9,7 @@ from conftest import ENVIRONMENT, MASK_CONFIG, Clone, assert_same_bytes, jobs, m
 from test_promises import kill, start
 
 SCORES = ("results/blobs/scores/tiny/linear.json", "results/blobs/scores/pixels/unet.json")
-LONGER = {**MASK_CONFIG["mask_heads"], "linear": {"kind": "linear", "epochs": 3}}  # a draft after each epoch
+LONGER = {**MASK_CONFIG["mask_heads"], "linear": {"kind": "linear", "epochs": 3}}  # a saved state after each epoch
 ANEW = (
     "features/tiny.zarr/s4/c/1/0/0/0",
     "labels.zarr/mask/c/1/0/0",

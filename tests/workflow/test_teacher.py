@@ -70,7 +70,7 @@ def crops(clone: Clone) -> tuple[torch.Tensor, torch.Tensor]:
     return x_BSS[:, None].expand(-1, 3, -1, -1), torch.from_numpy(np.stack(masks) > 0).long()
 
 
-def make_taught_clone(folder: Path) -> Clone:
+def make_distilled_clone(folder: Path) -> Clone:
     """Blobs, two of them without a mask, and a teacher that was trained on all."""
     clone = make_masked_clone(folder, **SECTIONS)
     (clone.folder / "mine.py").write_text((REPOSITORY / FILE).read_text())
@@ -81,14 +81,14 @@ def make_taught_clone(folder: Path) -> Clone:
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
-    clone = make_taught_clone(tmp_path_factory.mktemp("taught") / "clone")
+def distilled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
+    clone = make_distilled_clone(tmp_path_factory.mktemp("distilled") / "clone")
     return clone, clone.snakemake("--cores", "2")
 
 
 @pytest.fixture
-def again(taught: tuple[Clone, str], tmp_path: Path) -> Clone:
-    return taught[0].copy_to(tmp_path / "clone")
+def again(distilled: tuple[Clone, str], tmp_path: Path) -> Clone:
+    return distilled[0].copy_to(tmp_path / "clone")
 
 
 def chunks_of(clone: Clone) -> int:
@@ -99,9 +99,9 @@ def facts_of(clone: Clone, encoder: str, head: str) -> dict[str, Any]:
     return dict(zarr.open_group(clone.results / f"heads/{encoder}.zarr/{head}", mode="r").attrs["unchoke"])
 
 
-def test_a_teacher_is_asked_once_a_patch_and_its_answers_are_a_store(taught: tuple[Clone, str]) -> None:
-    clone, output = taught
-    assert jobs(output, "teach_patches") == chunks_of(clone)
+def test_a_teacher_is_asked_once_a_patch_and_its_answers_are_a_store(distilled: tuple[Clone, str]) -> None:
+    clone, output = distilled
+    assert jobs(output, "run_teacher") == chunks_of(clone)
     patches = len((clone.results / "patches.csv").read_text().splitlines()) - 1
     store = zarr.open_group(clone.results / "features/teacher.zarr", mode="r")
     assert store["logits"].shape == (patches, 2, 16, 16) and store["features"].shape == (patches, 32, 16, 16)
@@ -111,8 +111,8 @@ def test_a_teacher_is_asked_once_a_patch_and_its_answers_are_a_store(taught: tup
     assert "as they were sealed" in clone.snakemake("verify")
 
 
-def test_images_without_a_mask_teach_and_are_no_reason_to_stop(taught: tuple[Clone, str]) -> None:
-    clone, _ = taught
+def test_images_without_a_mask_are_distilled_on_and_are_no_reason_to_stop(distilled: tuple[Clone, str]) -> None:
+    clone, _ = distilled
     assert (clone.results / "quarantine.csv").read_text().count("no mask") == len(UNMASKED)
     for encoder, head in (("tiny", "student"), ("pixels", "pupil")):
         facts = facts_of(clone, encoder, head)
@@ -124,7 +124,7 @@ def test_the_teacher_segments_from_what_it_has_said(again: Clone) -> None:
     again.configure(**{**SECTIONS, "segment": {**SECTIONS["segment"], "head": "teacher"}})
     output = again.snakemake("--cores", "2")
     assert jobs(output, "predict_teacher") == chunks_of(again)
-    assert not any(jobs(output, rule) for rule in ("teach_patches", "train_mask_head", "predict_patches"))
+    assert not any(jobs(output, rule) for rule in ("run_teacher", "train_mask_head", "predict_patches"))
     scores = json.loads((again.results / "scores/teacher/teacher.json").read_text())
     assert (scores["blend"], scores["exact"], scores["reach_px"]) == ("gaussian", False, None)
     assert scores["figures"]["test"]["mean_iou"]["value"] > 0.6
@@ -146,9 +146,9 @@ def iou_by_hand(clone: Clone) -> float:
     return float((inside / (counts_22.sum(0) + counts_22.sum(1) - inside)).mean())
 
 
-def test_a_run_that_was_killed_ends_in_the_same_bytes(taught: tuple[Clone, str], tmp_path: Path) -> None:
-    clone = make_taught_clone(tmp_path / "killed").with_own_worker()
-    (clone.folder / "teacher.pt").write_bytes((taught[0].folder / "teacher.pt").read_bytes())
+def test_a_run_that_was_killed_ends_in_the_same_bytes(distilled: tuple[Clone, str], tmp_path: Path) -> None:
+    clone = make_distilled_clone(tmp_path / "killed").with_own_worker()
+    (clone.folder / "teacher.pt").write_bytes((distilled[0].folder / "teacher.pt").read_bytes())
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     wanted = ["--cores", "2", "results/blobs/checkpoints/tiny/student.safetensors"]
     run = subprocess.Popen(clone.command(*wanted), cwd=clone.folder, env=clone.environment, **quiet)
@@ -158,10 +158,10 @@ def test_a_run_that_was_killed_ends_in_the_same_bytes(taught: tuple[Clone, str],
     os.killpg(run.pid, signal.SIGKILL)
     run.wait(60)
     assert not (clone.results / "features/teacher.sealed.json").exists()
-    assert 0 < jobs(clone.snakemake(*wanted), "teach_patches") < chunks_of(clone)
+    assert 0 < jobs(clone.snakemake(*wanted), "run_teacher") < chunks_of(clone)
     made = store_digests(clone)
     assert any("heads/tiny.zarr/student" in path for path in made)
-    assert made.items() <= store_digests(taught[0]).items()
+    assert made.items() <= store_digests(distilled[0]).items()
 
 
 def test_another_teacher_is_asked_anew_and_one_that_fails_is_named(again: Clone) -> None:

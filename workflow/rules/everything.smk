@@ -23,10 +23,17 @@ def receipts():
     trained, encoders = {}, {encoder for encoder, _ in head_places()}
     for encoder, head in head_places():
         trained.setdefault(encoder, []).append(head)
-    found = {
-        **{f"train{HEADS}/{encoder}": heads for encoder, heads in trained.items()},
-        **{f"draw_head/{encoder}": heads for encoder, heads in trained.items()},
-    }
+    found = {f"train{HEADS}/{encoder}": heads for encoder, heads in trained.items()}
+    for network in config["networks"]:
+        found[f"train_member/{network}"] = network_members(network)
+    if config["networks"]:
+        found |= dict.fromkeys(
+            ("plan_network", "choose_network"), list(config["networks"])
+        )
+    for encoder, network in network_places():
+        found.setdefault(f"draw_steps/{encoder}", []).append(network)
+    for encoder, name in [*head_places(), *network_places()]:
+        found.setdefault(f"draw_head/{encoder}", []).append(name)
     if MASKS and any(place[0] == TEACHER for place in segmenting_places()):
         jobs.append("describe_teacher")
         encoders.add(TEACHER)

@@ -15,6 +15,8 @@ rule train_head:
         receipt="<results>/receipts/train_head/{encoder}/{head}.json",
     log:
         "<logs>/train_head/{encoder}/{head}.log",
+    wildcard_constraints:
+        head="|".join(map(re.escape, config["heads"])),
     conda:
         "../../environment.yml"
     threads: GPU_THREADS

@@ -20,4 +20,11 @@ if CACHES:
 
 
 include: "heads.smk"
+
+
+if config["networks"]:
+
+    include: "networks.smk"
+
+
 include: "report.smk"

@@ -310,19 +310,19 @@ def report_files(wildcards):
     """Every figure and table of the report."""
     heads = [
         f"{encoder}/{head}/{figure}.png"
-        for head, settings in config["heads"].items()
-        for encoder in settings["encoders"] or config["encoders"]
+        for encoder, head in [*head_places(), *network_places()]
         for figure in ("settings", "parts", "confusion", "reliability", "mistakes")
     ]
+    steps = [f"{encoder}/{network}/steps.png" for encoder, network in network_places()]
     maps = [f"{encoder}/embedding.png" for encoder in config["encoders"]]
     pages = ("leaderboard", "quarantine", "durations")
     both = [f"{page}.{kind}" for page in pages for kind in ("png", "html")]
-    return [f"<results>/report/{file}" for file in (*both, *heads, *maps)]
+    return [f"<results>/report/{file}" for file in (*both, *heads, *steps, *maps)]
 
 
 def finished_runs(wildcards):
     """The metadata of every head that a run is for; of masks the scores and grids too."""
-    places = segmenting_places() if MASKS else head_places()
+    places = segmenting_places() if MASKS else [*head_places(), *network_places()]
     of_masks = [f"<results>/scores/{encoder}/{head}.json" for encoder, head in places]
     of_masks += ["<results>/grids.json"]
     return [

@@ -54,5 +54,5 @@ rule seal_labels:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.patches, parent=True),
     shell:
-        "scripts/warm seal_features --store {params.store:q}"
+        "scripts/warm seal_store --store {params.store:q}"
         " --manifest {input.patches:q} --rows {params.folder:q}/mask_rows 2>&1 | tee {log:q}"

@@ -29,7 +29,7 @@ rule seal_features:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.manifest, parent=True),
     shell:
-        "scripts/warm seal_features --store {params.store:q}"
+        "scripts/warm seal_store --store {params.store:q}"
         " --manifest {input.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"
 
 

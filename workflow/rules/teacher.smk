@@ -15,7 +15,7 @@ def teacher_digests():
     return [file_sha256(path) if path.exists() else "" for path in paths]
 
 
-rule teach_patches:
+rule run_teacher:
     input:
         rows=chunk_rows,
         file=ancient(config["teacher"]["file"]),
@@ -26,7 +26,7 @@ rule teach_patches:
             for array in store_arrays(TEACHER)
         ],
     log:
-        f"<logs>/teach_patches/{TEACHER}/{{chunk}}.log",
+        f"<logs>/run_teacher/{TEACHER}/{{chunk}}.log",
     group:
         cluster_group("features", TEACHER)
     conda:
@@ -50,7 +50,7 @@ rule teach_patches:
         per_chunk=config["patches"]["per_chunk"],
         max_pixels=config["decoding"]["max_pixels"],
     shell:
-        "scripts/warm teach_patches --rows {input.rows:q} --root {params.root:q}"
+        "scripts/warm run_teacher --rows {input.rows:q} --root {params.root:q}"
         " --file {input.file:q} --checkpoint {input.checkpoint:q}"
         " --features {params.features} --classes {params.classes} --size {params.size}"
         " --device {params.device} --vram-mb {params.vram_mb} --threads {resources.worker_threads}"

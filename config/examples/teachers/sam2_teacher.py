@@ -57,7 +57,7 @@ def load(checkpoint: Path, device: torch.device) -> Callable[[torch.Tensor], dic
         ]
         return np.max([np.full(patch_SS3.shape[:2], -CONFIDENT), *masks], axis=0)
 
-    def teach(patches: torch.Tensor) -> dict[str, torch.Tensor]:
+    def predict(patches: torch.Tensor) -> dict[str, torch.Tensor]:
         pictures = list((patches * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
         logits_BSS = torch.from_numpy(np.stack([foreground(picture) for picture in pictures])).float()
         logits_BSS = logits_BSS.clamp(-CONFIDENT, CONFIDENT)
@@ -66,7 +66,7 @@ def load(checkpoint: Path, device: torch.device) -> Callable[[torch.Tensor], dic
         # The softmax of these two is the sigmoid of the foreground's logit.
         return {"logits": torch.stack([-logits_BSS / 2, logits_BSS / 2], 1), "features": features}
 
-    return teach
+    return predict
 
 
 def automatic_logits(found: list[dict], size: int) -> np.ndarray:

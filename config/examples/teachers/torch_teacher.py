@@ -32,8 +32,8 @@ def load(checkpoint: Path, device: torch.device) -> Callable[[torch.Tensor], dic
     encoder, head = encoder.eval().to(device), head.eval().to(device)
     mean, deviation = (torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, DEVIATION))
 
-    def teach(patches: torch.Tensor) -> dict[str, torch.Tensor]:
+    def predict(patches: torch.Tensor) -> dict[str, torch.Tensor]:
         (features,) = encoder((patches - mean) / deviation)
         return {"logits": head(features), "features": features}
 
-    return teach
+    return predict

@@ -54,7 +54,7 @@ class _Work:
     text: str
 
 
-def examine(config: dict[str, Any], results: Path, weights: dict[str, Path]) -> list[Finding]:
+def examine_machine(config: dict[str, Any], results: Path, weights: dict[str, Path]) -> list[Finding]:
     """Everything that decides whether the run can be done, measured where it can be.
 
     config: as ``load_config`` gives it. results: the folder of results, there or not. weights: the weights file of

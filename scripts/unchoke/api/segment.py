@@ -60,7 +60,7 @@ def segment(
         raise UnchokeError("The image cannot be read.", found=str(error), where=str(image)) from None
     shared = least_overlap(head) if overlap is None else overlap
     grid = Grid(windows.height, windows.width, head.patch_px, shared)
-    chosen, _ = choose_blend(blend, head.reach_px, grid.halo)
+    chosen, _ = choose_blend(blend, head.radius_px, grid.halo)
     rows = _probabilities(windows, grid, head, _sight(head, weights, device, vram_mb), threads)
     bands = stitch_rows(rows, grid, len(head.classes), chosen)
     return np.concatenate(list(bands)) if output is None else _write(bands, grid, Path(output))
@@ -69,8 +69,8 @@ def segment(
 def least_overlap(head: MaskHead) -> int:
     """The least overlap, px, whose halo holds all that the head sees; a quarter of the patch where there is none."""
     size, stride = head.patch_px, max(head.strides.values())
-    if head.reach_px is not None:
-        shared = 2 * stride * -(-head.reach_px // stride)
+    if head.radius_px is not None:
+        shared = 2 * stride * -(-head.radius_px // stride)
         if shared <= size // 2:
             return shared
     return size // 4

@@ -61,7 +61,7 @@ class Fingerprints:
     seconds: dict[str, float]
 
 
-def fingerprint_images(rows: pd.DataFrame, kind: str, root: Path, max_pixels: int, memory_mb: int) -> Fingerprints:
+def fingerprint_chunk(rows: pd.DataFrame, kind: str, root: Path, max_pixels: int, memory_mb: int) -> Fingerprints:
     """Fingerprints of the images of a source.
 
     rows: the columns of ``tables.ROW_COLUMNS``. memory_mb: what this process may take, MB; a sixteenth of it is read at

@@ -56,17 +56,12 @@ class Part(nn.Module):
 
 
 class FrozenPart(Part):
-    """From normalised images (B, 3, H, W) to activations (B, *cut.shape); always in evaluation, without gradients."""
-
-    def train(self, mode: bool = True) -> "FrozenPart":
-        """Stay in evaluation, whatever is asked."""
-        super().train(False)
-        return self
+    """From normalised images (B, 3, H, W) to activations (B, *cut.shape), without gradients."""
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Activations of a batch of images."""
-        return super().forward(x)
+        """Activations of a batch of images, in evaluation also where ``train()`` of the model was called."""
+        return super(FrozenPart, self.eval()).forward(x)
 
 
 class TrainedPart(Part):
@@ -146,10 +141,11 @@ class Places:
         return node if self.is_batch(node) else None
 
     def is_batch(self, node: fx.Node) -> bool:
-        """Whether a node gives one tensor with a row for each image."""
+        """Whether a node gives one tensor with a row for each image, and is not the images themselves."""
         few, more = self.few[node], self.more[node]
         return (
-            isinstance(few, torch.Tensor)
+            node.op != "placeholder"
+            and isinstance(few, torch.Tensor)
             and few.ndim > 1
             and (few.shape[0], more.shape[0]) == BATCHES
             and few.shape[1:] == more.shape[1:]
@@ -162,13 +158,14 @@ class Places:
 
     def front(self, place: int, crossing: fx.Node) -> fx.Graph:
         """The calls before `place`, which end in `crossing`."""
-        graph, copies = fx.Graph(), {}
+        graph = fx.Graph()
+        copies: dict[fx.Node, fx.Node] = {}
         for node in self.nodes[:place]:
             copies[node] = graph.node_copy(node, copies.__getitem__)
         graph.output(copies[crossing])
-        for node in reversed(graph.nodes):
-            if node.op == "get_attr" and not node.users:
-                graph.erase_node(node)
+        for node in reversed(self.nodes[:place]):
+            if not self.holds_data[node] and not copies[node].users:
+                graph.erase_node(copies[node])  # used behind the cut alone, where it may be trained
         return graph
 
     def back(self, place: int, crossing: fx.Node) -> fx.Graph:

@@ -1,12 +1,13 @@
 """A network as a graph of calls, in which blocks stay whole: where it can be cut."""
 
+import copy
 import inspect
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from timm.layers import get_notrace_functions
+from timm.models import get_notrace_functions
 from torch import fx, nn
 
 from unchoke.errors import UnchokeError
@@ -14,9 +15,10 @@ from unchoke.errors import UnchokeError
 BLOCK = re.compile(
     r"Block|Bottle2?neck|Residual"
     r"|^(DepthwiseSeparableConv|RepDepthwiseSeparable|MBConv|MobileAttention|PreActBasic|SelectiveKernelBasic"
-    r"|TransformerLayer|Outlooker|ConvEncoder|(Pre)?XceptionModule|DenseTransition)$"
+    r"|TransformerLayer|Outlooker|ConvEncoder|(Pre)?XceptionModule)$"
 )
 """Class names of residual, transformer and inverted-residual blocks in timm."""
+MORE_BLOCKS = {("timm.models.volo", "Transformer")}  # elsewhere a stage has this name
 NO_BLOCKS = {
     ("timm.models.fasternet", "Block"),  # a stage of MLPBlocks
     ("timm.models.iformer", "StageBlock"),
@@ -29,8 +31,8 @@ NO_BLOCKS = {
 
 def is_block(module: nn.Module) -> bool:
     """Whether a module's class is that of a residual, transformer or inverted-residual block."""
-    kind = type(module)
-    return bool(BLOCK.search(kind.__name__)) and (kind.__module__, kind.__name__) not in NO_BLOCKS
+    kind = (type(module).__module__, type(module).__name__)
+    return kind in MORE_BLOCKS or (bool(BLOCK.search(kind[1])) and kind not in NO_BLOCKS)
 
 
 def outermost_blocks(module: nn.Module, prefix: str = "") -> Iterator[str]:
@@ -51,13 +53,17 @@ class BlockTracer(fx.Tracer):
     proxy_buffer_attributes = True
 
     def __init__(self, blocks: set[str]) -> None:
-        super().__init__(autowrap_functions=tuple(get_notrace_functions()), param_shapes_constant=True)
+        super().__init__(autowrap_functions=tuple(get_notrace_functions()))  # type: ignore[no-untyped-call]
         parents = (block.split(".")[:-1] for block in blocks)
         self._parted = {".".join(path[: depth + 1]) for path in parents for depth in range(len(path))}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is one call."""
         return module_qualified_name not in self._parted
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        """The images are the one input; masks and switches keep their defaults."""
+        return root_fn, [self.root, self.create_proxy("placeholder", "x", (), {})]
 
 
 def trace_blocks(model: nn.Module) -> tuple[fx.Graph, list[fx.Node]]:
@@ -126,11 +132,11 @@ def values_of(model: nn.Module, graph: fx.Graph, batch: int, size: tuple[int, in
 
     Raises UnchokeError where the model cannot see this size.
     """
-    parameter = next(model.parameters())
-    recorder = Recorder(model, graph)
+    shapes = without_values(model)
+    recorder = Recorder(shapes, graph)
     try:
-        with torch.no_grad(), torch._subclasses.FakeTensorMode(allow_non_fake_inputs=True):
-            recorder.run(torch.empty(batch, 3, *size, dtype=parameter.dtype, device=parameter.device))
+        with torch.no_grad():
+            recorder.run(torch.empty(batch, 3, *size, dtype=next(shapes.parameters()).dtype, device="meta"))
     except Exception as error:  # of any kind: code of any model runs here
         raise UnchokeError(
             "The network cannot be run on images of this size.",
@@ -138,3 +144,10 @@ def values_of(model: nn.Module, graph: fx.Graph, batch: int, size: tuple[int, in
             do="correct image_size",
         ) from error
     return recorder.values
+
+
+def without_values(model: nn.Module) -> nn.Module:
+    """A copy of a model on torch's device ``meta``; the values are never copied."""
+    memo: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in model.buffers()}
+    memo |= {id(value): nn.Parameter(value.detach().to("meta"), requires_grad=False) for value in model.parameters()}
+    return copy.deepcopy(model, memo)

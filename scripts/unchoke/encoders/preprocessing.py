@@ -79,12 +79,12 @@ def _down(pixels_HW3: Pixels, weight_CH: Floats) -> Pixels:
 
 def _weights(own_px: int, resized_px: int, crop_px: int, interpolation: str) -> tuple[int, Floats]:
     """Along one side: the first pixel that is looked at, and the share of each in each pixel of the crop, (C, n)."""
-    reach, kernel = _KERNELS[interpolation]
+    support, kernel = _KERNELS[interpolation]
     start, scale = round((resized_px - crop_px) / 2.0), own_px / resized_px
     wide = max(1.0, scale)  # filters are as wide as what they make smaller
     centre_C1 = (start + np.arange(crop_px)[:, None] + 0.5) * scale
-    first = max(0, math.floor(centre_C1[0, 0] - reach * wide))
-    last = min(own_px, math.ceil(centre_C1[-1, 0] + reach * wide))
+    first = max(0, math.floor(centre_C1[0, 0] - support * wide))
+    last = min(own_px, math.ceil(centre_C1[-1, 0] + support * wide))
     weight_CN = kernel(np.abs(np.arange(first, last) + 0.5 - centre_C1) / wide)
     return first, weight_CN / weight_CN.sum(1, keepdims=True)
 

@@ -112,8 +112,8 @@ def _student(difference: float, drawn_B: NDArray[np.float64], units: int) -> tup
     error = float(drawn_B.std(ddof=1)) * math.sqrt(units / (units - 1))  # a resample's deviation is of units, not - 1
     if not error > 0:  # equal in all images, or by the same in all
         return (0.0, 0.0, 1.0) if difference == 0 else (math.nan, math.nan, math.nan)
-    reach, p_value = student(units - 1) * error, 2 * float(t.sf(abs(difference) / error, units - 1))
-    return max(difference - reach, -1.0), min(difference + reach, 1.0), p_value
+    half_width, p_value = student(units - 1) * error, 2 * float(t.sf(abs(difference) / error, units - 1))
+    return max(difference - half_width, -1.0), min(difference + half_width, 1.0), p_value
 
 
 def _difference(

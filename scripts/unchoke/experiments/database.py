@@ -11,7 +11,15 @@ from unchoke.experiments.comparisons import compare_answers, compare_masks, read
 from unchoke.experiments.floors import insert_floors
 from unchoke.experiments.masks import NO_ENCODER, image_counts, insert_masks, patches_alone
 from unchoke.experiments.parts import NOTHING, Asked, insert_parts
-from unchoke.experiments.rows import insert, insert_comparisons, insert_readings, insert_run, new_database
+from unchoke.experiments.rows import (
+    insert,
+    insert_comparisons,
+    insert_gains,
+    insert_readings,
+    insert_run,
+    insert_steps,
+    new_database,
+)
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.iou import MEAN_IOUS
 from unchoke.metrics.units import DEFAULT, Bootstrap
@@ -48,11 +56,13 @@ def build_database(
             if task == CLASSIFICATION:
                 ids[run] = _insert_classification(connection, run)
                 insert_parts(connection, ids[run], run, belongings, asked)
+                insert_steps(connection, ids[run], run)
             else:
                 ids[run] = _insert_segmentation(connection, run)
         best = _insert_comparisons(connection, {run_id: run for run, run_id in ids.items()}, metric, bootstrap)
         if best and task == CLASSIFICATION:
             insert_floors(connection, best, selected(*_tables(results)))
+            _insert_gains(connection, ids, metric)
         insert_readings(connection, results)
     return [run.group for run in found if run not in runs]
 
@@ -113,3 +123,15 @@ def _insert_comparisons(
     found = {run_id: compare(read(runs[run_id]), best, belongs, metric=metric) for run_id in ranked}
     insert_comparisons(connection, ranked[0], found)
     return first
+
+
+def _insert_gains(connection: sqlite3.Connection, ids: dict[RunRecord, int], metric: str) -> None:
+    """Every network against the head that its classifier began with, where that head is there."""
+    by_place = {(run.encoder, run.head): run for run in ids}
+    found = {}
+    for run, run_id in ids.items():
+        start = by_place.get((run.encoder, run.facts["settings"].get("start")))
+        if start:
+            belongs = selected(*_tables(run.results)).set_index("image_id")["group"]
+            found[run_id, ids[start]] = compare_answers(read_answers(run), read_answers(start), belongs, metric)
+    insert_gains(connection, found)

@@ -6,20 +6,21 @@ CREATE TABLE environments (
 );
 CREATE TABLE encoders (
   encoder_id INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
   model TEXT NOT NULL,
   trained INTEGER NOT NULL CHECK (trained IN (0, 1)),
   weights_sha256 TEXT NOT NULL,
   image_size_px INTEGER NOT NULL,
   images INTEGER NOT NULL,  -- or patches
   unreadable INTEGER NOT NULL,
-  settings TEXT NOT NULL  -- JSON; heads that see pixels have an encoder whose model is 'none'
+  settings TEXT NOT NULL,  -- JSON; heads that see pixels have an encoder whose model is 'none'
+  UNIQUE (name, settings)  -- features, and activations or pixels of the same encoder for networks
 );
 CREATE TABLE heads (
   head_id INTEGER PRIMARY KEY,
   name TEXT NOT NULL,
   kind TEXT NOT NULL,
-  pool TEXT NOT NULL,  -- of an encoder's features; of maps their strides, joined by +
+  pool TEXT NOT NULL,  -- of an encoder's features; of maps their strides, joined by +; of networks the blocks that are trained
   settings TEXT NOT NULL,  -- JSON
   UNIQUE (name, settings)
 );
@@ -72,6 +73,20 @@ CREATE TABLE trials (
   val_score REAL,  -- the figure by which the head was chosen
   PRIMARY KEY (run_id, trial)
 );
+CREATE TABLE steps (  -- of the trainings of networks: those of the setting that was chosen
+  run_id INTEGER NOT NULL REFERENCES runs,
+  replicate INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  loss REAL,
+  rate REAL NOT NULL,  -- learning rate
+  seconds REAL NOT NULL,
+  images_per_s REAL NOT NULL,
+  micro_batch INTEGER NOT NULL,  -- images at once
+  peak_mb REAL NOT NULL,  -- most memory so far, MB of 2**20 bytes
+  retries INTEGER NOT NULL,  -- of the card's allocator, so far
+  PRIMARY KEY (run_id, replicate, step)
+) WITHOUT ROWID;
 CREATE TABLE classes (  -- of classification, on test
   run_id INTEGER NOT NULL REFERENCES runs,
   class TEXT NOT NULL,
@@ -144,6 +159,16 @@ CREATE TABLE comparisons (
   told_apart INTEGER CHECK (told_apart IN (0, 1)),  -- whether p_adjusted is below 0.05
   units INTEGER  -- independent images, or groups of them
 );
+CREATE TABLE gains (  -- of a network over the head that its classifier began with, on the test images that both predicted
+  run_id INTEGER PRIMARY KEY REFERENCES runs,
+  start_run_id INTEGER NOT NULL REFERENCES runs,
+  images INTEGER NOT NULL,
+  difference REAL,  -- of the metric that ranks, on test; NULL, here and below: no image in common
+  low REAL,  -- 95 % interval
+  high REAL,
+  p_value REAL,
+  units INTEGER
+);
 CREATE TABLE artefacts (
   artefact_id INTEGER PRIMARY KEY,
   run_id INTEGER NOT NULL REFERENCES runs,
@@ -183,7 +208,12 @@ SELECT
   heads.name AS head,
   heads.kind AS kind,
   heads.pool AS pool,
-  CASE WHEN encoders.model = 'none' THEN 'none' WHEN encoders.trained THEN 'trained' ELSE 'untrained' END AS weights,
+  CASE
+    WHEN encoders.model = 'none' THEN 'none'
+    WHEN heads.kind = 'network' AND heads.pool = 'all' AND NOT encoders.trained THEN 'trained here'
+    WHEN encoders.trained THEN 'trained'
+    ELSE 'untrained'
+  END AS weights,
   runs.chosen AS chosen,
   runs.edges AS edges,
   runs.warnings AS warnings,
@@ -203,6 +233,10 @@ SELECT
   comparisons.p_value AS p_value,
   comparisons.p_adjusted AS p_adjusted,
   comparisons.told_apart AS told_apart,
+  begun.name AS start,  -- NULL, here and below: no network, or one that began with no head
+  gains.difference AS gain,
+  gains.low AS gain_low,
+  gains.high AS gain_high,
   runs.replicates AS replicates,
   runs.test_images AS test_images,
   runs.seconds AS seconds,
@@ -242,6 +276,9 @@ JOIN encoders USING (encoder_id)
 JOIN heads USING (head_id)
 JOIN ranking USING (task)
 LEFT JOIN comparisons USING (run_id)
+LEFT JOIN gains USING (run_id)
+LEFT JOIN runs AS start_runs ON start_runs.run_id = gains.start_run_id
+LEFT JOIN heads AS begun ON begun.head_id = start_runs.head_id
 LEFT JOIN operating_points USING (run_id)
 LEFT JOIN stitching USING (run_id)
 LEFT JOIN figures USING (run_id)

@@ -121,9 +121,18 @@ def leaderboard_text(database: Path) -> str:
     said = [note.format(metric=SPOKEN[name], name=name) for note in (*notes, *_COMPARED)]
     said += [MAJORITY_NOTE] if floor else []
     said += [f"{SPOKEN[name]}: the lower, the better."] if name in LOWER_IS_BETTER else []
-    said += [*_at_threshold(rows), *_few_units(rows), *_warnings(rows)]
+    said += [*_gains(rows), *_at_threshold(rows), *_few_units(rows), *_warnings(rows)]
     readings = list(dict.fromkeys([*readings_of(database), *read_readings(database.parent)]))  # also of a copy
     return "\n".join([*lines, "", *said, *remarks(rows, readings)])
+
+
+def _gains(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What each network gains over the head that its classifier began with."""
+    for row in rows:
+        if row["gain"] is not None:
+            ends = f" ({row['gain_low']:+.4f} to {row['gain_high']:+.4f})"
+            gain = f"{row['gain']:+.4f}" + ("" if row["gain_low"] is None else ends)
+            yield f"gain of {row['encoder']} {row['head']} over {row['start']}, with which it began: {gain}"
 
 
 def _at_threshold(rows: list[dict[str, Any]]) -> Iterator[str]:

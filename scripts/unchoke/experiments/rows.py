@@ -1,4 +1,4 @@
-"""Stage: the rows of all tasks in experiments.db, and the draft that replaces the old one."""
+"""Stage: the rows of all tasks in experiments.db, and the temporary file that replaces the old one."""
 
 import math
 import secrets
@@ -18,26 +18,27 @@ from unchoke.hashing import canonical_json
 from unchoke.metrics.evaluation import Comparison
 from unchoke.metrics.grids import grid_edges
 from unchoke.store.run_record import RunRecord
+from unchoke.store.tables import STEP_COLUMNS
 
 
 @contextmanager
 def new_database(database: Path, schema: str) -> Iterator[sqlite3.Connection]:
-    """A connection to a draft with the tables of `schema`; the draft replaces `database` when all is well.
+    """A connection to a temporary file with the tables of `schema`; the file replaces `database` when all is well.
 
     Raises UnchokeError, with the old database untouched, when the disk refuses.
     """
     database.parent.mkdir(parents=True, exist_ok=True)
     for left in database.parent.glob(f".{database.name}.*.tmp*"):  # by a job that was killed, with SQLite's journal
         left.unlink(missing_ok=True)
-    draft = database.with_name(f".{database.name}.{secrets.token_hex(4)}.tmp")
+    temporary = database.with_name(f".{database.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with closing(sqlite3.connect(draft)) as connection:
+        with closing(sqlite3.connect(temporary)) as connection:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.executescript(schema)
             connection.execute(f"PRAGMA user_version = {versions.DATABASE}")
             with connection:
                 yield connection
-        draft.replace(database)
+        temporary.replace(database)
         note_file(database)
     except sqlite3.OperationalError as error:
         raise UnchokeError(
@@ -46,7 +47,7 @@ def new_database(database: Path, schema: str) -> Iterator[sqlite3.Connection]:
     except OSError as error:
         raise disk_error(error, database) from error
     finally:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def insert_run(
@@ -101,6 +102,23 @@ def insert_comparisons(
         insert(connection, "comparisons", run_id=run_id, best_run_id=best_run_id, **values)
 
 
+def insert_steps(connection: sqlite3.Connection, run_id: int, run: RunRecord) -> None:
+    """The rows of a network in ``steps``; none for a head."""
+    names = ", ".join(STEP_COLUMNS)
+    query = f"INSERT INTO steps (run_id, replicate, {names}) VALUES ({', '.join('?' * (2 + len(STEP_COLUMNS)))})"
+    for replicate, frame in enumerate(run.steps.values()):
+        columns = (frame[name].tolist() for name in STEP_COLUMNS)
+        rows = ((run_id, replicate, *values) for values in zip(*columns, strict=True))
+        connection.executemany(query, rows)
+
+
+def insert_gains(connection: sqlite3.Connection, found: Mapping[tuple[int, int], Comparison | None]) -> None:
+    """Networks against the heads that they began with, by the run_id of both."""
+    for (run_id, start_run_id), one in found.items():
+        values: dict[str, Any] = asdict(one) if one else {"images": 0}
+        insert(connection, "gains", run_id=run_id, start_run_id=start_run_id, **values)
+
+
 def insert_readings(connection: sqlite3.Connection, results: Path) -> None:
     """The rows of ``test_readings``, from the file beside the results."""
     for reading in read_readings(results):
@@ -112,14 +130,15 @@ def _find_encoder(connection: sqlite3.Connection, name: str, settings: dict[str,
     return _find_or_insert(
         connection,
         "encoders",
+        keys=2,
         name=name,
+        settings=canonical_json(settings),
         model=settings["model"],
         trained=int(settings["trained"]),
         weights_sha256=settings["weights_sha256"],
         image_size_px=settings["image_size"],
         images=seal["images"],
         unreadable=len({entry["image_id"] for entry in seal["invalid"]}),
-        settings=canonical_json(settings),
     )
 
 

@@ -1,4 +1,4 @@
-"""Stage: what a teacher has said of patches: how it came about, what it makes of pixels, and its results."""
+"""Stage: a teacher's outputs for patches, the probabilities of pixels from its logits, and the results to write."""
 
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,24 @@ from torch.nn.functional import interpolate
 
 from unchoke import versions
 from unchoke.encoders.teacher import LOGITS, Teacher
-from unchoke.features.chunk import Extraction
+from unchoke.features.chunk import Extraction, write_chunk
+from unchoke.features.patches import extract_patches
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest.images import in_use
 from unchoke.names import SPLITS, TEACHER
 from unchoke.store import chunks
 from unchoke.store.read import read_seal
 from unchoke.store.run_record import write_run
-from unchoke.store.tables import MANIFEST_COLUMNS, read_table
+from unchoke.store.tables import MANIFEST_COLUMNS, PATCH_ROW_COLUMNS, read_table
 from unchoke.store.zarr_bytes import MemoryGroup, place_group
+
+
+def run_teacher(
+    store: Path, chunk: int, rows_file: Path, root: Path, teacher: Teacher, settings: Extraction, threads: int
+) -> None:
+    """Write a chunk of the teacher's outputs, for the patches in `rows_file`; image paths are below `root`."""
+    outputs = extract_patches(read_table(rows_file, PATCH_ROW_COLUMNS), root, teacher, settings, threads)
+    write_chunk(store, chunk, rows_file, outputs, teacher_settings(teacher, settings))
 
 
 def teacher_settings(teacher: Teacher, settings: Extraction) -> dict[str, Any]:
@@ -38,8 +47,8 @@ def teacher_settings(teacher: Teacher, settings: Extraction) -> dict[str, Any]:
     }
 
 
-def teacher_probabilities(store: Path, chunk: int, size: int) -> NDArray[np.float16]:
-    """What the teacher's logits say of the pixels of a chunk of patches, float16 (N, K, size, size).
+def predict_teacher(store: Path, chunk: int, size: int) -> NDArray[np.float16]:
+    """Probabilities of the pixels of a chunk of patches, from the teacher's logits, float16 (N, K, size, size).
 
     Logits are brought to the pixels bilinearly. NaN for a patch that could not be read.
     """
@@ -52,7 +61,7 @@ def teacher_probabilities(store: Path, chunk: int, size: int) -> NDArray[np.floa
 
 
 def describe_teacher(store: Path, labels: Path, manifest: Path, group: Path, run: Path) -> dict[str, Any]:
-    """Write and return what the results of a mask head say, for the teacher: it has no training, and sees all.
+    """Write and return the teacher's results in the form of a mask head's: without training, with the whole patch seen.
 
     store, labels: sealed. run: JSON file for the time that it took for all patches, and the environment.
     """

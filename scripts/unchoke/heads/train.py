@@ -88,14 +88,30 @@ def train_head(
         device = torch.device("cpu")  # sums are in float64, which mps does not have
     kind = kind_of(settings)
     classes, rows = split_rows(features, manifest, settings, device)
-    fitted = _scores_as_figures(_fit_draws(kind, rows, classes, settings, device, states), settings)
+    fitted = scores_as_figures(_fit_draws(kind, rows, classes, settings, device, states), settings)
     heads = {"val": fitted.before_refit or fitted.replicates, "test": fitted.replicates}
     logits = {split: predict(heads[split], settings, rows[split], device) for split in heads}
-    labels = {split: rows[split].y_N.cpu().numpy() for split in logits}
-    temperatures, notes = fit_temperatures(labels["val"], logits["val"])
+    return judge_head(fitted, classes, rows, logits, started)
+
+
+def judge_head(
+    fitted: Fitted,
+    classes: list[str],
+    rows: dict[str, Rows],
+    logits_RNC: dict[str, NDArray[np.float32]],
+    started: float,
+) -> TrainedHead:
+    """The figures of a fitted head on val and test, with temperatures from val.
+
+    logits_RNC: of both splits. started: time of ``time.perf_counter`` at which the training began.
+    """
+    labels = {split: rows[split].y_N.cpu().numpy() for split in logits_RNC}
+    temperatures, notes = fit_temperatures(labels["val"], logits_RNC["val"])
     fitted = replace(fitted, warnings=[*fitted.warnings, *notes])
-    figures = {split: evaluate(labels[split], logits[split], rows[split].group_N, temperatures) for split in logits}
-    return TrainedHead(fitted, classes, rows, logits, figures, temperatures, time.perf_counter() - started)
+    figures = {
+        name: evaluate(labels[name], x_RNC, rows[name].group_N, temperatures) for name, x_RNC in logits_RNC.items()
+    }
+    return TrainedHead(fitted, classes, rows, logits_RNC, figures, temperatures, time.perf_counter() - started)
 
 
 def kind_of(settings: dict[str, Any]) -> Any:
@@ -139,7 +155,7 @@ def _fit_draws(
     )
 
 
-def _scores_as_figures(fitted: Fitted, settings: dict[str, Any]) -> Fitted:
+def scores_as_figures(fitted: Fitted, settings: dict[str, Any]) -> Fitted:
     """Scores as figures: the choice counts a loss as its negative."""
     if settings["choose_by"] not in LOWER_IS_BETTER:
         return fitted
@@ -169,18 +185,26 @@ def save_head(
     described = {
         "version": versions.HEADS,
         "settings": settings,
-        "classes": head.classes,
-        "temperatures": head.temperatures,
         "encoder": {name: value for name, value in first.seal["settings"].items() if name != "view"},
-        "features_sha256": {
-            view: sha256_bytes(chunks.seal_file(store.path).read_bytes()) for view, store in features.items()
-        },
+        "features_sha256": store_digests(features),
     }
+    write_head(head, described, group, checkpoint)
+
+
+def store_digests(stores: dict[str, FeatureStore]) -> dict[str, str]:
+    """SHA-256 of the seal of each view's store."""
+    return {view: sha256_bytes(chunks.seal_file(store.path).read_bytes()) for view, store in stores.items()}
+
+
+def write_head(head: TrainedHead, described: dict[str, Any], group: Path, checkpoint: Path) -> None:
+    """Write a head, or a network. described: version, settings and origin, which stand in results and checkpoint."""
+    described = {**described, "classes": head.classes, "temperatures": head.temperatures}
     facts = {
         "chosen": head.fitted.chosen,
         "history": {name: [known_or_none(value) for value in values] for name, values in head.fitted.history.items()},
         "metrics": {split: plain_figures(figures) for split, figures in head.figures.items()},
-        "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()} | _drawn(head, settings),
+        "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()}
+        | _drawn(head, described["settings"]),
         "warnings": head.fitted.warnings,
     }
     arrays: dict[str, NDArray[Any]] = {}
@@ -194,4 +218,4 @@ def save_head(
 
 def _drawn(head: TrainedHead, settings: dict[str, Any]) -> dict[str, int]:
     """Number of training images of a few-shot head."""
-    return {} if settings["shots"] is None else {"train": settings["shots"] * len(head.classes)}
+    return {} if settings.get("shots") is None else {"train": settings["shots"] * len(head.classes)}

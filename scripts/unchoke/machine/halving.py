@@ -1,4 +1,4 @@
-"""How a computation goes on where the card's memory runs out: with half as much at a time."""
+"""How a computation goes on where memory runs out: with half as much at a time."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,24 +8,35 @@ import torch
 from unchoke.errors import UnchokeError
 
 Result = TypeVar("Result")
+SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "status_alloc_failed")
+"""Signs in errors without a type of their own: of CUDA, torch's CPU allocator, cuBLAS, cuDNN."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, by its type or its text."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
 
 
 def in_halves(attempt: Callable[[int], Result], micro_batch: int) -> tuple[Result, int]:
     """What `attempt` gives with a micro-batch, and the micro-batch: halved until memory is enough.
 
-    Raises UnchokeError where that of a single patch is not there.
+    Raises UnchokeError where a single image or patch does not fit.
     """
     while True:
         try:
             return attempt(micro_batch), micro_batch
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             problem = str(error)
         # Outside the except block: its traceback would keep the tensors of the failed attempt alive.
         torch.cuda.empty_cache()
         if micro_batch == 1:
             raise UnchokeError(
-                "The memory of the card does not hold one patch of the mask head.",
+                "Memory does not hold a single image or patch.",
                 found=problem,
-                do="lower the head's width or patches.size, or raise gpu.vram_mb",
+                do="take a smaller model, or smaller images or patches; or raise gpu.vram_mb",
             )
         micro_batch = (micro_batch + 1) // 2

@@ -60,7 +60,7 @@ def receipt_kept(arguments: Sequence[str]) -> Iterator[None]:
         return
     with written_files(before=lambda: _remove(receipt)) as files:
         yield
-    kept = {path: sha256 for path, sha256 in files.items() if path.exists()}  # drafts are gone again
+    kept = {path: sha256 for path, sha256 in files.items() if path.exists()}  # temporary files are gone again
     listed = {os.path.relpath(path, receipt.parent): sha256 for path, sha256 in kept.items()}
     write_atomic(receipt, signed_bytes({"files": listed}))
     for former in _former(receipt):

@@ -18,7 +18,7 @@ from unchoke.mask_heads.batches import Batch, batches, in_order, tensors_of, tur
 from unchoke.mask_heads.head import TrainedMaskHead
 from unchoke.mask_heads.layers import Maps
 from unchoke.mask_heads.member import Member, begin
-from unchoke.mask_heads.phases import Curriculum, refuse_unlabelled
+from unchoke.mask_heads.objectives import Objectives, refuse_unlabelled
 from unchoke.mask_heads.steps import count, gradients
 from unchoke.mask_heads.task import Task
 from unchoke.metrics import iou
@@ -30,7 +30,7 @@ from unchoke.training.schedule import rate_factor
 _CURVES = ("train_loss", "val_iou")
 
 
-def train_mask_head(task: Task) -> TrainedMaskHead:
+def train_members(task: Task) -> TrainedMaskHead:
     """Train every member, choose the setting whose mean IoU on val is best over the seeds, keep it with all seeds.
 
     An interrupted training resumes from its state file. Raises UnchokeError where `augment` is set on cached features,
@@ -70,9 +70,9 @@ class _Training:
     """All members, with the state of their training."""
 
     def __init__(self, task: Task) -> None:
-        self.task, self.settings, self.curriculum = task, task.settings, Curriculum(task)
+        self.task, self.settings, self.objectives = task, task.settings, Objectives(task)
         drawn = product(grid_of(self.settings), self.settings["seeds"])
-        self.members = [begin(task, self.curriculum, *setting, seed) for setting, seed in drawn]
+        self.members = [begin(task, self.objectives, *setting, seed) for setting, seed in drawn]
         counters = {"epoch": 0, "micro_batch": self.settings["batch_size"]}
         self.state = State(counters, {"scores": torch.full((len(self.members),), torch.nan, dtype=torch.float64)})
         self.file = StateFile(task.states, task.key())
@@ -112,14 +112,14 @@ class _Training:
         for seed in self.settings["seeds"]:
             self._run_seed(seed, epoch, losses)
         self.state.counters["epoch"] += 1
-        loss_M = np.array([float(losses[id(member)]) / self.curriculum.batches[epoch] for member in self.members])
+        loss_M = np.array([float(losses[id(member)]) / self.objectives.batches[epoch] for member in self.members])
         self._validate(loss_M)
 
     def _run_seed(self, seed: int, epoch: int, losses: dict[int, torch.Tensor]) -> None:
         """Train the members of one seed for an epoch, and add up their losses."""
         own = [member for member in self.members if member.seed == seed]
-        turns, all_batches = np.random.default_rng([seed, epoch, 1]), self.curriculum.batches
-        task, patches, before = self.task, self.curriculum.patches(epoch), sum(all_batches[:epoch])
+        turns, all_batches = np.random.default_rng([seed, epoch, 1]), self.objectives.batches
+        task, patches, before = self.task, self.objectives.patches(epoch), sum(all_batches[:epoch])
         drawn = batches(patches, self.settings["batch_size"], seed, epoch, task.chunk_size, task.budget_mb)
         for place, batch in enumerate(drawn):
             factor = rate_factor(self.settings["schedule"], before + place, sum(all_batches))
@@ -132,10 +132,10 @@ class _Training:
 
     def _step(self, member: Member, maps: Maps, label: torch.Tensor, rate: float) -> torch.Tensor:
         """One step of a member by AdamW (Loshchilov and Hutter 2019); its loss."""
-        counters, weight_K = self.state.counters, self.curriculum.weight_K
+        counters, weight_K = self.state.counters, self.objectives.weight_K
         member.model.train()
-        member.optimizer.zero_grad()  # also for parameters that only the last phase used
-        module, loss_of = self.curriculum.module(member.model, member.projection, counters["epoch"])
+        member.optimizer.zero_grad()  # also for parameters that only the objective before used
+        module, loss_of = self.objectives.module(member.model, member.projection, counters["epoch"])
         precision = self.settings["precision"]
         loss, counters["micro_batch"] = gradients(
             module, maps, label, loss_of, weight_K, precision, member.scaler, counters["micro_batch"]

@@ -1,10 +1,5 @@
-"""Batches of patches in a random order within bounded memory. 1 MB is 2**20 bytes.
+"""Batches of patches, and the statistics of all of them. 1 MB is 2**20 bytes."""
 
-A chunk is decoded whole even for one patch. So chunks are shuffled, some are read together, and their patches are
-shuffled among themselves.
-"""
-
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,8 +10,10 @@ from numpy.typing import NDArray
 
 from unchoke.machine.memory import MB
 from unchoke.names import IGNORED
+from unchoke.training.batches import Arrays, random_batches
 
 Moments = dict[str, tuple[torch.Tensor, torch.Tensor]]
+_LABEL = "label"
 
 
 @dataclass(frozen=True)
@@ -81,54 +78,23 @@ def batches(
 ) -> Iterator[Batch]:
     """Every patch once, in batches that are full but for the last; the same for the same arguments.
 
-    chunk_size: consecutive places of a chunk. One read takes half of the budget, since the rest of the read before may
-    still wait for its batch; if everything fits, everything is shuffled together.
+    chunk_size: consecutive places of a chunk; budget_mb: memory for patches; see ``training.batches``.
     """
+
+    def read(place_N: NDArray[np.int64]) -> Arrays:
+        maps, label = patches.read(place_N)
+        return {**maps, _LABEL: label}
+
     rng = np.random.default_rng([seed, epoch])
-    waiting: list[Batch] = []
-    for patch in _shuffled(patches, rng, chunk_size, budget_mb):
-        waiting.append(patch)
-        if len(waiting) == batch_size:
-            yield _joined(waiting)
-            waiting = []
-    if waiting:
-        yield _joined(waiting)
-
-
-def _shuffled(patches: Patches, rng: np.random.Generator, chunk_size: int, budget_mb: float) -> Iterator[Batch]:
-    """One patch after the other, each a batch of one."""
-    starts = rng.permutation(np.arange(0, len(patches), chunk_size))
-    size_mb = patch_mb(patches)
-    at_once = len(starts)
-    if len(patches) * size_mb > budget_mb:
-        at_once = max(1, int(budget_mb / 2 / (chunk_size * size_mb)))
-    for first in range(0, len(starts), at_once):
-        several = starts[first : first + at_once]
-        place_N = np.concatenate([np.arange(start, min(start + chunk_size, len(patches))) for start in several])
-        yield from _one_by_one(patches, np.sort(place_N), rng)
-
-
-def _one_by_one(patches: Patches, place_N: NDArray[np.int64], rng: np.random.Generator) -> Iterator[Batch]:
-    maps, label = patches.read(place_N)
-    for row in rng.permutation(len(place_N)):
-        rows = slice(row, row + 1)
-        yield Batch({name: part[rows] for name, part in maps.items()}, label[rows])
-
-
-def _joined(parts: list[Batch]) -> Batch:
-    maps = {name: np.concatenate([part.maps[name] for part in parts]) for name in parts[0].maps}
-    return Batch(maps, np.concatenate([part.label for part in parts]))
+    for arrays in random_batches(read, len(patches), batch_size, rng, chunk_size, budget_mb):
+        label = arrays.pop(_LABEL)
+        yield Batch(arrays, label)
 
 
 def in_order(patches: Patches, batch_size: int) -> Iterator[Batch]:
     """Every patch once, by its place."""
     for start in range(0, len(patches), batch_size):
         yield Batch(*patches.read(np.arange(start, min(start + batch_size, len(patches)))))
-
-
-def batch_count(patches: Patches, batch_size: int) -> int:
-    """Number of batches in an epoch."""
-    return math.ceil(len(patches) / batch_size)
 
 
 def turned(batch: Batch, rng: np.random.Generator) -> Batch:

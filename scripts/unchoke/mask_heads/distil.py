@@ -16,8 +16,8 @@ LOGITS, FEATURES = "teacher.logits", "teacher.features"
 """Names of a teacher's targets, beside the maps that a head sees."""
 
 
-def phase_of(settings: dict[str, Any], epoch: int) -> str:
-    """Phase of an epoch (from 0): ``features``, ``logits`` or ``masks``; settings: of a head."""
+def target_of(settings: dict[str, Any], epoch: int) -> str:
+    """What an epoch (from 0) fits: ``features``, ``logits`` or ``masks``; settings: of a head."""
     distil = settings.get("distil") or {"features": 0, "logits": 0}
     if epoch < distil["features"]:
         return "features"

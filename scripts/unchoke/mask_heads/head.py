@@ -28,7 +28,8 @@ from unchoke.store.checkpoints import read_checkpoint_file
 from unchoke.store.run_record import write_results
 
 CPU = torch.device("cpu")
-FACTS = ("classes", "patch_px", "encoder", "reach_px")  # of a checkpoint, beside settings, channels and strides
+FACTS = ("classes", "patch_px", "encoder", "reach_px")
+"""Of a checkpoint, beside settings, channels and strides; ``reach_px`` is the radius of the receptive field."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class MaskHead:
     patch_px: int
     encoder: dict[str, Any] | None
     """Everything but the images that its features depend on; None for a head on pixels."""
-    reach_px: int | None
+    radius_px: int | None
     """Radius of the receptive field, px; None: the whole patch."""
     replicates: list[dict[str, torch.Tensor]]
 
@@ -162,4 +163,5 @@ def read_mask_checkpoint(path: Path) -> MaskHead:
     """The mask head of a checkpoint; UnchokeError where the file is not one of ours, or of another version."""
     needed = ("settings", "channels", "strides", *FACTS)
     facts, replicates = read_checkpoint_file(path, "mask head", versions.MASK_HEADS, needed)
-    return MaskHead(path=path, replicates=replicates, **facts)
+    radius_px = facts.pop("reach_px")
+    return MaskHead(path=path, replicates=replicates, radius_px=radius_px, **facts)

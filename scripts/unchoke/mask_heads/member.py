@@ -8,8 +8,9 @@ from torch import nn
 from unchoke.mask_heads.distil import projection_of
 from unchoke.mask_heads.head import kind_of
 from unchoke.mask_heads.layers import Standardise
-from unchoke.mask_heads.phases import Curriculum
+from unchoke.mask_heads.objectives import Objectives
 from unchoke.mask_heads.task import Task
+from unchoke.training.moments import optimizer_tensors, restore_optimizer
 from unchoke.training.resume import Tensors, part_of
 
 
@@ -43,40 +44,28 @@ class Member:
         parts |= {f"kept.{name}": tensor for name, tensor in (self.kept or {}).items()}
         if self.projection:
             parts |= {f"projection.{name}": tensor for name, tensor in self.projection.state_dict().items()}
-        for place, state in self.optimizer.state_dict()["state"].items():
-            parts |= {f"optimizer.{place}.{name}": tensor for name, tensor in state.items()}
-        scaler = self.scaler.state_dict()
-        scale = [scaler.get("scale", 1.0), scaler.get("_growth_tracker", 0)]
-        return parts | {"scale": torch.tensor(scale, dtype=torch.float64)}
+        return parts | optimizer_tensors(self.optimizer, self.scaler)
 
     def restore(self, parts: Tensors) -> None:
         """Go on from the result of ``tensors``."""
-        scale, tracker = parts["scale"].tolist()
-        if self.scaler.is_enabled():
-            self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)})
         self.model.load_state_dict(part_of(parts, "model"))
         if self.projection:
             self.projection.load_state_dict(part_of(parts, "projection"))
         device = next(self.model.parameters()).device
         self.kept = {name: tensor.to(device) for name, tensor in part_of(parts, "kept").items()} or None
-        state: dict[int, Tensors] = {}
-        for name, tensor in part_of(parts, "optimizer").items():
-            place, _, rest = name.partition(".")
-            state.setdefault(int(place), {})[rest] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        restore_optimizer(self.optimizer, self.scaler, parts)
 
 
-def begin(task: Task, curriculum: Curriculum, rate: float, decay: float, seed: int) -> Member:
+def begin(task: Task, objectives: Objectives, rate: float, decay: float, seed: int) -> Member:
     """A member with its initial weights, which depend on the seed alone."""
-    settings, device, channels = task.settings, task.device, curriculum.teacher_channels
+    settings, device, channels = task.settings, task.device, objectives.teacher_channels
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model = kind_of(settings).build(task.train.channels, task.train.strides, task.n_classes, settings)
         projection = projection_of(model, channels).to(device) if channels else None
     for part in model.modules():
         if isinstance(part, Standardise):
-            part.take(curriculum.moments)
+            part.take(objectives.moments)
     model.to(device)
     scaler = torch.amp.GradScaler(device.type, enabled=settings["precision"] == "float16")
     learnt = [*model.parameters(), *(projection.parameters() if projection else [])]

@@ -10,7 +10,7 @@ import torch
 from unchoke.encoders.encoder import Encoder
 from unchoke.encoders.maps import feature_maps
 from unchoke.hashing import sha256_bytes
-from unchoke.mask_heads.ablation import train_mask_head
+from unchoke.mask_heads.ablation import train_members
 from unchoke.mask_heads.batches import Patches
 from unchoke.mask_heads.head import TrainedMaskHead, save_mask_head
 from unchoke.mask_heads.patches import split_patches
@@ -71,11 +71,11 @@ def find_patches(
     found = split_patches(sources.features, sources.labels, manifest, root, max_pixels)
     if sources.teacher is None:
         return {**found}
-    taught = teacher_patches(found["train"], sources.features, sources.teacher, settings["distil"], manifest)
-    return {**found, "taught": taught}  # the results name it so
+    distilled = teacher_patches(found["train"], sources.features, sources.teacher, settings["distil"], manifest)
+    return {**found, "taught": distilled}  # the results name it so
 
 
-def train(
+def train_mask_head(
     patches: dict[str, Patches],
     sources: Sources,
     settings: dict[str, Any],
@@ -98,7 +98,7 @@ def train(
         states=states,
         progress=clock,
     )
-    return train_mask_head(task)
+    return train_members(task)
 
 
 def receptive_radius_px(head: TrainedMaskHead, encoder: Encoder | None, size: int) -> int | None:

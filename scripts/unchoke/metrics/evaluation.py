@@ -145,8 +145,8 @@ def compare(one: Scored, two: Scored, group_N: NDArray[np.object_] | None = None
         ends = (0.0, 0.0) if same else (float("nan"), float("nan"))
         return Comparison(difference, *ends, 1.0 if same else float("nan"), len(term_N), units)
     degrees = variance**2 / sum(part**2 / free for part, free in parts)
-    reach, p_value = student(degrees) * variance**0.5, 2 * float(t.sf(abs(difference) / variance**0.5, degrees))
-    ends = max(difference - reach, -most), min(difference + reach, most)
+    half_width, p_value = student(degrees) * variance**0.5, 2 * float(t.sf(abs(difference) / variance**0.5, degrees))
+    ends = max(difference - half_width, -most), min(difference + half_width, most)
     return Comparison(difference, *ends, p_value, len(term_N), units)
 
 

@@ -46,8 +46,8 @@ def wilson(share: float, units: float) -> Interval:
     """Of a share of independent units (Wilson 1927): close to LEVEL on average, and narrower than the exact one."""
     shrunk = 1 + _Z**2 / units
     middle = (share + _Z**2 / (2 * units)) / shrunk
-    reach = _Z / shrunk * math.sqrt(share * (1 - share) / units + _Z**2 / (4 * units**2))
-    return Interval(max(middle - reach, 0.0), min(middle + reach, 1.0))
+    half_width = _Z / shrunk * math.sqrt(share * (1 - share) / units + _Z**2 / (4 * units**2))
+    return Interval(max(middle - half_width, 0.0), min(middle + half_width, 1.0))
 
 
 def mann_whitney(area: float, positives: int, negatives: int) -> Interval:
@@ -86,8 +86,8 @@ def on_logits(value: float, variance: float, units: int) -> Interval:
         return UNKNOWN
     if variance <= 0 or not 0 < value < 1:
         return clopper_pearson(min(max(value, 0.0), 1.0), units)
-    reach = student(units - 1) * math.sqrt(variance) / (value * (1 - value))
-    return Interval(float(expit(logit(value) - reach)), float(expit(logit(value) + reach)))
+    half_width = student(units - 1) * math.sqrt(variance) / (value * (1 - value))
+    return Interval(float(expit(logit(value) - half_width)), float(expit(logit(value) + half_width)))
 
 
 def on_logs(value: float, variance: float, units: int) -> Interval:
@@ -109,14 +109,15 @@ def of_mean(values: Sequence[float], parts: Sequence[Interval]) -> Interval:
 def with_replicates(images: Interval, value_R: NDArray[np.floating], most: float = 1.0) -> Interval:
     """The interval of the mean over R replicates (seeds, few-shot draws), which vary as the images do.
 
-    images: of the mean, were the replicates all there are. Both reaches add up as independent ones do (MOVER, Zou and
-    Donner 2008); that of the replicates is Student's t with R - 1 degrees of freedom. most: that the figure can be.
+    images: of the mean, were the replicates all there are. Both half-widths add up as independent ones do (MOVER,
+    Zou and Donner 2008); that of the replicates is Student's t with R - 1 degrees of freedom. most: that the figure can
+    be.
     """
     if len(value_R) < 2:
         return images
     mean, deviation = float(value_R.mean()), float(value_R.std(ddof=1))
-    reach = student(len(value_R) - 1) * deviation / math.sqrt(len(value_R))
-    low, high = mean - math.hypot(mean - images.low, reach), mean + math.hypot(images.high - mean, reach)
+    half_width = student(len(value_R) - 1) * deviation / math.sqrt(len(value_R))
+    low, high = mean - math.hypot(mean - images.low, half_width), mean + math.hypot(images.high - mean, half_width)
     return Interval(max(low, 0.0), min(high, most))
 
 

@@ -125,8 +125,8 @@ def mean_over_images(value_I: NDArray[np.float64], group_I: NDArray[np.object_] 
     place_N = np.unique(place_N, return_inverse=True)[1]
     units = int(place_N.max()) + 1 if len(place_N) else 0
     variance = unit_variance((value_I[known_I] - mean) / len(place_N), place_N) if units > 1 else float("nan")
-    reach = student(units - 1) * variance**0.5 if units > 1 else float("nan")
-    return Figure(mean, mean - reach, mean + reach, _deviation(value_I), units)
+    half_width = student(units - 1) * variance**0.5 if units > 1 else float("nan")
+    return Figure(mean, mean - half_width, mean + half_width, _deviation(value_I), units)
 
 
 def _margins(counts_KK: NDArray[np.integer]) -> Counts:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unchoke.errors import UnchokeError
-from unchoke.files import open_draft, sync_folder
+from unchoke.files import open_temporary_file, sync_folder
 from unchoke.sources.source import open_images
 
 UNSPLIT = "images"  # begins the names of shards whose samples have no split
@@ -73,32 +73,32 @@ def write_shards(folder: Path, samples: Iterable[Sample], per_shard: int) -> lis
             do="delete them, or choose another folder",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    drafts: dict[str, _Draft] = {}
+    unfinished: dict[str, _UnfinishedShard] = {}
     written, begun = [], Counter[str]()
     try:
         for sample in samples:
             split = sample.split or UNSPLIT
-            if split not in drafts:
-                drafts[split] = _Draft(folder / f"{split}-{begun[split]:06d}.tar")
+            if split not in unfinished:
+                unfinished[split] = _UnfinishedShard(folder / f"{split}-{begun[split]:06d}.tar")
                 begun[split] += 1
-            drafts[split].add(sample)
-            if drafts[split].samples == per_shard:
-                written.append(drafts.pop(split).finish())
-        written += [drafts.pop(split).finish() for split in list(drafts)]
+            unfinished[split].add(sample)
+            if unfinished[split].samples == per_shard:
+                written.append(unfinished.pop(split).finish())
+        written += [unfinished.pop(split).finish() for split in list(unfinished)]
     finally:
-        for draft in drafts.values():
-            draft.abandon()
+        for shard in unfinished.values():
+            shard.abandon()
     return sorted(written)
 
 
-class _Draft:
+class _UnfinishedShard:
     """A shard that is being written beside its place."""
 
     def __init__(self, place: Path) -> None:
         self.samples = 0
         self._place = place
-        self._file = open_draft(place)
-        self._draft = Path(self._file.name)
+        self._file = open_temporary_file(place)
+        self._temporary = Path(self._file.name)
         self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
 
     def add(self, sample: Sample) -> None:
@@ -118,12 +118,12 @@ class _Draft:
         self._tar.close()
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._draft.replace(self._place)
+        self._temporary.replace(self._place)
         self._file.close()
         sync_folder(self._place.parent)
         return self._place
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        self._draft.unlink(missing_ok=True)
+        self._temporary.unlink(missing_ok=True)
         self._file.close()

@@ -42,14 +42,14 @@ def band_rows(grid: Grid, band: int) -> tuple[int, int]:
 
 def band_places(grid: Grid, band: int) -> list[int]:
     """Numbers of the patches that reach into `band`, in order: those of one row of patches, or of two."""
-    return [place for row in _reach_px(grid, band) for place in grid.row(row)]
+    return [place for row in _covered_px(grid, band) for place in grid.row(row)]
 
 
-def _reach_px(grid: Grid, band: int) -> dict[int, int]:
-    """How far each row of patches reaches into `band`, px: the one above by the overlap, its own all through."""
+def _covered_px(grid: Grid, band: int) -> dict[int, int]:
+    """Height of `band` that each row of patches covers, px: the row above the overlap, its own row all of it."""
     first, stop = band_rows(grid, band)
-    reach_px = {band - 1: min(grid.overlap, stop - first), band: stop - first}
-    return {row: height for row, height in reach_px.items() if 0 <= row < grid.rows and height}
+    covered_px = {band - 1: min(grid.overlap, stop - first), band: stop - first}
+    return {row: height for row, height in covered_px.items() if 0 <= row < grid.rows and height}
 
 
 class Band:
@@ -71,7 +71,7 @@ class Band:
         if blend == "crop":
             self._blend = Cropped(shape, keep_probabilities)
         else:
-            self._blend = Weighted(grid, shape, keep_probabilities, first, _reach_px(grid, band))
+            self._blend = Weighted(grid, shape, keep_probabilities, first, _covered_px(grid, band))
 
     def add(self, place: int, probability_KSS: NDArray[np.floating]) -> None:
         """Take in what of patch `place` lies in the band: each of ``places`` once, anything else is a KeyError.
@@ -128,7 +128,7 @@ class Band:
         """
         self._refuse_gaps()
         rows, width = self._lowest_HW.shape
-        rows_once = 2 * rows - sum(_reach_px(self._grid, self._band).values())
+        rows_once = 2 * rows - sum(_covered_px(self._grid, self._band).values())
         columns_once = width - (self._grid.columns - 1) * self._grid.overlap
         return int(np.count_nonzero(self._lowest_HW < self._highest_HW)), rows * width - rows_once * columns_once
 

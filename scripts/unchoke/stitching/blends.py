@@ -56,15 +56,15 @@ class Weighted:
     """
 
     def __init__(
-        self, grid: Grid, shape_KHW: tuple[int, int, int], keep_probabilities: bool, y0: int, reach_px: dict[int, int]
+        self, grid: Grid, shape_KHW: tuple[int, int, int], keep_probabilities: bool, y0: int, covered_px: dict[int, int]
     ) -> None:
-        """y0: the band's first row. reach_px: how far into the band each row of patches reaches."""
+        """y0: the band's first row. covered_px: height of the band that each row of patches covers."""
         self._grid, self._y0, self._shape_KHW = grid, y0, shape_KHW
         self._own = int(keep_probabilities)  # places of the first class's own sum, before the margins
         self._weight_SS = gaussian_weights(grid.size)
         self._scratch_SS = np.empty_like(self._weight_SS)  # a fresh one for every product would cost as much as it
         planes = shape_KHW[0] - 1 + self._own
-        self._sums = {row: np.zeros((planes, height, grid.width), np.float32) for row, height in reach_px.items()}
+        self._sums = {row: np.zeros((planes, height, grid.width), np.float32) for row, height in covered_px.items()}
 
     def add(self, part: Part, probability_KHW: NDArray[np.float32], label_HW: NDArray[np.uint8]) -> None:
         weight_HW, scratch_HW = self._weight_SS[part.source], self._scratch_SS[part.source]

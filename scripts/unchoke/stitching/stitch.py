@@ -51,12 +51,12 @@ class Stitching:
     """Whether stitched probabilities are kept as well."""
 
 
-def choose_blend(wanted: str, reach_px: int | None, halo_px: int) -> tuple[str, bool]:
+def choose_blend(wanted: str, radius_px: int | None, halo_px: int) -> tuple[str, bool]:
     """``crop`` or ``gaussian`` for ``segment.blend``, and whether the answer is that of the whole image.
 
-    reach_px: how far the network sees; None: everything.
+    radius_px: of the receptive field; None: it is the whole patch.
     """
-    sees_no_farther = reach_px is not None and reach_px <= halo_px
+    sees_no_farther = radius_px is not None and radius_px <= halo_px
     blend = ("crop" if sees_no_farther else "gaussian") if wanted == "auto" else wanted
     return blend, sees_no_farther and blend == "crop"
 

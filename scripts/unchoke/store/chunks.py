@@ -142,7 +142,7 @@ def seal(
     shapes: shape of one chunk of every array. facts: what the arrays' metadata and the seal shall say.
     origins: what the seal alone shall say. chunks_per_shard: as the chunks were written with.
     Every chunk must be there and have the digest of its record; UnchokeError names the first that does not.
-    Files of other chunkings, and drafts of killed jobs, are removed. The root's metadata is written last.
+    Files of other chunkings, and what killed jobs left, are removed. The root's metadata is written last.
     """
     n_chunks = chunk_count(n_images, shapes[VALID][0])
     _remove_strangers(store, set(shapes), n_chunks)
@@ -244,7 +244,7 @@ def _first_array(store: Path) -> tuple[str, int]:
 
 
 def _remove_strangers(store: Path, arrays: set[str], n_chunks: int) -> None:
-    """Delete what no chunk of this store is: other pools, chunks beyond the last, drafts of killed jobs, links."""
+    """Delete what no chunk of this store is: other pools, chunks beyond the last, what killed jobs left, links."""
     strangers = [drafts_folder(store)]
     strangers += [entry for entry in _entries(store) if entry.is_dir() and entry.name not in arrays]
     for name in arrays:
@@ -254,8 +254,8 @@ def _remove_strangers(store: Path, arrays: set[str], n_chunks: int) -> None:
     strangers += [entry for entry in _entries(folder) if not _numbered(entry.name.removesuffix(".json"), n_chunks)]
     for stranger in strangers:
         _remove(stranger)
-    for draft in list(store.rglob(".*.tmp")):
-        _remove(draft)
+    for temporary in list(store.rglob(".*.tmp")):
+        _remove(temporary)
 
 
 def _entries(folder: Path) -> list[Path]:

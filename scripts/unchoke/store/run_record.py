@@ -3,6 +3,7 @@
 heads/<encoder>.zarr/<head>/                facts and arrays: settings, classes, trials (history), choice, digests
 checkpoints/<encoder>/<head>.safetensors    the weights of all replicates
 runs/<encoder>/<head>.json                  what differs from run to run: seconds, releases, machine
+members/<network>/<rate, decay, seed>.*     of networks: weights and steps of each training
 scores/<encoder>/<head>.json                of heads that predict masks: counts of every image, and figures
 """
 
@@ -27,10 +28,13 @@ from unchoke.store.read import read_seal
 from unchoke.store.zarr_bytes import METADATA, MemoryGroup, place_group, read_facts
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from unchoke.store.checkpoints import Tensors
 
 CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
-VERSIONS = {CLASSIFICATION: versions.HEADS, SEGMENTATION: versions.MASK_HEADS}
+NETWORK = "network"
+"""The kind of a head that is a network, in its settings."""
 
 
 def add_run_flags(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +88,17 @@ def counts_of_test(scores: dict[str, Any]) -> dict[int, Any]:
     return {int(name): one["counts"] for name, one in images if one["split"] == "test" and not one["unread_px"]}
 
 
+def member_name(rate: float, decay: float, seed: int) -> str:
+    """Name of the training of a network with one learning rate, weight decay and seed: ``rate0.001_decay0.0_seed0``."""
+    return f"rate{float(rate)}_decay{float(decay)}_seed{seed}"
+
+
+def member_files(results: Path, network: str, member: str) -> dict[str, Path]:
+    """Files of one training of a network: ``weights``, and ``steps`` with a row for each."""
+    folder = results / "members" / network
+    return {"weights": folder / f"{member}.safetensors", "steps": folder / f"{member}.steps.csv"}
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """A finished run: one head on the features of one encoder. Files are read when they are asked for."""
@@ -125,6 +140,14 @@ class RunRecord:
         """Seconds and environment."""
         return read_run(self._json("runs"))
 
+    @property
+    def steps(self) -> dict[str, "pd.DataFrame"]:
+        """Of a network the steps of the trainings of its chosen setting, by their names; see ``member_files``."""
+        from unchoke.store.tables import STEP_COLUMNS, read_table  # pandas is slow to import, and heads have no steps
+
+        files = {name: member_files(self.results, self.head, name)["steps"] for name in self.run.get("members", [])}
+        return {name: read_table(file, STEP_COLUMNS) for name, file in files.items()}
+
     @cached_property
     def scores(self) -> dict[str, Any] | None:
         """Of the stitched masks; None where there are none."""
@@ -147,22 +170,35 @@ class RunRecord:
 
     @property
     def seal(self) -> dict[str, Any]:
-        """The seal of one of the stores of features that the head was trained on."""
+        """The seal of one of the stores that the head was trained on."""
         return read_seal(self._store(min(self.facts["features_sha256"])))
 
     @property
     def is_current(self) -> bool:
         """Whether this version wrote it, from features that are still those in the stores."""
-        if self.facts["version"] != VERSIONS[self.task] or not self._json("runs").exists():
+        if self.facts["version"] != self._version or not self._json("runs").exists():
             return False
         seals = {chunks.seal_file(self._store(view)): sha256 for view, sha256 in self.facts["features_sha256"].items()}
         return all(seal.exists() and sha256_bytes(seal.read_bytes()) == sha256 for seal, sha256 in seals.items())
+
+    @property
+    def _version(self) -> int:
+        """Of what writes such runs today."""
+        if self.task == SEGMENTATION:
+            return versions.MASK_HEADS
+        return versions.NETWORKS if self.facts["settings"]["kind"] == NETWORK else versions.HEADS
 
     def _json(self, folder: str) -> Path:
         return self.results / folder / self.encoder / f"{self.head}.json"
 
     def _store(self, view: str) -> Path:
-        return self.results / "features" / f"{store_name(self.encoder, view)}.zarr"
+        """Networks name the store that they read; heads read that of their encoder."""
+        return self.results / "features" / f"{store_name(self.facts.get('store', self.encoder), view)}.zarr"
+
+
+def run_of(path: Path) -> RunRecord:
+    """The run whose record of time and machine lies at `path`, runs/<encoder>/<head>.json."""
+    return RunRecord(path.parents[2], path.parent.name, path.stem)
 
 
 def find_runs(results: Path) -> list[RunRecord]:

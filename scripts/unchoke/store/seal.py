@@ -9,7 +9,7 @@ from unchoke.store import chunks, tables
 from unchoke.store.cuts import chunk_count
 
 
-def seal_features(store: Path, manifest: Path, rows: Path) -> dict[str, Any]:
+def seal_store(store: Path, manifest: Path, rows: Path) -> dict[str, Any]:
     """Seal a store whose chunks are all there; return the seal.
 
     manifest: of the images, or of the patches, that are its rows.

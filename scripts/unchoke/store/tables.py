@@ -49,6 +49,20 @@ SELECTION_COLUMNS = {
     "cluster": int,  # smallest image_id of its copies in its split; -1 where it has none
 }
 
+STEP_COLUMNS = {  # of the training of a network, a row a step
+    "step": int,
+    "epoch": int,
+    "loss": float,
+    "rate": float,  # learning rate
+    "seconds": float,
+    "images_per_s": float,
+    "micro_batch": int,  # images at once
+    "peak_mb": float,  # most memory so far: of the card with CUDA's context, or resident; MB of 2**20 bytes
+    "retries": int,  # of the card's allocator, so far
+}
+
+_DTYPES: dict[type, Any] = {int: "int64", float: "float64", str: object}
+
 
 def table_bytes(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """CSV text of `rows`: a header, commas, quotes where a field needs them."""
@@ -90,7 +104,7 @@ def _text(data: bytes) -> TextIO:
 
 
 def read_table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
-    """A table with just these columns, text as str objects and numbers as int64; UnchokeError where it is not one."""
+    """A table with just these columns, text as str objects; UnchokeError where it is not one."""
     try:
         data = read_result(path)
     except OSError as error:
@@ -105,7 +119,7 @@ def _parsed(data: bytes, path: Path, columns: dict[str, type]) -> pd.DataFrame:
         if header == list(columns):
             return pd.DataFrame(
                 {
-                    name: pd.Series(list(map(kind, texts)), dtype="int64" if kind is int else object)
+                    name: pd.Series(list(map(kind, texts)), dtype=_DTYPES[kind])
                     for (name, kind), texts in zip(columns.items(), values, strict=True)
                 }
             )

@@ -153,18 +153,18 @@ def place_group(contents: dict[str, bytes], folder: Path) -> None:
     The new one is written beside it and takes its place when it is whole: a full disk leaves the old one as it was, and
     at no moment can a mixture be opened.
     """
-    draft, old = (folder.with_name(f".{folder.name}.{word}.tmp") for word in ("new", "old"))
-    for left in (draft, old):  # by a job that was killed
+    temporary, old = (folder.with_name(f".{folder.name}.{word}.tmp") for word in ("new", "old"))
+    for left in (temporary, old):  # by a job that was killed
         shutil.rmtree(left, ignore_errors=True)
     try:
-        write_metadata_last(signed_group(contents), draft)
+        write_metadata_last(signed_group(contents), temporary)
     except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
     if folder.exists():
         folder.rename(old)
-    draft.rename(folder)
-    note_renamed(draft, folder)
+    temporary.rename(folder)
+    note_renamed(temporary, folder)
     sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 

@@ -57,14 +57,15 @@ def training_key(version: int, settings: dict[str, Any], data: Any) -> str:
 class StateFile:
     """A safetensors file that holds the latest saved state of one training."""
 
-    def __init__(self, folder: Path | None, key: str) -> None:
-        """folder: of the state files; None: nothing is kept."""
+    def __init__(self, folder: Path | None, key: str, every_s: float | None = None) -> None:
+        """folder: of the state files; None: nothing is kept. every_s: shortest time between saves, s; None: 5."""
         self.path = folder / f"{key[:16]}.safetensors" if folder else None
-        self._key, self._saved_s = key, time.monotonic()
+        self._key, self._saved_s, self._every_s = key, time.monotonic(), every_s
 
     def is_due(self) -> bool:
-        """Whether the last save, or the start, lies ``SAVE_EVERY_S`` back."""
-        return self.path is not None and time.monotonic() - self._saved_s > SAVE_EVERY_S
+        """Whether the last save, or the start, lies long enough back."""
+        every_s = SAVE_EVERY_S if self._every_s is None else self._every_s
+        return self.path is not None and time.monotonic() - self._saved_s > every_s
 
     def save(self, state: State) -> None:
         """Replace the file atomically by `state`."""

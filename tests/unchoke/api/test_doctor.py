@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unchoke.api.doctor import Finding, examine, page
+from unchoke.api.doctor import Finding, examine_machine, page
 from unchoke.config.load import load_config
 from unchoke.errors import UnchokeError
 
@@ -30,7 +30,7 @@ def by_subject(findings: list[Finding]) -> dict[str, Finding]:
 
 
 def test_a_machine_that_can_is_told_so(config: dict, tmp_path: Path) -> None:
-    findings = examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
+    findings = examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
     found = by_subject(findings)
     assert found["images"].text == "70 in 2 chunks of 64"
     assert "to be drawn from seed 0" in found["weights"].text
@@ -43,18 +43,18 @@ def test_rows_of_arrays_are_counted_as_images(config: dict, tmp_path: Path) -> N
     np.save(tmp_path / "y.npy", np.arange(130) % 2)
     section = {"name": "few", "kind": "npy", "path": str(tmp_path), "images": "x.npy", "labels": "y.npy"}
     config["dataset"] = load_config({"dataset": section})["dataset"]
-    found = by_subject(examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
+    found = by_subject(examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
     assert found["images"].text == "130 in 3 chunks of 64"
     np.save(tmp_path / "y.npy", np.arange(129) % 2)
     with pytest.raises(UnchokeError, match=r"129 labels in y\.npy"):
-        examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
+        examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
 
 
 def test_what_stands_in_the_way_is_marked(config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
     config["encoders"]["tiny"]["weights"] = str(tmp_path / "nowhere.safetensors")
-    findings = examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
+    findings = examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
     assert [finding.subject for finding in findings if not finding.fine] == ["disk", "weights"]
     text = page(findings)
     assert "! disk" in text and "nowhere.safetensors is missing" in text
@@ -75,6 +75,6 @@ def test_patches_are_counted_from_the_headers_of_images_with_masks(tmp_path: Pat
             "gpu": {"device": "cpu"},
         }
     )
-    found = by_subject(examine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
+    found = by_subject(examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
     assert found["images"].text == "3, 1 of them unreadable, 3 patches in 2 chunks of 2"
     assert found["disk"].fine and found["files"].fine

@@ -25,7 +25,7 @@ from unchoke.heads.train import save_head, train_head
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.sources.kinds.digits import digit_files
 from unchoke.store.read import FeatureStore, open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 from unchoke.store.tables import MANIFEST_COLUMNS, ROW_COLUMNS, read_table
 
 CPU = torch.device("cpu")
@@ -95,7 +95,7 @@ def extracted(  # type: ignore[no-untyped-def]
         rows = folder / "rows" / f"{chunk}.csv"
         features = extract_chunk(read_table(rows, ROW_COLUMNS), folder / "images", encoder, settings, 2)
         save_chunk(store, chunk, rows, features, encoder, settings)
-    seal_features(store, folder / "manifest.csv", folder / "rows")
+    seal_store(store, folder / "manifest.csv", folder / "rows")
     return open_complete(store)
 
 

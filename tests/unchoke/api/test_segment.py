@@ -19,10 +19,10 @@ from unchoke.mask_heads.head import MaskHead, kind_of
 
 SIZE = 128
 SETTINGS = {"kind": "unet", "width": 4, "precision": "float32"}
-REACH = 28  # of the U-Net, px
+RADIUS_PX = 28  # of the receptive field of the U-Net
 
 
-def head_on_pixels(reach: int | None = REACH, patch_px: int = SIZE) -> MaskHead:
+def head_on_pixels(radius_px: int | None = RADIUS_PX, patch_px: int = SIZE) -> MaskHead:
     """A U-Net of random weights whose batch norms have seen pictures."""
     torch.manual_seed(0)
     module = kind_of(SETTINGS).build({"pixels": 3}, {"pixels": 1}, 3, SETTINGS)
@@ -33,7 +33,7 @@ def head_on_pixels(reach: int | None = REACH, patch_px: int = SIZE) -> MaskHead:
     classes = ["a", "b", "c"]
     places = {"channels": {"pixels": 3}, "strides": {"pixels": 1}, "patch_px": patch_px}
     return MaskHead(
-        Path("head"), SETTINGS, classes, **places, encoder=None, reach_px=reach, replicates=[module.state_dict()]
+        Path("head"), SETTINGS, classes, **places, encoder=None, radius_px=radius_px, replicates=[module.state_dict()]
     )
 
 
@@ -54,10 +54,10 @@ def whole(head: MaskHead, image_HW3: NDArray[np.uint8], overlap: int) -> NDArray
 def test_the_least_overlap_gives_the_answer_of_the_whole_image(sides: tuple[int, int], tmp_path: Path) -> None:
     head, image = head_on_pixels(), random_picture(*sides)
     write_picture(tmp_path / "image.png", image)
-    assert least_overlap(head) == 2 * REACH
+    assert least_overlap(head) == 2 * RADIUS_PX
     found = unchoke.segment(tmp_path / "image.png", head, device="cpu")
     assert found.shape == sides and found.dtype == np.uint8
-    assert (found != whole(head, image, 2 * REACH)).mean() < 1e-4  # ties apart, to rounding
+    assert (found != whole(head, image, 2 * RADIUS_PX)).mean() < 1e-4  # ties apart, to rounding
 
 
 def test_too_little_overlap_does_not(tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_too_little_overlap_does_not(tmp_path: Path) -> None:
     assert (found != whole(head, image, 4)).mean() > 1e-3
 
 
-@pytest.mark.parametrize(("reach", "overlap"), [(None, 32), (33, 32), (32, 64), (3, 6), (0, 0)])
-def test_the_least_overlap_holds_the_reach_where_a_patch_has_room_for_it(reach: int | None, overlap: int) -> None:
-    assert least_overlap(head_on_pixels(reach)) == overlap
+@pytest.mark.parametrize(("radius_px", "overlap"), [(None, 32), (33, 32), (32, 64), (3, 6), (0, 0)])
+def test_the_least_overlap_holds_the_receptive_field_where_it_fits(radius_px: int | None, overlap: int) -> None:
+    assert least_overlap(head_on_pixels(radius_px)) == overlap
 
 
 def test_a_mask_may_be_written_band_by_band(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from unchoke import versions
-from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_images, save_fingerprints
+from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_chunk, save_fingerprints
 from unchoke.cleaning.measures import MEASURES
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.store import chunks, tables
 from unchoke.store.read import open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 # By version: SHA-256 of the hashes and measures of two digits. Version 2 reads some kinds of TIFF, sparse members of
 # tar and rows without stored bytes as they are; PNG files have the fingerprints of version 1.
@@ -66,9 +66,9 @@ def make_store(root: Path, results: Path, order: list[int], memory_mb: int = MEM
         files = tables.rows_files(results / "rows", chunk, SETTINGS.rows_files)
         rows = [tables.read_table(file, tables.ROW_COLUMNS) for file in files]
         together = pd.concat(rows, ignore_index=True)
-        found = fingerprint_images(together, "folder", root, SETTINGS.max_pixels, memory_mb)
+        found = fingerprint_chunk(together, "folder", root, SETTINGS.max_pixels, memory_mb)
         save_fingerprints(store, chunk, together, files, found, SETTINGS)
-    seal_features(store, results / "manifest.csv", results / "rows")
+    seal_store(store, results / "manifest.csv", results / "rows")
     return store
 
 
@@ -101,7 +101,7 @@ def test_the_encoding_of_a_file_says_nothing(tmp_path: Path) -> None:
     for ending in ("png", "bmp", "tiff"):
         write_picture(tmp_path / f"one.{ending}", picture(3))
     rows = pd.DataFrame({"path": ["one.png", "one.bmp", "one.tiff"], "size_bytes": 1})
-    found = fingerprint_images(rows, "folder", tmp_path, 10**6, MEMORY_MB)
+    found = fingerprint_chunk(rows, "folder", tmp_path, 10**6, MEMORY_MB)
     assert len(np.unique(found.hashes, axis=0)) == 1
 
 
@@ -116,10 +116,10 @@ def test_the_batch_follows_the_memory(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("unchoke.cleaning.fingerprint.open_images", open_images)
     rows = pd.DataFrame({"path": [str(row) for row in range(12)], "size_bytes": 2**16})
-    short = fingerprint_images(rows, "npy", tmp_path, 10**6, 1)
+    short = fingerprint_chunk(rows, "npy", tmp_path, 10**6, 1)
     assert asked == [1] * 12
     asked.clear()
-    ample = fingerprint_images(rows, "npy", tmp_path, 10**6, MEMORY_MB)
+    ample = fingerprint_chunk(rows, "npy", tmp_path, 10**6, MEMORY_MB)
     assert asked == [12]
     np.testing.assert_array_equal(short.hashes, ample.hashes)
 
@@ -130,7 +130,7 @@ def test_rows_that_changed_since_are_refused_by_the_seal(folder: Path, tmp_path:
     write_picture(folder / "0/0.png", picture(99))
     manifest_of(folder, tmp_path)
     with pytest.raises(UnchokeError, match="Chunk 0 of fingerprints"):
-        seal_features(tmp_path / "fingerprints.zarr", tmp_path / "manifest.csv", tmp_path / "rows")
+        seal_store(tmp_path / "fingerprints.zarr", tmp_path / "manifest.csv", tmp_path / "rows")
 
 
 def test_a_record_says_what_a_chunk_was_made_from(folder: Path, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_large_picture_has_the_fingerprint_of_its_pixels(tmp_path: Path) -> No
     for name, pixels in (("a.png", small_HW3), ("b.png", rgb_HW3), ("c.png", small_HW3)):
         Image.fromarray(pixels).save(tmp_path / name)
     rows = pd.DataFrame({"image_id": [0, 1, 2], "path": ["a.png", "b.png", "c.png"], "size_bytes": [1, 1, 1]})
-    found = fingerprint_images(rows, "folder", tmp_path, 10**8, 1024)
+    found = fingerprint_chunk(rows, "folder", tmp_path, 10**8, 1024)
     for row, pixels in enumerate((small_HW3, rgb_HW3, small_HW3)):
         hashes, measures = fingerprint(pixels)
         np.testing.assert_array_equal(found.hashes[row], hashes)
@@ -165,11 +165,11 @@ LARGE = """
 import sys
 from pathlib import Path
 import pandas as pd
-from unchoke.cleaning.fingerprint import fingerprint_images
+from unchoke.cleaning.fingerprint import fingerprint_chunk
 from unchoke.machine.memory_watch import peak_memory_mb
 before = peak_memory_mb()
 rows = pd.DataFrame({"image_id": [0, 1], "path": ["a.jpg", "b.jpg"], "size_bytes": [1, 1]})
-found = fingerprint_images(rows, "folder", Path(sys.argv[1]), 10**8, 1024)
+found = fingerprint_chunk(rows, "folder", Path(sys.argv[1]), 10**8, 1024)
 assert found.valid.all()
 print(peak_memory_mb() - before)
 """

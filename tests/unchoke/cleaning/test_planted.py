@@ -21,14 +21,14 @@ from planted import (
 )
 
 from unchoke.cleaning.clean import clean_images, select_rows
-from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_images, save_fingerprints
+from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_chunk, save_fingerprints
 from unchoke.config.cleaning import Rules
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.names import SPLITS
 from unchoke.store import chunks as stores
 from unchoke.store import tables
 from unchoke.store.read import open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 N_PICTURES, SIDE_PX = 64, 64
 CHUNK_SIZE, CHUNKS_PER_JOB = 7, 3
@@ -62,9 +62,9 @@ def fingerprint_set(planted: PlantedSet, store: Path, memory_mb: int, *, backwar
     for chunk in reversed(chunks) if backwards else chunks:
         files = tables.rows_files(planted.folder / "rows", chunk, CHUNKS_PER_JOB)
         rows = pd.concat([tables.read_table(file, tables.ROW_COLUMNS) for file in files], ignore_index=True)
-        found = fingerprint_images(rows, "folder", planted.root, MAX_PIXELS, memory_mb)
+        found = fingerprint_chunk(rows, "folder", planted.root, MAX_PIXELS, memory_mb)
         save_fingerprints(store, chunk, rows, files, found, settings)
-    seal_features(store, planted.manifest, planted.folder / "rows")
+    seal_store(store, planted.manifest, planted.folder / "rows")
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_neither_the_order_of_chunks_nor_the_batches_move_a_byte(planted, tmp_pa
 def test_an_image_alone_has_the_fingerprint_that_it_has_in_a_chunk(planted):
     store = open_complete(planted.folder / "fingerprints.zarr")
     rows = [pd.DataFrame({"path": [file.path], "size_bytes": [1]}) for file in planted.files]
-    alone = [fingerprint_images(row, "folder", planted.root, MAX_PIXELS, 4096) for row in rows]
+    alone = [fingerprint_chunk(row, "folder", planted.root, MAX_PIXELS, 4096) for row in rows]
     for name in (stores.HASHES, stores.MEASURES):
         assert np.array_equal(np.concatenate([getattr(one, name) for one in alone]), store.group[name][:])
     assert np.array_equal(np.concatenate([one.valid for one in alone]), store.valid())

@@ -13,14 +13,18 @@ from scipy.stats import binomtest, ttest_1samp
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, precision_recall_fscore_support
 from small_results import CLASSES, ENCODER, LABEL, add_head, seal_of, write_manifest
 
+from unchoke import versions
 from unchoke.errors import UnchokeError
 from unchoke.experiments import database
 from unchoke.experiments.database import build_database
 from unchoke.experiments.leaderboard import leaderboard, leaderboard_text
 from unchoke.experiments.parts import Asked
+from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.metrics.evaluation import METRICS
-from unchoke.store.tables import SELECTION_COLUMNS, table_bytes
+from unchoke.signed import signed_bytes
+from unchoke.store.run_record import member_files, member_name
+from unchoke.store.tables import SELECTION_COLUMNS, STEP_COLUMNS, table_bytes
 
 
 def build(results: Path) -> list[Path]:
@@ -277,6 +281,53 @@ def test_told_apart_is_what_holm_leaves(tmp_path: Path) -> None:
 
 
 # --- whole, and no more than what is
+
+
+# --- networks
+
+
+def add_network(results: Path, name: str, start: str | None, **facts: Any) -> None:
+    settings = {"kind": "network", "pool": "all", "start": start}
+    add_head(results, name, version=versions.NETWORKS, settings=settings, store="tiny", **facts)
+
+
+def test_a_network_gains_over_the_head_that_it_began_with(tmp_path: Path) -> None:
+    add_head(tmp_path, "best", val=0.9)
+    add_head(tmp_path, "probe", val=0.1, predicted=wrong(0, 1, 2, 3))
+    add_network(tmp_path, "network", "probe", val=0.5, predicted=wrong(0))
+    add_network(tmp_path, "alone", None, val=0.5)
+    add_network(tmp_path, "orphan", "gone", val=0.5)
+    build(tmp_path)
+    ((name, start, gain, low, high),) = rows(
+        tmp_path, "SELECT head, start, gain, gain_low, gain_high FROM leaderboard WHERE gain IS NOT NULL"
+    )
+    assert (name, start, gain) == ("network", "probe", pytest.approx(3 / 9))
+    expected = ttest_1samp([0, 1, 1, 1, 0, 0, 0, 0, 0], 0).confidence_interval()
+    assert (low, high) == pytest.approx((expected.low, expected.high))
+    text = leaderboard_text(tmp_path / "experiments.db")
+    assert f"gain of tiny network over probe, with which it began: +0.3333 ({low:+.4f} to {high:+.4f})" in text
+
+
+def test_the_steps_of_a_network_are_those_of_its_members(tmp_path: Path) -> None:
+    add_network(tmp_path, "network", None)
+    names = [member_name(1e-3, 0, seed) for seed in (0, 7)]
+    assert names[1] == "rate0.001_decay0.0_seed7"
+    run = {"seconds": 1.5, "environment": {"torch": "2"}, "members": names}
+    write_atomic(tmp_path / "runs/tiny/network.json", signed_bytes(run))
+    for place, name in enumerate(names):
+        table = [(step, 1, step / 2, 1e-3, 0.1, 640.0, 64, 900.0, 0) for step in range(1, 3 + place)]
+        write_atomic(member_files(tmp_path, "network", name)["steps"], table_bytes(STEP_COLUMNS, table))
+    build(tmp_path)
+    assert rows(tmp_path, "SELECT replicate, count(*), sum(loss) FROM steps GROUP BY 1") == [(0, 2, 1.5), (1, 3, 3.0)]
+
+
+def test_the_weights_of_a_whole_network_are_trained_here(tmp_path: Path) -> None:
+    add_network(tmp_path, "whole", None)
+    add_network(tmp_path, "tuned", None, encoder={**ENCODER, "trained": True})
+    add_head(tmp_path, "head")
+    build(tmp_path)
+    found = dict(rows(tmp_path, "SELECT head, weights FROM leaderboard"))
+    assert found == {"whole": "trained here", "tuned": "trained", "head": "untrained"}
 
 
 def test_a_row_without_its_parent_is_refused(tmp_path: Path) -> None:

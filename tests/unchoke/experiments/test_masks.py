@@ -88,7 +88,7 @@ def test_stitching_is_kept_with_the_disagreement_over_all_images(tmp_path: Path)
     assert found == [("crop", 1, 21, 32, pytest.approx(sum(range(6)) / 6000))]
 
 
-def test_a_reach_of_everything_and_images_of_one_patch_are_null(tmp_path: Path) -> None:
+def test_a_receptive_field_of_the_whole_patch_and_images_of_one_patch_are_null(tmp_path: Path) -> None:
     add_mask_head(tmp_path, "a")
     images = read_json(tmp_path / "scores/tiny/a.json")["images"]
     alone = {name: image | {"differ_px": 0, "shared_px": 0} for name, image in images.items()}

@@ -28,7 +28,7 @@ from unchoke.errors import UnchokeError
 from unchoke.features.labels import MaskSettings, cut_masks
 from unchoke.store import chunks as stores
 from unchoke.store.read import open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 VALUES = (0, 3, 7, 200)
 CLASSES = {"zebra": [7], "background": [0, 3]}  # neither by name nor by value
@@ -195,7 +195,7 @@ def test_an_image_without_a_mask_is_not_valid_and_needs_no_reason(root: Path, ou
 def test_sealed_labels_open_as_one_array_of_patches(root: Path, out: Path) -> None:
     build(root, out)
     labels, valid = cut_all(root, out)
-    seal_features(out / "labels.zarr", out / "patches.csv", out / "mask_rows")
+    seal_store(out / "labels.zarr", out / "patches.csv", out / "mask_rows")
     store = open_complete(out / "labels.zarr")
     array = zarr.open_group(out / "labels.zarr", mode="r")["mask"]
     assert array.metadata.dimension_names == ("patch", "y", "x")  # type: ignore[union-attr]
@@ -210,7 +210,7 @@ def test_labels_of_other_rows_than_the_tables_are_not_sealed(root: Path, out: Pa
     write_pair(root, "train/d", 41, 30, VALUES)
     build(root, out)
     with pytest.raises(UnchokeError, match=r"Chunk \d of labels is missing or changed"):
-        seal_features(out / "labels.zarr", out / "patches.csv", out / "mask_rows")
+        seal_store(out / "labels.zarr", out / "patches.csv", out / "mask_rows")
 
 
 def test_the_same_masks_give_the_same_bytes(root: Path, out: Path) -> None:

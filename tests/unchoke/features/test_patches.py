@@ -25,7 +25,7 @@ from unchoke.encoders.weights import fetch_weights
 from unchoke.features.chunk import Chunk, Extraction, save_chunk
 from unchoke.features.patches import extract_patches
 from unchoke.store.read import open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 STRIDES = [4, 8]
 
@@ -137,7 +137,7 @@ def test_sealed_maps_open_as_one_array_a_stride(data: Path, encoder: Encoder, tm
         maps = extract(data, encoder, chunk)
         expected.append(maps.arrays["s8"])
         save_chunk(tmp_path / "tiny.zarr", chunk, out / f"rows/{chunk}.csv", maps, encoder, Extraction(PER_CHUNK, 3))
-    seal_features(tmp_path / "tiny.zarr", out / "patches.csv", out / "rows")
+    seal_store(tmp_path / "tiny.zarr", out / "patches.csv", out / "rows")
     store = open_complete(tmp_path / "tiny.zarr")
     patches = len(patches_of(out))
     np.testing.assert_array_equal(store.features("s8"), np.concatenate(expected)[:patches])

@@ -19,7 +19,7 @@ from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.store import chunks
 from unchoke.store.partial_shards import Draft, draft_file, drafts_folder, read_draft, write_draft
 from unchoke.store.read import FeatureStore, open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 from unchoke.store.tables import rows_files
 from unchoke.store.zarr_bytes import decode_chunk, encode_chunk
 
@@ -82,7 +82,7 @@ def make_store(data: Path, count: int) -> FeatureStore:
 
 
 def seal(data: Path) -> FeatureStore:
-    seal_features(data / "tiny.zarr", data / "manifest.csv", data / "rows")
+    seal_store(data / "tiny.zarr", data / "manifest.csv", data / "rows")
     return open_complete(data / "tiny.zarr")
 
 

@@ -17,7 +17,6 @@ from small_patches import (
     cut_by_hand,
     patches_of,
     random_picture,
-    rows_of,
     write_pairs,
     write_picture,
 )
@@ -26,15 +25,14 @@ from small_results import fake_seal
 from unchoke.config.load import load_config
 from unchoke.encoders.teacher import MICRO_BATCH, Teacher, keep_teacher, load_teacher
 from unchoke.errors import UnchokeError
-from unchoke.features.chunk import Extraction, write_chunk
-from unchoke.features.patches import extract_patches
-from unchoke.features.teacher import describe_teacher, teacher_probabilities, teacher_settings
+from unchoke.features.chunk import Extraction
+from unchoke.features.teacher import describe_teacher, predict_teacher, run_teacher
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest.patches import NO_MASK
 from unchoke.manifest.quarantine import check_quarantine, list_quarantine
 from unchoke.store import chunks
 from unchoke.store.read import open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 CPU = torch.device("cpu")
 EXAMPLES = Path(__file__).parents[3] / "config/examples/teachers"
@@ -44,11 +42,11 @@ from torch.nn.functional import avg_pool2d
 
 def load(checkpoint, device):
     weight = torch.load(checkpoint, weights_only=True).to(device)
-    def teach(patches):
+    def predict(patches):
         assert patches.dtype == torch.float32 and patches.max() <= 1
         features = avg_pool2d(patches, 8)
         return {"logits": torch.einsum("kc,bchw->bkhw", weight, features), "features": features}
-    return teach
+    return predict
 """
 WEIGHT_K3 = torch.tensor([[4.0, -3.0, 2.0], [-1.0, 5.0, -2.0]])
 SETTINGS = Extraction(PER_CHUNK, MICRO_BATCH, 10**6)
@@ -78,10 +76,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(folder, folder / "out")
     teacher = teacher_in(folder)
     for chunk in range(-(-len(patches_of(folder / "out")) // PER_CHUNK)):
-        found = extract_patches(rows_of(folder / "out", chunk), folder, teacher, SETTINGS, 2)
-        rows = folder / f"out/rows/{chunk}.csv"
-        write_chunk(folder / "teacher.zarr", chunk, rows, found, teacher_settings(teacher, SETTINGS))
-    seal_features(folder / "teacher.zarr", folder / "out/patches.csv", folder / "out/rows")
+        run_teacher(folder / "teacher.zarr", chunk, folder / f"out/rows/{chunk}.csv", folder, teacher, SETTINGS, 2)
+    seal_store(folder / "teacher.zarr", folder / "out/patches.csv", folder / "out/rows")
     return folder
 
 
@@ -108,7 +104,7 @@ def test_features_are_left_out_where_they_are_not_wanted(tmp_path: Path) -> None
 
 
 def test_probabilities_are_the_softmax_of_logits_brought_to_the_pixels(data: Path) -> None:
-    found = teacher_probabilities(data / "teacher.zarr", 0, SIZE)
+    found = predict_teacher(data / "teacher.zarr", 0, SIZE)
     logits = chunks.read_chunk(data / "teacher.zarr", 0)["logits"].astype(np.float64)
     places = np.clip((np.arange(SIZE) + 0.5) / 8 - 0.5, 0, 7)  # of pixels on the grid of 8 × 8, as squares
     low = np.minimum(places.astype(int), 6)
@@ -121,7 +117,7 @@ def test_probabilities_are_the_softmax_of_logits_brought_to_the_pixels(data: Pat
 
 def test_padding_and_patches_that_could_not_be_read_have_no_probabilities(data: Path) -> None:
     chunk, patches = divmod(len(patches_of(data / "out")), PER_CHUNK)
-    unread = np.isnan(teacher_probabilities(data / "teacher.zarr", chunk, SIZE)).all((1, 2, 3))
+    unread = np.isnan(predict_teacher(data / "teacher.zarr", chunk, SIZE)).all((1, 2, 3))
     assert unread.tolist() == [False] * patches + [True] * (PER_CHUNK - patches)
 
 
@@ -291,7 +287,7 @@ DECODER = {"kind": "decoder", "epochs": 5}
         ({"dataset": {"name": "x", "kind": "folder", "path": "x"}, "encoders": {"s": {"model": "m"}}}, "has no masks"),
     ],
 )
-def test_what_cannot_be_taught_is_refused(sections: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_distilled_is_refused(sections: dict[str, Any], message: str) -> None:
     with pytest.raises(UnchokeError, match=message):
         load_config(config_of(**sections))
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unchoke.mask_heads.ablation import train_mask_head
+from unchoke.mask_heads.ablation import train_members
 from unchoke.mask_heads.batches import Held
 from unchoke.mask_heads.head import TrainedMaskHead
 from unchoke.mask_heads.task import Task
@@ -38,7 +38,7 @@ def mask_settings(kind: str, **given: Any) -> dict[str, Any]:
 
 def fit_head(settings: dict[str, Any], states: Path | None, **given: Any) -> TrainedMaskHead:
     facts = {"n_classes": CLASSES, "device": CPU, "data_sha256": "data", "chunk_size": 3, "states": states}
-    return train_mask_head(Task(settings=settings, **{**facts, **given}))
+    return train_members(Task(settings=settings, **{**facts, **given}))
 
 
 def same(one: TrainedMaskHead, other: TrainedMaskHead) -> bool:

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from unchoke.cleaning.fingerprint import fingerprint_images
+from unchoke.cleaning.fingerprint import fingerprint_chunk
 
 LINES = """
 import sys
 from pathlib import Path
 import pandas as pd
-from unchoke.cleaning.fingerprint import fingerprint_images
+from unchoke.cleaning.fingerprint import fingerprint_chunk
 from unchoke.images.given import read_picture
 from unchoke.report.mask_pictures import block_means, every, reduced
 from unchoke.report.mistakes import Mistake, draw_mistakes
@@ -27,7 +27,7 @@ def peak():
     return int(next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x).split()[1])
 def fingerprints(name):
     rows = pd.DataFrame({"image_id": [0], "path": [name], "size_bytes": [1]})
-    assert fingerprint_images(rows, "folder", root, 10**6, 1024).valid.all()
+    assert fingerprint_chunk(rows, "folder", root, 10**6, 1024).valid.all()
 def mistakes(name):
     pictures = thumbnails("folder", root, [name], 96, 10**6)
     assert sorted(pictures[0].shape) == [1, 3, 96]
@@ -72,7 +72,7 @@ def test_lines_go_through_every_reader_in_little_memory(tmp_path: Path) -> None:
 def test_a_longer_side_is_refused_by_name(tmp_path: Path, sides: tuple[int, int]) -> None:
     Image.new("L", sides).save(tmp_path / "a.png")
     rows = pd.DataFrame({"image_id": [0], "path": ["a.png"], "size_bytes": [1]})
-    found = fingerprint_images(rows, "folder", tmp_path, 10**8, 1024)
+    found = fingerprint_chunk(rows, "folder", tmp_path, 10**8, 1024)
     assert not found.valid.any()
     assert found.reasons == {0: f"{sides[0]} × {sides[1]} px, a side above 131072 px"}
     assert not np.any(found.hashes)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from warm_house import House, alive, wait_until
 
-from unchoke.cleaning.fingerprint import fingerprint_images
+from unchoke.cleaning.fingerprint import fingerprint_chunk
 from unchoke.features.labels import MaskSettings, cut_masks
 from unchoke.machine.retries import run_again
 from unchoke.machine.suspects import REASON, begin
@@ -139,7 +139,7 @@ ROWS["patch_id"] = ROWS["image_id"]
 
 
 def fingerprinted(folder: Path) -> tuple[list[bool], list[str]]:
-    found = fingerprint_images(ROWS, "folder", folder, 100, 1024)
+    found = fingerprint_chunk(ROWS, "folder", folder, 100, 1024)
     return found.valid.tolist(), list(found.reasons.values())
 
 

@@ -1,4 +1,4 @@
-"""What heads learn from a teacher: losses against float64, phases, patches without masks, interruptions."""
+"""What heads learn from a teacher: losses against float64, objectives, patches without masks, interruptions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 from unchoke.mask_heads import batches, distil
 from unchoke.mask_heads.distil import FEATURES, LOGITS
 from unchoke.mask_heads.head import TrainedMaskHead, kind_of, save_mask_head
-from unchoke.mask_heads.phases import Curriculum
+from unchoke.mask_heads.objectives import Objectives
 from unchoke.mask_heads.teacher_patches import unmasked_images
 from unchoke.training import resume
 
@@ -29,7 +29,7 @@ CHANNELS, STRIDES = {"s2": 5}, {"s2": 2}
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def blobs(kind: str, patches: int, seed: int, taught: bool = False, masked: bool = True) -> Drawn:
+def blobs(kind: str, patches: int, seed: int, distilled: bool = False, masked: bool = True) -> Drawn:
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.normal(size=(patches, 1, 2, 2)).astype(np.float32))
     fields_BHW = interpolate(coarse, (SIDE, SIDE), mode="bilinear")[:, 0].numpy()
@@ -43,7 +43,7 @@ def blobs(kind: str, patches: int, seed: int, taught: bool = False, masked: bool
     else:
         mixed = np.concatenate([finer, finer**2, np.abs(finer), finer > -0.3, finer > 0.4], 1)
         maps = {"s2": (3 * mixed + 1).astype(np.float16)}
-    if taught:
+    if distilled:
         true = np.stack([label == place for place in range(CLASSES)], 1)
         maps |= {LOGITS: np.where(true, 4, -4).astype(np.float16)}
         maps |= {FEATURES: np.concatenate([7 * means + 2, -means], 1).astype(np.float16)}
@@ -61,7 +61,11 @@ def distilling(features: int, logits: int, temperature: float = 2.0) -> dict[str
 
 def fit(settings: dict[str, Any], states: Path | None = None, **given: Any) -> TrainedMaskHead:
     kind = settings["kind"]
-    parts = {"train": blobs(kind, 6, 1), "val": blobs(kind, 6, 2), "teacher_patches": blobs(kind, 10, 3, taught=True)}
+    parts = {
+        "train": blobs(kind, 6, 1),
+        "val": blobs(kind, 6, 2),
+        "teacher_patches": blobs(kind, 10, 3, distilled=True),
+    }
     return fit_head(settings, states, **{**parts, **given})
 
 
@@ -113,18 +117,18 @@ def test_the_hidden_map_is_what_the_last_convolution_sees(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["decoder", "unet"])
 def test_a_student_is_what_plain_pytorch_trains(kind: str) -> None:
     head = fit(settings_of(kind, **distilling(1, 2)))
-    train, taught = blobs(kind, 6, 1), blobs(kind, 10, 3, taught=True)
+    train, distilled = blobs(kind, 6, 1), blobs(kind, 10, 3, distilled=True)
     torch.manual_seed(0)
-    model: Any = kind_of({"kind": kind}).build(taught.channels, taught.strides, CLASSES, settings_of(kind))
+    model: Any = kind_of({"kind": kind}).build(distilled.channels, distilled.strides, CLASSES, settings_of(kind))
     projection = torch.nn.Conv2d(model.close[-1].in_channels, 2, 1)
     if kind == "decoder":
-        model.standardise.take(batches.survey(taught, CLASSES, 3)[0])
-    plain = taught.maps[FEATURES].astype(np.float64)
+        model.standardise.take(batches.survey(distilled, CLASSES, 3)[0])
+    plain = distilled.maps[FEATURES].astype(np.float64)
     standard = (plain - plain.mean((0, 2, 3), keepdims=True)) / plain.std((0, 2, 3), keepdims=True)
-    taught.maps["standard"] = standard.astype(np.float32)
+    distilled.maps["standard"] = standard.astype(np.float32)
     optimizer = torch.optim.AdamW([*model.parameters(), *projection.parameters()], 0.02, weight_decay=0.0)
     losses = []
-    for epoch, data in enumerate([taught, taught, taught, train]):
+    for epoch, data in enumerate([distilled, distilled, distilled, train]):
         of_epoch = []
         for batch in batches.batches(data, 4, 0, epoch, 3, 1e9):
             maps = batches.tensors_of(batch.maps, CPU)
@@ -148,68 +152,68 @@ def test_a_student_is_what_plain_pytorch_trains(kind: str) -> None:
         assert off <= 5e-3 * torch.linalg.vector_norm(tensor.double()), name
 
 
-# --- phases
+# --- objectives by epoch
 
 
 @pytest.mark.parametrize(("features", "logits"), [(0, 3), (2, 1), (1, 3), (4, 0)])
-def test_phases_switch_after_their_epochs(features: int, logits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objectives_switch_after_their_epochs(features: int, logits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    module = Curriculum.module
+    module = Objectives.module
 
     def spy(*arguments: Any) -> Any:
         found = module(*arguments)
         seen.append(type(found[0]).__name__)
         return found
 
-    monkeypatch.setattr(Curriculum, "module", spy)
+    monkeypatch.setattr(Objectives, "module", spy)
     fit(settings_of("decoder", **distilling(features, logits)))
     # ten patches are three batches of a teacher, six are two of masks
     expected = ["FeatureDistillation"] * 3 * features + ["LogitDistillation"] * 3 * logits
     assert seen == expected + ["Decoder"] * 2 * (4 - features - logits)
 
 
-def test_patches_without_a_mask_have_a_part_in_the_first_phases_only() -> None:
-    taught, train = blobs("decoder", 10, 3, taught=True), blobs("decoder", 6, 1)
+def test_patches_without_a_mask_have_a_part_in_distillation_only() -> None:
+    distilled, train = blobs("decoder", 10, 3, distilled=True), blobs("decoder", 6, 1)
     read: list[tuple[int, int]] = []
     fit(
         settings_of("decoder", **distilling(1, 1)),
         train=train,
-        teacher_patches=taught,
+        teacher_patches=distilled,
         budget_mb=0,  # nothing is held
-        progress=lambda *_: read.append((sum(map(len, taught.reads)), sum(map(len, train.reads)))),
+        progress=lambda *_: read.append((sum(map(len, distilled.reads)), sum(map(len, train.reads)))),
     )
-    of_taught, of_train = (np.diff(part) for part in zip(*read, strict=True))
-    assert of_taught[0] >= 10 and not of_taught[1:].any()
+    of_distilled, of_train = (np.diff(part) for part in zip(*read, strict=True))
+    assert of_distilled[0] >= 10 and not of_distilled[1:].any()
     assert not of_train[0] and (of_train[1:] >= 6).all()
 
 
-def test_labels_of_taught_patches_teach_nothing() -> None:
+def test_labels_of_distilled_patches_do_not_count() -> None:
     settings = settings_of("decoder", **distilling(1, 2))
-    blind = blobs("decoder", 10, 3, taught=True, masked=False)
+    blind = blobs("decoder", 10, 3, distilled=True, masked=False)
     assert same(fit(settings), fit(settings, teacher_patches=blind))
 
 
 @pytest.mark.parametrize(
-    ("kind", "phases", "rate"), [("linear", (0, 20), 0.05), ("decoder", (3, 17), 0.02), ("unet", (2, 18), 0.01)]
+    ("kind", "epochs", "rate"), [("linear", (0, 20), 0.05), ("decoder", (3, 17), 0.02), ("unet", (2, 18), 0.01)]
 )
 def test_a_student_learns_the_truth_from_a_teacher_without_any_mask(
-    kind: str, phases: tuple[int, int], rate: float
+    kind: str, epochs: tuple[int, int], rate: float
 ) -> None:
     blind = {
         "train": blobs(kind, 4, 1, masked=False),
-        "teacher_patches": blobs(kind, 48, 3, taught=True, masked=False),
+        "teacher_patches": blobs(kind, 48, 3, distilled=True, masked=False),
     }
-    settings = settings_of(kind, epochs=20, schedule="cosine", learning_rates=[rate], **distilling(*phases))
+    settings = settings_of(kind, epochs=20, schedule="cosine", learning_rates=[rate], **distilling(*epochs))
     assert fit(settings, **blind).history["val_iou"][0] > 0.9
 
 
 def test_turned_patches_keep_what_the_teacher_said_of_them() -> None:
-    taught = blobs("unet", 6, 3, taught=True)
-    turned = batches.turned(batches.Batch(*taught.read(np.arange(6))), np.random.default_rng(0))
+    distilled = blobs("unet", 6, 3, distilled=True)
+    turned = batches.turned(batches.Batch(*distilled.read(np.arange(6))), np.random.default_rng(0))
     exact = turned.maps["pixels"][:, 0].reshape(6, 4, 4, 4, 4).astype(float).mean((2, 4))
     said = 128 + 25 * (turned.maps[FEATURES][:, 0].astype(float) - 2) / 7
     np.testing.assert_allclose(exact, said, atol=1.5)
-    assert not np.array_equal(turned.label, taught.label)
+    assert not np.array_equal(turned.label, distilled.label)
 
 
 # --- interruptions, and what is stored
@@ -264,10 +268,10 @@ def load_names(folder: Path) -> list[str]:
     return list(load_file(folder / "plain.safetensors"))
 
 
-# --- which images teach
+# --- which images are distilled on
 
 
-def test_images_without_a_mask_teach_but_for_those_whose_group_is_held_out() -> None:
+def test_images_without_a_mask_are_distilled_on_but_for_those_whose_group_is_held_out() -> None:
     rows = [
         ("masked", "train", "", ""),
         ("none", "", "", "no mask"),

@@ -31,7 +31,7 @@ from unchoke.hashing import sha256_bytes
 from unchoke.mask_heads.patches import CachedPatches, PixelPatches, split_patches
 from unchoke.store import chunks
 from unchoke.store.read import FeatureStore, open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 CLASSES = {"background": [0], "thing": [255]}
 CHANNELS = {"s4": (2, 16), "s8": (3, 8)}
@@ -58,7 +58,7 @@ def write_maps(folder: Path, unread: tuple[int, ...] = ()) -> FeatureStore:
             "invalid": [{"image_id": image, "reason": "broken"} for image in bad],
         }
         chunks.write_chunk(folder / "maps.zarr", chunk, {**arrays, "valid": np.ones(PER_CHUNK, bool)}, record)
-    seal_features(folder / "maps.zarr", out / "patches.csv", out / "rows")
+    seal_store(folder / "maps.zarr", out / "patches.csv", out / "rows")
     return open_complete(folder / "maps.zarr")
 
 
@@ -68,7 +68,7 @@ def write_labels(folder: Path) -> FeatureStore:
     for chunk in range(len(list((out / "mask_rows").iterdir()))):
         rows = rows_of(out, chunk, "mask_rows")
         cut_masks(store, chunk, rows, out / f"mask_rows/{chunk}.csv", folder, settings)
-    seal_features(store, out / "patches.csv", out / "mask_rows")
+    seal_store(store, out / "patches.csv", out / "mask_rows")
     return open_complete(store)
 
 

@@ -62,8 +62,8 @@ def test_the_interval_of_a_loss_is_students_by_groups_on_logarithms(per_group: i
     found = evaluate(label_N, logits_RNC, groups)["log_loss"]
     loss_N = -np.log(softmax(logits_RNC[0])[np.arange(400), label_N])
     mean_G = loss_N.reshape(-1, per_group).mean(1)
-    reach = student_t.ppf(0.975, len(mean_G) - 1) * mean_G.std(ddof=1) / np.sqrt(len(mean_G)) / loss_N.mean()
-    assert (found.low, found.high) == pytest.approx((loss_N.mean() * np.exp(-reach), loss_N.mean() * np.exp(reach)))
+    half_width = student_t.ppf(0.975, len(mean_G) - 1) * mean_G.std(ddof=1) / np.sqrt(len(mean_G)) / loss_N.mean()
+    assert (found.low, found.high) == pytest.approx(loss_N.mean() * np.exp([-half_width, half_width]))
     assert found.units == len(mean_G)
 
 
@@ -105,9 +105,9 @@ def test_the_interval_of_macro_f1_is_scikit_learns_without_each_image() -> None:
     found, predicted_N = evaluate(label_N, logits_RNC)["macro_f1"], logits_RNC[0].argmax(1)
     rows = np.arange(60)
     left_out = [f1_score(label_N[rows != row], predicted_N[rows != row], average="macro") for row in rows]
-    reach = student_t.ppf(0.975, 59) * np.sqrt(59 / 60 * ((left_out - np.mean(left_out)) ** 2).sum())
-    reach /= found.value * (1 - found.value)
-    assert (found.low, found.high) == pytest.approx(expit(logit(found.value) + np.array([-reach, reach])))
+    half_width = student_t.ppf(0.975, 59) * np.sqrt(59 / 60 * ((left_out - np.mean(left_out)) ** 2).sum())
+    half_width /= found.value * (1 - found.value)
+    assert (found.low, found.high) == pytest.approx(expit(logit(found.value) + np.array([-half_width, half_width])))
 
 
 def test_replicates_widen_the_interval_by_their_own_variation() -> None:
@@ -195,8 +195,8 @@ def test_two_replicates_vary_as_the_images_do() -> None:
     image_N = np.array([1, 0.5, 0.5, *[0] * 7]) - 0.2
     images, replicates = 10 / 9 * (image_N**2).sum() / 100, 0.02 / 2
     degrees = (images + replicates) ** 2 / (images**2 / 9 + replicates**2)
-    reach = student_t.ppf(0.975, degrees) * np.sqrt(images + replicates)
-    assert (found.low, found.high) == pytest.approx((0.2 - reach, 0.2 + reach))
+    half_width = student_t.ppf(0.975, degrees) * np.sqrt(images + replicates)
+    assert (found.low, found.high) == pytest.approx((0.2 - half_width, 0.2 + half_width))
 
 
 def test_a_head_does_not_differ_from_itself() -> None:

@@ -45,8 +45,8 @@ def test_a_jackknife_of_means_is_the_variance_of_a_mean() -> None:
     left_out_N = (value_N.sum() - value_N) / 11
     found = intervals.jackknifed(value_N.mean(), left_out_N)
     mean, error = value_N.mean(), value_N.std(ddof=1) / math.sqrt(12)
-    reach = t.ppf(0.975, 11) * error / (mean * (1 - mean))
-    assert found == pytest.approx(expit(logit(mean) + np.array([-reach, reach])))
+    half_width = t.ppf(0.975, 11) * error / (mean * (1 - mean))
+    assert found == pytest.approx(expit(logit(mean) + np.array([-half_width, half_width])))
     assert intervals.jackknifed(0.5, np.array([0.4, 0.5, np.nan])) == pytest.approx((math.nan, math.nan), nan_ok=True)
 
 

@@ -114,9 +114,9 @@ def test_intervals_are_those_of_leaving_out_by_hand(grouped: bool) -> None:
             for counts_KK in (counts_IKK.sum(0), *rest)
         ]
         variance = (len(units) - 1) / len(units) * sum((other - np.mean(values)) ** 2 for other in values)
-        reach = t.ppf(0.975, len(units) - 1) * np.sqrt(variance) / (value * (1 - value))
+        half_width = t.ppf(0.975, len(units) - 1) * np.sqrt(variance) / (value * (1 - value))
         assert (ours.value, ours.low, ours.high) == pytest.approx(
-            (value, *expit(logit(value) + np.array([-reach, reach])))
+            (value, *expit(logit(value) + np.array([-half_width, half_width])))
         )
         assert ours.units == len(units)
 
@@ -127,11 +127,11 @@ def test_means_over_images_have_their_own_spread_and_interval(name: str) -> None
     image_I = np.array([getattr(iou, name)(counts_KK) for counts_KK in counts_IKK])
     ours, mean = iou.summarise(counts_IKK).figures[f"image_{name}"], image_I.mean()
     assert (ours.value, ours.sd) == (pytest.approx(mean), pytest.approx(image_I.std(ddof=1)))
-    reach = t.ppf(0.975, 11) * image_I.std(ddof=1) / np.sqrt(12)
-    on_logits = reach / (mean * (1 - mean))
+    half_width = t.ppf(0.975, 11) * image_I.std(ddof=1) / np.sqrt(12)
+    on_logits = half_width / (mean * (1 - mean))
     assert (ours.low, ours.high) == pytest.approx(tuple(expit(logit(mean) + np.array([-on_logits, on_logits]))))
     plain = iou.mean_over_images(10 * image_I)  # a figure of any size, as a distance
-    assert (plain.low, plain.high) == pytest.approx((10 * (mean - reach), 10 * (mean + reach)))
+    assert (plain.low, plain.high) == pytest.approx((10 * (mean - half_width), 10 * (mean + half_width)))
 
 
 def test_a_class_that_is_nowhere_has_no_figure_and_one_that_is_in_one_image_no_interval() -> None:

@@ -82,21 +82,21 @@ def test_a_replicate_that_never_predicts_the_class_has_no_part_in_its_precision(
 
 
 def test_replicates_widen_the_interval_of_a_class():
-    """By hand: Wilson's reaches, and Student's t of three replicates, added as independent ones."""
+    """By hand: Wilson's half-widths, and Student's t of three replicates, added as independent ones."""
     label_N, predicted_RN = guesses(replicates=3)
     found = class_figures(label_N, predicted_RN, CLASSES)[1].recall
     of_class = label_N == 1
     value_R = (predicted_RN[:, of_class] == 1).mean(1)
     low, high = wilson_of_share(value_R.mean(), of_class.sum())
-    reach = student_t.ppf(0.975, 2) * value_R.std(ddof=1) / math.sqrt(3)
+    half_width = student_t.ppf(0.975, 2) * value_R.std(ddof=1) / math.sqrt(3)
     middle = value_R.mean()
-    expected = middle - math.hypot(middle - low, reach), middle + math.hypot(high - middle, reach)
+    expected = middle - math.hypot(middle - low, half_width), middle + math.hypot(high - middle, half_width)
     assert ends(found) == pytest.approx(expected) and found.sd == pytest.approx(value_R.std(ddof=1))
 
 
 def wilson_of_share(p, n, z=1.959963984540054):
-    middle, reach = p + z**2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return (middle - reach) / (1 + z**2 / n), (middle + reach) / (1 + z**2 / n)
+    middle, half_width = p + z**2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return (middle - half_width) / (1 + z**2 / n), (middle + half_width) / (1 + z**2 / n)
 
 
 def test_groups_are_the_units_by_the_jackknife_of_scikit_learns_f1():
@@ -112,9 +112,9 @@ def test_groups_are_the_units_by_the_jackknife_of_scikit_learns_f1():
     left_out = np.array([f1(group_N != name) for name in names])
     units = len(names)
     deviation = math.sqrt((units - 1) / units * ((left_out - left_out.mean()) ** 2).sum())
-    reach = student_t.ppf(0.975, units - 1) * deviation / (found.f1.value * (1 - found.f1.value))
+    half_width = student_t.ppf(0.975, units - 1) * deviation / (found.f1.value * (1 - found.f1.value))
     assert found.f1.units == units
-    assert ends(found.f1) == pytest.approx(expit(logit(found.f1.value) + np.array([-reach, reach])))
+    assert ends(found.f1) == pytest.approx(expit(logit(found.f1.value) + np.array([-half_width, half_width])))
 
 
 def test_units_are_the_groups_that_have_the_class():

@@ -24,10 +24,11 @@ from unchoke.report.leaderboard import columns_of, draw_leaderboard, table_rows
 from unchoke.report.mistakes import Mistake, caption, draw_mistakes, percent, worst_mistakes
 from unchoke.report.pages import MOST_ROWS, table_page
 from unchoke.report.parts import draw_parts, worst_groups
-from unchoke.report.reasons import MOST_REASONS, count_reasons, draw_reasons
+from unchoke.report.quarantine import MOST_REASONS, count_reasons, draw_quarantine
 from unchoke.report.reliability import Raw, binned, draw_reliability
 from unchoke.report.results import HeadResults
 from unchoke.report.settings import draw_settings
+from unchoke.report.steps import draw_steps
 from unchoke.report.style import plain, png_bytes
 from unchoke.report.thumbnails import thumbnails
 
@@ -105,12 +106,32 @@ def test_the_table_compares_every_head_with_the_best():
     other |= {"kind": "knn", "replicates": 1}
     against = {"difference": -0.1, "difference_low": -0.2, "difference_high": 0.05, "p_value": 0.25}
     against |= {"p_adjusted": 0.5, "told_apart": 0, "edges": '["k"]', "warnings": '["a", "b"]'}
+    against |= {"start": "probe", "gain": 0.25, "gain_low": 0.125, "gain_high": 0.375}
     rows = [run_of("b0", head, 0.8, is_best=best, **other, **against) for head, best in (("knn", 1), ("ridge", 0))]
     first, second = (dict(zip(columns_of("classification"), cells, strict=True)) for cells in table_rows(rows))
     assert first["chosen"] == "k 3 (edge of grid)" and first["95 % interval"] == "0.7000 to 0.9000"
     assert (first["against the best on val"], first["p"]) == ("is the best", None)
     assert (second["against the best on val"], second["its 95 % interval"]) == (-0.1, "-0.2000 to 0.0500")
     assert (second["p adjusted"], second["told apart"], second["warnings"]) == (0.5, "no", "a; b")
+    assert (second["began with"], second["gain's 95 % interval"]) == ("probe", "0.1250 to 0.3750")
+
+
+def steps_of(count, micro_batch=64):
+    numbers = np.arange(1, count + 1)
+    table = {"step": numbers, "epoch": numbers // 10, "loss": 1 / numbers, "rate": 1e-3, "seconds": 0.1}
+    return pd.DataFrame({**table, "images_per_s": 640.0, "micro_batch": micro_batch, "peak_mb": 900.0, "retries": 0})
+
+
+def test_the_steps_of_a_training_lie_below_the_budget():
+    halved = steps_of(5000)
+    halved.loc[300:, ["micro_batch", "retries"]] = 32, 2
+    figure = draw_steps({"seed 0": halved, "seed 1": steps_of(7)}, 4096, "lite0 · last4")
+    loss, _, memory = figure.axes
+    assert [len(line.get_xdata()) for line in loss.lines] == [1000, 7]
+    np.testing.assert_allclose(loss.lines[0].get_xdata()[:2], [3, 8])  # medians of the first five steps, the next five
+    assert "budget 4,096 MB" in texts(figure) and memory.lines[-1].get_ydata()[0] == 4096
+    assert "Images at once: 64, 32." in texts(figure) and "tried again 2 times" in texts(figure)
+    picture(figure)
 
 
 def test_many_encoders_and_heads_have_a_line_each():
@@ -372,8 +393,8 @@ def test_the_quarantine_is_counted_by_reason():
     counts = count_reasons(listed)
     assert next(iter(counts.items())) == ("b", 2) and sum(counts.values()) == 33
     assert len(counts) == MOST_REASONS + 1 and counts["17 other reasons"] == 17
-    assert "33 images in quarantine" in texts(draw_reasons(listed))
-    assert "No image is in quarantine" in texts(draw_reasons(listed[:0]))
+    assert "33 images in quarantine" in texts(draw_quarantine(listed))
+    assert "No image is in quarantine" in texts(draw_quarantine(listed[:0]))
 
 
 def rates_of(*encoders):

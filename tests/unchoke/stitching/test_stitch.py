@@ -362,7 +362,7 @@ def test_labels_that_changed_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "reach_px", "expected"),
+    ("wanted", "radius_px", "expected"),
     [
         ("auto", 8, ("crop", True)),
         ("auto", 9, ("gaussian", False)),
@@ -374,9 +374,9 @@ def test_labels_that_changed_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_halos_are_cropped_where_the_network_sees_no_farther_than_they_reach(
-    wanted: str, reach_px: int | None, expected: tuple[str, bool]
+    wanted: str, radius_px: int | None, expected: tuple[str, bool]
 ) -> None:
-    assert choose_blend(wanted, reach_px, 8) == expected
+    assert choose_blend(wanted, radius_px, 8) == expected
 
 
 def test_an_image_is_stitched_as_its_grid_and_its_head_say(tmp_path: Path) -> None:

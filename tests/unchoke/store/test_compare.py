@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from small_stores import HERE, N, X, changed, write
 
 import compare_features
-import seal_features
+import seal_store
 import unchoke
 import verify_results
 from unchoke.errors import UnchokeError
@@ -156,6 +156,6 @@ def test_the_command_that_seals_writes_the_origin(tmp_path: Path, monkeypatch: p
     path = write(tmp_path / "a.zarr", made_by=HERE)
     origin_file(path).unlink()
     seal = json.loads(chunks.seal_file(path).read_bytes())
-    monkeypatch.setattr(seal_features, "seal_features", lambda *paths: seal)  # which its own tests hold
-    seal_features.main(["--store", str(path), "--manifest", "m", "--rows", "r"])
+    monkeypatch.setattr(seal_store, "seal_store", lambda *paths: seal)  # which its own tests hold
+    seal_store.main(["--store", str(path), "--manifest", "m", "--rows", "r"])
     assert read_origin(path)["made"][0]["by"] == HERE

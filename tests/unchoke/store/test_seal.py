@@ -13,7 +13,7 @@ from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.signed import signed_bytes
 from unchoke.store import chunks
 from unchoke.store.read import FeatureStore, open_complete, read_seal
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 N_IMAGES, CHUNK_SIZE, WIDTH = 21, 8, 3
 
@@ -44,7 +44,7 @@ def write(data: Path, chunk: int, **settings: object) -> None:
 
 
 def seal(data: Path) -> FeatureStore:
-    seal_features(data / "tiny.zarr", data / "manifest.csv", data / "rows")
+    seal_store(data / "tiny.zarr", data / "manifest.csv", data / "rows")
     return open_complete(data / "tiny.zarr")
 
 
@@ -165,7 +165,7 @@ def test_a_stranger_of_any_kind_goes_and_what_it_leads_to_stays(data: Path, plac
         stranger.symlink_to(outside if kind == "link to a folder" else data / "nowhere")
     seal(data)
     assert not stranger.exists() and (outside / "deep").is_dir()
-    # A link to nothing at the top is neither a folder nor a draft: it hinders nobody.
+    # A link to nothing at the top is neither a folder nor a temporary file: it hinders nobody.
     assert not stranger.is_symlink() or (kind, place) == ("link to nothing", "tiny.zarr/more")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import tempfile
 from pathlib import Path
 
@@ -91,3 +92,10 @@ def test_a_line_that_does_not_fit_is_named(tmp_path, line):
     path.write_bytes(b"image_id,path,reason\n" + line + b"\n")
     with pytest.raises(UnchokeError, match=r"table\.csv"):
         read_table(path, COLUMNS)
+
+
+def test_numbers_and_text_come_back_as_they_were(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"step": [1, 2], "loss": [0.1, math.nan], "name": pd.Series(["a", "b"], dtype=object)})
+    columns = {"step": int, "loss": float, "name": str}
+    (tmp_path / "table.csv").write_bytes(frame_bytes(frame, columns))
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.csv", columns), frame)

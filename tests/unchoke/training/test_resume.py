@@ -68,16 +68,19 @@ def test_a_damaged_file_is_named_and_training_starts_anew(file: StateFile, lengt
     assert str(file.path) in capsys.readouterr().out
 
 
-def test_saves_are_due_when_there_is_work_to_lose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("every_s", "expected_s"), [(None, [6, 12]), (4, [5, 10]), (30, [])])
+def test_saves_are_due_when_there_is_work_to_lose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every_s: float | None, expected_s: list[int]
+) -> None:
     now_s, due_s = [100.0], []
     monkeypatch.setattr(resume.time, "monotonic", lambda: now_s[0])
-    file = StateFile(tmp_path, "key")
+    file = StateFile(tmp_path, "key", every_s)
     for second in range(14):
         now_s[0] = 100.0 + second
         if file.is_due():
             due_s.append(second)
             file.save(state_of())
-    assert due_s == [6, 12]
+    assert due_s == expected_s
 
 
 def test_without_a_folder_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

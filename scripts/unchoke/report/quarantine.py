@@ -10,7 +10,7 @@ MOST_REASONS = 15
 
 
 @styled
-def draw_reasons(quarantine: pd.DataFrame) -> Figure:
+def draw_quarantine(quarantine: pd.DataFrame) -> Figure:
     """Images by reason, the most frequent first; quarantine: the table, with the column reason."""
     if not len(quarantine):
         return note_figure("Quarantine", "No image is in quarantine: all could be read and have a label.")

@@ -1,16 +1,14 @@
-"""Ask a teacher about the patches of one chunk: its logits, and its features where they are wanted."""
+"""Run a teacher on the patches of one chunk, and store its logits, and its features where they are wanted."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.encoders.teacher import MICRO_BATCH, keep_teacher
-from unchoke.features.chunk import Extraction, write_chunk
-from unchoke.features.patches import extract_patches
-from unchoke.features.teacher import teacher_settings
+from unchoke.features.chunk import Extraction
+from unchoke.features.teacher import run_teacher
 from unchoke.machine.commands import argument_parser, run, true_or_false
 from unchoke.machine.devices import add_device_flags, device_of
-from unchoke.store.tables import PATCH_ROW_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,8 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     about = (args.file, args.checkpoint, args.size, args.classes, args.features)
     teacher = keep_teacher(*about, device_of(args))
     settings = Extraction(args.per_chunk, MICRO_BATCH, args.max_pixels)
-    found = extract_patches(read_table(args.rows, PATCH_ROW_COLUMNS), args.root, teacher, settings, args.threads)
-    write_chunk(args.store, args.chunk, args.rows, found, teacher_settings(teacher, settings))
+    run_teacher(args.store, args.chunk, args.rows, args.root, teacher, settings, args.threads)
 
 
 if __name__ == "__main__":

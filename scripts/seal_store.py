@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unchoke.machine.commands import argument_parser, run
 from unchoke.store.origin import rounding_warnings, write_origin
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest of its images or patches")
     parser.add_argument("--rows", type=Path, required=True, help="folder with the rows of each chunk")
     args = parser.parse_args(argv)
-    seal = seal_features(args.store, args.manifest, args.rows)
+    seal = seal_store(args.store, args.manifest, args.rows)
     origin = write_origin(args.store, seal)
     for warning in rounding_warnings(origin):
         print(f"warning: {args.store}: {warning}")

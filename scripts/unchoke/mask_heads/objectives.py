@@ -1,17 +1,18 @@
-"""The phases of a training: the patches and the loss of each epoch, from a teacher first where the settings distil."""
+"""The objective of each epoch of a training: its patches and its loss, a teacher's first where the settings distil."""
 
 import numpy as np
 from torch import nn
 
 from unchoke.errors import UnchokeError
-from unchoke.mask_heads.batches import Patches, batch_count, survey
-from unchoke.mask_heads.distil import FEATURES, FeatureDistillation, LogitDistillation, mean_over_patches, phase_of
+from unchoke.mask_heads.batches import Patches, survey
+from unchoke.mask_heads.distil import FEATURES, FeatureDistillation, LogitDistillation, mean_over_patches, target_of
 from unchoke.mask_heads.losses import Loss, class_weights, loss_of
 from unchoke.mask_heads.task import Task
+from unchoke.training.batches import batch_count
 
 
-class Curriculum:
-    """The phases of one task; raises UnchokeError where an epoch needs masks and there are none."""
+class Objectives:
+    """The objectives of one task; raises UnchokeError where an epoch needs masks and there are none."""
 
     def __init__(self, task: Task) -> None:
         self.task, settings = task, task.settings
@@ -23,9 +24,11 @@ class Curriculum:
             if settings["distil"]["features"]:
                 self.teacher_channels = task.teacher_patches.read(np.zeros(1, np.int64))[0][FEATURES].shape[1]
             self._take_moments(task.teacher_patches)
-        if "masks" in map(self.phase, range(settings["epochs"])):
+        if "masks" in map(self.target, range(settings["epochs"])):
             refuse_unlabelled(int(pixels_K.sum()), "train")
-        self.batches = [batch_count(self.patches(epoch), settings["batch_size"]) for epoch in range(settings["epochs"])]
+        self.batches = [
+            batch_count(len(self.patches(epoch)), settings["batch_size"]) for epoch in range(settings["epochs"])
+        ]
         """Number of batches in each epoch."""
 
     def _take_moments(self, patches: Patches) -> None:
@@ -37,20 +40,20 @@ class Curriculum:
             mean_C, deviation_C = moments[FEATURES]
             self.teacher_moments = mean_C.to(self.task.device), deviation_C.to(self.task.device)
 
-    def phase(self, epoch: int) -> str:
-        """``features``, ``logits`` or ``masks``."""
-        return phase_of(self.task.settings, epoch)
+    def target(self, epoch: int) -> str:
+        """What an epoch fits: ``features``, ``logits`` or ``masks``."""
+        return target_of(self.task.settings, epoch)
 
     def patches(self, epoch: int) -> Patches:
         """The patches of an epoch."""
         teacher_patches = self.task.teacher_patches
-        return self.task.train if teacher_patches is None or self.phase(epoch) == "masks" else teacher_patches
+        return self.task.train if teacher_patches is None or self.target(epoch) == "masks" else teacher_patches
 
     def module(self, model: nn.Module, projection: nn.Module | None, epoch: int) -> tuple[nn.Module, Loss]:
         """The module that an epoch calls with the maps of a batch, and the loss of its result."""
-        if projection and self.phase(epoch) == "features":
+        if projection and self.target(epoch) == "features":
             return FeatureDistillation(model, projection, self.teacher_moments), mean_over_patches
-        if self.phase(epoch) == "logits":
+        if self.target(epoch) == "logits":
             temperature = self.task.settings["distil"]["temperature"]
             return LogitDistillation(model, temperature), mean_over_patches
         return model, self.loss_of

@@ -1,0 +1,49 @@
+"""Choose a network's setting on val, and report once on test: what it leaves is what a head leaves."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.machine.commands import argument_parser, run
+from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.metrics.classification import SPOKEN
+from unchoke.networks.checkpoint import TrainedNetwork, trained_part
+from unchoke.networks.choose import (
+    choose_network,
+    chosen_members,
+    fitted_of,
+    member_keys,
+    read_member,
+    save_network,
+)
+from unchoke.networks.sources import add_source_flags, open_sources
+from unchoke.store.run_record import NETWORK, add_run_flags, member_name, read_run, write_run
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    add_source_flags(parser)
+    parser.add_argument("--members", type=Path, nargs="+", required=True, help="weights of all trainings")
+    add_run_flags(parser)
+    add_device_flags(parser)
+    args = parser.parse_args(argv)
+    device, sources = device_of(args), open_sources(args)
+    found = dict(zip(member_keys(args.settings), map(read_member, args.members), strict=True))
+    fitted = fitted_of(found, args.settings)
+    chosen = chosen_members(args.settings, fitted.chosen)
+    settings = {"kind": NETWORK, "pool": trained_part(args.settings), **args.settings}
+    micro_batch = min(found[key].facts["micro_batch"] for key in chosen)
+    unjudged = TrainedNetwork(
+        args.checkpoint, settings, sources.classes, sources.facts, fitted.replicates, [], micro_batch
+    )
+    head = choose_network(unjudged, fitted, sources, device)
+    seconds = head.seconds + sum(read_run(path.with_suffix(".json"))["seconds"] for path in args.members)
+    write_run(args.run, seconds, device.type, members=[member_name(*key) for key in chosen])
+    save_network(head, unjudged, sources.stores, args.group, args.checkpoint)
+    print("".join(f"warning: {text}\n" for text in head.fitted.warnings), end="")
+    name = args.settings["choose_by"]
+    print(f"chosen {head.fitted.choice}, {SPOKEN[name]} on val {head.figures['val'][name].value:.4f}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

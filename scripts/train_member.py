@@ -1,0 +1,44 @@
+"""Train a network with one learning rate, weight decay and seed; after a kill it goes on where it stopped."""
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from unchoke.files import write_atomic
+from unchoke.machine.commands import argument_parser, run
+from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.receipts import read_json
+from unchoke.networks.choose import write_member
+from unchoke.networks.member import train_member
+from unchoke.networks.sources import add_source_flags, open_sources, task_of
+from unchoke.networks.step_log import StepLog
+from unchoke.store.run_record import write_run
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    add_source_flags(parser)
+    parser.add_argument("--start", type=Path, help="checkpoint of the head that the classifier begins with")
+    parser.add_argument("--rate", type=float, required=True, help="learning rate")
+    parser.add_argument("--decay", type=float, required=True, help="weight decay")
+    parser.add_argument("--seed", type=int, required=True, help="seed of first weights, order and augmentation")
+    parser.add_argument("--plan", type=Path, required=True, help="JSON file with the micro-batch")
+    parser.add_argument("--member", type=Path, required=True, help="safetensors file to write the weights to")
+    parser.add_argument("--steps", type=Path, required=True, help="CSV to write a row a step to")
+    add_device_flags(parser)
+    args = parser.parse_args(argv)
+    started, device, states = time.perf_counter(), device_of(args), args.member.with_suffix(".states")
+    task = task_of(open_sources(args), args.settings, device, args.start)
+    log = StepLog(args.steps, task.steps, args.settings["epochs"])
+    micro_batch = read_json(args.plan)["micro_batch"]
+    member = train_member(task, args.rate, args.decay, args.seed, micro_batch, states, log)
+    write_atomic(args.steps, args.steps.read_bytes())  # its rows were appended one by one
+    write_run(args.member.with_suffix(".json"), time.perf_counter() - started, device.type, **member.facts)
+    write_member(args.member, member)
+    shutil.rmtree(states, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

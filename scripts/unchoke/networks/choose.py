@@ -1,0 +1,105 @@
+"""Stage: the choice of a network's learning rate and weight decay on val, and its figures, read once on test."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unchoke import versions
+from unchoke.heads.rows import Rows
+from unchoke.heads.train import Fitted, TrainedHead, judge_head, scores_as_figures, store_digests, write_head
+from unchoke.networks.checkpoint import TrainedNetwork
+from unchoke.networks.member import Member
+from unchoke.networks.sources import Sources
+from unchoke.store.checkpoints import read_checkpoint_file, write_checkpoint
+from unchoke.store.read import FeatureStore
+from unchoke.training.choose import choose, grid_of
+from unchoke.training.resume import Tensors
+
+
+@dataclass(frozen=True)
+class MemberFile:
+    """One training of a network, as its file holds it."""
+
+    tensors: Tensors
+    """Of the trained part."""
+    score: float
+    """On val, of these weights; the higher, the better."""
+    curves: dict[str, list[float]]
+    """``train_loss`` and ``val_score`` of each epoch."""
+    facts: dict[str, Any]
+    """As of ``member.Member``."""
+
+
+_NEEDED = ("score", "curves", "facts")
+
+
+def write_member(path: Path, member: Member) -> None:
+    """Write one training as a checkpoint of its own."""
+    curves = {name: values.tolist() for name, values in member.curves.items()}
+    described = {"score": member.score, "curves": curves, "facts": member.facts}
+    write_checkpoint(path, [member.tensors], {"version": versions.NETWORKS, **described})
+
+
+def read_member(path: Path) -> MemberFile:
+    """What ``write_member`` wrote; UnchokeError where it is something else."""
+    facts, (tensors,) = read_checkpoint_file(path, "training of a network", versions.NETWORKS, _NEEDED)
+    return MemberFile(tensors, **facts)
+
+
+def fitted_of(members: Mapping[tuple[float, float, int], MemberFile], settings: dict[str, Any]) -> Fitted:
+    """The setting that is best on val, over its seeds. members: by learning rate, weight decay and seed."""
+    grid, seeds = grid_of(settings), settings["seeds"]
+    of_SL = [[members[rate, decay, seed] for rate, decay in grid] for seed in seeds]
+    scores_SL = np.array([[member.score for member in row] for row in of_SL], np.float64)
+    choice = choose(settings, scores_SL, "val_score")
+    curves = {
+        name: np.array([[member.curves[name] for member in row] for row in of_SL], np.float32).transpose(2, 1, 0)
+        for name in ("train_loss", "val_score")
+    }
+    replicates = [row[choice.place].tensors for row in of_SL]
+    return scores_as_figures(Fitted(replicates, choice.chosen, choice.history, curves), settings)
+
+
+def chosen_members(settings: Mapping[str, Any], chosen: Mapping[str, float]) -> list[tuple[float, float, int]]:
+    """Learning rate, weight decay and seed of the trainings that make up the network."""
+    return [(chosen["learning_rate"], chosen["weight_decay"], seed) for seed in settings["seeds"]]
+
+
+def choose_network(network: TrainedNetwork, fitted: Fitted, sources: Sources, device: torch.device) -> TrainedHead:
+    """The figures of a network, which is that of `fitted`, on val and test; its temperatures are not yet known."""
+    started = time.perf_counter()
+    rows = {
+        split: Rows(torch.empty(0), torch.from_numpy(part.label_N), part.image_id_N, sources.groups[split], part.views)
+        for split, part in sources.images.items()
+    }
+    logits = {split: network.logits_of(sources.images[split], device) for split in ("val", "test")}
+    return judge_head(fitted, network.classes, rows, logits, started)
+
+
+def save_network(
+    head: TrainedHead,
+    network: TrainedNetwork,
+    stores: dict[str, FeatureStore],
+    group: Path,
+    checkpoint: Path,
+) -> None:
+    """Write the checkpoint and the results as those of a head; see ``store.run_record``."""
+    described = {
+        "version": versions.NETWORKS,
+        "settings": network.settings,
+        "encoder": network.encoder,
+        "store": next(iter(stores.values())).path.stem.partition("@")[0],
+        "features_sha256": store_digests(stores),
+        "micro_batch": network.micro_batch,
+    }
+    write_head(head, described, group, checkpoint)
+
+
+def member_keys(settings: Mapping[str, Any]) -> Sequence[tuple[float, float, int]]:
+    """Learning rate, weight decay and seed of every training."""
+    return [(rate, decay, seed) for rate, decay in grid_of(dict(settings)) for seed in settings["seeds"]]

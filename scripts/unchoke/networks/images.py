@@ -1,0 +1,62 @@
+"""The images that a network reads, wherever they lie: cached activations or pixels, in one view or several."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unchoke.machine.memory import MB
+from unchoke.networks.draws import uniforms
+
+
+class Images(Protocol):
+    """The images of a split, N of them, in V views."""
+
+    @property
+    def image_id_N(self) -> NDArray[np.int64]:
+        """Of each place; their random numbers depend on it."""
+
+    @property
+    def label_N(self) -> NDArray[np.int64]:
+        """Place of each label among the classes."""
+
+    @property
+    def views(self) -> int:
+        """How many views of each image there are."""
+
+    def read(self, place_B: NDArray[np.int64], view_B: NDArray[np.int64]) -> NDArray[Any]:
+        """Images at some places, each in one view, in the order of `place_B`: float16 or uint8, (B, …)."""
+
+
+@dataclass(frozen=True)
+class HeldImages:
+    """Images in memory."""
+
+    image_id_N: NDArray[np.int64]
+    label_N: NDArray[np.int64]
+    x_VN: NDArray[Any]
+    """(V, N, …)."""
+
+    @property
+    def views(self) -> int:
+        return len(self.x_VN)
+
+    def read(self, place_B: NDArray[np.int64], view_B: NDArray[np.int64]) -> NDArray[Any]:
+        return np.asarray(self.x_VN[view_B, place_B])
+
+
+def hold(images: Images, budget_mb: float) -> Images:
+    """The images in memory where all of them fit into the budget, MB, else as they are."""
+    rows, first = len(images.image_id_N), np.zeros(1, np.int64)
+    one_mb = images.read(first, first).nbytes / MB
+    if isinstance(images, HeldImages) or images.views * rows * one_mb > budget_mb:
+        return images
+    x_VN = [images.read(np.arange(rows), np.full(rows, view)) for view in range(images.views)]
+    return HeldImages(images.image_id_N, images.label_N, np.stack(x_VN))
+
+
+def drawn_views(images: Images, seed: int, epoch: int, place_B: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The view of each image in an epoch, drawn by (seed, epoch, image_id)."""
+    drawn_B1 = uniforms(seed, epoch, images.image_id_N[place_B], "view", 1)
+    return np.minimum((drawn_B1[:, 0] * images.views).astype(np.int64), images.views - 1)

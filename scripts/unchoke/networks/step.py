@@ -1,0 +1,150 @@
+"""One step of training: the gradients of a batch in micro-batches, and the update of the weights.
+
+Where memory runs out, in the forward or backward pass or before the update, the whole step is done again with half of
+the micro-batch. Nothing has been changed until then, and all random numbers are the images' own. So with frozen batch
+norm the gradient is that of the step that did not fail, but for rounding, and the weights are, to the bit, those of a
+step planned at that size.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from unchoke.machine.halving import in_halves
+from unchoke.networks.layers import Draws, batch_norms
+from unchoke.networks.losses import Targets, loss_sum, total_weight, weighted_targets
+from unchoke.networks.network import Network
+from unchoke.networks.optimizer import Average, make_optimizer, parameters_of, reserve, set_rate
+
+PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images, B of them."""
+
+    x: torch.Tensor
+    """Activations float16, or pixels uint8, (B, …), on the CPU."""
+    image_id_B: NDArray[np.int64]
+    targets: Targets
+    """On the device."""
+
+
+@dataclass
+class Learner:
+    """A network in training, with all that a step changes."""
+
+    network: Network
+    settings: dict[str, Any]
+    """Of the config: label_smoothing, clip_norm, precision count here."""
+    device: torch.device
+    weight_C: torch.Tensor
+    """Weight of each class in the loss."""
+    draws: Draws
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    """Keeps gradients within float16; does nothing in other precisions."""
+    average: Average | None
+    run: Callable[[torch.Tensor], torch.Tensor]
+    """The trained part, compiled where the settings ask for it."""
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Arithmetic of the settings' precision on cards; float32 elsewhere."""
+        return autocast(self.device, self.settings["precision"])
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """Arithmetic in `precision` on a card; the CPU computes in float32."""
+    enabled = device.type == "cuda" and precision != "float32"
+    return torch.autocast(device.type, PRECISIONS[precision], enabled=enabled)
+
+
+def make_learner(
+    network: Network, settings: dict[str, Any], device: torch.device, weight_C: torch.Tensor, decay: float, seed: int
+) -> Learner:
+    """A learner before its first step. decay: of the weights. seed: of all masks."""
+    draws = Draws(seed)
+    network = network.prepared(device, draws, dropout=settings["dropout"], checkpointing=settings["checkpointing"])
+    scaled = settings["precision"] == "float16" and device.type == "cuda"
+    return Learner(
+        network,
+        settings,
+        device,
+        weight_C.to(device),
+        draws,
+        make_optimizer(network.model, settings, decay),
+        torch.amp.GradScaler(device.type, enabled=scaled),
+        Average(network.trained, settings["ema"]) if settings["ema"] else None,
+        torch.compile(network.trained) if settings["compile"] else network.trained,
+    )
+
+
+def gradients(learner: Learner, batch: Batch, step: int, micro_batch: int) -> tuple[torch.Tensor, int]:
+    """Leave the gradients of a batch in the network; its loss, float32 (), and the micro-batch that memory allowed."""
+    network, optimizer, rows = learner.network, learner.optimizer, len(batch.x)
+    norms = [(buffer, buffer.clone()) for norm in batch_norms(network.trained) for buffer in norm.buffers()]
+    total = total_weight(batch.targets, learner.weight_C)
+
+    def attempt(size: int) -> torch.Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        for buffer, before in norms:
+            buffer.copy_(before)
+        parts = even_parts(rows, size)
+        network.train(single=parts[-1].stop - parts[-1].start == 1)
+        loss = torch.zeros((), device=learner.device)
+        for part in parts:
+            share = _loss_of(learner, batch, part, step) / total
+            learner.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
+            loss += share.detach()
+        reserve(optimizer)
+        return loss
+
+    loss, size = in_halves(attempt, min(micro_batch, rows))
+    return loss, micro_batch if size == rows else size
+
+
+def even_parts(rows: int, size: int) -> list[slice]:
+    """Consecutive parts of at most `size` rows, nearly the same, longer ones first."""
+    edges = np.cumsum([0, *(len(part) for part in np.array_split(np.arange(rows), math.ceil(rows / size)))]).tolist()
+    return [slice(start, stop) for start, stop in pairwise(edges)]
+
+
+def _loss_of(learner: Learner, batch: Batch, part: slice, step: int) -> torch.Tensor:
+    """Sum of the loss over a micro-batch."""
+    learner.draws.see(step, batch.image_id_B[part])
+    x = _mixed(learner, batch, part)
+    with learner.autocast():
+        logits_BC = learner.run(learner.network.activations(x))
+    smoothing = learner.settings["label_smoothing"]
+    return loss_sum(logits_BC, weighted_targets(batch.targets, part, learner.weight_C, smoothing))
+
+
+def _mixed(learner: Learner, batch: Batch, part: slice) -> torch.Tensor:
+    """Inputs of a micro-batch on the device, each with its share of the partner."""
+    x = learner.network.inputs(batch.x[part].to(learner.device))
+    partner_B, share_B = batch.targets.partner_B, batch.targets.share_B
+    if partner_B is None or share_B is None:
+        return x
+    other = learner.network.inputs(batch.x[partner_B[part].cpu()].to(learner.device))
+    return other.lerp(x, share_B[part].view(-1, *[1] * (x.ndim - 1)))
+
+
+def update(learner: Learner, step: int, rate: float) -> None:
+    """Change the weights by the gradients that ``gradients`` has left."""
+    optimizer, clip = learner.optimizer, learner.settings["clip_norm"]
+    learner.scaler.unscale_(optimizer)
+    if clip is not None:
+        nn.utils.clip_grad_norm_(parameters_of(optimizer), clip, foreach=False)
+    set_rate(optimizer, rate)
+    learner.scaler.step(optimizer)
+    learner.scaler.update()
+    if learner.average:
+        learner.average.update(learner.network.trained, step)

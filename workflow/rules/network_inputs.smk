@@ -1,0 +1,99 @@
+# What the rules of networks depend on where the config says it.
+
+from unchoke.config.caches import caches_of
+from unchoke.store.run_record import member_name
+
+
+def network_places():
+    """Where the results of every network lie: the name of its encoder, or pixels, and its own."""
+    return [
+        (settings["encoder"] or PIXELS, network)
+        for network, settings in config["networks"].items()
+    ]
+
+
+def network_members(network):
+    """Names of all trainings of a network."""
+    settings = config["networks"][network]
+    return [
+        member_name(rate, decay, seed)
+        for rate in settings["learning_rates"]
+        for decay in settings["weight_decays"]
+        for seed in settings["seeds"]
+    ]
+
+
+def network_sources(wildcards):
+    """The sealed stores that a network reads, and the weights that it begins with."""
+    settings = config["networks"][wildcards.network]
+    stores = [f"<results>/features/{cache.name}" for cache in caches_of(settings)]
+    weights = encoder_weights(settings["encoder"]) if settings["encoder"] else {}
+    return {
+        "metadata": [f"{store}.zarr/zarr.json" for store in stores],
+        "seals": [f"{store}.sealed.json" for store in stores],
+        **weights,
+    }
+
+
+def network_start(wildcards):
+    """The checkpoint of the head that a network begins with."""
+    settings = config["networks"][wildcards.network]
+    place = f"{settings['encoder']}/{settings['start']}"
+    return (
+        {"start": f"<results>/checkpoints/{place}.safetensors"}
+        if settings["start"]
+        else {}
+    )
+
+
+def network_flags(wildcards, input):
+    """The stores of a network, and the weights and the head that it begins with, as flags."""
+    flags = ["--stores", *sealed_stores(wildcards, input)]
+    for name in ("weights", "card", "start"):
+        if hasattr(input, name):
+            flags += [f"--{name}", input.get(name)]
+    return flags
+
+
+# What a training of one learning rate, weight decay and seed does not depend on.
+OTHER_MEMBERS = ("learning_rates", "weight_decays", "seeds", "minutes", "cache_gb")
+
+
+def network_settings(wildcards):
+    """A network's section of the config as one JSON flag."""
+    return json_of(config["networks"][wildcards.network])
+
+
+def member_settings(wildcards):
+    """The same, less what other trainings of it alone depend on."""
+    settings = config["networks"][wildcards.network]
+    return json_of(
+        {key: value for key, value in settings.items() if key not in OTHER_MEMBERS}
+    )
+
+
+def member_flags(wildcards):
+    """Learning rate, weight decay and seed of a training as flags."""
+    settings = config["networks"][wildcards.network]
+    for rate in settings["learning_rates"]:
+        for decay in settings["weight_decays"]:
+            for seed in settings["seeds"]:
+                if member_name(rate, decay, seed) == wildcards.member:
+                    return ["--rate", rate, "--decay", decay, "--seed", seed]
+
+
+def members_of(wildcards):
+    """The weights of all trainings of a network."""
+    folder = f"<results>/members/{wildcards.network}"
+    return [
+        f"{folder}/{member}.safetensors"
+        for member in network_members(wildcards.network)
+    ]
+
+
+def network_mem_mb(wildcards, input):
+    """Memory of the machine for the training of a network, MB: what its plan measured, and images held for it."""
+    return round(read_json(Path(input.plan))["host_mb"]) + IMAGES_MB
+
+
+IMAGES_MB = 1000

@@ -45,8 +45,8 @@ def find_decoded(
 ) -> Decoded | None:
     """The pixels that a chunk, or shard, of `store` can be made from: in another store of its folder; None for none.
 
-    rows_files: of the chunk. settings: ``pixels.pixel_settings`` of the encoder. All that pixels depend on must be equal:
-    the listing of the images, their transform, the limits of decoding, the cut into chunks.
+    rows_files: of the chunk. settings: ``pixels.pixel_settings`` of the encoder. All that pixels depend on must
+    be equal: the listing of the images, their transform, the limits of decoding, the cut into chunks.
     """
     if settings["view"] != "identity":
         return None  # a flip before the crop is another one than behind it, where the crop is not in the middle

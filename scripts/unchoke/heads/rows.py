@@ -1,9 +1,9 @@
 """Rows of features by split, and the arithmetic that all kinds of head share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -49,12 +49,12 @@ def split_rows(
 
     features: the store of each view; settings: pool, train_views and test_views count.
     """
-    classes, found = split_images(features, manifest)
+    classes, usable = usable_rows(features, manifest)
     views = sorted({*settings["train_views"], *settings["test_views"]})
-    _refuse_missing(views, features)
+    refuse_missing(views, features)
     values = {view: features[view].features(settings["pool"]) for view in views}
     rows = {}
-    for split, part in found.items():
+    for split, part in usable.items():
         read = settings["train_views" if split == "train" else "test_views"]
         x_ND = np.concatenate([values[view][part.image_id_N] for view in read])
         _refuse_not_finite(x_ND, part.image_id_N, features)
@@ -64,9 +64,8 @@ def split_rows(
     return classes, rows
 
 
-@dataclass(frozen=True)
-class SplitImages:
-    """The usable images of one split."""
+class Usable(NamedTuple):
+    """The images of a split that may be used and could be read in every view."""
 
     image_id_N: NDArray[np.int64]
     label_N: NDArray[np.int64]
@@ -75,33 +74,35 @@ class SplitImages:
     """The group of each image; empty for none."""
 
 
-def split_images(stores: dict[str, FeatureStore], manifest: pd.DataFrame) -> tuple[list[str], dict[str, SplitImages]]:
-    """The classes in order, and the usable images of each split; UnchokeError where a split has none.
+def usable_rows(features: Mapping[str, FeatureStore], manifest: pd.DataFrame) -> tuple[list[str], dict[str, Usable]]:
+    """The classes in order, and the usable images of each split; UnchokeError where a split has none, or other classes.
 
-    stores: of each view; an image is usable that could be read in all of them.
+    features: the store of each view.
     """
-    usable = in_use(manifest[_valid(stores, manifest)])
+    usable = in_use(manifest[_valid(features, manifest)])
     classes = sorted(usable.loc[usable["split"] == "train", "label"].unique())
     place = {label: index for index, label in enumerate(classes)}
     found = {}
     for split in SPLITS:
         part = usable[usable["split"] == split]
-        if not len(part):
-            raise UnchokeError(f"No image of the {split} split could be read.", where=_where(stores))
+        ids = part["image_id"].to_numpy(np.int64)
+        if not len(ids):
+            raise UnchokeError(f"No image of the {split} split could be read.", where=_where(features))
         if unseen := sorted(set(part["label"]) - set(classes)):
             raise UnchokeError(
                 f"The {split} split has a class of which train has no readable image.", found=", ".join(unseen[:5])
             )
-        labels = np.array([place[label] for label in part["label"]], np.int64)
-        found[split] = SplitImages(part["image_id"].to_numpy(np.int64), labels, part["group"].to_numpy(object))
+        label_N = np.array([place[label] for label in part["label"]], np.int64)
+        found[split] = Usable(ids, label_N, part["group"].to_numpy(object))
     return classes, found
 
 
-def _where(features: dict[str, FeatureStore]) -> str:
+def _where(features: Mapping[str, FeatureStore]) -> str:
     return str(next(iter(features.values())).path)
 
 
-def _refuse_missing(views: list[str], features: dict[str, FeatureStore]) -> None:
+def refuse_missing(views: Sequence[str], features: Mapping[str, FeatureStore]) -> None:
+    """UnchokeError where a view has no store."""
     if missing := [view for view in views if view not in features]:
         raise UnchokeError(
             "The head reads a view whose features are not given.",
@@ -112,7 +113,7 @@ def _refuse_missing(views: list[str], features: dict[str, FeatureStore]) -> None
         )
 
 
-def _valid(features: dict[str, FeatureStore], manifest: pd.DataFrame) -> NDArray[np.bool_]:
+def _valid(features: Mapping[str, FeatureStore], manifest: pd.DataFrame) -> NDArray[np.bool_]:
     """Whether the image could be read in every view; UnchokeError where a store is of other images."""
     for store in features.values():
         if len(manifest) != store.seal["images"]:

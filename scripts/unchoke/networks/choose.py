@@ -74,7 +74,7 @@ def choose_network(network: TrainedNetwork, fitted: Fitted, sources: Sources, de
     """The figures of a network, which is that of `fitted`, on val and test; its temperatures are not yet known."""
     started = time.perf_counter()
     rows = {
-        split: Rows(torch.empty(0), torch.from_numpy(part.label_N), part.image_id_N, sources.groups[split], part.views)
+        split: Rows(torch.empty(0), torch.from_numpy(part.label_N), part.image_id_N, part.group_N, part.views)
         for split, part in sources.images.items()
     }
     logits = {split: network.logits_of(sources.images[split], device) for split in ("val", "test")}

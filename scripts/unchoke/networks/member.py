@@ -117,7 +117,7 @@ class _Training:
             self._validate(row)
         weights = self.kept or self._weights()
         return Member(
-            {name: tensor.detach().cpu().clone() for name, tensor in weights.items()},
+            {name: own_copy(tensor) for name, tensor in weights.items()},
             {name: torch.stack(values).numpy() for name, values in self.state.curves.items()},
             float(self.state.tensors["scores"]),
             self._facts(),
@@ -238,6 +238,11 @@ class _Training:
         own = {name: saved.tensors[name] for name in self.state.tensors}
         self.state = State(saved.counters, own, saved.curves)
         print(f"goes on behind step {saved.counters['step']} of {self.task.steps}", flush=True)
+
+
+def own_copy(tensor: torch.Tensor) -> torch.Tensor:
+    """On the CPU, in the order of its axes."""
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def read_images(images: Images, seed: int, epoch: int, place_B: NDArray[np.int64]) -> Arrays:

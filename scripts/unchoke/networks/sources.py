@@ -7,66 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import timm
 import torch
-from numpy.typing import NDArray
 from timm.data.config import resolve_model_data_config
 
 from unchoke.cleaning.clean import selected
-from unchoke.encoders.activations import read_shape
 from unchoke.encoders.cards import read_card
 from unchoke.encoders.pixels import NO_ENCODER, transform_facts
 from unchoke.encoders.weights import refuse_unknown_model
-from unchoke.errors import UnchokeError
 from unchoke.files import file_sha256
 from unchoke.hashing import sha256_json
 from unchoke.heads.checkpoint import read_checkpoint
-from unchoke.heads.rows import SplitImages, split_images
 from unchoke.heads.train import store_digests
-from unchoke.names import ACTIVATIONS, PIXELS
 from unchoke.networks import small_cnn  # noqa: F401 timm knows it from here on
 from unchoke.networks.build import ALL, build_network
-from unchoke.networks.images import Images
 from unchoke.networks.network import Network
 from unchoke.networks.start import refuse_unfit_start, start_from
+from unchoke.networks.stored import StoredImages, refuse_other_cache, split_images
 from unchoke.networks.task import NetworkTask
 from unchoke.store.read import FeatureStore, open_views
 
 CARD_FACTS = ("model", "trained", "data_config")
 TIMMS = ("mean", "std")
-
-
-@dataclass(frozen=True)
-class StoreImages:
-    """Images of a split in sealed stores, a store a view; whole chunks are decoded."""
-
-    stores: list[FeatureStore]
-    array: str
-    """``activations`` or ``pixels``."""
-    shape: tuple[int, ...]
-    """Of an image."""
-    image_id_N: NDArray[np.int64]
-    label_N: NDArray[np.int64]
-
-    @property
-    def views(self) -> int:
-        """How many views of each image there are."""
-        return len(self.stores)
-
-    @property
-    def chunk_size(self) -> int:
-        """Images of a chunk."""
-        return int(self.stores[0].seal["chunk_size"])
-
-    def read(self, place_B: NDArray[np.int64], view_B: NDArray[np.int64]) -> NDArray[Any]:
-        """Images at some places, each in one view, (B, *shape): float16, float32 or uint8."""
-        array: Any = self.stores[0].group[self.array]
-        found = np.empty((len(place_B), *self.shape), array.dtype)
-        for view in np.unique(view_B).tolist():
-            values = self.stores[view].rows(self.array, self.image_id_N[place_B[view_B == view]])
-            found[view_B == view] = values.reshape(-1, *self.shape)
-        return found
 
 
 @dataclass(frozen=True)
@@ -76,9 +38,8 @@ class Sources:
     stores: dict[str, FeatureStore]
     """By view."""
     classes: list[str]
-    images: dict[str, Images]
+    images: dict[str, StoredImages]
     """Of train, val and test, in the views that the settings name."""
-    groups: dict[str, NDArray[np.object_]]
     facts: dict[str, Any]
     """Of the encoder, or of the model that begins with random weights; see ``build.build_network``."""
     weights: Path | None
@@ -108,13 +69,10 @@ def open_sources(args: argparse.Namespace) -> Sources:
     seal = next(iter(stores.values())).seal["settings"]
     facts = {**seal, **_origin_facts(args.settings, args.card), **_size(seal)}
     facts.pop("view", None)
-    _refuse_other_cache(stores, facts, args.settings)
-    classes, found = split_images(stores, selected(args.manifest, args.selection))
-    array = PIXELS if PIXELS in seal["pools"] else ACTIVATIONS
-    shape = (3, facts["image_size"], facts["image_size"]) if array == PIXELS else read_shape(seal)
-    images = {split: _images(stores, args.settings, split, part, array, shape) for split, part in found.items()}
-    groups = {split: part.group_N for split, part in found.items()}
-    return Sources(stores, classes, images, groups, facts, args.weights)
+    for store in stores.values():
+        refuse_other_cache(store, _expected(facts, args.settings))
+    classes, images = split_images(stores, selected(args.manifest, args.selection), args.settings)
+    return Sources(stores, classes, images, facts, args.weights)
 
 
 def task_of(sources: Sources, settings: dict[str, Any], device: torch.device, start: Path | None) -> NetworkTask:
@@ -141,28 +99,12 @@ def task_of(sources: Sources, settings: dict[str, Any], device: torch.device, st
     )
 
 
-def _refuse_other_cache(
-    stores: Mapping[str, FeatureStore], facts: Mapping[str, Any], settings: Mapping[str, Any]
-) -> None:
-    """UnchokeError where a store was made for another network: of other weights, another cut, or another transform.
-
-    facts: of the network's origin. settings: those of the network.
-    """
+def _expected(facts: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the settings of a store must say. facts: of the network's origin."""
     if settings["blocks"] != ALL and settings["cache"] != "none":
-        expected = {"weights_sha256": facts["weights_sha256"], "blocks": settings["blocks"]}
-    else:
-        data_config = facts["data_config"] if settings["encoder"] else NO_ENCODER
-        expected = {"transform": transform_facts(facts["image_size"], data_config)}
-    for store in stores.values():
-        made = store.seal["settings"]
-        if other := [key for key in expected if made.get(key) != expected[key]]:
-            raise UnchokeError(
-                "The cache was made for another network.",
-                found=", ".join(f"{key} {made.get(key)}" for key in other),
-                expected=", ".join(f"{key} {expected[key]}" for key in other),
-                where=str(store.path),
-                do=f"bring it up to date: snakemake --cores all {store.path / 'zarr.json'}",
-            )
+        return {"weights_sha256": facts["weights_sha256"], "blocks": settings["blocks"]}
+    data_config = facts["data_config"] if settings["encoder"] else NO_ENCODER
+    return {"transform": transform_facts(facts["image_size"], data_config)}
 
 
 def _size(seal: Mapping[str, Any]) -> dict[str, int]:
@@ -179,15 +121,3 @@ def _origin_facts(settings: Mapping[str, Any], card: Path | None) -> dict[str, A
     config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     data_config = {name: list(config[name]) for name in TIMMS}
     return {"model": settings["model"], "trained": False, "weights_sha256": "", "data_config": data_config}
-
-
-def _images(
-    stores: dict[str, FeatureStore],
-    settings: Mapping[str, Any],
-    split: str,
-    part: SplitImages,
-    array: str,
-    shape: tuple[int, ...],
-) -> Images:
-    views = settings["train_views" if split == "train" else "test_views"]
-    return StoreImages([stores[view] for view in views], array, shape, part.image_id_N, part.label_N)

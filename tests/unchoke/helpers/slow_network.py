@@ -21,13 +21,15 @@ class SlowLog(StepLog):
         time.sleep(0.03)
 
 
-if __name__ == "__main__":
+def train(folder: Path, log: StepLog | None = None) -> bytes:
+    """The bytes of the trained member; state files go below `folder`."""
     torch.set_num_threads(1)
-    folder = Path(sys.argv[1])
-    folder.mkdir(exist_ok=True)
-    member.SAVE_EVERY_S = -1.0
-    found = member.train_member(
-        task_of(0.3, **EVERYTHING), 0.01, 0.1, 0, 3, folder / "states", SlowLog(folder / "steps.csv", 12, 3)
-    )
+    found = member.train_member(task_of(0.3, **EVERYTHING), 0.01, 0.1, 0, 3, folder / "states", log)
     curves = {name: torch.from_numpy(curve) for name, curve in found.curves.items()}
     save_file(found.tensors | curves, folder / "member.safetensors")
+    return (folder / "member.safetensors").read_bytes()
+
+
+if __name__ == "__main__":
+    member.SAVE_EVERY_S = -1.0
+    train(Path(sys.argv[1]), SlowLog(Path(sys.argv[1], "steps.csv"), 12, 3))

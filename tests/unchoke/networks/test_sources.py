@@ -99,7 +99,7 @@ def test_pixels_are_read_as_bytes(data: Path) -> None:
 def test_the_cache_of_another_network_is_refused(
     data: Path, settings: dict[str, Any], store: str, weights: str, found: str
 ) -> None:
-    with pytest.raises(UnchokeError, match=rf"(?s)made for another network.*found: +{found}.*{store}"):
+    with pytest.raises(UnchokeError, match=rf"(?s)not one that this network can.*found: +{found}.*{store}"):
         sources(data, settings, store, weights=weights)
 
 

@@ -9,7 +9,7 @@ setup: .venv/installed
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Unchoke needs Python 3.11 or newer, found " + sys.version.split()[0] + ": call make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,packaged]'
 	touch $@
 
 demo: setup

@@ -1,4 +1,4 @@
-"""Put an encoder's weights into a safetensors file: from the hub, from a file, or untrained from a seed."""
+"""Put an encoder's weights into a safetensors file: from the hub, a package or a file, or untrained from a seed."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from unchoke.machine.commands import argument_parser, run
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--model", required=True, help="a model of timm")
-    parser.add_argument("--weights", required=True, help="pretrained, untrained, or the path of a file")
+    parser.add_argument("--weights", required=True, help="pretrained, packaged, untrained, or the path of a file")
     parser.add_argument("--seed", type=int, default=0, help="seed of untrained weights")
     parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")

@@ -4,12 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.networks.plan import plan_network
-
 from unchoke.files import json_bytes, write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.machine.memory import meter_of
+from unchoke.networks.plan import plan_network
 from unchoke.networks.sources import add_source_flags, open_sources, task_of
 
 

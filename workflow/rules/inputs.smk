@@ -5,7 +5,7 @@ from math import prod
 from snakemake.sourcecache import LocalSourceFile
 from unchoke.sources.locations import fields_of
 from unchoke.config.caches import blocks_of, cache_requests, caches
-from unchoke.config.encoders import weights_name
+from unchoke.config.encoders import ORIGINS, weights_name
 
 WEIGHTS = {
     weights_name(e["model"], e["weights"], e["seed"]): e
@@ -193,7 +193,7 @@ def seen_size(wildcards):
 def local_weights(wildcards):
     """The file that weights are taken from, where the config names one."""
     origin = WEIGHTS[wildcards.weights]["weights"]
-    return [] if origin in ("pretrained", "untrained") else [origin]
+    return [] if origin in ORIGINS else [origin]
 
 
 def head_stores(wildcards):

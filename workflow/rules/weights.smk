@@ -1,4 +1,4 @@
-# in:   the hub, or the file that the config names, or a seed
+# in:   the hub, a Python package, the file that the config names, or a seed
 # out:  <resources>/weights/<model>.<origin>.safetensors and the .json that says what they are
 
 

@@ -13,6 +13,7 @@ import timm
 import torch
 
 from unchoke.encoders.maps import find_maps
+from unchoke.encoders.packaged import PACKAGES, packaged_bytes
 from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.images.grid import Grid
 from unchoke.images.windows import image_size
@@ -182,11 +183,21 @@ def _weights(name: str, encoder: dict[str, Any], path: Path) -> Finding:
     origin = encoder["weights"]
     if origin == "pretrained":
         return Finding("weights", f"{name}: to be fetched from the hub, which needs a network, to {path}")
+    if origin == "packaged":
+        return _packaged(name, encoder["model"])
     if origin == "untrained":
         return Finding("weights", f"{name}: to be drawn from seed {encoder['seed']}")
     return Finding(
         "weights", f"{name}: {origin}{'' if Path(origin).exists() else ' is missing'}", Path(origin).exists()
     )
+
+
+def _packaged(name: str, model_name: str) -> Finding:
+    try:
+        packaged_bytes(model_name)
+    except UnchokeError as error:
+        return Finding("weights", f"{name}: {error}", False)
+    return Finding("weights", f"{name}: to be taken from the package {PACKAGES[model_name].pinned}")
 
 
 def _teacher(teacher: dict[str, Any]) -> Finding:

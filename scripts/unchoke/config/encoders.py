@@ -3,10 +3,11 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from unchoke.config.base import MAX_SEED, NAME_LENGTH, Section, listed_in, one_of, without_braces
 from unchoke.config.views import View
+from unchoke.encoders.packaged import without_package
 from unchoke.hashing import sha256_bytes
 
 POOLS = listed_in("encoders/pools/kinds")
@@ -14,6 +15,8 @@ Pool = Annotated[
     str, AfterValidator(lambda pool: one_of(POOLS, pool)), WithJsonSchema({"type": "string", "enum": POOLS})
 ]
 
+ORIGINS = ("pretrained", "packaged", "untrained")
+"""Values of `weights` that are no path."""
 PRECISIONS = ["float16", "bfloat16", "float32"]
 
 
@@ -25,8 +28,9 @@ class Encoder(Section):
     of file names: 100 characters at most."""
 
     weights: Annotated[str, AfterValidator(without_braces)] = Field("pretrained", min_length=1)
-    """`pretrained`: timm's, from the hub. `untrained`: drawn from `seed`. Anything else is the path of a safetensors
-    file, or of a PyTorch file that holds tensors alone."""
+    """`pretrained`: timm's, from the hub. `packaged`: from a Python package, for the models `tf_efficientnet_lite0` and
+    `tf_efficientnet_lite2`. `untrained`: drawn from `seed`. Anything else is the path of a safetensors file, or of a
+    PyTorch file that holds tensors alone."""
 
     seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of untrained weights."""
@@ -61,13 +65,19 @@ class Encoder(Section):
     """Numbers of the store. float16 takes half the space; float32 keeps features that are large beside their deviation,
     or below 1e-5. A run warns where float16 costs accuracy."""
 
+    @model_validator(mode="after")
+    def _packaged_weights_are_those_of_a_package(self) -> "Encoder":
+        if self.weights == "packaged" and (problem := without_package(self.model)):
+            raise ValueError(f"weights: {problem}")
+        return self
+
 
 def weights_name(model: str, weights: str, seed: int) -> str:
     """Stem of the file that holds an encoder's weights: encoders with the same weights share it."""
-    if weights == "pretrained":
-        origin = "pretrained"
-    elif weights == "untrained":
+    if weights == "untrained":
         origin = f"untrained-{seed}"
+    elif weights in ORIGINS:
+        origin = weights
     else:
         origin = f"file-{sha256_bytes(weights.encode())[:8]}"
     return re.sub(r"[^A-Za-z0-9_.-]", "-", f"{model}.{origin}")

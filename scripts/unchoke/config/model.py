@@ -56,7 +56,7 @@ class Config(Section):
     subset needs no new ones."""
 
     encoders: dict[Name, Encoder] = Field(
-        {"b0": Encoder(model="efficientnet_b0", weights="untrained", image_size=64)}, min_length=1
+        {"lite0": Encoder(model="tf_efficientnet_lite0", weights="packaged", image_size=96)}, min_length=1
     )
     """The frozen encoders, by the names that results carry."""
 

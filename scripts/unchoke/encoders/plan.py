@@ -1,6 +1,6 @@
 """Stage: the memory plan, the largest micro-batch of an encoder that keeps the budget."""
 
-import gc
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,8 +8,7 @@ import torch
 from unchoke.encoders.encoder import Encoder
 from unchoke.errors import UnchokeError
 from unchoke.machine.memory import Meter
-
-MARGIN = 0.9  # of the budget, so that a fragmented allocator finds room too
+from unchoke.machine.peaks import MARGIN, measure_peaks, peak_of
 
 
 def plan_memory(encoder: Encoder, meter: Meter, budget_mb: float, largest: int) -> dict[str, Any]:
@@ -18,17 +17,16 @@ def plan_memory(encoder: Encoder, meter: Meter, budget_mb: float, largest: int) 
     largest: the micro-batch to stop at. Beside the choice stand the peaks of all that were tried, MB, None where memory
     ran out. Raises UnchokeError where a single image does not fit.
     """
-    peaks: dict[int, float | None] = {}
-    best = 0
-    for micro_batch in candidates(largest):
-        peaks[micro_batch] = peak_mb(encoder, meter, micro_batch)
-        if (peaks[micro_batch] or float("inf")) > MARGIN * budget_mb:
-            break
-        best = micro_batch
-    if not best:
+
+    def measure(micro_batch: int) -> float | None:
+        images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
+        return peak_of(partial(encoder.encode_once, images), meter)
+
+    peaks = measure_peaks(measure, budget_mb, largest)
+    if not peaks.micro_batch:
         raise UnchokeError(
             "The encoder does not fit the memory budget.",
-            found=f"a peak of {peaks[1]:.0f} MB for one image" if peaks[1] else "memory ran out at one image",
+            found=peaks.found(),
             expected=f"at most {MARGIN * budget_mb:.0f} MB, {MARGIN:.0%} of gpu.vram_mb",
             where=f"{encoder.card['model']} at {encoder.image_size} px",
             do="take a smaller encoder or image_size, or raise gpu.vram_mb",
@@ -37,29 +35,5 @@ def plan_memory(encoder: Encoder, meter: Meter, budget_mb: float, largest: int) 
         "model": encoder.card["model"],
         "image_size": encoder.image_size,
         "device": encoder.device.type,
-        "budget_mb": budget_mb,
-        "micro_batch": best,
-        "peak_mb": peaks[best],
-        "peaks_mb": {str(micro_batch): peak for micro_batch, peak in peaks.items()},
+        **peaks.plan(budget_mb),
     }
-
-
-def candidates(largest: int) -> list[int]:
-    """1, 2, 4 … and `largest` itself."""
-    doubled = [2**power for power in range(largest.bit_length()) if 2**power < largest]
-    return [*doubled, largest]
-
-
-def peak_mb(encoder: Encoder, meter: Meter, micro_batch: int) -> float | None:
-    """Peak of two batches, the second as all later ones; None where memory ran out."""
-    images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        gc.collect()
-        torch.cuda.empty_cache()
-    meter.reset_peak()
-    try:
-        encoder.encode_once(images)
-        encoder.encode_once(images)
-    except torch.OutOfMemoryError:
-        return None
-    return meter.peak_mb()

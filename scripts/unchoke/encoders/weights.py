@@ -1,5 +1,6 @@
 """Stage: the weights of an encoder as a file, with a card that says what they are."""
 
+import io
 import json
 import re
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import save
 from timm.data.config import resolve_model_data_config
 
+from unchoke.encoders.packaged import DATA_CONFIG, PACKAGES, packaged_bytes, timm_names
 from unchoke.errors import UnchokeError
 from unchoke.files import write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
@@ -25,9 +27,11 @@ _CLASSIFIER = re.compile(r"^(head|head_drop|fc|classifier|head_dist|last_linear)
 def fetch_weights(model_name: str, weights: str, seed: int, weights_path: Path, card_path: Path) -> dict[str, Any]:
     """Write the weights of a timm model as safetensors, and their card; return the card.
 
-    weights: ``pretrained`` (from the hub), ``untrained`` (drawn from `seed`), or the path of a file of tensors.
+    weights: ``pretrained`` (from the hub), ``packaged`` (from a Python package), ``untrained`` (drawn from `seed`), or
+    the path of a file of tensors.
     The card holds their sha256, their source and timm's data config (size, crop, interpolation, mean, std).
-    UnchokeError names the nearest model, the file to fetch by hand, or the tensors that do not fit.
+    UnchokeError names the nearest model, the file to fetch by hand, the package to install, or the tensors that do not
+    fit.
     """
     refuse_unknown_model(model_name)
     if weights == "untrained":
@@ -35,6 +39,9 @@ def fetch_weights(model_name: str, weights: str, seed: int, weights_path: Path, 
     elif weights == "pretrained":
         model = _from_hub(model_name)
         source = f"pretrained, {model.pretrained_cfg.get('hf_hub_id') or model.pretrained_cfg.get('url')}"
+    elif weights == "packaged":
+        model = _from_package(model_name)
+        source = f"packaged, {PACKAGES[model_name].pinned}"
     else:
         model, source = _from_file(model_name, Path(weights)), f"file {Path(weights).name}"
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
@@ -72,11 +79,23 @@ def refuse_unknown_model(model_name: str) -> None:
     )
 
 
-def untrained_model(model_name: str, seed: int) -> Any:
-    """A timm model without classifier, drawn from `seed`; torch's own random state stays as it was."""
+def untrained_model(model_name: str, seed: int, data_config: dict[str, Any] | None = None) -> Any:
+    """A timm model without classifier, drawn from `seed`; torch's own random state stays as it was.
+
+    data_config: what is to replace the same keys of timm's own.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return timm.create_model(model_name, pretrained=False, num_classes=0).eval()
+        return timm.create_model(
+            model_name, pretrained=False, num_classes=0, pretrained_cfg_overlay=data_config or {}
+        ).eval()
+
+
+def packaged_tensors(model_name: str) -> dict[str, torch.Tensor]:
+    """The tensors of the model's package by timm's names, those of the classifier too; errors of ``packaged_bytes``."""
+    tensors = torch.load(io.BytesIO(packaged_bytes(model_name)), map_location="cpu", weights_only=True)
+    names = timm_names(tensors, PACKAGES[model_name].stages)
+    return {names[name]: tensor for name, tensor in tensors.items()}
 
 
 def _from_hub(model_name: str) -> Any:
@@ -102,11 +121,19 @@ def _from_hub(model_name: str) -> Any:
         ) from error
 
 
+def _from_package(model_name: str) -> Any:
+    tensors = packaged_tensors(model_name)
+    return _filled(untrained_model(model_name, 0, DATA_CONFIG), model_name, tensors, PACKAGES[model_name].pinned)
+
+
 def _from_file(model_name: str, path: Path) -> Any:
-    """The model with the tensors of `path`; the file's classifier is left out."""
-    model = untrained_model(model_name, seed=0)
-    state = _without_classifier(_read_tensors(path), model.state_dict())
+    return _filled(untrained_model(model_name, seed=0), model_name, _read_tensors(path), str(path))
+
+
+def _filled(model: Any, model_name: str, tensors: dict[str, torch.Tensor], where: str) -> Any:
+    """The model with `tensors`, by their names; the classifier among them is left out."""
     expected = model.state_dict()
+    state = _without_classifier(tensors, expected)
     wrong = [f"{name} is missing" for name in expected if name not in state]
     wrong += [f"{name} is not known" for name in state if name not in expected]
     wrong += [
@@ -119,7 +146,7 @@ def _from_file(model_name: str, path: Path) -> Any:
             "The weights do not fit the model.",
             found="; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""),
             expected=f"the {len(expected)} tensors of {model_name}",
-            where=str(path),
+            where=where,
             do="name the model that these weights were made with in encoders.*.model",
         )
     model.load_state_dict(state)
@@ -138,7 +165,8 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
     raise UnchokeError(
         "The weights cannot be read.",
         found=found,
-        expected="`pretrained`, `untrained`, or the path of a safetensors file, or of a PyTorch file of tensors alone",
+        expected="`pretrained`, `packaged`, `untrained`, or the path of a safetensors file, or of a PyTorch file of "
+        "tensors alone",
         where=str(path.absolute()),
         do="correct encoders.*.weights",
     )

@@ -58,7 +58,7 @@ def _first_model(name: str, settings: Mapping[str, Any], n_classes: int, seed: i
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return timm.create_model(name, pretrained=False, num_classes=n_classes, **dropped)  # type: ignore[no-any-return]
+            return timm.create_model(name, pretrained=False, num_classes=n_classes, **dropped)
         except TypeError as error:
             if not dropped:
                 raise

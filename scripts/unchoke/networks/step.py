@@ -89,26 +89,30 @@ def make_learner(
 
 def gradients(learner: Learner, batch: Batch, step: int, micro_batch: int) -> tuple[torch.Tensor, int]:
     """Leave the gradients of a batch in the network; its loss, float32 (), and the micro-batch that memory allowed."""
-    network, optimizer, rows = learner.network, learner.optimizer, len(batch.x)
-    norms = [(buffer, buffer.clone()) for norm in batch_norms(network.trained) for buffer in norm.buffers()]
-    total = total_weight(batch.targets, learner.weight_C)
+    trained, rows = learner.network.trained, len(batch.x)
+    norms = [(buffer, buffer.clone()) for norm in batch_norms(trained) for buffer in norm.buffers()]
 
     def attempt(size: int) -> torch.Tensor:
-        optimizer.zero_grad(set_to_none=True)
         for buffer, before in norms:
             buffer.copy_(before)
-        parts = even_parts(rows, size)
-        network.train(single=parts[-1].stop - parts[-1].start == 1)
-        loss = torch.zeros((), device=learner.device)
-        for part in parts:
-            share = _loss_of(learner, batch, part, step) / total
-            learner.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
-            loss += share.detach()
-        reserve(optimizer)
-        return loss
+        return gradients_at_once(learner, batch, step, size)
 
     loss, size = in_halves(attempt, min(micro_batch, rows))
     return loss, micro_batch if size == rows else size
+
+
+def gradients_at_once(learner: Learner, batch: Batch, step: int, size: int) -> torch.Tensor:
+    """The same in parts of at most `size` images, or an error of memory, up to the room that an update needs."""
+    learner.optimizer.zero_grad(set_to_none=True)
+    parts = even_parts(len(batch.x), size)
+    learner.network.train(single=parts[-1].stop - parts[-1].start == 1)
+    total, loss = total_weight(batch.targets, learner.weight_C), torch.zeros((), device=learner.device)
+    for part in parts:
+        share = _loss_of(learner, batch, part, step) / total
+        learner.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
+        loss += share.detach()
+    reserve(learner.optimizer)
+    return loss
 
 
 def even_parts(rows: int, size: int) -> list[slice]:

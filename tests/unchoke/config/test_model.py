@@ -85,7 +85,7 @@ def test_every_key_of_every_section_is_described():
 
 def test_every_key_stands_in_the_table():
     table = (REPOSITORY / docs.TABLE).read_text()
-    places = {("encoders", "b0"): ("encoders", "NAME")} | {
+    places = {("encoders", "lite0"): ("encoders", "NAME")} | {
         ("heads", name): ("heads", "NAME") for name in DEFAULTS["heads"]
     }
     keys = {".".join([*places.get(path, path), key]) for path, key in KEYS}
@@ -163,7 +163,7 @@ def test_a_key_of_another_kind_of_head_is_unknown():
 
 @pytest.mark.parametrize(
     "path",
-    ["dataset.name", "dataset.kind", "dataset.path", "encoders.b0.model", "heads.logistic.kind"],
+    ["dataset.name", "dataset.kind", "dataset.path", "encoders.lite0.model", "heads.logistic.kind"],
 )
 def test_a_missing_key_is_named_with_its_place(path):
     place, _, key = path.rpartition(".")
@@ -184,10 +184,10 @@ def test_all_that_is_wrong_is_said_at_once():
     [
         ("dataset.kind", "foldre", "folder"),
         ("heads.logistic.kind", "logistics", "logistic"),
-        ("encoders.b0.pools", ["avgg"], "avg"),
+        ("encoders.lite0.pools", ["avgg"], "avg"),
         ("heads.logistic.pool", "maxx", "max"),
-        ("encoders.b0.precision", "float61", "float16"),
-        ("heads.logistic.encoders", ["b00"], "b0"),
+        ("encoders.lite0.precision", "float61", "float16"),
+        ("heads.logistic.encoders", ["lite"], "lite0"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(path, value, nearest):
@@ -198,7 +198,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(path, value, nearest):
 
 @pytest.mark.parametrize(
     ("path", "known"),
-    [("dataset.kind", KINDS), ("encoders.b0.pools", POOLS), ("gpu.device", ["auto", "cuda", "mps", "cpu"])],
+    [("dataset.kind", KINDS), ("encoders.lite0.pools", POOLS), ("gpu.device", ["auto", "cuda", "mps", "cpu"])],
 )
 def test_a_name_like_none_is_answered_with_all_of_them(path, known):
     message = error_of(changed(path, ["xyz"] if path.endswith("pools") else "xyz"))
@@ -208,7 +208,7 @@ def test_a_name_like_none_is_answered_with_all_of_them(path, known):
 
 def test_a_head_that_reads_a_pool_its_encoder_lacks_is_told_where_to_add_it():
     message = error_of(changed("heads.neighbours.pool", "cls"))
-    assert "heads.neighbours reads pool 'cls', but encoders.b0.pools has only ['avg']" in message
+    assert "heads.neighbours reads pool 'cls', but encoders.lite0.pools has only ['avg']" in message
 
 
 def test_a_head_may_read_a_pool_that_the_encoders_it_names_have():
@@ -223,9 +223,9 @@ def test_a_head_may_read_a_pool_that_the_encoders_it_names_have():
         ("chunk_size", 0),
         ("chunk_size", "many"),
         ("encoders", {}),
-        ("encoders.b0.pools", []),
-        ("encoders.b0.micro_batch", 0),
-        ("encoders.b0.image_size", 7),
+        ("encoders.lite0.pools", []),
+        ("encoders.lite0.micro_batch", 0),
+        ("encoders.lite0.image_size", 7),
         ("dataset.max_bad_share", 1.1),
         ("dataset.path", ""),
         ("heads.neighbours.k", [0]),
@@ -242,7 +242,7 @@ def test_a_value_out_of_range_is_named_with_its_place_and_what_was_found(path, v
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a b", "a\n"])
 def test_names_that_cannot_be_part_of_a_path_are_refused(name):
-    for config in (changed("dataset.name", name), {"encoders": {name: DEFAULTS["encoders"]["b0"]}}):
+    for config in (changed("dataset.name", name), {"encoders": {name: DEFAULTS["encoders"]["lite0"]}}):
         assert "pattern" in error_of(config)
 
 
@@ -334,18 +334,18 @@ def test_locations_that_do_not_fit_are_refused(section, parts):
 def test_a_head_that_reads_a_view_its_encoder_lacks_is_told_where_to_add_it():
     for key in ("train_views", "test_views"):
         message = error_of(changed(f"heads.neighbours.{key}", ["identity", "hflip"]))
-        assert "heads.neighbours reads view 'hflip', but encoders.b0.views has only ['identity']: add it" in message
+        assert "heads.neighbours reads view 'hflip', but encoders.lite0.views has only ['identity']: add it" in message
 
 
 def test_views_that_the_encoder_stores_may_be_read():
-    config = changed("encoders.b0.views", ["identity", "hflip", "crop_1"])
+    config = changed("encoders.lite0.views", ["identity", "hflip", "crop_1"])
     config["heads"] = {"views": {"kind": "ridge", "train_views": ["identity", "crop_1"], "test_views": ["hflip"]}}
     assert load_config(config)["heads"]["views"]["train_views"] == ["identity", "crop_1"]
 
 
 def test_a_misspelt_view_is_named_with_its_place():
-    message = error_of(changed("encoders.b0.views", ["identity", "hflpi"]))
-    assert "encoders.b0.views.1: unknown view 'hflpi': did you mean 'hflip'?" in message
+    message = error_of(changed("encoders.lite0.views", ["identity", "hflpi"]))
+    assert "encoders.lite0.views.1: unknown view 'hflpi': did you mean 'hflip'?" in message
 
 
 @pytest.mark.parametrize(
@@ -397,9 +397,9 @@ def test_every_whole_number_has_a_largest_value_that_64_bits_hold(place):
     ("path", "value", "limit"),
     [
         ("chunk_size", 10**30, 65_536),
-        ("encoders.b0.image_size", 10**7, 4096),
-        ("encoders.b0.micro_batch", 10**30, 65_536),
-        ("encoders.b0.seed", 2**64, 2**64 - 1),
+        ("encoders.lite0.image_size", 10**7, 4096),
+        ("encoders.lite0.micro_batch", 10**30, 65_536),
+        ("encoders.lite0.seed", 2**64, 2**64 - 1),
         ("patches.size", 10**30, 4096),
         ("heads.linear.epochs", 10**30, 10**9),
         ("heads.linear.seeds", [10**30], 2**64 - 1),
@@ -414,7 +414,7 @@ def test_a_number_too_large_is_named_with_its_limit(path, value, limit):
 
 
 def test_a_model_whose_name_no_file_could_carry_is_refused():
-    assert "at most 100 characters" in error_of(changed("encoders.b0.model", "a" * 300))
+    assert "at most 100 characters" in error_of(changed("encoders.lite0.model", "a" * 300))
 
 
 # --- names that stand for modules
@@ -438,7 +438,15 @@ def test_encoders_share_a_file_of_weights_where_their_weights_are_the_same_and_n
     assert len(set(names)) == len(names)
     assert weights_name("a", "pretrained", 0) == weights_name("a", "pretrained", 1)
     assert weights_name("a", "untrained", 0) != weights_name("a", "untrained", 1)
+    assert weights_name("a", "packaged", 0) == weights_name("a", "packaged", 1) not in names
     assert "/" not in weights_name("hf-hub:timm/a", "x/w.pt", 0)
+
+
+def test_packaged_weights_of_a_model_without_a_package_name_the_models_that_have_one():
+    encoder = {"model": "efficientnet_b0", "weights": "packaged"}
+    message = error_of({"encoders": {"lite": encoder}, "heads": {}})
+    assert "encoders.lite: weights: no package brings the weights of 'efficientnet_b0'" in message
+    assert "tf_efficientnet_lite0" in message and "tf_efficientnet_lite2" in message
 
 
 # --- names become file names
@@ -462,7 +470,7 @@ def test_a_name_is_refused_where_a_file_name_would_be_too_long(place):
 
 @pytest.mark.parametrize("name", ["{x}", "{{x}}", "a{", "}b"])
 def test_braces_are_refused_where_snakemake_would_take_them_for_wildcards(name):
-    assert "may not have braces" in error_of(changed("encoders.b0.weights", f"{name}.pt"))
+    assert "may not have braces" in error_of(changed("encoders.lite0.weights", f"{name}.pt"))
     assert "may not have braces" in error_of(changed("dataset.path", name))
     assert load_config({"dataset": {"name": "a", "kind": "folder", "path": name}})["dataset"]["path"] == name
 

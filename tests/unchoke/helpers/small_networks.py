@@ -41,6 +41,8 @@ SETTINGS: dict[str, Any] = {
     "deterministic": False,
     "choose_by": "accuracy",
     "minutes": None,
+    "blocks": 2,
+    "cache": "activations",
 }
 EVERYTHING = {"mixup": 0.4, "dropout": 0.2, "ema": 0.9, "clip_norm": 1.0, "label_smoothing": 0.1, "keep": "best"}
 

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.encoders.encoder import Encoder, keep_encoder, load_encoder, weights_mb
-from unchoke.encoders.plan import MARGIN, candidates, plan_memory
+from unchoke.encoders.plan import plan_memory
 from unchoke.encoders.weights import fetch_weights
 from unchoke.errors import UnchokeError
 from unchoke.machine.memory import Card, Host, keep_budget, meters_of
+from unchoke.machine.peaks import MARGIN, candidates
 
 
 @dataclass

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from unchoke.encoders.encoder import keep_encoder
-from unchoke.features import chunk, images, pixels, shard
+from unchoke.features import chunk, decoded, images, pixels, shard
 from unchoke.features.flags import add_chunk_flags
 from unchoke.machine.commands import argument_parser, or_none, run
 from unchoke.machine.devices import add_device_flags, device_of
@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     how = chunk.Extraction(args.chunk_size, micro_batch, args.max_pixels, args.jpeg_draft, args.view, args.dtype)
     place = (args.store, args.chunk, args.rows, args.chunks_per_shard)
     given = {"root": args.root, "encoder": encoder, "settings": how, "threads": args.threads, "kind": args.kind}
-    decoded = pixels.find_decoded(*place, pixels.pixel_settings(encoder, how))
-    encode, settings = partial(images.extract_chunk, **given, decoded=decoded), chunk.chunk_settings(encoder, how)
+    found = decoded.find_decoded(*place, pixels.pixel_settings(encoder, how))
+    encode, settings = partial(images.extract_chunk, **given, decoded=found), chunk.chunk_settings(encoder, how)
     shard.extract_shard(*place, encode, settings)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unchoke.encoders.cards import read_card
 from unchoke.encoders.pixels import NO_ENCODER, Pixels
-from unchoke.features import chunk, images, pixels, shard
+from unchoke.features import chunk, pixels, shard
 from unchoke.features.flags import add_chunk_flags
 from unchoke.machine.commands import argument_parser, or_none, run
 
@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     data_config = read_card(args.card)["data_config"] if args.card else NO_ENCODER
     source = Pixels(args.image_size or data_config["input_size"][-1], data_config)
     how = chunk.Extraction(args.chunk_size, args.chunk_size, args.max_pixels, args.jpeg_draft, store="uint8")
-    given = {"root": args.root, "encoder": source, "settings": how, "threads": args.threads, "kind": args.kind}
-    encode, settings = partial(images.extract_chunk, **given), pixels.pixel_settings(source, how)
+    given = {"root": args.root, "source": source, "settings": how, "threads": args.threads, "kind": args.kind}
+    encode, settings = partial(pixels.extract_pixels, **given), pixels.pixel_settings(source, how)
     place = (args.store, args.chunk, args.rows, args.chunks_per_shard)
     shard.extract_shard(*place, encode, settings)
 

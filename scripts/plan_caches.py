@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.encoders.caches import refuse_large, size_of
+from unchoke.encoders.caches import plan_caches
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.signed import signed_bytes
@@ -18,15 +18,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest of the images")
     parser.add_argument("--plan", type=Path, required=True, help="JSON file to write the sizes to")
     args = parser.parse_args(argv)
-    images = count_rows(args.manifest)
-    sizes = {name: size_of(request, images) for name, request in args.caches.items()}
-    for name, size in sizes.items():
-        print(f"cache {name}: {size}, less what compression saves")
-    for name, size in sizes.items():
-        refuse_large(name, args.caches[name], size)
-    write_atomic(
-        args.plan, signed_bytes({name: {**size._asdict(), "bytes": size.bytes} for name, size in sizes.items()})
-    )
+    sizes = plan_caches(args.caches, count_rows(args.manifest))
+    plan = {name: {**size._asdict(), "bytes": size.bytes} for name, size in sizes.items()}
+    write_atomic(args.plan, signed_bytes(plan))
 
 
 if __name__ == "__main__":

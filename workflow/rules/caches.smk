@@ -7,7 +7,7 @@ localrules:
     plan_caches,
 
 
-rule plan_caches:
+checkpoint plan_caches:
     input:
         manifest="<results>/manifest.csv",
     output:
@@ -39,8 +39,7 @@ for store, cache in CACHES.items():
             f"extract_pixels_{store}"
         input:
             **card,
-            rows=shard_rows,
-            caches=ancient("<results>/caches.json"),
+            rows=cache_rows,
         output:
             f"<results>/features/{store}.zarr/{cache.array}",
         log:

@@ -14,8 +14,7 @@ for store, (name, view) in STORES.items():
             f"extract_chunk_{store}"
         input:
             **encoder_weights(name),
-            **({"caches": ancient("<results>/caches.json")} if blocks else {}),
-            rows=shard_rows,
+            rows=cache_rows if blocks else shard_rows,
             plan=f"<results>/plans/{name}.json",
         output:
             [f"<results>/features/{store}.zarr/{array}" for array in arrays_of(store)],

@@ -116,6 +116,18 @@ def shard_rows(wildcards):
     return [f"{manifest_folder()}/rows/{chunk}.csv" for chunk in range(first, behind)]
 
 
+@functools.cache
+def planned_caches():
+    """Asking makes Snakemake wait until caches are known to be small enough."""
+    return workflow.dag_settings.batch or checkpoints.plan_caches.get()
+
+
+def cache_rows(wildcards):
+    """As ``shard_rows``, for a chunk of a cache."""
+    planned_caches()
+    return shard_rows(wildcards)
+
+
 def store_arrays(encoder):
     """Every array of an encoder's stores: maps of strides where pixels are told apart, else pools; {chunk} is open."""
     if encoder == TEACHER:
@@ -267,7 +279,10 @@ def cached_mem_mb(store):
     name = CACHES[store]._replace(view="identity").name
 
     def mem_mb(wildcards, input):
-        numbers = prod(read_json(Path(input.caches))[name]["shape"])
+        sizes = read_json(Path(RESULTS, "caches.json"))
+        if name not in sizes:  # they are told anew before this job
+            raise FileNotFoundError(name)
+        numbers = prod(sizes[name]["shape"])
         own = planned_mem_mb(wildcards, input) if hasattr(input, "plan") else 2000
         return own + 12 * numbers * config["chunk_size"] * CHUNKS_PER_SHARD // 2**20
 

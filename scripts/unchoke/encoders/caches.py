@@ -30,6 +30,19 @@ class Size(NamedTuple):
         return f"{self.bytes / GB:,.3g} GB ({self.images:,} images{views} × {shape} {self.dtype})"
 
 
+def plan_caches(requests: Mapping[str, Mapping[str, Any]], images: int) -> dict[str, Size]:
+    """Size of every cache for so many images, by the name of its store; all are printed.
+
+    requests: by name, as of ``config.caches.cache_requests``. UnchokeError where one is larger than allowed.
+    """
+    sizes = {name: size_of(request, images) for name, request in requests.items()}
+    for name, size in sizes.items():
+        print(f"cache {name}: {size}, less what compression saves", flush=True)
+    for name, size in sizes.items():
+        refuse_large(name, requests[name], size)
+    return sizes
+
+
 def size_of(request: Mapping[str, Any], images: int) -> Size:
     """Size of a cache of so many images; request: one of ``config.caches.cache_requests``.
 

@@ -12,7 +12,7 @@ import torch
 from unchoke.encoders.encoder import SeesImages
 from unchoke.errors import UnreadableImageError
 from unchoke.features.chunk import Chunk, Extraction, Picture, make_chunk
-from unchoke.features.pixels import Decoded
+from unchoke.features.decoded import Decoded
 from unchoke.images.decode import picture_of
 from unchoke.images.views import view_of
 from unchoke.machine.suspects import in_flight

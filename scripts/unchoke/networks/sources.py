@@ -13,16 +13,17 @@ from timm.data.config import resolve_model_data_config
 
 from unchoke.cleaning.clean import selected
 from unchoke.encoders.cards import read_card
+from unchoke.encoders.pixels import NO_ENCODER, transform_facts
 from unchoke.encoders.weights import refuse_unknown_model
 from unchoke.files import file_sha256
 from unchoke.hashing import sha256_json
 from unchoke.heads.checkpoint import read_checkpoint
 from unchoke.heads.train import store_digests
 from unchoke.networks import small_cnn  # noqa: F401 timm knows it from here on
-from unchoke.networks.build import build_network
+from unchoke.networks.build import ALL, build_network
 from unchoke.networks.network import Network
 from unchoke.networks.start import refuse_unfit_start, start_from
-from unchoke.networks.stored import StoredImages, split_images
+from unchoke.networks.stored import StoredImages, refuse_other_cache, split_images
 from unchoke.networks.task import NetworkTask
 from unchoke.store.read import FeatureStore, open_views
 
@@ -68,6 +69,8 @@ def open_sources(args: argparse.Namespace) -> Sources:
     seal = next(iter(stores.values())).seal["settings"]
     facts = {**seal, **_origin_facts(args.settings, args.card), **_size(seal)}
     facts.pop("view", None)
+    for store in stores.values():
+        refuse_other_cache(store, _expected(facts, args.settings))
     classes, images = split_images(stores, selected(args.manifest, args.selection), args.settings)
     return Sources(stores, classes, images, facts, args.weights)
 
@@ -94,6 +97,14 @@ def task_of(sources: Sources, settings: dict[str, Any], device: torch.device, st
         data_sha256=sha256_json([origins, rows]),
         chunk_size=sources.chunk_size,
     )
+
+
+def _expected(facts: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the settings of a store must say. facts: of the network's origin."""
+    if settings["blocks"] != ALL and settings["cache"] != "none":
+        return {"weights_sha256": facts["weights_sha256"], "blocks": settings["blocks"]}
+    data_config = facts["data_config"] if settings["encoder"] else NO_ENCODER
+    return {"transform": transform_facts(facts["image_size"], data_config)}
 
 
 def _size(seal: Mapping[str, Any]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from unchoke.encoders.caches import refuse_large, size_of
+from unchoke.encoders.caches import plan_caches, refuse_large, size_of
 from unchoke.errors import UnchokeError
 
 
@@ -31,10 +31,11 @@ def test_a_size_is_that_of_all_numbers(changes: dict[str, object], shape: tuple[
     assert found.shape == shape and found.bytes == 1000 * size
 
 
-def test_what_is_larger_than_allowed_is_refused_with_the_ways_out() -> None:
+def test_what_is_larger_than_allowed_is_refused_with_the_ways_out(capsys: pytest.CaptureFixture[str]) -> None:
     size = size_of(request(), 100_000)  # 1.64 GB
-    refuse_large("tiny~last2", request(limit_gb=2.0), size)
-    refuse_large("tiny~pixels", request(limit_gb=None), size)
+    small = {"tiny~last2": request(limit_gb=2.0), "tiny~pixels": request(limit_gb=None)}
+    assert plan_caches(small, 100_000) == dict.fromkeys(small, size)
+    assert capsys.readouterr().out.count("1.64 GB (100,000 images × 2 views × 256 × 4 × 4 float16)") == 2
     said = r"(?s)tiny~last2.*1\.64 GB.*100,000 images.*2 views.*1 GB.*networks\.net\.cache_gb, shared by other"
     with pytest.raises(UnchokeError, match=rf"{said}.*fewer train_views.*cache: none"):
         refuse_large("tiny~last2", request(), size)

@@ -13,7 +13,7 @@ from unchoke.files import write_atomic
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.signed import signed_bytes
 from unchoke.store.read import FeatureStore, open_complete
-from unchoke.store.seal import seal_features
+from unchoke.store.seal import seal_store
 from unchoke.store.tables import rows_files
 
 SIDES = ((48, 48), (61, 40), (40, 61), (33, 50), (97, 64), (64, 95), (57, 57), (120, 41), (45, 80), (50, 50))
@@ -65,7 +65,7 @@ def extract_pixels(data: Path, store: str, model: str | None, *more: str, per_sh
 def seal(data: Path, store: str) -> FeatureStore:
     """The store, sealed and opened."""
     path = data / "features" / f"{store}.zarr"
-    seal_features(path, data / "manifest.csv", data / "rows")
+    seal_store(path, data / "manifest.csv", data / "rows")
     return open_complete(path)
 
 

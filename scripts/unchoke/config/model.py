@@ -229,6 +229,8 @@ def load_config(raw: dict[str, Any], files: Sequence[Path] = (), arguments: Sequ
         raise _not_valid([_placed(keys, f"expected a number or text, found {value}", known) for keys, value in truths])
     for head in valid["heads"].values():
         head["choose_by"] = head["choose_by"] or valid["evaluation"]["metric"]
+        if (positive := valid["evaluation"]["positive"]) and head["choose_by"] == "average_precision":
+            head["positive"] = positive  # which no other choice depends on
     return valid
 
 

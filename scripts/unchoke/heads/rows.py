@@ -14,6 +14,7 @@ from unchoke.errors import SplitError, UnchokeError
 from unchoke.manifest.images import in_use
 from unchoke.metrics.classification import LOWER_IS_BETTER, SPOKEN
 from unchoke.metrics.influences import figure_of
+from unchoke.metrics.positive import positive_place
 from unchoke.names import SPLITS
 from unchoke.store.read import FeatureStore
 
@@ -45,13 +46,17 @@ class Rows:
 def split_rows(
     features: dict[str, FeatureStore], manifest: pd.DataFrame, settings: dict[str, Any], device: torch.device
 ) -> tuple[list[str], dict[str, Rows]]:
-    """The classes in order, and the usable rows of each split; UnchokeError where a split has none.
+    """The classes in order, the positive one last, and the usable rows of each split.
+
+    Raises UnchokeError where a split has none, or where the positive class of the settings is none of two.
 
     features: the store of each view; settings: pool, train_views and test_views count.
     """
     valid_N = readable(features, manifest)
     usable = in_use(manifest[valid_N])
     classes = sorted(usable.loc[usable["split"] == "train", "label"].unique())
+    if positive_place(classes, settings.get("positive")) == 0:
+        classes = classes[::-1]
     place = {label: index for index, label in enumerate(classes)}
     views = sorted({*settings["train_views"], *settings["test_views"]})
     _refuse_missing(views, features)

@@ -87,6 +87,7 @@ def add_head(
     found |= {"val_label": np.array([0, 1]), "test_label": label_N} | (arrays or {})
     for array, values in found.items():
         group.root.create_array(array, data=values.astype(np.float32 if values.ndim == 3 else np.int64))
+    group.root.create_array("val_image_id", data=np.arange(len(found["val_label"])))
     group.root.create_array("test_image_id", data=np.array(image_ids)[places])
     place_group(group.contents(), folder / "heads/tiny.zarr" / name)
     write_atomic(folder / f"checkpoints/tiny/{name}.safetensors", name.encode())

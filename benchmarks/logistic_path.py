@@ -2,7 +2,7 @@
 
 Peer:   scikit-learn's LogisticRegression, fitted anew for each of the 45 on the same standardised features, with the
         same penalty, gradient at the stop (1e-5 × the loss) and limit of iterations (5,000); with a thread a core and
-        with one, the better counts.
+        with one, the better counts. It is in float64: in float32 it stops up to 290 times above that gradient.
 Limit:  at least 5 × faster, by the clock and in the processor's time; test accuracy within 0.2 % of the peer's, both
         with the C that was best on val.
 

@@ -65,7 +65,7 @@ def build_database(
             insert_floors(connection, best, selected(*_tables(results)), asked.positive)
             if repeats > 1:
                 of_id = {run_id: run for run, run_id in ids.items()}
-                insert_repeats(connection, of_id, ids[best], repeats, metric, _tables(results))
+                insert_repeats(connection, of_id, ids[best], repeats, metric, _tables(results), asked.positive)
         insert_readings(connection, results)
     return [run.group for run in found if run not in runs]
 

@@ -24,8 +24,10 @@ from unchoke.experiments import database
 from unchoke.experiments.database import build_database
 from unchoke.experiments.leaderboard import leaderboard, leaderboard_text
 from unchoke.experiments.parts import Asked
+from unchoke.experiments.repeats import read_repeat
 from unchoke.hashing import sha256_bytes
 from unchoke.metrics.evaluation import METRICS
+from unchoke.store.run_record import find_runs
 from unchoke.store.tables import SELECTION_COLUMNS, table_bytes
 
 
@@ -188,6 +190,8 @@ def test_average_precision_is_that_of_the_positive_class_everywhere(
     build_database(tmp_path, tmp_path / "experiments.db", metric=metric, asked=Asked(positive=positive))
     query = "SELECT split, value FROM metrics WHERE run_id = 1 AND name = 'average_precision'"
     assert dict(rows(tmp_path, query)) == {split: pytest.approx(value) for split, value in own.items()}
+    (run,) = (run for run in find_runs(tmp_path) if run.head == "a")
+    assert read_repeat(run, "average_precision", 0, positive).value == pytest.approx(own["test"])
     floors = dict(rows(tmp_path, "SELECT split, value FROM floors WHERE name = 'average_precision'"))
     assert floors == {split: pytest.approx(truth[split].mean()) for split in truth}
     if metric == "average_precision":

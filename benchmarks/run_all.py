@@ -16,6 +16,7 @@ BENCHMARKS = (
     "interval_coverage",
     "many_heads",
     "extract_rate",
+    "pixel_input",
     "logistic_speed",
     "head_ablation",
     "logistic_path",

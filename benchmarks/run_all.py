@@ -15,6 +15,7 @@ BENCHMARKS = (
     "grouped_splits",
     "interval_coverage",
     "many_heads",
+    "split_repeats",
     "extract_rate",
     "pixel_input",
     "logistic_speed",

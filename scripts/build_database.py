@@ -27,10 +27,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--positive", help="of two classes: the positive one, by default the second")
     parser.add_argument("--resamples", type=int, default=Bootstrap.resamples, help="of masks: bootstrap resamples")
     parser.add_argument("--seed", type=int, default=Bootstrap.seed, help="of masks: seed of the bootstrap")
+    parser.add_argument("--repeats", type=int, default=1, help="random splits that heads were trained on")
     args = parser.parse_args(argv)
     count_reading(args.results, "build_database")  # the table of readings has it
     asked, bootstrap = Asked(args.specificity, args.positive), Bootstrap(args.resamples, args.seed)
-    left_out = build_database(args.results, args.database, args.task, args.metric or "", asked, bootstrap)
+    how = args.task, args.metric or "", asked, bootstrap, args.repeats
+    left_out = build_database(args.results, args.database, *how)
     for group in left_out:
         print(f"left out: {group}, of features that are no more, of another version or of another task")
     print(leaderboard_text(args.database))

@@ -29,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     device, sources = device_of(args), open_sources(args)
     found = dict(zip(member_keys(args.settings), map(read_member, args.members), strict=True))
-    fitted = fitted_of(found, args.settings)
-    chosen = chosen_members(args.settings, fitted.chosen)
     settings = {"kind": NETWORK, "pool": trained_part(args.settings), **args.settings}
+    fitted = fitted_of(found, settings)
+    chosen = chosen_members(settings, fitted.chosen)
     micro_batch = min(found[key].facts["micro_batch"] for key in chosen)
     unjudged = TrainedNetwork(
         args.checkpoint, settings, sources.classes, sources.facts, fitted.replicates, [], micro_batch

@@ -4,13 +4,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.experiments.leaderboard import floors, leaderboard, ranking_of, readings_of, remarks
+from unchoke.experiments.leaderboard import failed_repeats, floors, leaderboard, ranking_of, readings_of, remarks
 from unchoke.experiments.readings import count_reading
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.report.leaderboard import columns_of, draw_leaderboard, floor_cells, merit_of, note_of, table_rows
 from unchoke.report.pages import table_page
 from unchoke.report.points import add_points
+from unchoke.report.repeats import add_splits
 from unchoke.report.style import png_bytes
 
 
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         list(columns_of(task)),
     )
     table = add_points(rows, note, columns, list(table_rows(rows)), [floor_cells(columns, *floor)] if floor else [])
+    table = add_splits(rows, failed_repeats(args.database), table)
     write_atomic(args.table, table_page("Leaderboard", *table))
     print(f"{len(rows)} heads: {args.picture}")
 

@@ -1,4 +1,4 @@
-"""Pure: the one exception that users are meant to read, and the one that says why an image has no pixels."""
+"""Pure: the exceptions that users are meant to read, and the one that says why an image has no pixels."""
 
 
 class UnchokeError(Exception):
@@ -8,6 +8,15 @@ class UnchokeError(Exception):
         details = {"found": found, "expected": expected, "where": where, "do": do}
         lines = [f"  {name + ':':<10}{text}" for name, text in details.items() if text]
         super().__init__("\n".join([problem, *lines]))
+
+
+class SplitError(UnchokeError):
+    """A head cannot be trained, chosen or tested on this split; on another random one it may be."""
+
+    def __init__(self, problem: str, *, found: str = "", expected: str = "", where: str = "", do: str = "") -> None:
+        super().__init__(problem, found=found, expected=expected, where=where, do=do)
+        self.reason = f"{problem.rstrip('.')}: {found}" if found else problem.rstrip(".")
+        """The problem in one line."""
 
 
 class UnreadableImageError(Exception):

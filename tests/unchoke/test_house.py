@@ -20,9 +20,9 @@ TESTED_ELSEWHERE = {
     "config": (
         "base cleaning dataset decoding docs encoders evaluation gpu heads load patches segment subset teacher views"
     ),
-    "encoders": "activations cards graph pixels plan teacher",
+    "encoders": "activations cards graph pixels places plan teacher",
     "encoders/pools/kinds": "avg cls head max",
-    "experiments": "floors parts rows",
+    "experiments": "floors parts rows splits_text",
     "features": "chunk decoded flags",
     "heads": "batches group losses network optimizer products task validation",
     "heads/kinds": "knn linear logistic mlp",
@@ -34,10 +34,11 @@ TESTED_ELSEWHERE = {
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
     "metrics": "units",
-    "networks": "gauge images network predict replay step_log stored task",
+    "networks": "build checkpoint choose gauge images predict replay sources step_log stored task",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
-        "mask_pictures mistakes pages parts points quarantine reliability results settings steps style thumbnails"
+        "mask_pictures mistakes pages parts points quarantine repeats reliability results settings steps "
+        "style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",
     "sources": "csv_files locations",

@@ -180,6 +180,29 @@ def test_an_ablation_is_added_alone_and_never_runs_twice(rerun: Clone) -> None:
     assert jobs(rerun.snakemake("--cores", "2"), "train_head") == 0
 
 
+def test_another_repeat_of_the_split_trains_every_head_once_more_and_nothing_else(rerun: Clone) -> None:
+    kept = {}
+    for repeats in (2, 3):
+        rerun.configure(dataset={**CONFIG["dataset"], "split": {"repeats": repeats}})
+        output = rerun.snakemake("--cores", "2")
+        rules = ("train_repeat", "draw_repeat", "train_head", "select_rows", "seal_features", "build_manifest")
+        assert [jobs(output, rule) for rule in rules] == [2, 1, 0, 0, 0, 0]
+        assert f"over {repeats} splits: mean ± sd" in output
+        times = rerun.times("manifest.csv") | rerun.times("heads/**/zarr.json") | rerun.times("repeats/1/**/*")
+        assert kept.items() <= times.items()
+        kept = times
+    with closing(sqlite3.connect(rerun.results / "experiments.db")) as connection:
+        assert connection.execute("SELECT DISTINCT splits, splits_counted FROM leaderboard").fetchall() == [(3, 3)]
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (2,)
+    tests = {
+        tuple(zarr.open_group(folder / "heads/tiny.zarr/logistic", mode="r")["test_image_id"][:])
+        for folder in (rerun.results, rerun.results / "repeats/1", rerun.results / "repeats/2")
+    }
+    assert len(tests) == 3
+    assert "Nothing to be done" in rerun.snakemake("--cores", "2")
+    assert "as they were" in rerun.snakemake("verify")
+
+
 def test_a_view_is_chunks_of_its_own_and_costs_no_others(rerun: Clone) -> None:
     before = rerun.times("features/tiny.zarr/*/c/*/0") | rerun.times("features/tiny.zarr/zarr.json")
     heads = {**CONFIG["heads"], "both": {"kind": "ridge", "train_views": ["identity", "hflip"]}}

@@ -34,6 +34,12 @@ def receipts():
         found.setdefault(f"draw_steps/{encoder}", []).append(network)
     for encoder, name in [*head_places(), *network_places()]:
         found.setdefault(f"draw_head/{encoder}", []).append(name)
+    found |= {"draw_repeat": list(map(str, REPEATS))} if REPEATS else {}
+    found |= {
+        f"train_repeat/{repeat}/{encoder}": heads
+        for repeat in REPEATS
+        for encoder, heads in trained.items()
+    }
     if MASKS and any(place[0] == TEACHER for place in segmenting_places()):
         jobs.append("describe_teacher")
         encoders.add(TEACHER)

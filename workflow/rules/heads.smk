@@ -30,10 +30,11 @@ rule train_head:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
         stores=sealed_stores,
+        splits=splits_flag,
         group=subpath(output.metadata, parent=True),
     shell:
         "scripts/warm train_head --stores {params.stores:q} --manifest {input.manifest:q}"
-        " --selection {input.selection:q}"
+        " --selection {input.selection:q} {params.splits:q}"
         " --settings {params.settings:q}"
         " --device {params.device} --memory-mb {resources.mem_mb}"
         " --vram-mb {params.vram_mb} --threads {threads}"

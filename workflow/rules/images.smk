@@ -20,6 +20,7 @@ if CACHES:
 
 
 include: "heads.smk"
+include: "repeats.smk"
 
 
 if config["networks"]:

@@ -1,5 +1,6 @@
 # What rules depend on where the config or the manifest says it, and the config's values that need a word of code.
 
+from itertools import product
 from math import prod
 
 from snakemake.sourcecache import LocalSourceFile
@@ -45,7 +46,8 @@ def json_of(settings):
 
 def source_settings():
     """Leaves of the config that the manifest depends on, and the digest of what the source holds now."""
-    dataset, split = config["dataset"], config["dataset"]["split"]
+    dataset, split = config["dataset"], dict(config["dataset"]["split"])
+    del split["repeats"]  # drawn from the manifest, which does not depend on them
     fields = fields_of(dataset)
     digest = sources.listing_digest(
         dataset["kind"],
@@ -87,6 +89,16 @@ def manifest_record():
 def chunk_rows(wildcards):
     """The rows file of a chunk, which the checkpoint writes without declaring it."""
     return f"{manifest_folder()}/rows/{wildcards.chunk}.csv"
+
+
+# Further random splits, of which each has the results of all heads in a folder of its own.
+REPEATS = range(1, config["dataset"]["split"]["repeats"])
+REPEAT = "<results>/repeats/{repeat}"
+
+
+def splits_flag(wildcards, input):
+    """The table of a repeat as a flag, where a head is trained on one."""
+    return ["--splits", input.splits] if hasattr(input, "splits") else []
 
 
 # What a rule says of shards; nothing where there are none, so that results made before there were any still hold.
@@ -336,14 +348,16 @@ def report_files(wildcards):
 
 
 def finished_runs(wildcards):
-    """The metadata of every head that a run is for; of masks the scores and grids too."""
-    places = segmenting_places() if MASKS else [*head_places(), *network_places()]
+    """The metadata of every head and network that a run is for; of masks the scores and grids too."""
+    places = segmenting_places() if MASKS else head_places()
     of_masks = [f"<results>/scores/{encoder}/{head}.json" for encoder, head in places]
     of_masks += ["<results>/grids.json"]
+    folders = ["<results>", *(REPEAT.format(repeat=repeat) for repeat in REPEATS)]
+    networks = [("<results>", place) for place in network_places()]
     return [
         *(
-            f"<results>/heads/{encoder}.zarr/{head}/zarr.json"
-            for encoder, head in places
+            f"{folder}/heads/{encoder}.zarr/{head}/zarr.json"
+            for folder, (encoder, head) in [*product(folders, places), *networks]
         ),
         *(of_masks if MASKS else []),
     ]
@@ -353,6 +367,7 @@ def evaluation_flags(wildcards):
     """How heads are ranked and compared, and at which specificity those of two classes are read."""
     asked = config["evaluation"]
     flags = {"task": "classification", "metric": asked["metric"]}
+    flags |= {"repeats": len(REPEATS) + 1} if REPEATS else {}
     if asked["specificity"]:
         flags |= {key: asked[key] for key in ("specificity", "positive")}
     if MASKS:

@@ -92,8 +92,8 @@ def members_of(wildcards):
 
 
 def network_mem_mb(wildcards, input):
-    """Memory of the machine for the training of a network, MB: what its plan measured, and images held for it."""
-    return round(read_json(Path(input.plan))["host_mb"]) + IMAGES_MB
+    """Memory of the machine for the training of a network, MB: what its plan measured, torch, and images in memory."""
+    return round(read_json(Path(input.plan))["peak_mb"]) + 2000 + IMAGES_MB
 
 
-IMAGES_MB = 1000
+IMAGES_MB = 1024  # the default of networks.task.NetworkTask.budget_mb

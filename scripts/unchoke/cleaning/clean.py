@@ -21,6 +21,8 @@ from unchoke.store.read import open_complete
 
 SUBSET = "subset"
 """Why a row is left out that no rule drops."""
+TORN = "copy in another split"
+"""Why a row is left out of one repeat of the split: a copy of it lies in a split of more weight."""
 
 
 def clean_images(
@@ -120,26 +122,44 @@ def select_rows(
     return column
 
 
-def selected(manifest: Path, selection: Path | None) -> pd.DataFrame:
+def selected(manifest: Path, selection: Path | None, splits: Path | None = None) -> pd.DataFrame:
     """The manifest with the images that are left out marked as excluded; as it is where there is no selection.
 
-    Copies within a split share a group, together with the groups that they have: to resample, they are one. Raises
-    UnchokeError where the two are of different images.
+    Copies within a split share a group, together with the groups that they have: to resample, they are one. splits:
+    table of a repeat, whose splits take the place of the manifest's; copies that it puts into several splits stay in
+    test, or in val, alone. Raises UnchokeError where the tables are of different images.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    if splits is not None:
+        frame["split"] = _of_same_images(splits, tables.SPLIT_COLUMNS, frame)["split"]
     if selection is None:
         return frame
-    chosen = tables.read_table(selection, tables.SELECTION_COLUMNS)
-    if len(chosen) != len(frame):
-        raise UnchokeError(
-            "Manifest and selection are of different images.",
-            found=f"{len(chosen)} rows of the selection, {len(frame)} images",
-            where=str(selection),
-            do=f"bring it up to date: snakemake --cores all {selection}",
-        )
+    chosen = _of_same_images(selection, tables.SELECTION_COLUMNS, frame)
     frame["excluded"] = frame["excluded"].where(frame["excluded"] != "", chosen["left_out"])
+    if splits is not None:
+        frame.loc[_torn(frame, chosen["cluster"]), "excluded"] = TORN
     frame["group"] = _joined(frame["group"], chosen["cluster"])
     return frame
+
+
+def _of_same_images(path: Path, columns: dict[str, type], frame: pd.DataFrame) -> pd.DataFrame:
+    """A table with a row for every image of the manifest."""
+    table = tables.read_table(path, columns)
+    if len(table) != len(frame):
+        raise UnchokeError(
+            "Two tables are of different images.",
+            found=f"{len(table)} rows, and {len(frame)} images in the manifest",
+            where=str(path),
+            do=f"bring it up to date: snakemake --cores all {path}",
+        )
+    return table
+
+
+def _torn(frame: pd.DataFrame, cluster: pd.Series) -> pd.Series:
+    """Rows in use of which a copy lies in a later one of ``SPLITS``, as a mask."""
+    copies = (frame["excluded"] == "") & (cluster >= 0)
+    place = frame["split"].map({split: place for place, split in enumerate(SPLITS)}).where(copies, -1)
+    return (place >= 0) & (place < place.groupby(cluster).transform("max"))
 
 
 def read_belongings(manifest: Path, selection: Path | None) -> pd.DataFrame:

@@ -89,6 +89,11 @@ class Split(Section):
     test: float = Field(0.15, ge=0, lt=1)
     """Share of each class that goes to test, 0 to 1."""
 
+    repeats: int = Field(1, ge=1, le=100)
+    """Images: random splits over which every head is trained and tested anew, without new features. Above 1 the
+    leaderboard also has the mean over the splits, its deviation, and an interval that is corrected for their overlap.
+    Each repeat draws test anew, so test may not be given by the data."""
+
     group: str | None = None
     """What must stay together (patient, slide). csv: the column that holds it, `group` if null and there is one.
     folder: a regular expression searched in the path below the dataset's folder; its first group, or the whole

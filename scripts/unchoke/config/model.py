@@ -159,6 +159,27 @@ class Config(Section):
                 )
 
     @model_validator(mode="after")
+    def _splits_can_be_repeated(self) -> "Config":
+        if self.dataset.split.repeats > 1:
+            where = f"dataset.split.repeats {self.dataset.split.repeats}"
+            if self.dataset.has_masks:
+                raise ValueError(
+                    f"{where}: dataset.kind {self.dataset.kind} has masks; only heads on whole images are trained on "
+                    "further splits: set repeats to 1"
+                )
+            if self.networks:
+                raise ValueError(
+                    f"{where}: networks are trained on one split: set repeats to 1, or leave networks to a run of "
+                    "their own, with another dataset.name"
+                )
+            if self.subset:
+                raise ValueError(
+                    f"{where}: subset is drawn from one train split, and has no images for others: set subset to null "
+                    "or repeats to 1"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _the_largest_picture_fits_into_cleaning(self) -> "Config":
         if self.cleaning:
             need_mb = CLEANING_MB + self.decoding.max_pixels * PIXEL_BYTES // 2**20 + 1

@@ -39,7 +39,7 @@ class Network(Descent):
 
     start: str | None = "probe"
     """The linear head on the same encoder that the classifier begins with (LP-FT, Kumar et al. 2022, arXiv 2202.10054),
-    by its name in `heads`. `probe`: the first of kind logistic, else linear, where there is one. null: zeros."""
+    by its name in `heads`. `probe`: the first of kind logistic, else linear, where there is one. null: random ones."""
 
     cache: Literal["activations", "none"] = "activations"
     """`none`: the frozen part runs in each step, on cached pixels."""

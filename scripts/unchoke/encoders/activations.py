@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from unchoke.encoders.cut import Cut
+from unchoke.encoders.places import Cut
 
 _AXES = 3
 _DIMENSIONS = {"NCHW": ("channel", "y", "x"), "NHWC": ("y", "x", "channel")}

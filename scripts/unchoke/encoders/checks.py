@@ -7,9 +7,10 @@ import torch
 from timm import create_model
 from timm.data.config import resolve_model_data_config
 
-from unchoke.encoders.cut import Cut, cut_network
+from unchoke.encoders.cut import cut_network
 from unchoke.encoders.encoder import resize
 from unchoke.encoders.maps import find_maps
+from unchoke.encoders.places import Cut
 from unchoke.encoders.pools.pool import feature_map, find_pool
 from unchoke.encoders.weights import refuse_unknown_model
 from unchoke.errors import UnchokeError

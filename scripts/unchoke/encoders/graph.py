@@ -76,7 +76,7 @@ def trace_blocks(model: nn.Module) -> tuple[fx.Graph, list[fx.Node]]:
         raise UnchokeError(
             "The network has no blocks that could be trained.",
             found=f"0 residual, transformer or inverted-residual blocks in {type(model).__name__}",
-            do="set blocks: all, or take another encoder",
+            do="set networks.*.blocks: all, or take another encoder",
         )
     try:
         graph = BlockTracer(blocks).trace(model.eval())
@@ -84,7 +84,7 @@ def trace_blocks(model: nn.Module) -> tuple[fx.Graph, list[fx.Node]]:
         raise UnchokeError(
             "The network cannot be cut: torch.fx cannot follow its forward pass.",
             found=f"{type(model).__name__}: {first_line(error)}",
-            do="set blocks: all, or take another encoder",
+            do="set networks.*.blocks: all, or take another encoder",
         ) from error
     ask_for_training(graph)
     return graph, [node for node in graph.nodes if node.op == "call_module" and node.target in blocks]

@@ -11,6 +11,7 @@ from unchoke.experiments.comparisons import compare_answers, compare_masks, read
 from unchoke.experiments.floors import insert_floors
 from unchoke.experiments.masks import NO_ENCODER, image_counts, insert_masks, patches_alone
 from unchoke.experiments.parts import NOTHING, Asked, insert_parts
+from unchoke.experiments.repeats import insert_repeats
 from unchoke.experiments.rows import (
     insert,
     insert_comparisons,
@@ -36,6 +37,7 @@ def build_database(
     metric: str = "",
     asked: Asked = NOTHING,
     bootstrap: Bootstrap = DEFAULT,
+    repeats: int = 1,
 ) -> list[Path]:
     """Write `database` anew from all finished runs below `results`; return the groups that were left out.
 
@@ -43,8 +45,8 @@ def build_database(
     group is left out where another version wrote it, where the features that it was trained on are no more, or where it
     is of another task. A mask head without scores, since it segments no images, has no figures. metric: of the config's
     ``evaluation.metric``, or ``mask_metric``, the one that ranks and compares. asked: the specificity at which heads of
-    two classes are read. bootstrap: for comparisons of masks. The new database takes the place of the old one when it
-    is whole.
+    two classes are read. bootstrap: for comparisons of masks. repeats: random splits, see ``experiments.repeats``. The
+    new database takes the place of the old one when it is whole.
     """
     found, metric = find_runs(results), metric or _DEFAULTS[task]
     runs = [run for run in found if run.is_current and run.task == task]
@@ -63,6 +65,9 @@ def build_database(
         if best and task == CLASSIFICATION:
             insert_floors(connection, best, selected(*_tables(results)))
             _insert_gains(connection, ids, metric)
+            if repeats > 1:
+                of_id = {run_id: run for run, run_id in ids.items()}
+                insert_repeats(connection, of_id, ids[best], repeats, metric, _tables(results))
         insert_readings(connection, results)
     return [run.group for run in found if run not in runs]
 

@@ -169,6 +169,31 @@ CREATE TABLE gains (  -- of a network over the head that its classifier began wi
   p_value REAL,
   units INTEGER
 );
+CREATE TABLE split_repeats (  -- every head on every random split, where dataset.split.repeats asks for several
+  run_id INTEGER NOT NULL REFERENCES runs,
+  repeat INTEGER NOT NULL,  -- 0: the split of the manifest, whose figures are in metrics
+  value REAL,  -- on test, of the metric that ranks
+  accuracy REAL,
+  train_images INTEGER,  -- from which it learns, or from which its few shots are drawn
+  test_images INTEGER,
+  failed TEXT,  -- why the split does not count; NULL where it does
+  PRIMARY KEY (run_id, repeat)
+);
+CREATE TABLE over_splits (  -- of the splits that count
+  run_id INTEGER PRIMARY KEY REFERENCES runs,
+  repeats INTEGER NOT NULL,  -- splits that were asked for
+  counted INTEGER NOT NULL,
+  mean REAL,  -- of the metric that ranks, on test; NULL, here and below: cannot be known
+  sd REAL,
+  mean_low REAL,  -- 95 % interval, corrected for the images that splits share (Nadeau and Bengio 2003)
+  mean_high REAL,
+  difference REAL,  -- less that of comparisons.best_run_id, split by split; NULL for that run itself
+  difference_low REAL,
+  difference_high REAL,
+  p_value REAL,
+  p_adjusted REAL,  -- Holm
+  told_apart INTEGER CHECK (told_apart IN (0, 1))
+);
 CREATE TABLE artefacts (
   artefact_id INTEGER PRIMARY KEY,
   run_id INTEGER NOT NULL REFERENCES runs,
@@ -237,6 +262,18 @@ SELECT
   gains.difference AS gain,
   gains.low AS gain_low,
   gains.high AS gain_high,
+  over_splits.repeats AS splits,  -- NULL, here and below: there is one split alone
+  over_splits.counted AS splits_counted,
+  over_splits.mean AS splits_mean,
+  over_splits.sd AS splits_sd,
+  over_splits.mean_low AS splits_low,
+  over_splits.mean_high AS splits_high,
+  over_splits.difference AS splits_difference,
+  over_splits.difference_low AS splits_difference_low,
+  over_splits.difference_high AS splits_difference_high,
+  over_splits.p_value AS splits_p_value,
+  over_splits.p_adjusted AS splits_p_adjusted,
+  over_splits.told_apart AS splits_told_apart,
   runs.replicates AS replicates,
   runs.test_images AS test_images,
   runs.seconds AS seconds,
@@ -279,6 +316,7 @@ LEFT JOIN comparisons USING (run_id)
 LEFT JOIN gains USING (run_id)
 LEFT JOIN runs AS start_runs ON start_runs.run_id = gains.start_run_id
 LEFT JOIN heads AS begun ON begun.head_id = start_runs.head_id
+LEFT JOIN over_splits USING (run_id)
 LEFT JOIN operating_points USING (run_id)
 LEFT JOIN stitching USING (run_id)
 LEFT JOIN figures USING (run_id)

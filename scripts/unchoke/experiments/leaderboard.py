@@ -10,6 +10,7 @@ from typing import Any
 from unchoke import versions
 from unchoke.errors import UnchokeError
 from unchoke.experiments.readings import Reading, read_readings, readings_text
+from unchoke.experiments.splits_text import Failed, splits_lines
 from unchoke.machine.receipts import read_result
 from unchoke.metrics import classification, iou
 from unchoke.metrics.classification import LOWER_IS_BETTER
@@ -106,6 +107,16 @@ def readings_of(database: Path) -> list[Reading]:
         return [Reading(*(cell or "" for cell in row)) for row in connection.execute(query)]
 
 
+def failed_repeats(database: Path) -> list[Failed]:
+    """The random splits that do not count for a head, with the reason."""
+    query = """
+        SELECT encoders.name, heads.name, repeat, failed FROM split_repeats JOIN runs USING (run_id)
+        JOIN encoders USING (encoder_id) JOIN heads USING (head_id) WHERE failed IS NOT NULL ORDER BY 1, 2, 3
+    """
+    with _opened(database) as connection:
+        return connection.execute(query).fetchall()
+
+
 def leaderboard_text(database: Path) -> str:
     """The leaderboard for a terminal, with the columns of its task, saying so where weights are untrained."""
     rows, floor = list(leaderboard(database)), floors(database)
@@ -123,7 +134,8 @@ def leaderboard_text(database: Path) -> str:
     said += [f"{SPOKEN[name]}: the lower, the better."] if name in LOWER_IS_BETTER else []
     said += [*_gains(rows), *_at_threshold(rows), *_few_units(rows), *_warnings(rows)]
     readings = list(dict.fromkeys([*readings_of(database), *read_readings(database.parent)]))  # also of a copy
-    return "\n".join([*lines, "", *said, *remarks(rows, readings)])
+    over = splits_lines(rows, failed_repeats(database))
+    return "\n".join([*lines, "", *said, *over, *remarks(rows, readings)])
 
 
 def _gains(rows: list[dict[str, Any]]) -> Iterator[str]:

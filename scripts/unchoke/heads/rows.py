@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from unchoke.errors import UnchokeError
+from unchoke.errors import SplitError, UnchokeError
 from unchoke.manifest.images import in_use
 from unchoke.metrics.classification import LOWER_IS_BETTER, SPOKEN
 from unchoke.metrics.influences import figure_of
@@ -79,7 +79,7 @@ def usable_rows(features: Mapping[str, FeatureStore], manifest: pd.DataFrame) ->
 
     features: the store of each view.
     """
-    usable = in_use(manifest[_valid(features, manifest)])
+    usable = in_use(manifest[readable(features, manifest)])
     classes = sorted(usable.loc[usable["split"] == "train", "label"].unique())
     place = {label: index for index, label in enumerate(classes)}
     found = {}
@@ -87,9 +87,9 @@ def usable_rows(features: Mapping[str, FeatureStore], manifest: pd.DataFrame) ->
         part = usable[usable["split"] == split]
         ids = part["image_id"].to_numpy(np.int64)
         if not len(ids):
-            raise UnchokeError(f"No image of the {split} split could be read.", where=_where(features))
+            raise SplitError(f"No image of the {split} split could be read.", where=_where(features))
         if unseen := sorted(set(part["label"]) - set(classes)):
-            raise UnchokeError(
+            raise SplitError(
                 f"The {split} split has a class of which train has no readable image.", found=", ".join(unseen[:5])
             )
         label_N = np.array([place[label] for label in part["label"]], np.int64)
@@ -113,7 +113,7 @@ def refuse_missing(views: Sequence[str], features: Mapping[str, FeatureStore]) -
         )
 
 
-def _valid(features: Mapping[str, FeatureStore], manifest: pd.DataFrame) -> NDArray[np.bool_]:
+def readable(features: Mapping[str, FeatureStore], manifest: pd.DataFrame) -> NDArray[np.bool_]:
     """Whether the image could be read in every view; UnchokeError where a store is of other images."""
     for store in features.values():
         if len(manifest) != store.seal["images"]:
@@ -155,7 +155,7 @@ def draw_shots(train: Rows, shots: int, draw: int, classes: Sequence[str]) -> Ro
     for place, label in enumerate(classes):
         own = np.flatnonzero(y_N == place)
         if len(own) < shots:
-            raise UnchokeError(
+            raise SplitError(
                 "A class has fewer training images than shots.",
                 found=f"{len(own)} of '{label}'",
                 expected=f"at least {shots}",
@@ -231,7 +231,7 @@ def score(logits: torch.Tensor, rows: Rows, figure: str) -> torch.Tensor:
     finite. Raises UnchokeError where the figure is not defined for these rows.
     """
     if figure in ("auroc", "average_precision") and bool((rows.y_N == rows.y_N[0]).all()):
-        raise UnchokeError(
+        raise SplitError(
             f"No head can be chosen by {SPOKEN[figure]}: images of val are of one class.",
             found=f"{len(rows.y_N)} images of one class",
             expected="images of two classes or more",

@@ -67,6 +67,8 @@ class TrainedHead:
     """Calibrate each replicate, fitted on val; for a head refitted with val, before that refit."""
     seconds: float
     """From the first feature read to the last figure."""
+    failed: str = ""
+    """Why the head could not be trained on a repeat of the split; then all else is empty."""
 
 
 def train_head(
@@ -206,6 +208,7 @@ def write_head(head: TrainedHead, described: dict[str, Any], group: Path, checkp
         "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()}
         | _drawn(head, described["settings"]),
         "warnings": head.fitted.warnings,
+        **({"failed": head.failed} if head.failed else {}),
     }
     arrays: dict[str, NDArray[Any]] = {}
     for split, logits in head.logits_RNC.items():
@@ -218,4 +221,4 @@ def write_head(head: TrainedHead, described: dict[str, Any], group: Path, checkp
 
 def _drawn(head: TrainedHead, settings: dict[str, Any]) -> dict[str, int]:
     """Number of training images of a few-shot head."""
-    return {} if settings.get("shots") is None else {"train": settings["shots"] * len(head.classes)}
+    return {} if settings.get("shots") is None or head.failed else {"train": settings["shots"] * len(head.classes)}

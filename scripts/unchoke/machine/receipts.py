@@ -30,6 +30,7 @@ _JOBS = {
     **dict.fromkeys(("rows/*.csv", "mask_rows/*.csv"), _LISTING),
     **dict.fromkeys(("findings.csv", "cleaning.csv", "cleaning.json"), ("clean_images",)),
     "selection.csv": ("select_rows",),
+    **dict.fromkeys(("repeats/*.csv", "repeats/*.json"), ("draw_repeat/{}",)),
     "quarantine.csv": ("list_quarantine",),
     "quarantine/*.csv": ("list_quarantine/{}",),
     "quarantine/*.json": ("check_quarantine/{}",),
@@ -108,7 +109,7 @@ def difference(path: Path, sha256: str) -> str:
 
 def remedy(path: Path, target: Path) -> str:
     """What to do about a damaged file that a receipt lists, or a damaged receipt. target: as for ``errors.mend``."""
-    if path.name in _GOES_ON_FROM:
+    if path.name in _GOES_ON_FROM or path.parent.name == "repeats":
         return "put a copy of it back, or delete it and run snakemake again: images added later may change split"
     if path == target and _FOLDER in path.parts:
         return "delete it and run snakemake again"

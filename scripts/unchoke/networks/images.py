@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from unchoke.machine.memory import MB
 from unchoke.networks.draws import uniforms
 
+_BLOCK = 1024  # images that are read at once
+
 
 class Images(Protocol):
     """The images of a split, N of them, in V views."""
@@ -49,11 +51,15 @@ class HeldImages:
 def hold(images: Images, budget_mb: float) -> Images:
     """The images in memory where all of them fit into the budget, MB, else as they are."""
     rows, first = len(images.image_id_N), np.zeros(1, np.int64)
-    one_mb = images.read(first, first).nbytes / MB
-    if isinstance(images, HeldImages) or images.views * rows * one_mb > budget_mb:
+    one = images.read(first, first)
+    if isinstance(images, HeldImages) or images.views * rows * one.nbytes / MB > budget_mb:
         return images
-    x_VN = [images.read(np.arange(rows), np.full(rows, view)) for view in range(images.views)]
-    return HeldImages(images.image_id_N, images.label_N, np.stack(x_VN))
+    x_VN = np.empty((images.views, rows, *one.shape[1:]), one.dtype)
+    for view in range(images.views):
+        for start in range(0, rows, _BLOCK):
+            place_B = np.arange(start, min(start + _BLOCK, rows))
+            x_VN[view, place_B] = images.read(place_B, np.full(len(place_B), view))
+    return HeldImages(images.image_id_N, images.label_N, x_VN)
 
 
 def drawn_views(images: Images, seed: int, epoch: int, place_B: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -92,14 +92,14 @@ def _refuse_unkeyed(network: nn.Module) -> None:
             )
 
 
-def drop_inputs(classifier: nn.Module, rate: float, draws: Draws) -> None:
-    """Give a classifier dropout of its inputs, by a hook: no name of the network changes."""
+def drop_inputs(classifiers: Iterable[nn.Module], rate: float, draws: Draws) -> None:
+    """Give classifiers dropout of their inputs, by hooks: no name of the network changes."""
     dropout = KeyedDropout(rate, "classifier's input", draws, whole_image=False)
 
     def drop(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         return (dropout.train(module.training)(inputs[0]), *inputs[1:])
 
-    if rate:
+    for classifier in classifiers if rate else ():
         classifier.register_forward_pre_hook(drop)
 
 

@@ -4,6 +4,7 @@ Its state is saved every 30 s, also inside an epoch. A training that was killed 
 with as many threads, in the same bytes.
 """
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 
 from unchoke.machine.memory import meter_of
 from unchoke.networks.augment import augment, mixed_pairs
+from unchoke.networks.cards import Cards
 from unchoke.networks.gauge import Gauge
-from unchoke.networks.images import Images, drawn_views
+from unchoke.networks.images import HeldImages, Images, drawn_views
 from unchoke.networks.layers import batch_norms
 from unchoke.networks.losses import Targets
 from unchoke.networks.predict import logits_of, score_of
@@ -59,15 +61,18 @@ def train_member(
     micro_batch: int,
     states: Path | None = None,
     watch: StepLog | None = None,
+    cards: Cards | None = None,
 ) -> Member:
     """Train one member; one that was interrupted goes on from its state file below `states`.
 
-    watch: takes the rows of all steps. Raises UnchokeError where the loss is not finite, after keeping the batch, or
+    watch: takes the rows of all steps. cards: processes that share each step, all of which call this; the first alone
+    writes. Raises UnchokeError where the loss is not finite, after keeping the batch, or
     where memory does not hold a single image.
     """
-    watch = watch or StepLog(None, task.steps, task.settings["epochs"])
+    cards = cards or Cards()
+    watch = (watch if cards.rank == 0 else None) or StepLog(None, task.steps, task.settings["epochs"])
     with _determinism(task.settings["deterministic"] and task.device.type == "cuda"):
-        training = _Training(task.held(), rate, decay, seed, micro_batch, states, watch)
+        training = _Training(task.held(), rate, decay, seed, micro_batch, states, watch, cards)
         try:
             return training.run()
         finally:
@@ -77,6 +82,8 @@ def train_member(
 @contextmanager
 def _determinism(wanted: bool) -> Iterator[None]:
     """Only algorithms of torch whose results do not change from run to run."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(wanted or before)
     try:
@@ -97,15 +104,18 @@ class _Training:
         micro_batch: int,
         states: Path | None,
         watch: StepLog,
+        cards: Cards,
     ) -> None:
         self.task, self.settings, self.rate, self.seed, self.watch = task, task.settings, rate, seed, watch
-        self.learner = make_learner(task.build(seed), task.settings, task.device, task.class_weights(), decay, seed)
+        self.learner = make_learner(
+            task.build(seed), task.settings, task.device, task.class_weights(), decay, seed, cards
+        )
         counters = {"epoch": 0, "place": 0, "step": 0, "micro_batch": micro_batch, "smallest": micro_batch, "tight": 0}
         nothing = {"loss_sum": torch.zeros((), dtype=torch.float64)}
         self.state = State(counters, {"scores": torch.tensor(torch.nan, dtype=torch.float64), **nothing})
         self.kept: Tensors = {}
         self.file = StateFile(states, task.key(rate, decay, seed, micro_batch), SAVE_EVERY_S)
-        self.gauge = Gauge(meter_of(task.device), task.device)
+        self.gauge, self.since = Gauge(meter_of(task.device), task.device), time.perf_counter()
 
     def run(self) -> Member:
         """Train all epochs, or the rest after a saved state."""
@@ -143,23 +153,28 @@ class _Training:
     def _run_epoch(self) -> StepRow | None:
         """Take the steps of an epoch that are left; the last one's row."""
         counters, row = self.state.counters, None
+        self.since = time.perf_counter()
         for batch in self._batches():
             row = self._step(batch)
             counters["place"] += 1
             counters["step"] += 1
             self.watch.step(row)
-            if self.file.is_due():
+            if self.learner.cards.rank == 0 and self.file.is_due():
                 self.file.save(self._snapshot())
         return row
 
     def _batches(self) -> Iterator[Batch]:
         """The batches of an epoch from the place where we are."""
         task, epoch, settings = self.task, self.state.counters["epoch"], self.settings
-        read = partial(read_images, task.train, self.seed, epoch)
+        # Held images are taken by the batch: a copy of all of them would take their memory twice.
+        read = places if isinstance(task.train, HeldImages) else partial(read_images, task.train, self.seed, epoch)
         rng, rows = np.random.default_rng([self.seed, epoch]), len(task.train.image_id_N)
         first, size = self.state.counters["place"], settings["batch_size"]
         for arrays in random_batches(read, rows, size, rng, task.chunk_size, task.budget_mb, first):
-            place_B, x = arrays["place"], torch.from_numpy(arrays["x"])
+            place_B = arrays["place"]
+            if "x" not in arrays:
+                arrays = read_images(task.train, self.seed, epoch, place_B)
+            x = torch.from_numpy(arrays["x"])
             image_id_B = task.train.image_id_N[place_B]
             if settings["augment"]:
                 x = augment(x, settings["augment"], self.seed, epoch, image_id_B, settings["shift_px"])
@@ -174,8 +189,8 @@ class _Training:
         return Targets(labels, *(torch.from_numpy(part).to(self.task.device) for part in drawn))
 
     def _step(self, batch: Batch) -> StepRow:
-        """One step, with what it cost."""
-        counters, started, settings = self.state.counters, time.perf_counter(), self.settings
+        """One step, and what it cost from the end of the one before: reading and augmentation count."""
+        counters, settings = self.state.counters, self.settings
         step, micro_batch = counters["step"], counters["micro_batch"]
         factor = rate_factor(settings["schedule"], step, self.task.steps, settings["warm_up"])
         total, micro_batch = gradients(self.learner, batch, step, micro_batch)
@@ -186,7 +201,8 @@ class _Training:
         update(self.learner, step, rate)
         self.state.tensors["loss_sum"] += loss
         counters["smallest"] = min(counters["smallest"], micro_batch)
-        seconds, retries = time.perf_counter() - started, self.gauge.retries()
+        now, retries = time.perf_counter(), self.gauge.retries()
+        seconds, self.since = now - self.since, now
         self._loosen(micro_batch, retries)
         rows = len(batch.x)
         return StepRow(step, epoch, loss, rate, seconds, rows / seconds, micro_batch, self.gauge.peak_mb(), retries)
@@ -207,7 +223,7 @@ class _Training:
         score = torch.tensor(score_of(logits, task.val, self.settings["choose_by"]), dtype=torch.float64)
         counters["epoch"] += 1
         if judge(self.state.tensors, score, counters["epoch"], keep) and keep == "best":
-            self.kept = {name: tensor.clone() for name, tensor in weights.items()}
+            self.kept = {name: own_copy(tensor) for name, tensor in weights.items()}
         loss = self.state.tensors["loss_sum"] / task.batches
         self.state.record(train_loss=loss.float(), val_score=score.float())
         self.state.tensors["loss_sum"], counters["place"] = torch.zeros_like(loss), 0
@@ -234,7 +250,7 @@ class _Training:
         for name, tensor in part_of(saved.tensors, "average").items():
             learner.average.tensors[name].copy_(tensor)  # type: ignore[union-attr]
         restore_optimizer(learner.optimizer, learner.scaler, saved.tensors)
-        self.kept = {name: tensor.to(self.task.device) for name, tensor in part_of(saved.tensors, "kept").items()}
+        self.kept = part_of(saved.tensors, "kept")
         own = {name: saved.tensors[name] for name in self.state.tensors}
         self.state = State(saved.counters, own, saved.curves)
         print(f"goes on behind step {saved.counters['step']} of {self.task.steps}", flush=True)
@@ -243,6 +259,11 @@ class _Training:
 def own_copy(tensor: torch.Tensor) -> torch.Tensor:
     """On the CPU, in the order of its axes."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def places(place_B: NDArray[np.int64]) -> Arrays:
+    """The places of images, which are read later."""
+    return {"place": place_B}
 
 
 def read_images(images: Images, seed: int, epoch: int, place_B: NDArray[np.int64]) -> Arrays:

@@ -19,8 +19,8 @@ class Network:
     """The part that is trained, to logits (B, C); its parameters are the model's, under the same names."""
     frozen: nn.Module | None = None
     """The part that runs before, without gradients; None where the network reads activations, or is trained whole."""
-    classifier: nn.Module | None = None
-    """The last layer, whose inputs `dropout` leaves out."""
+    classifier: nn.Module | tuple[nn.Module, ...] | None = None
+    """The last layer, or two of them side by side, whose inputs `dropout` leaves out."""
     blocks: Sequence[nn.Module] = ()
     """Blocks of the trained part, for `checkpointing`."""
     frozen_norm: bool = True
@@ -30,14 +30,17 @@ class Network:
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
     def prepared(self, device: torch.device, draws: Draws, *, dropout: float, checkpointing: bool) -> "Network":
-        """The same on a device, with layers whose masks come from `draws`. The network is used up."""
-        for part in filter(None, (self.model, self.trained, self.frozen)):
+        """The same on a device, with layers whose masks come from `draws`. The network is used up.
+
+        Of the model, what is neither frozen nor trained stays where it is: cached activations need no part of it.
+        """
+        for part in filter(None, (self.trained, self.frozen)):
             part.to(device).to(memory_format=torch.channels_last)
         if self.frozen is not None:
             self.frozen.eval().requires_grad_(False)
         key_layers(self.trained, draws)
-        if self.classifier is not None:
-            drop_inputs(self.classifier, dropout, draws)
+        last = self.classifier if isinstance(self.classifier, tuple) else (self.classifier,)
+        drop_inputs([layer for layer in last if layer is not None], dropout, draws)
         if checkpointing:
             recompute(self.blocks)
         return replace(self, blocks=())

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from unchoke.machine.halving import in_halves
+from unchoke.machine.halving import in_halves, is_out_of_memory
+from unchoke.networks.cards import Cards
 from unchoke.networks.layers import Draws, batch_norms
 from unchoke.networks.losses import Targets, loss_sum, total_weight, weighted_targets
 from unchoke.networks.network import Network
@@ -53,6 +54,8 @@ class Learner:
     scaler: torch.amp.GradScaler
     """Keeps gradients within float16; does nothing in other precisions."""
     average: Average | None
+    cards: Cards
+    """The processes that share each step."""
     run: Callable[[torch.Tensor], torch.Tensor]
     """The trained part, compiled where the settings ask for it."""
 
@@ -68,9 +71,15 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
 
 
 def make_learner(
-    network: Network, settings: dict[str, Any], device: torch.device, weight_C: torch.Tensor, decay: float, seed: int
+    network: Network,
+    settings: dict[str, Any],
+    device: torch.device,
+    weight_C: torch.Tensor,
+    decay: float,
+    seed: int,
+    cards: Cards | None = None,
 ) -> Learner:
-    """A learner before its first step. decay: of the weights. seed: of all masks."""
+    """A learner before its first step. decay: of the weights. seed: of all masks. cards: None: this process alone."""
     draws = Draws(seed)
     network = network.prepared(device, draws, dropout=settings["dropout"], checkpointing=settings["checkpointing"])
     scaled = settings["precision"] == "float16" and device.type == "cuda"
@@ -83,29 +92,40 @@ def make_learner(
         make_optimizer(network.model, settings, decay),
         torch.amp.GradScaler(device.type, enabled=scaled),
         Average(network.trained, settings["ema"]) if settings["ema"] else None,
+        cards or Cards(),
         torch.compile(network.trained) if settings["compile"] else network.trained,
     )
 
 
 def gradients(learner: Learner, batch: Batch, step: int, micro_batch: int) -> tuple[torch.Tensor, int]:
     """Leave the gradients of a batch in the network; its loss, float32 (), and the micro-batch that memory allowed."""
-    trained, rows = learner.network.trained, len(batch.x)
-    norms = [(buffer, buffer.clone()) for norm in batch_norms(trained) for buffer in norm.buffers()]
+    cards, device, own = learner.cards, learner.device, learner.cards.rows(len(batch.x))
+    norms = [(buffer, buffer.clone()) for buffer in norm_buffers(learner)]
 
     def attempt(size: int) -> torch.Tensor:
         for buffer, before in norms:
             buffer.copy_(before)
-        return gradients_at_once(learner, batch, step, size)
+        try:
+            loss, problem = gradients_at_once(learner, batch, step, size), ""
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            loss, problem = None, str(error)
+        if cards.any(bool(problem), device) or loss is None:
+            raise torch.OutOfMemoryError(problem or "on another card")
+        return loss
 
-    loss, size = in_halves(attempt, min(micro_batch, rows))
-    return loss, micro_batch if size == rows else size
+    largest = max(1, own.stop - own.start)
+    loss, size = in_halves(attempt, min(micro_batch, largest))
+    _add_up(learner, loss)
+    return loss, micro_batch if size == largest else size
 
 
 def gradients_at_once(learner: Learner, batch: Batch, step: int, size: int) -> torch.Tensor:
-    """The same in parts of at most `size` images, or an error of memory, up to the room that an update needs."""
+    """Those of this process's rows in parts of at most `size`; an error of memory, also where an update has no room."""
     learner.optimizer.zero_grad(set_to_none=True)
-    parts = even_parts(len(batch.x), size)
-    learner.network.train(single=parts[-1].stop - parts[-1].start == 1)
+    parts = even_parts(learner.cards.rows(len(batch.x)), size)
+    learner.network.train(single=any(part.stop - part.start == 1 for part in parts[-1:]))
     total, loss = total_weight(batch.targets, learner.weight_C), torch.zeros((), device=learner.device)
     for part in parts:
         share = _loss_of(learner, batch, part, step) / total
@@ -115,9 +135,32 @@ def gradients_at_once(learner: Learner, batch: Batch, step: int, size: int) -> t
     return loss
 
 
-def even_parts(rows: int, size: int) -> list[slice]:
+def norm_buffers(learner: Learner) -> list[torch.Tensor]:
+    """Statistics that steps change; none where batch norm is frozen."""
+    norms = [] if learner.network.frozen_norm else batch_norms(learner.network.trained)
+    return [buffer for norm in norms for buffer in norm.buffers()]
+
+
+def _add_up(learner: Learner, loss: torch.Tensor) -> None:
+    """Loss and gradients of all processes; running statistics are their mean."""
+    cards = learner.cards
+    if cards.count == 1:
+        return
+    parameters = parameters_of(learner.optimizer)
+    for parameter in parameters:
+        if parameter.grad is None:  # a process without rows
+            parameter.grad = torch.zeros_like(parameter)
+    statistics = [buffer for buffer in norm_buffers(learner) if buffer.is_floating_point()]
+    cards.add_up([loss, *(parameter.grad for parameter in parameters if parameter.grad is not None), *statistics])
+    for buffer in statistics:
+        buffer.div_(cards.count)
+
+
+def even_parts(rows: slice, size: int) -> list[slice]:
     """Consecutive parts of at most `size` rows, nearly the same, longer ones first."""
-    edges = np.cumsum([0, *(len(part) for part in np.array_split(np.arange(rows), math.ceil(rows / size)))]).tolist()
+    count = rows.stop - rows.start
+    lengths = [len(part) for part in np.array_split(np.arange(count), math.ceil(count / size))] if count else []
+    edges = np.cumsum([rows.start, *lengths]).tolist()
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 

@@ -107,16 +107,23 @@ class RunRecord:
     """The dataset's folder."""
     encoder: str
     head: str
+    repeat: int = 0
+    """Of the split; those above 0 lie in a folder of their own."""
+
+    @property
+    def folder(self) -> Path:
+        """Where what the training left lies."""
+        return self.results / "repeats" / str(self.repeat) if self.repeat else self.results
 
     @property
     def group(self) -> Path:
         """Folder of the facts and arrays."""
-        return self.results / "heads" / f"{self.encoder}.zarr" / self.head
+        return self.folder / "heads" / f"{self.encoder}.zarr" / self.head
 
     @property
     def checkpoint(self) -> Path:
         """The file of the weights, which may have been deleted."""
-        return self.results / "checkpoints" / self.encoder / f"{self.head}.safetensors"
+        return self.folder / "checkpoints" / self.encoder / f"{self.head}.safetensors"
 
     @property
     def files(self) -> dict[str, tuple[Path, str]]:
@@ -189,7 +196,7 @@ class RunRecord:
         return versions.NETWORKS if self.facts["settings"]["kind"] == NETWORK else versions.HEADS
 
     def _json(self, folder: str) -> Path:
-        return self.results / folder / self.encoder / f"{self.head}.json"
+        return self.folder / folder / self.encoder / f"{self.head}.json"
 
     def _store(self, view: str) -> Path:
         """Networks name the store that they read; heads read that of their encoder."""

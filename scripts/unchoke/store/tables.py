@@ -25,6 +25,7 @@ MANIFEST_COLUMNS = {
     "excluded": str,  # why no head may use the row; empty where it may
 }
 ROW_COLUMNS = {name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "size_bytes", "mtime_ns")}
+SPLIT_COLUMNS = {name: MANIFEST_COLUMNS[name] for name in ("image_id", "split")}
 PATCH_COLUMNS = {
     **dict.fromkeys(("patch_id", "image_id", "y0", "x0", "height", "width", "halo"), int),  # px
     "excluded": str,  # as in the manifest

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from one_fingerprint import fingerprint
 
-from unchoke.cleaning.clean import clean_images, select_rows, selected
+from unchoke.cleaning.clean import TORN, clean_images, select_rows, selected
 from unchoke.config.cleaning import Rules, deciding
 from unchoke.config.subset import Subset
 from unchoke.errors import UnchokeError
@@ -185,7 +185,32 @@ def test_tables_of_different_images_are_refused(results: Path) -> None:
     select(results)
     frame = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS)
     (results / "manifest.csv").write_bytes(tables.frame_bytes(frame[:-1], tables.MANIFEST_COLUMNS))
-    with pytest.raises(UnchokeError, match="Manifest and selection"):
+    with pytest.raises(UnchokeError, match="Two tables are of different images"):
         selected(results / "manifest.csv", results / "selection.csv")
     with pytest.raises(UnchokeError, match="Fingerprints and manifest"):
         clean(results)
+
+
+def test_copies_that_a_repeat_tears_apart_stay_in_test_or_val_alone(results: Path) -> None:
+    clusters = [0, 0, 2, 2, 2, -1, -1, -1, 8, 8, 10, 10, -1, -1]
+    left_out = ["" if number != 4 else "duplicate" for number in range(14)]
+    selection = pd.DataFrame({"image_id": range(14), "left_out": left_out, "cluster": clusters})
+    splits = ["train", "test", "val", "train", "test", "train", "train", ""]
+    splits += ["train", "train", "test", "test", "val", "test"]
+    table = pd.DataFrame({"image_id": range(14), "split": splits})
+    (results / "selection.csv").write_bytes(tables.frame_bytes(selection, tables.SELECTION_COLUMNS))
+    (results / "1.csv").write_bytes(tables.frame_bytes(table, tables.SPLIT_COLUMNS))
+    places = results / "manifest.csv", results / "selection.csv"
+    frame = selected(*places, results / "1.csv")
+    # 0 has a copy in test; 3 has one in val, for 4, in test, is left out anyway
+    expected = {0: TORN, 3: TORN, 4: "duplicate", EXCLUDED: "no label"}
+    assert dict(frame.loc[frame["excluded"] != "", "excluded"]) == expected
+    assert frame["split"].tolist() == splits
+    assert selected(*places)["split"].tolist() == SPLIT_OF
+    assert TORN not in set(selected(*places)["excluded"])
+
+
+def test_the_table_of_a_repeat_must_be_of_the_same_images(results: Path) -> None:
+    (results / "1.csv").write_bytes(tables.table_bytes(tables.SPLIT_COLUMNS, [(0, "train")]))
+    with pytest.raises(UnchokeError, match="1 rows, and 14 images"):
+        selected(results / "manifest.csv", None, results / "1.csv")

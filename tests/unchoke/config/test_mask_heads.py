@@ -240,3 +240,9 @@ def test_train_need_not_be_segmented() -> None:
 )
 def test_an_unknown_choice_is_named_with_its_place(segment: dict[str, Any], place: str) -> None:
     assert place in error_of(config_of(segment=segment))
+
+
+def test_mask_heads_are_not_trained_on_further_splits() -> None:
+    message = error_of(with_dataset(split={"repeats": 3}))
+    assert "dataset.split.repeats 3: dataset.kind masks has masks" in message and "set repeats to 1" in message
+    load_config(with_dataset(split={"repeats": 1}))

@@ -251,6 +251,24 @@ def test_shares_that_leave_nothing_to_train_on_are_refused():
     assert "dataset.split: val 0.5 and test 0.5 leave nothing to train on" in error_of(config)
 
 
+@pytest.mark.parametrize(
+    ("split", "sections", "parts"),
+    [
+        ({"repeats": 0}, {}, ["dataset.split.repeats", "greater than or equal to 1"]),
+        ({"repeats": 101}, {}, ["dataset.split.repeats", "less than or equal to 100"]),
+        ({"repeats": 5}, {"subset": {"fraction": 0.5}}, ["dataset.split.repeats 5: subset", "set subset to null"]),
+    ],
+)
+def test_splits_that_cannot_be_repeated_are_refused(split, sections, parts):
+    message = error_of(changed("dataset.split", split) | sections)
+    assert [part for part in parts if part not in message] == []
+
+
+def test_splits_are_repeated_where_nothing_speaks_against_it():
+    assert load_config(changed("dataset.split", {"repeats": 5}))["dataset"]["split"]["repeats"] == 5
+    assert load_config(DEFAULTS | {"subset": {"fraction": 0.5}})["dataset"]["split"]["repeats"] == 1
+
+
 # --- where arrays are
 
 

@@ -91,6 +91,19 @@ def test_parts_hold_the_models_parameters_by_its_names_and_each_once(family: str
     assert copy.deepcopy(parts.trained).state_dict().keys() == halves[1].keys()
 
 
+def test_a_parameter_that_is_read_before_the_cut_and_used_behind_it_is_trained() -> None:
+    """CaiT spreads its class token over the batch before its first block, and joins it to the patches at the end."""
+    small = {"img_size": 32, "embed_dim": 16, "num_heads": 2, "depth": 2}
+    model = timm.create_model("cait_xxs24_224", num_classes=5, **small).eval()
+    parts = cut_network(model, 2, 32)
+    assert parts.cut.boundary == "blocks.1"
+    assert parts.trained.cls_token is model.cls_token
+    assert model.cls_token.requires_grad
+    for batch in (1, 3):
+        x = images_of("vit", batch)
+        assert torch.equal(parts.trained(parts.frozen(x)), model(x))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_trained_part_holds_the_last_blocks_and_what_is_behind_them(family: str) -> None:
     model, parts = cut(family, 2)

@@ -53,13 +53,15 @@ def add_head(
     image_ids: list[int] = TEST_IDS,
     encoder: dict[str, Any] = ENCODER,
     arrays: dict[str, np.ndarray] | None = None,
+    repeat: int = 0,
     **facts: Any,
 ) -> None:
     """A head whose replicates predict `predicted` (R, N) or (N,); figures of test follow, those of val are `val`.
 
     keep: places of test that the head has, in its order. arrays: labels and logits that stand in the place of these.
+    repeat: of the split.
     """
-    seal = seal_of(results)
+    seal, folder = seal_of(results), results / f"repeats/{repeat}" if repeat else results
     places = list(range(len(LABEL))) if keep is None else keep
     predicted_RN = np.atleast_2d(predicted)[:, places]
     label_N = LABEL[places]
@@ -86,9 +88,9 @@ def add_head(
     for array, values in found.items():
         group.root.create_array(array, data=values.astype(np.float32 if values.ndim == 3 else np.int64))
     group.root.create_array("test_image_id", data=np.array(image_ids)[places])
-    place_group(group.contents(), results / "heads/tiny.zarr" / name)
-    write_atomic(results / f"checkpoints/tiny/{name}.safetensors", name.encode())
-    write_atomic(results / f"runs/tiny/{name}.json", signed_bytes({"seconds": 1.5, "environment": {"torch": "2"}}))
+    place_group(group.contents(), folder / "heads/tiny.zarr" / name)
+    write_atomic(folder / f"checkpoints/tiny/{name}.safetensors", name.encode())
+    write_atomic(folder / f"runs/tiny/{name}.json", signed_bytes({"seconds": 1.5, "environment": {"torch": "2"}}))
 
 
 def _figures(accuracy: float, sd: float | None) -> dict[str, dict[str, float | None]]:

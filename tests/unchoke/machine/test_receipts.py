@@ -23,6 +23,8 @@ FILES = {
     "rows/17.csv": "build_manifest",
     "mask_rows/3.csv": "build_patches",
     "selection.csv": "select_rows",
+    "repeats/2.csv": "draw_repeat/2",
+    "repeats/2.json": "draw_repeat/2",
     "findings.csv": "clean_images",
     "cleaning.csv": "clean_images",
     "cleaning.json": "clean_images",
@@ -60,7 +62,11 @@ def test_a_file_with_a_changed_bit_is_refused_with_what_makes_it_again(tmp_path,
     assert f"expected: sha256 {of_the_whole}, as {receipt.name} has it" in str(caught.value)
     assert "found:    sha256 " in str(caught.value)
     assert f"where:    {path}" in str(caught.value)
-    remade = "put a copy of it back" if name.startswith("manifest.") else f"snakemake --cores all --forcerun {receipt}"
+    remade = (
+        "put a copy of it back"
+        if name.startswith(("manifest.", "repeats/"))
+        else f"snakemake --cores all --forcerun {receipt}"
+    )
     assert remade in str(caught.value)
 
 

@@ -138,7 +138,7 @@ def test_a_layer_that_draws_by_itself_is_refused(layer: nn.Module) -> None:
 def test_inputs_of_the_classifier_are_left_out_in_training_alone() -> None:
     model = timm.create_model("vit_tiny_patch16_224", num_classes=2, depth=1, img_size=32)
     names, seen = list(model.state_dict()), []
-    drop_inputs(model.get_classifier(), 0.5, Draws(0, 0, IDS))
+    drop_inputs([model.get_classifier()], 0.5, Draws(0, 0, IDS))
     model.get_classifier().register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     for mode in (True, False):
         model.train(mode)(torch.randn(5, 3, 32, 32))

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +148,28 @@ def test_training_leaves_the_random_numbers_of_others_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_images_are_held_where_they_fit_and_the_order_within_a_budget_is_another() -> None:
-    task = task_of(epochs=1)
-    assert same(fit(task), fit(task))
-    assert hold(task.train, 1e-6) is task.train
+def test_images_that_are_held_are_trained_on_as_those_that_are_read_and_never_copied_whole() -> None:
+    task = task_of(0.2, views=2, epochs=2)
+
+    class Read:
+        """Images somewhere else."""
+
+        image_id_N, label_N, views = task.train.image_id_N, task.train.label_N, 2
+        reads: list[int] = []
+
+        def read(self, place_B: np.ndarray, view_B: np.ndarray) -> np.ndarray:
+            self.reads.append(len(place_B))
+            return task.train.read(place_B, view_B)
+
+    read = Read()
+    elsewhere = replace(task, train=read)
+    assert same(fit(task), fit(elsewhere)) and read.reads == [1, 30, 30]  # how large one is, then each view
+    read.reads.clear()
+    small_mb = 2 * task.train.x_VN[0, 0].nbytes * 20 / 2**20  # half of it is of train, and holds 20
+    found = fit(replace(elsewhere, budget_mb=small_mb))
+    assert max(read.reads) == 8 and found.curves["train_loss"].shape == (2,)
+    held = hold(read, 1.0)
+    np.testing.assert_array_equal(held.x_VN, task.train.x_VN)  # type: ignore[attr-defined]
 
 
 # --- trainings cut short

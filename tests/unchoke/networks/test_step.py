@@ -115,12 +115,13 @@ def test_a_small_last_batch_keeps_the_planned_micro_batch() -> None:
     assert gradients(learner_of(), batch_of(3), 0, 8)[1] == 8
 
 
-@given(rows=st.integers(1, 50), size=st.integers(1, 60))
-def test_parts_are_even_and_no_larger_than_asked(rows: int, size: int) -> None:
-    lengths = [part.stop - part.start for part in even_parts(rows, size)]
-    assert sum(lengths) == rows and max(lengths) <= size
-    assert max(lengths) - min(lengths) <= 1 and lengths == sorted(lengths, reverse=True)
-    assert len(lengths) == -(-rows // size)
+@given(rows=st.integers(0, 50), start=st.integers(0, 9), size=st.integers(1, 60))
+def test_parts_are_even_and_no_larger_than_asked(rows: int, start: int, size: int) -> None:
+    parts = even_parts(slice(start, start + rows), size)
+    lengths = [part.stop - part.start for part in parts]
+    assert [row for part in parts for row in range(part.start, part.stop)] == list(range(start, start + rows))
+    assert max(lengths, default=0) <= size and len(lengths) == -(-rows // size)
+    assert max(lengths, default=0) - min(lengths, default=0) <= 1 and lengths == sorted(lengths, reverse=True)
 
 
 def test_one_image_alone_has_no_statistics() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from unchoke.errors import UnchokeError
+from unchoke.errors import SplitError
 from unchoke.heads.rows import Rows, score
 from unchoke.heads.train import Fitted
 from unchoke.training.choose import best
@@ -28,7 +28,7 @@ def fit(
     """Keep the training features; of the k with the best val accuracy the smallest is kept."""
     ks = sorted(settings["k"])
     if ks[-1] > len(train.x_ND):
-        raise UnchokeError(
+        raise SplitError(
             "There are fewer training images than neighbours.",
             found=f"{len(train.x_ND)} training images",
             expected=f"at least {ks[-1]}",

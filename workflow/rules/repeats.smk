@@ -1,0 +1,44 @@
+# in:   <results>/manifest.csv, and what heads are trained on
+# out:  <results>/repeats/<repeat>.csv: another random split; repeats/<repeat>/heads, checkpoints, runs: all heads on it
+
+
+localrules:
+    draw_repeat,
+
+
+rule draw_repeat:
+    input:
+        manifest="<results>/manifest.csv",
+        record="<results>/manifest.json",
+    output:
+        splits=update("<results>/repeats/{repeat}.csv"),
+        record=update("<results>/repeats/{repeat}.json"),
+        receipt="<results>/receipts/draw_repeat/{repeat}.json",
+    log:
+        "<logs>/draw_repeat/{repeat}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.MANIFEST,
+    shell:
+        "scripts/warm draw_repeat --manifest {input.manifest:q} --repeat {wildcards.repeat}"
+        " --splits {output.splits:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+
+
+# What a head leaves on another split lies apart, so that nobody takes it for a head of its own.
+use rule train_head as train_repeat with:
+    input:
+        unpack(head_stores),
+        manifest="<results>/manifest.csv",
+        selection="<results>/selection.csv",
+        quarantine="<results>/quarantine/{encoder}.json",
+        splits="<results>/repeats/{repeat}.csv",
+    output:
+        metadata=update(f"{REPEAT}/heads/{{encoder}}.zarr/{{head}}/zarr.json"),
+        checkpoint=update(f"{REPEAT}/checkpoints/{{encoder}}/{{head}}.safetensors"),
+        run=update(f"{REPEAT}/runs/{{encoder}}/{{head}}.json"),
+        receipt="<results>/receipts/train_repeat/{repeat}/{encoder}/{head}.json",
+    log:
+        "<logs>/train_repeat/{repeat}/{encoder}/{head}.log",

@@ -1,8 +1,8 @@
 """A second encoder of the same size: its features from a store of pixels beside those from the files themselves.
 
 The store is made once, for the first of them, and is not timed. Both sides read, encode and write the same chunks, in
-turn; their bytes must be equal. What is saved is the time of decoding and resizing, so that the ratio grows with the size
-of the photographs and falls with that of the encoder.
+turn; their numbers must be equal. What is saved is the time of decoding and resizing: the ratio grows with the size of
+the photographs and falls with that of the encoder.
 """
 
 import sys

@@ -7,17 +7,9 @@ from pathlib import Path
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.metrics.classification import SPOKEN
-from unchoke.networks.checkpoint import TrainedNetwork, trained_part
-from unchoke.networks.choose import (
-    choose_network,
-    chosen_members,
-    fitted_of,
-    member_keys,
-    read_member,
-    save_network,
-)
+from unchoke.networks.choose import choose_network, member_keys, read_member, save_network
 from unchoke.networks.sources import add_source_flags, open_sources
-from unchoke.store.run_record import NETWORK, add_run_flags, member_name, read_run, write_run
+from unchoke.store.run_record import add_run_flags, member_name, read_run, write_run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -28,18 +20,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_device_flags(parser)
     args = parser.parse_args(argv)
     device, sources = device_of(args), open_sources(args)
-    found = dict(zip(member_keys(args.settings), map(read_member, args.members), strict=True))
-    settings = {"kind": NETWORK, "pool": trained_part(args.settings), **args.settings}
-    fitted = fitted_of(found, settings)
-    chosen = chosen_members(settings, fitted.chosen)
-    micro_batch = min(found[key].facts["micro_batch"] for key in chosen)
-    unjudged = TrainedNetwork(
-        args.checkpoint, settings, sources.classes, sources.facts, fitted.replicates, [], micro_batch
-    )
-    head = choose_network(unjudged, fitted, sources, device)
+    members = dict(zip(member_keys(args.settings), map(read_member, args.members), strict=True))
+    choice = choose_network(members, args.settings, sources, device)
+    head = choice.head
     seconds = head.seconds + sum(read_run(path.with_suffix(".json"))["seconds"] for path in args.members)
-    write_run(args.run, seconds, device.type, members=[member_name(*key) for key in chosen])
-    save_network(head, unjudged, sources.stores, args.group, args.checkpoint)
+    write_run(args.run, seconds, device.type, members=[member_name(*key) for key in choice.members])
+    save_network(choice, sources.stores, args.group, args.checkpoint)
     print("".join(f"warning: {text}\n" for text in head.fitted.warnings), end="")
     name = args.settings["choose_by"]
     print(f"chosen {head.fitted.choice}, {SPOKEN[name]} on val {head.figures['val'][name].value:.4f}")

@@ -1,7 +1,7 @@
 """Stage: the choice of a network's learning rate and weight decay on val, and its figures, read once on test."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,17 @@ import torch
 from unchoke import versions
 from unchoke.heads.rows import Rows
 from unchoke.heads.train import Fitted, TrainedHead, judge_head, scores_as_figures, store_digests, write_head
-from unchoke.networks.checkpoint import TrainedNetwork
+from unchoke.networks.checkpoint import TrainedNetwork, trained_part
 from unchoke.networks.member import Member
 from unchoke.networks.sources import Sources
 from unchoke.store.checkpoints import read_checkpoint_file, write_checkpoint
 from unchoke.store.read import FeatureStore
+from unchoke.store.run_record import NETWORK
 from unchoke.training.choose import choose, grid_of
 from unchoke.training.resume import Tensors
+
+Key = tuple[float, float, int]
+"""Learning rate, weight decay and seed of a training."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,41 @@ def read_member(path: Path) -> MemberFile:
     return MemberFile(tensors, **facts)
 
 
-def fitted_of(members: Mapping[tuple[float, float, int], MemberFile], settings: dict[str, Any]) -> Fitted:
-    """The setting that is best on val, over its seeds. members: by learning rate, weight decay and seed."""
-    grid, seeds = grid_of(settings), settings["seeds"]
-    of_SL = [[members[rate, decay, seed] for rate, decay in grid] for seed in seeds]
+@dataclass(frozen=True)
+class Choice:
+    """The best setting of a network, with what it is worth."""
+
+    head: TrainedHead
+    network: TrainedNetwork
+    members: list[Key]
+    """Its trainings, one for each seed."""
+
+
+def choose_network(
+    members: Mapping[Key, MemberFile], settings: Mapping[str, Any], sources: Sources, device: torch.device
+) -> Choice:
+    """The setting whose score on val is best, the mean over its seeds; its figures on val, and once on test.
+
+    members: all of ``member_keys``. settings: of the config. Raises UnchokeError where every setting has diverged.
+    """
+    started = time.perf_counter()
+    described = {"kind": NETWORK, "pool": trained_part(settings), **settings}
+    fitted = fitted_of(members, described)
+    keys = [(fitted.chosen["learning_rate"], fitted.chosen["weight_decay"], seed) for seed in settings["seeds"]]
+    micro_batch = min(members[key].facts["micro_batch"] for key in keys)
+    origin = sources.classes, sources.facts, fitted.replicates
+    network = TrainedNetwork(Path(), described, *origin, temperatures=[], micro_batch=micro_batch)
+    rows = {
+        split: Rows(torch.empty(0), torch.from_numpy(part.label_N), part.image_id_N, part.group_N, part.views)
+        for split, part in sources.images.items()
+    }
+    logits = {split: network.logits_of(sources.images[split], device) for split in ("val", "test")}
+    return Choice(judge_head(fitted, network.classes, rows, logits, started), network, keys)
+
+
+def fitted_of(members: Mapping[Key, MemberFile], settings: dict[str, Any]) -> Fitted:
+    """The best setting as heads have theirs. settings: with ``kind``."""
+    of_SL = [[members[rate, decay, seed] for rate, decay in grid_of(settings)] for seed in settings["seeds"]]
     scores_SL = np.array([[member.score for member in row] for row in of_SL], np.float64)
     choice = choose(settings, scores_SL, "val_score")
     curves = {
@@ -65,30 +100,14 @@ def fitted_of(members: Mapping[tuple[float, float, int], MemberFile], settings: 
     return scores_as_figures(Fitted(replicates, choice.chosen, choice.history, curves), settings)
 
 
-def chosen_members(settings: Mapping[str, Any], chosen: Mapping[str, float]) -> list[tuple[float, float, int]]:
-    """Learning rate, weight decay and seed of the trainings that make up the network."""
-    return [(chosen["learning_rate"], chosen["weight_decay"], seed) for seed in settings["seeds"]]
+def member_keys(settings: Mapping[str, Any]) -> list[Key]:
+    """Learning rate, weight decay and seed of every training."""
+    return [(rate, decay, seed) for rate, decay in grid_of(dict(settings)) for seed in settings["seeds"]]
 
 
-def choose_network(network: TrainedNetwork, fitted: Fitted, sources: Sources, device: torch.device) -> TrainedHead:
-    """The figures of a network, which is that of `fitted`, on val and test; its temperatures are not yet known."""
-    started = time.perf_counter()
-    rows = {
-        split: Rows(torch.empty(0), torch.from_numpy(part.label_N), part.image_id_N, part.group_N, part.views)
-        for split, part in sources.images.items()
-    }
-    logits = {split: network.logits_of(sources.images[split], device) for split in ("val", "test")}
-    return judge_head(fitted, network.classes, rows, logits, started)
-
-
-def save_network(
-    head: TrainedHead,
-    network: TrainedNetwork,
-    stores: dict[str, FeatureStore],
-    group: Path,
-    checkpoint: Path,
-) -> None:
+def save_network(choice: Choice, stores: dict[str, FeatureStore], group: Path, checkpoint: Path) -> None:
     """Write the checkpoint and the results as those of a head; see ``store.run_record``."""
+    network = choice.network
     described = {
         "version": versions.NETWORKS,
         "settings": network.settings,
@@ -97,9 +116,4 @@ def save_network(
         "features_sha256": store_digests(stores),
         "micro_batch": network.micro_batch,
     }
-    write_head(head, described, group, checkpoint)
-
-
-def member_keys(settings: Mapping[str, Any]) -> Sequence[tuple[float, float, int]]:
-    """Learning rate, weight decay and seed of every training."""
-    return [(rate, decay, seed) for rate, decay in grid_of(dict(settings)) for seed in settings["seeds"]]
+    write_head(choice.head, described, group, checkpoint)

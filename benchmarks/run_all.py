@@ -17,6 +17,7 @@ BENCHMARKS = (
     "many_heads",
     "split_repeats",
     "extract_rate",
+    "pixel_input",
     "logistic_speed",
     "head_ablation",
     "logistic_path",

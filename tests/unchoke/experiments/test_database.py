@@ -29,8 +29,9 @@ from unchoke.experiments.repeats import read_repeat
 from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.metrics.evaluation import METRICS
+from unchoke.names import member_name
 from unchoke.signed import signed_bytes
-from unchoke.store.run_record import find_runs, member_files, member_name
+from unchoke.store.run_record import find_runs, member_files
 from unchoke.store.tables import SELECTION_COLUMNS, STEP_COLUMNS, table_bytes
 
 

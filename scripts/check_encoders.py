@@ -10,9 +10,7 @@ from unchoke.machine.commands import argument_parser, run
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument(
-        "--encoders", type=json.loads, required=True, help="JSON: model, image_size, pools and strides of each, by name"
-    )
+    parser.add_argument("--encoders", type=json.loads, required=True, help="JSON: encoders to check, by name")
     check_encoders(parser.parse_args(argv).encoders)
 
 

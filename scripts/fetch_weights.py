@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--model", required=True, help="a model of timm")
     parser.add_argument("--weights", required=True, help="pretrained, packaged, untrained, or the path of a file")
-    parser.add_argument("--seed", type=int, default=0, help="seed of untrained weights")
+    parser.add_argument("--seed", type=int, required=True, help="seed of untrained weights")
     parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")
     args = parser.parse_args(argv)

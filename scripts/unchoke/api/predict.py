@@ -25,6 +25,7 @@ from unchoke.heads.checkpoint import Head, read_checkpoint
 from unchoke.images.given import Readable, name_of, read_picture, several
 from unchoke.images.views import view_of
 from unchoke.machine.devices import lease_device
+from unchoke.machine.limits import VRAM_MB
 from unchoke.mask_heads.head import MaskHead
 from unchoke.signed import signed_bytes
 
@@ -62,7 +63,7 @@ def predict(
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
     *,
-    vram_mb: float = 4096,
+    vram_mb: float = VRAM_MB,
     threads: int = 8,
     image_ids: Sequence[int] | None = None,
 ) -> Predictions:

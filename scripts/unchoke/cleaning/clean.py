@@ -1,5 +1,6 @@
 """Stage: cleaning. What the rules find among the images, and which images heads are left with."""
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ SUBSET = "subset"
 """Why a row is left out that no rule drops."""
 TORN = "copy in another split"
 """Why a row is left out of one repeat of the split: a copy of it lies in a split of more weight."""
+
+
+def add_selection_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that reads the images in use, ``--manifest`` and ``--selection``; see ``selected``."""
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
+    parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
 
 
 def clean_images(

@@ -1,15 +1,27 @@
 """Stage: the memory plan, the largest micro-batch of an encoder that keeps the budget."""
 
+import argparse
 import gc
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from unchoke.encoders.encoder import Encoder
 from unchoke.errors import UnchokeError
+from unchoke.machine.devices import add_device_flags
 from unchoke.machine.memory import Meter
 
 MARGIN = 0.9  # of the budget, so that a fragmented allocator finds room too
+
+
+def add_encoder_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that runs an encoder: its weights, its memory plan, and those of the device."""
+    parser.add_argument("--weights", type=Path, required=True, help="safetensors file of the encoder")
+    parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")
+    parser.add_argument("--precision", required=True, help="arithmetic on CUDA")
+    parser.add_argument("--plan", type=Path, required=True, help="JSON file that holds the micro-batch")
+    add_device_flags(parser)
 
 
 def plan_memory(encoder: Encoder, meter: Meter, budget_mb: float, largest: int) -> dict[str, Any]:

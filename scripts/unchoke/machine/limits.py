@@ -7,6 +7,9 @@ from typing import Any
 from unchoke.errors import UnchokeError, mend
 from unchoke.signed import read_signed
 
+VRAM_MB = 4096
+"""Memory of the card that may be used where nobody says how much, MiB."""
+
 
 def resource_limits(given: dict[str, int | None], budget_mb: int, host_mb: int) -> dict[str, int]:
     """Limits of gpu, vram_mb and mem_mb: those of the command line, and ours where it gives none.

@@ -1,5 +1,6 @@
 """Stage: the manifest, one row an image, which only grows."""
 
+import argparse
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 from unchoke import versions
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_if_changed
+from unchoke.machine.commands import or_none
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.splits import draw_splits
 from unchoke.metrics.positive import positive_place
@@ -28,6 +30,17 @@ class SplitSettings:
     seed: int
     val: float
     test: float
+
+
+def add_listing_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of both commands that list a source: where it lies, how its images are split, the manifest to write."""
+    parser.add_argument("--kind", required=True, help="kind of source, dataset.kind in the config")
+    parser.add_argument("--path", type=Path, required=True, help="the source's folder or file")
+    parser.add_argument("--group", type=or_none(str), help="images that stay in one split; see dataset.split.group")
+    parser.add_argument("--seed", type=int, required=True, help="seed of the splits")
+    parser.add_argument("--val", type=float, required=True, help="share of val, 0 to 1")
+    parser.add_argument("--test", type=float, required=True, help="share of test, 0 to 1")
+    parser.add_argument("--manifest", type=Path, required=True, help="CSV to bring up to date; the others lie beside")
 
 
 def build_manifest(

@@ -1,5 +1,6 @@
 """Stage: the manifest of patches, which large images are cut into. It only grows, as that of the images does."""
 
+import argparse
 import importlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from unchoke.images.grid import Grid
 from unchoke.images.windows import image_size
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.images import NO_LABEL, SplitSettings, check_splits, list_manifest, write_manifest, write_rows
+from unchoke.sources.source import add_picture_flags
 from unchoke.store import tables
 
 NO_MASK = "no mask"
@@ -30,6 +32,14 @@ class PatchSettings:
     size: int
     overlap: int
     per_chunk: int
+
+
+def add_patch_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that reads the patches of one chunk: which, where they lie, how many to a chunk."""
+    parser.add_argument("--rows", type=Path, required=True, help="CSV with the patches of the chunk")
+    add_picture_flags(parser)
+    parser.add_argument("--per-chunk", type=int, required=True, help="patches per chunk")
+    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
 
 
 def build_patches(

@@ -6,6 +6,7 @@ refer to others, and ``prerequisites(path)`` and ``recipe_digest()``, where a ru
 names, sizes and times, and imports neither torch, pandas nor NumPy: the Snakefile takes it each time it is read.
 """
 
+import argparse
 import importlib
 import json
 import os
@@ -55,6 +56,18 @@ class Listing:
     left_out: Counter[str] = field(default_factory=Counter)
     containers: Mapping[str, Mapping[str, list[int]]] = field(default_factory=dict)
     """Of HDF5 the files that each location is read from; see ``arrays.listing.Containers``."""
+
+
+def add_source_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that reads the images of a source: ``--kind``, ``--root``, ``--max-pixels``."""
+    parser.add_argument("--kind", required=True, help="kind of source, dataset.kind in the config")
+    add_picture_flags(parser)
+
+
+def add_picture_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that decodes files below a folder: ``--root``, ``--max-pixels``."""
+    parser.add_argument("--root", type=Path, required=True, help="folder that the paths of all tables are below")
+    parser.add_argument("--max-pixels", type=int, required=True, help="pixels of the largest picture to decode whole")
 
 
 def list_images(kind: str, path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:

@@ -1,5 +1,7 @@
 """Stage: masks of whole images, stitched from what was predicted for their patches, a band of rows at a time."""
 
+import argparse
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.images.grid import Grid
 from unchoke.images.png import palette_png
+from unchoke.machine.commands import true_or_false
 from unchoke.machine.receipts import read_json
 from unchoke.metrics.iou import counts_of
 from unchoke.names import IGNORED
@@ -49,6 +52,17 @@ class Stitching:
     """``crop`` or ``gaussian``."""
     probabilities: bool
     """Whether stitched probabilities are kept as well."""
+
+
+def add_stitching_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that stitches one image; ``stitching_of`` takes them, ``--store`` apart."""
+    parser.add_argument("--group", type=Path, required=True, help="Zarr group with the results of the mask head")
+    parser.add_argument("--grids", type=Path, required=True, help="JSON file with the grid of every image")
+    parser.add_argument("--patches", type=json.loads, required=True, help="JSON: size, overlap and per_chunk")
+    parser.add_argument("--blend", required=True, help="auto, crop or gaussian")
+    parser.add_argument("--probabilities", type=true_or_false, required=True, help="keep stitched probabilities")
+    parser.add_argument("--image", required=True, help="image_id")
+    parser.add_argument("--store", type=Path, required=True, help="Zarr store of the image's mask")
 
 
 def choose_blend(wanted: str, radius_px: int | None, halo_px: int) -> tuple[str, bool]:

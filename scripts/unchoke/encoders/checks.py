@@ -1,4 +1,4 @@
-"""Stage: whether encoders have the pools, strides and sizes that are asked of them, before any image is read."""
+"""Stage: check, before any image is read, that encoders have the pools, strides and sizes of the config."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from unchoke.errors import UnchokeError
 
 
 def check_encoders(encoders: Mapping[str, Mapping[str, Any]]) -> None:
-    """UnchokeError for the first encoder that its model cannot be; a model that cannot be asked yet is named.
+    """UnchokeError for the first encoder that its model does not allow; models that cannot be checked yet are printed.
 
     encoders: by name, each with ``model``, ``image_size``, ``pools`` and ``strides`` as in the config.
     """
@@ -24,15 +24,15 @@ def check_encoders(encoders: Mapping[str, Mapping[str, Any]]) -> None:
             check_encoder(asked["model"], asked["image_size"], asked["pools"], asked["strides"])
         except UnchokeError as error:
             raise UnchokeError(f"encoders.{name}: {error}") from error
-        except Exception as error:  # of a hub without network, or of code that needs values
+        except Exception as error:  # the hub without a network, or code that needs values
             reason = " ".join(str(error).split())[:200]
             print(f"note: encoders.{name} is checked when its memory is planned ({reason})", flush=True)
 
 
 def check_encoder(model_name: str, image_size: int | None, pools: Sequence[str], strides: Sequence[int]) -> None:
-    """UnchokeError where a model of timm is unknown, or has not this size, px, or one of these pools or strides.
+    """UnchokeError where a timm model is unknown, or lacks this size, px, or one of these pools or strides.
 
-    The model has shapes and no values (torch's device ``meta``), so that none is too large.
+    The model is built on torch's device ``meta``, without values, so that no model is too large.
     """
     refuse_unknown_model(model_name)
     with torch.device("meta"):

@@ -12,7 +12,7 @@ from unchoke.errors import UnchokeError
 from unchoke.machine.devices import add_device_flags
 from unchoke.machine.memory import Meter
 
-MARGIN = 0.9  # of the budget, so that a fragmented allocator finds room too
+MARGIN = 0.9  # share of the budget; the rest allows for fragmentation
 
 
 def add_encoder_flags(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_encoder_flags(parser: argparse.ArgumentParser) -> None:
 def plan_memory(encoder: Encoder, meter: Meter, budget_mb: float, largest: int) -> dict[str, Any]:
     """Measure the peak at growing micro-batches and keep the largest within the budget's margin.
 
-    largest: the micro-batch to stop at. Beside the choice stand the peaks of all that were tried, MB, None where memory
+    largest: the micro-batch to stop at. The result also has the peak of every micro-batch tried, MB; None where memory
     ran out. Raises UnchokeError where a single image does not fit.
     """
     peaks: dict[int, float | None] = {}
@@ -63,7 +63,7 @@ def candidates(largest: int) -> list[int]:
 
 
 def peak_mb(encoder: Encoder, meter: Meter, micro_batch: int) -> float | None:
-    """Peak of two batches, the second as all later ones; None where memory ran out."""
+    """Peak over two batches, since later ones are like the second; None where memory ran out."""
     images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         gc.collect()

@@ -1,4 +1,4 @@
-"""Which device computes."""
+"""The choice and the lease of the device that computes."""
 
 import argparse
 
@@ -33,7 +33,7 @@ def add_device_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def device_of(args: argparse.Namespace) -> torch.device:
-    """The device that the flags ask for, leased and held to its budget; torch is held to their number of threads."""
+    """The device of the flags, leased, with its memory limited to the budget, and torch to the number of threads."""
     torch.set_num_threads(args.threads)
     return lease_device(args.device, args.vram_mb)
 
@@ -41,7 +41,7 @@ def device_of(args: argparse.Namespace) -> torch.device:
 def lease_device(name: str = "auto", budget_mb: float = VRAM_MB) -> torch.device:
     """A device for this process alone: waits while another process has the card, then keeps to `budget_mb` of it.
 
-    The way in for notebooks too. CPUs are shared; only cards are leased, until the process ends.
+    Notebooks call it too. CPUs are shared; only cards are leased, until the process ends.
     """
     device = choose_device(name)
     if device.type == "cuda":

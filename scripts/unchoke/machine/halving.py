@@ -1,4 +1,4 @@
-"""How a computation goes on where the card's memory runs out: with half as much at a time."""
+"""A computation that runs out of the card's memory goes on with half the micro-batch."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,9 +11,9 @@ Result = TypeVar("Result")
 
 
 def in_halves(attempt: Callable[[int], Result], micro_batch: int) -> tuple[Result, int]:
-    """What `attempt` gives with a micro-batch, and the micro-batch: halved until memory is enough.
+    """The result of `attempt` and its micro-batch, which is halved until memory is enough.
 
-    Raises UnchokeError where that of a single patch is not there.
+    Raises UnchokeError if memory is too short for a single patch.
     """
     while True:
         try:

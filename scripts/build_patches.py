@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     add_listing_flags(parser)
     parser.add_argument("--size", type=int, required=True, help="height and width of a patch, px")
-    parser.add_argument("--overlap", type=int, required=True, help="what neighbours share, px")
+    parser.add_argument("--overlap", type=int, required=True, help="overlap of neighbouring patches, px")
     parser.add_argument("--per-chunk", type=int, required=True, help="patches per chunk")
     args = parser.parse_args(argv)
     split = SplitSettings(args.seed, args.val, args.test)

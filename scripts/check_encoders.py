@@ -1,4 +1,4 @@
-"""Find out whether encoders have the pools, strides and sizes that are asked of them, without weights or images."""
+"""Check that encoders have the pools, strides and sizes of the config, without weights or images."""
 
 import json
 import sys

@@ -16,9 +16,9 @@ from unchoke.sources.source import add_source_flags
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--findings", type=Path, required=True, help="CSV of what the rules found")
+    parser.add_argument("--findings", type=Path, required=True, help="CSV of the findings")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with the images' paths")
-    parser.add_argument("--selection", type=Path, required=True, help="CSV of what is left out, and why")
+    parser.add_argument("--selection", type=Path, required=True, help="CSV of the images left out, with reasons")
     parser.add_argument("--store", type=Path, required=True, help="Zarr store of the fingerprints")
     parser.add_argument("--rules", type=json.loads, required=True, help="JSON: the rules of cleaning by name")
     add_source_flags(parser)

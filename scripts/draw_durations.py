@@ -1,4 +1,4 @@
-"""Draw for the report where the time went: the stages of extraction, and the heads."""
+"""Draw the durations for the report: the stages of extraction, and the heads."""
 
 import io
 import sys

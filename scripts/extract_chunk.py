@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=Path, nargs="+", required=True, help="CSV with the rows of each chunk")
     add_source_flags(parser)
     add_encoder_flags(parser)
-    parser.add_argument("--image-size", type=or_none(int), help="height and width of what the encoder sees, px")
+    parser.add_argument("--image-size", type=or_none(int), help="height and width of the encoder's input, px")
     parser.add_argument("--dtype", required=True, help="numbers to store, float16 or float32")
     parser.add_argument("--pools", nargs="+", required=True, help="poolings to store")
     parser.add_argument("--view", required=True, help="view of every image to encode")

@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", required=True, help="pretrained, packaged, untrained, or the path of a file")
     parser.add_argument("--seed", type=int, required=True, help="seed of untrained weights")
     parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
-    parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")
+    parser.add_argument("--card", type=Path, required=True, help="JSON file that describes the weights")
     args = parser.parse_args(argv)
     card = fetch_weights(args.model, args.weights, args.seed, args.output, args.card)
     print(f"{card['model']}: {card['source']}, {card['parameters']:,} parameters, sha256 {card['sha256']}")

@@ -1,4 +1,4 @@
-"""Measure how many images an encoder may see at once within the memory budget."""
+"""Measure the largest micro-batch of an encoder within the memory budget."""
 
 import sys
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from unchoke.signed import signed_bytes
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     add_encoder_flags(parser)
-    parser.add_argument("--image-size", type=or_none(int), help="height and width of what the encoder sees, px")
+    parser.add_argument("--image-size", type=or_none(int), help="height and width of the encoder's input, px")
     parser.add_argument("--pools", nargs="*", default=[], help="poolings to store")
     parser.add_argument("--strides", nargs="*", type=int, default=[], help="strides of the maps to store, px")
     parser.add_argument("--micro-batch", type=int, required=True, help="images at once, at most")
-    parser.add_argument("--peaks", type=Path, required=True, help="JSON file to write what was measured to")
+    parser.add_argument("--peaks", type=Path, required=True, help="JSON file to write the measured peaks to")
     args = parser.parse_args(argv)
     device, source = device_of(args), (args.weights, args.card, args.image_size, args.pools)
     encoder = keep_encoder(*source, device, args.precision, args.vram_mb, args.strides)

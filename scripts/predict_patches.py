@@ -1,4 +1,4 @@
-"""Tell the classes of the pixels of one chunk of patches apart with a trained mask head."""
+"""Predict the classes of the pixels of one chunk of patches with a trained mask head."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Run a teacher on the patches of one chunk, and store its logits, and its features where they are wanted."""
+"""Run a teacher on the patches of one chunk, and store its logits, and its features if asked to."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Put what was predicted for the patches of one band of an image together."""
+"""Stitch the predicted patches of one band of an image."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from unchoke.stitching.stitch import add_stitching_flags, stitch_band, stitching
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     add_stitching_flags(parser)
-    parser.add_argument("--predictions", type=Path, required=True, help="what was predicted, by chunk of patches")
+    parser.add_argument("--predictions", type=Path, required=True, help="predictions, by chunk of patches")
     parser.add_argument("--labels", type=Path, required=True, help="store of the true labels")
     parser.add_argument("--band", type=int, required=True, help="number of the band")
     args = parser.parse_args(argv)

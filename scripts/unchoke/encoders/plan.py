@@ -18,7 +18,7 @@ MARGIN = 0.9  # share of the budget; the rest allows for fragmentation
 def add_encoder_flags(parser: argparse.ArgumentParser) -> None:
     """Flags of every command that runs an encoder: its weights, its memory plan, and those of the device."""
     parser.add_argument("--weights", type=Path, required=True, help="safetensors file of the encoder")
-    parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")
+    parser.add_argument("--card", type=Path, required=True, help="JSON file that describes the weights")
     parser.add_argument("--precision", required=True, help="arithmetic on CUDA")
     parser.add_argument("--plan", type=Path, required=True, help="JSON file that holds the micro-batch")
     add_device_flags(parser)

@@ -1,4 +1,4 @@
-"""Stage: the manifest of patches, which large images are cut into. It only grows, as that of the images does."""
+"""Stage: the manifest of patches, into which large images are cut. Like the manifest of images it only grows."""
 
 import argparse
 import importlib
@@ -50,8 +50,8 @@ def build_patches(
     <folder>/manifest.csv, .json     the images, as ``build_manifest`` lists them
     <folder>/patches.csv             the patches of all images; one keeps its number while its image keeps its size
     <folder>/grids.json              by image_id: the first of its patches, height, width, rows, columns, split
-    <folder>/rows/<chunk>.csv        what the features of a chunk of patches depend on
-    <folder>/mask_rows/<chunk>.csv   what their labels depend on
+    <folder>/rows/<chunk>.csv        inputs of the features of a chunk of patches
+    <folder>/mask_rows/<chunk>.csv   inputs of their labels
 
     An image whose size cannot be read, or that has no mask of its size, is marked with the reason.
     Raises UnchokeError where a split is left empty.
@@ -74,7 +74,7 @@ def build_patches(
 
 
 def _holds(folder: Path, settings: PatchSettings) -> bool:
-    """Whether there are patches of these settings already, and whole: their digest is written last."""
+    """Whether complete patches with these settings exist; their digest is written last."""
     record, patches = (folder / name for name in ("manifest.json", "patches.csv"))
     if not (record.exists() and patches.exists()):
         return False
@@ -90,7 +90,7 @@ def _with_masks(frame: pd.DataFrame, masks: dict[str, dict[str, object]]) -> pd.
 
 
 def _measure(frame: pd.DataFrame, root: Path) -> None:
-    """Fill in height and width, px, 0 where they cannot be read, and mark what cannot be used with the reason."""
+    """Fill in height and width, px, 0 where unreadable, and mark unusable images with the reason."""
     sides = np.zeros((len(frame), 2), np.int64)
     for row, (path, mask, excluded) in enumerate(
         zip(frame["path"], frame["mask_path"], frame["excluded"], strict=True)
@@ -148,14 +148,14 @@ def _patches_of(image_id: int, grid: Grid) -> pd.DataFrame:
 
 
 def _mask_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with masks in the place of images; none where patch or image is marked, for it may not fit."""
+    """The rows with masks in place of images; excluded patches and images get no mask, as it may not fit."""
     rows = rows.drop(columns=list(_NO_FILE)).rename(columns=lambda name: name.removeprefix("mask_"))
     marked = (rows["excluded"] != "") | (rows["excluded_image"] != "")
     return rows.assign(**{name: rows[name].where(~marked, nothing) for name, nothing in _NO_FILE.items()})
 
 
 def grids_of(patches: pd.DataFrame, frame: pd.DataFrame, settings: PatchSettings) -> dict[str, dict[str, object]]:
-    """What stitching needs to know of every image that may be used: its grid, and its first patch."""
+    """By image_id of every usable image: its grid and its first patch, for stitching."""
     used = patches[patches["excluded"] == ""]
     firsts, sides = used.groupby("image_id")["patch_id"].min(), _sides_by_image(patches)
     grids = {}

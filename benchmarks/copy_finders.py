@@ -29,7 +29,7 @@ def find_unchoke(root: Path, paths: list[str], scratch: Path) -> Found:
     manifest, rows, store = scratch / "manifest.csv", scratch / "rows", scratch / "fingerprints.zarr"
     findings, rest = scratch / "findings.csv", {"cleaning": scratch / "c.csv", "summary": scratch / "c.json"}
     source = {"kind": "folder", "chunk_size": CHUNK_SIZE}
-    run_command("build_manifest", **source, path=root, val=0.1, test=0.1, manifest=manifest, rows=rows)
+    run_command("build_manifest", **source, path=root, seed=0, val=0.1, test=0.1, manifest=manifest, rows=rows)
     limits = {"max_pixels": MAX_PIXELS, "memory_mb": MEMORY_MB, "chunks_per_job": CHUNKS_PER_JOB}
     for chunk in range(-(-len(paths) // (CHUNK_SIZE * CHUNKS_PER_JOB))):
         files = tables.rows_files(rows, chunk, CHUNKS_PER_JOB)

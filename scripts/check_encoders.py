@@ -1,4 +1,4 @@
-"""Find out whether encoders have the pools, strides and sizes that are asked of them, without weights or images."""
+"""Check that encoders have the pools, strides and sizes of the config, without weights or images."""
 
 import json
 import sys
@@ -10,9 +10,7 @@ from unchoke.machine.commands import argument_parser, run
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument(
-        "--encoders", type=json.loads, required=True, help="JSON: model, image_size, pools and strides of each, by name"
-    )
+    parser.add_argument("--encoders", type=json.loads, required=True, help="JSON: encoders to check, by name")
     check_encoders(parser.parse_args(argv).encoders)
 
 

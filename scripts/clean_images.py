@@ -1,4 +1,4 @@
-"""Apply the rules of cleaning to the fingerprints of all images; say what they find."""
+"""Apply the rules of cleaning to the fingerprints of all images, and print the findings."""
 
 import json
 import sys

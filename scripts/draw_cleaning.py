@@ -11,18 +11,17 @@ from unchoke.machine.commands import argument_parser, run
 from unchoke.report.cleaning.figures import THUMBNAIL_PX, draw_cleaning, findings_page, read_cleaning
 from unchoke.report.style import png_bytes
 from unchoke.report.thumbnails import thumbnails
+from unchoke.sources.source import add_source_flags
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--findings", type=Path, required=True, help="CSV of what the rules found")
+    parser.add_argument("--findings", type=Path, required=True, help="CSV of the findings")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with the images' paths")
-    parser.add_argument("--selection", type=Path, required=True, help="CSV of what is left out, and why")
+    parser.add_argument("--selection", type=Path, required=True, help="CSV of the images left out, with reasons")
     parser.add_argument("--store", type=Path, required=True, help="Zarr store of the fingerprints")
     parser.add_argument("--rules", type=json.loads, required=True, help="JSON: the rules of cleaning by name")
-    parser.add_argument("--kind", required=True, help="kind of source, dataset.kind in the config")
-    parser.add_argument("--root", type=Path, required=True, help="folder that the manifest's paths are below")
-    parser.add_argument("--max-pixels", type=int, required=True, help="pixels above which no picture is read")
+    add_source_flags(parser)
     parser.add_argument("--folder", type=Path, required=True, help="folder to write findings.html and the PNGs to")
     args = parser.parse_args(argv)
     results = read_cleaning(args.findings, args.manifest, args.selection, args.store, args.rules)

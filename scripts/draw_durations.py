@@ -1,4 +1,4 @@
-"""Draw for the report where the time went: the stages of extraction, and the heads."""
+"""Draw the durations for the report: the stages of extraction, and the heads."""
 
 import io
 import sys
@@ -12,7 +12,7 @@ from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.receipts import read_result
 from unchoke.report.durations import draw_durations
-from unchoke.report.pages import table_page
+from unchoke.report.pages import add_page_flags, table_page
 from unchoke.report.style import png_bytes
 from unchoke.store.run_record import CLASSIFICATION
 
@@ -21,8 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--rates", type=Path, required=True, help="CSV of seconds and rates by stage")
     parser.add_argument("--database", type=Path, required=True, help="experiments.db of the dataset")
-    parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
-    parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
+    add_page_flags(parser)
     args = parser.parse_args(argv)
     rates = pd.read_csv(io.BytesIO(read_result(args.rates)), dtype={"encoder": str}, keep_default_na=False)
     unit = "images" if ranking_of(args.database)[0] == CLASSIFICATION else "patches"

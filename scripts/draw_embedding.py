@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.cleaning.clean import selected
+from unchoke.cleaning.clean import add_selection_flags, selected
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.report.embedding import draw_embedding, project
@@ -17,8 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--store", type=Path, required=True, help="sealed Zarr store of the encoder")
     parser.add_argument("--pool", required=True, help="pooling to draw")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
-    parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
+    add_selection_flags(parser)
     parser.add_argument("--images", type=int, default=2000, help="images to draw, at most")
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice among more images")
     parser.add_argument("--picture", type=Path, required=True, help="PNG to write")

@@ -9,7 +9,7 @@ from unchoke.experiments.readings import count_reading
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.report.leaderboard import columns_of, draw_leaderboard, floor_cells, merit_of, note_of, table_rows
-from unchoke.report.pages import table_page
+from unchoke.report.pages import add_page_flags, table_page
 from unchoke.report.points import add_points
 from unchoke.report.repeats import add_splits
 from unchoke.report.style import png_bytes
@@ -18,8 +18,7 @@ from unchoke.report.style import png_bytes
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--database", type=Path, required=True, help="experiments.db of the dataset")
-    parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
-    parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
+    add_page_flags(parser)
     args = parser.parse_args(argv)
     count_reading(args.database.parent, "draw_leaderboard")
     rows, floor, (task, metric) = list(leaderboard(args.database)), floors(args.database), ranking_of(args.database)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
-from unchoke.report.pages import table_page
+from unchoke.report.pages import add_page_flags, table_page
 from unchoke.report.quarantine import draw_quarantine
 from unchoke.report.style import png_bytes
 from unchoke.store.tables import QUARANTINE_COLUMNS, read_table
@@ -15,8 +15,7 @@ from unchoke.store.tables import QUARANTINE_COLUMNS, read_table
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--quarantine", type=Path, required=True, help="CSV of the images that no head may use")
-    parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
-    parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
+    add_page_flags(parser)
     args = parser.parse_args(argv)
     listed = read_table(args.quarantine, QUARANTINE_COLUMNS)
     write_atomic(args.picture, png_bytes(draw_quarantine(listed)))

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.cleaning.clean import selected
+from unchoke.cleaning.clean import add_selection_flags, selected
 from unchoke.experiments.readings import count_reading
 from unchoke.heads.checkpoint import evaluate_head, read_checkpoint
 from unchoke.machine.commands import argument_parser, run
@@ -19,8 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file of the head")
     parser.add_argument("--stores", type=Path, nargs="+", required=True, help="sealed Zarr stores, one for each view")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
-    parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
+    add_selection_flags(parser)
     parser.add_argument("--split", choices=SPLITS, default="test", help="images to evaluate on")
     add_device_flags(parser)
     args = parser.parse_args(argv)

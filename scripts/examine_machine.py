@@ -1,4 +1,4 @@
-"""Say in a page whether this machine can run this config; status 1 where it cannot."""
+"""Print a page on whether this machine can run this config; the status is 1 if it cannot."""
 
 import json
 import sys

@@ -3,28 +3,24 @@
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from unchoke.encoders.encoder import keep_encoder
+from unchoke.encoders.plan import add_encoder_flags
 from unchoke.features import chunk, decoded, images, pixels, shard
 from unchoke.features.flags import add_chunk_flags
 from unchoke.machine.commands import argument_parser, or_none, run
-from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.devices import device_of
 from unchoke.machine.limits import planned_batch
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--weights", type=Path, required=True, help="safetensors file of the encoder")
-    parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")
-    parser.add_argument("--image-size", type=or_none(int), help="height and width of what the encoder sees, px")
-    parser.add_argument("--precision", default="float16", help="arithmetic on CUDA")
-    parser.add_argument("--dtype", default="float16", help="numbers to store, float16 or float32")
+    add_encoder_flags(parser)
+    parser.add_argument("--image-size", type=or_none(int), help="height and width of the encoder's input, px")
+    parser.add_argument("--dtype", required=True, help="numbers to store, float16 or float32")
     parser.add_argument("--pools", nargs="+", required=True, help="poolings; last4: what the last 4 blocks are given")
-    parser.add_argument("--view", default=chunk.Extraction.view, help="view of every image to encode")
-    parser.add_argument("--plan", type=Path, required=True, help="JSON file with the micro-batch")
+    parser.add_argument("--view", required=True, help="view of every image to encode")
     add_chunk_flags(parser)
-    add_device_flags(parser)
     args = parser.parse_args(argv)
     source = (args.weights, args.card, args.image_size, args.pools, device_of(args))
     encoder, micro_batch = keep_encoder(*source, args.precision, args.vram_mb), planned_batch(args.plan)

@@ -9,15 +9,14 @@ import pandas as pd
 from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_chunk, save_fingerprints
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.memory_watch import memory_watched
+from unchoke.sources.source import add_source_flags
 from unchoke.store.tables import ROW_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--rows", type=Path, nargs="+", required=True, help="CSVs with the rows of the chunks")
-    parser.add_argument("--kind", required=True, help="kind of source, dataset.kind in the config")
-    parser.add_argument("--root", type=Path, required=True, help="folder that the rows' paths are below")
-    parser.add_argument("--max-pixels", type=int, required=True, help="largest picture to decode")
+    add_source_flags(parser)
     parser.add_argument("--memory-mb", type=int, required=True, help="resident memory that this may take, MB")
     parser.add_argument("--chunk-size", type=int, required=True, help="images in one of the rows' CSVs")
     parser.add_argument("--chunks-per-job", type=int, required=True, help="CSVs of rows that make one chunk here")

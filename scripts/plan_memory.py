@@ -1,30 +1,26 @@
-"""Measure how many images an encoder may see at once within the memory budget."""
+"""Measure the largest micro-batch of an encoder within the memory budget."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.encoders.encoder import keep_encoder
-from unchoke.encoders.plan import plan_memory
+from unchoke.encoders.plan import add_encoder_flags, plan_memory
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, or_none, run
-from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.devices import device_of
 from unchoke.machine.memory import Host, meter_of
 from unchoke.signed import signed_bytes
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--weights", type=Path, required=True, help="safetensors file of the encoder")
-    parser.add_argument("--card", type=Path, required=True, help="JSON file that says what the weights are")
-    parser.add_argument("--image-size", type=or_none(int), help="height and width of what the encoder sees, px")
-    parser.add_argument("--precision", default="float16", help="arithmetic on CUDA")
+    add_encoder_flags(parser)
+    parser.add_argument("--image-size", type=or_none(int), help="height and width of the encoder's input, px")
     parser.add_argument("--pools", nargs="*", default=[], help="poolings to store")
     parser.add_argument("--strides", nargs="*", type=int, default=[], help="strides of the maps to store, px")
-    parser.add_argument("--micro-batch", type=int, default=32, help="images at once, at most")
-    parser.add_argument("--plan", type=Path, required=True, help="JSON file to write the micro-batch to")
-    parser.add_argument("--peaks", type=Path, required=True, help="JSON file to write what was measured to")
-    add_device_flags(parser)
+    parser.add_argument("--micro-batch", type=int, required=True, help="images at once, at most")
+    parser.add_argument("--peaks", type=Path, required=True, help="JSON file to write the measured peaks to")
     args = parser.parse_args(argv)
     device, source = device_of(args), (args.weights, args.card, args.image_size, args.pools)
     encoder = keep_encoder(*source, device, args.precision, args.vram_mb, args.strides)

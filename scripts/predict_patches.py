@@ -1,4 +1,4 @@
-"""Tell the classes of the pixels of one chunk of patches apart with a trained mask head."""
+"""Predict the classes of the pixels of one chunk of patches with a trained mask head."""
 
 import sys
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.manifest.patches import add_patch_flags
 from unchoke.mask_heads.head import read_mask_checkpoint
 from unchoke.mask_heads.predict import cached_maps, predict_patches, read_pixels
 from unchoke.stitching.stitch import write_predictions
@@ -16,11 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file of the mask head")
     parser.add_argument("--store", type=Path, help="store of its feature maps; not given: the head sees pixels")
-    parser.add_argument("--rows", type=Path, required=True, help="CSV with the patches of the chunk")
-    parser.add_argument("--root", type=Path, required=True, help="folder that the rows' paths are below")
-    parser.add_argument("--max-pixels", type=int, required=True, help="largest picture to decode whole")
-    parser.add_argument("--per-chunk", type=int, required=True, help="patches per chunk")
-    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
+    add_patch_flags(parser)
     parser.add_argument("--probability", type=Path, required=True, help="file to write the probabilities to")
     add_device_flags(parser)
     args = parser.parse_args(argv)

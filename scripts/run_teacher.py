@@ -1,4 +1,4 @@
-"""Run a teacher on the patches of one chunk, and store its logits, and its features where they are wanted."""
+"""Run a teacher on the patches of one chunk, and store its logits, and its features if asked to."""
 
 import sys
 from collections.abc import Sequence
@@ -9,20 +9,17 @@ from unchoke.features.chunk import Extraction
 from unchoke.features.teacher import run_teacher
 from unchoke.machine.commands import argument_parser, run, true_or_false
 from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.manifest.patches import add_patch_flags
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--rows", type=Path, required=True, help="CSV with the patches of the chunk")
-    parser.add_argument("--root", type=Path, required=True, help="folder that the rows' paths are below")
+    add_patch_flags(parser)
     parser.add_argument("--file", type=Path, required=True, help="Python file of the teacher")
     parser.add_argument("--checkpoint", type=Path, required=True, help="its checkpoint")
-    parser.add_argument("--features", type=true_or_false, default=False, help="store its features too")
+    parser.add_argument("--features", type=true_or_false, required=True, help="store its features too")
     parser.add_argument("--classes", type=int, required=True, help="how many classes its logits have")
     parser.add_argument("--size", type=int, required=True, help="height and width of a patch, px")
-    parser.add_argument("--max-pixels", type=int, default=Extraction.max_pixels, help="largest picture to decode whole")
-    parser.add_argument("--per-chunk", type=int, required=True, help="patches per chunk")
-    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
     parser.add_argument("--store", type=Path, required=True, help="Zarr store to put the chunk into")
     add_device_flags(parser)
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Check that every chunk of a feature store is there and whole, and make it a store that can be opened."""
+"""Check that every chunk of a feature store is there and whole, then seal the store, so that it can be opened."""
 
 import sys
 from collections.abc import Sequence

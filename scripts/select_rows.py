@@ -1,4 +1,4 @@
-"""Say which images heads leave out: those that a rule of cleaning drops, and those beyond the subset."""
+"""List the images that heads leave out, because of a rule of cleaning or of the subset."""
 
 import json
 import sys

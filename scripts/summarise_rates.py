@@ -1,4 +1,4 @@
-"""Sum up where the time of extraction went, and name the bottleneck."""
+"""Sum up the time of each stage of extraction, and name the bottleneck."""
 
 import sys
 from collections.abc import Sequence

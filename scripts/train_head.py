@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from unchoke.cleaning.clean import selected
+from unchoke.cleaning.clean import add_selection_flags, selected
 from unchoke.heads.repeats import summary, train_repeat
 from unchoke.heads.train import save_head, train_head
 from unchoke.machine.commands import argument_parser, run
@@ -20,8 +20,7 @@ from unchoke.store.run_record import add_run_flags, write_run
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--stores", type=Path, nargs="+", required=True, help="sealed Zarr stores, one for each view")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
-    parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
+    add_selection_flags(parser)
     parser.add_argument("--splits", type=Path, help="CSV of a repeat: its splits take the place of the manifest's")
     parser.add_argument("--settings", type=json.loads, required=True, help="the head's section of the config, as JSON")
     add_run_flags(parser)

@@ -10,6 +10,7 @@ from unchoke.encoders.encoder import CPU, load_encoder
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.mask_heads import train
+from unchoke.sources.source import add_picture_flags
 from unchoke.store.run_record import add_run_flags, write_run
 
 
@@ -22,8 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--teacher", type=Path, help="sealed store of a teacher, where the head distils")
     parser.add_argument("--labels", type=Path, required=True, help="sealed store of labels")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with the splits; patches.csv beside it")
-    parser.add_argument("--root", type=Path, required=True, help="folder that the manifest's paths are below")
-    parser.add_argument("--max-pixels", type=int, required=True, help="largest picture to decode whole")
+    add_picture_flags(parser)
     parser.add_argument("--settings", type=json.loads, required=True, help="the head's section of the config, as JSON")
     add_run_flags(parser)
     add_device_flags(parser)

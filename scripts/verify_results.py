@@ -1,4 +1,4 @@
-"""Compare every result of a dataset, and its weights, with their digests; name what is damaged, and what mends it."""
+"""Compare every result of a dataset, and its weights, with their digests; name damaged files with a remedy for each."""
 
 import json
 import sys

@@ -1,6 +1,6 @@
 """Unchoke: frozen image features once, many heads in minutes, nothing lost.
 
-From Python, on what a run of the workflow has left:
+Functions for the results of a run:
 
     open_features(path)             the features of an encoder, after every chunk was compared with the seal
     load_head(path)                 a trained head, for features of its encoder
@@ -8,7 +8,7 @@ From Python, on what a run of the workflow has left:
     segment(image, checkpoint)      from a large image to its mask
     compare(a, b)                   how two stores of features differ, such as those of two machines
 
-They import what they need when they are first called, so that ``import unchoke`` costs nothing.
+They import their modules at the first call, so that ``import unchoke`` is fast.
 
 The letters behind the underscore of an array's name give its axes:
 
@@ -19,8 +19,8 @@ The letters behind the underscore of an array's name give its axes:
     K  classes of pixels            S  side of a patch (px)
     I  images, where N is patches   C  channels, where h and w are those of a map
 
-The packages stand in the order in which an image travels, and each imports from those before it alone:
-``tests/unchoke/test_layers.py`` has the order and holds it.
+The packages have the order in which an image travels, and each imports only from earlier ones.
+``tests/unchoke/test_layers.py`` lists the order and tests it.
 """
 
 import os

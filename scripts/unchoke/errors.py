@@ -1,8 +1,8 @@
-"""Pure: the exceptions that users are meant to read, and the one that says why an image has no pixels."""
+"""Pure: the exceptions with messages for users, and the exception for images that cannot be read."""
 
 
 class UnchokeError(Exception):
-    """What went wrong, what was found and expected, where, and what to do about it."""
+    """A message for users: the problem, what was found, what was expected, where, and what to do."""
 
     def __init__(self, problem: str, *, found: str = "", expected: str = "", where: str = "", do: str = "") -> None:
         details = {"found": found, "expected": expected, "where": where, "do": do}

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, synced, renamed."""
+"""Atomic writing of files: each is written beside its place, synced and renamed."""
 
 import contextlib
 import errno
@@ -30,7 +30,7 @@ _before_writing: Callable[[], None] | None = None
 
 @contextlib.contextmanager
 def written_files(before: Callable[[], None]) -> Iterator[dict[Path, str]]:
-    """Collect path and SHA-256 of every file that is put in its place meanwhile, also of one that stays as it was.
+    """Collect path and SHA-256 of every file written within the context, unchanged ones included.
 
     before: is called before ``write_atomic`` changes anything.
     """
@@ -50,7 +50,7 @@ def note_file(path: Path, sha256: str | None = None) -> None:
 
 
 def note_renamed(old: Path, new: Path) -> None:
-    """Count the written files of folder `old` as those of folder `new`."""
+    """Move noted files from folder `old` to folder `new` after a rename."""
     for path in [path for path in _written or {} if path.is_relative_to(old)]:
         assert _written is not None
         _written[new / path.relative_to(old)] = _written.pop(path)
@@ -136,7 +136,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def disk_error(error: OSError, path: Path) -> UnchokeError | OSError:
-    """The error as users should read it; what is not about the disk comes back as it is."""
+    """An UnchokeError for a fault of the disk; any other error unchanged."""
     problem = _DISK_ERRORS.get(error.errno or 0)
     if problem is None:
         return error
@@ -162,7 +162,7 @@ def _file_system(path: Path) -> os.statvfs_result:
 
 
 def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
-    """Write `data` only where it differs from what is there, so that times stay; True when it was written."""
+    """Write `data` if the file differs, so that unchanged files keep their times; True when it was written."""
     if path.exists() and path.read_bytes() == data:
         _note_bytes(path, data)
         return False

@@ -7,9 +7,9 @@ SPLITS = ("train", "val", "test")
 MASK_KINDS = ("masks", "canvases")
 """Kinds of source whose images have masks."""
 PIXELS = "pixels"
-"""Stands for an encoder where a head reads the pixels themselves."""
+"""Takes the place of an encoder where a head reads pixels."""
 TEACHER = "teacher"
-"""Stands for an encoder, and for a head, where a teacher speaks."""
+"""Takes the place of an encoder and of a head in a teacher's results."""
 SMALL_CNN = "small_cnn"
 """The network of our own among timm's models."""
 ACTIVATIONS = "activations"
@@ -17,7 +17,7 @@ ACTIVATIONS = "activations"
 TURNS = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "transverse")
 """The eight flips and turns of a picture."""
 IGNORED = 255
-"""The label of pixels that count for nothing: padding, and what the annotator left open."""
+"""The label of ignored pixels: padding, and pixels without an annotation."""
 MAX_PIXELS = 178_956_970
 """Pixels of a picture by default, at most: Pillow's own limit, 1 GiB of RGB with a third to spare."""
 MAX_ROWS = 20_000_000
@@ -70,7 +70,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """``did you mean 'pool'?``, or the list of what is known where nothing is near."""
+    """``did you mean 'pool'?``, or the list of known names where none is similar."""
     known = list(known)
     near = nearest(name, known, count=1)
     return f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""How files of the user are opened: regular ones alone, so that no pipe is waited for and no device is read.
+"""Opening of the user's files: only regular ones, so that no pipe or device can block a job.
 
 Standard library only.
 """
@@ -43,8 +43,8 @@ def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """The bytes of a regular file; errors as of ``check_regular``."""
     with open_regular(path, most_bytes) as file:
         size = os.fstat(file.fileno()).st_size
-        data = file.read(size + 1)  # a reader makes room for all that it is asked for
-        if len(data) > size:  # some file systems say size 0 of what they make up
+        data = file.read(size + 1)  # read() allocates as many bytes as it is asked for
+        if len(data) > size:  # some file systems give size 0 for generated files
             data += file.read(most_bytes + 1 - len(data))
     if len(data) > most_bytes:
         raise _too_large(len(data), path, most_bytes)

@@ -14,7 +14,7 @@ from unchoke.hashing import sha256_bytes
 
 DIGEST = "digest"
 Unsigned = Callable[[dict[str, Any]], bool]
-"""Whether content without a digest is that of a file written before files were signed."""
+"""Whether content without a digest comes from a file written before files were signed."""
 
 
 def never(content: dict[str, Any]) -> bool:
@@ -47,7 +47,8 @@ def signed_content(data: bytes, unsigned: Unsigned = never) -> dict[str, Any] | 
 def read_signed(path: Path, what: str, do: str = "", unsigned: Unsigned = never) -> dict[str, Any]:
     """The content of a signed file; UnchokeError where it is missing, or another one than ``signed_bytes`` made.
 
-    what: the file is. do: what makes it again; the command for a declared output where it is empty.
+    what: name of the file's kind, for the message. do: how to make it again; if empty, the command for a declared
+    output.
     """
     found, content = "no file", None
     if path.is_file():

@@ -26,7 +26,7 @@ _MARKS = (
 
 
 def decode_text(data: bytes) -> str:
-    """The text of a file: UTF-16 or UTF-32 where it begins with their mark of byte order, else UTF-8, without the mark.
+    """The text of a file without its byte order mark: UTF-16 or UTF-32 if it has theirs, else UTF-8.
 
     Bytes that are not UTF-8 survive as surrogates. ValueError where a file with another mark is damaged.
     """

@@ -30,7 +30,7 @@ from unchoke.store.chunks import seal_file
 from unchoke.store.cuts import chunk_count
 from unchoke.store.origin import read_origin, rounding_warnings
 
-FILES_OPEN = 256  # what Snakemake, a worker and its threads hold open at once, and some room
+FILES_OPEN = 256  # open files of Snakemake, a worker and its threads, and some room
 BYTES_A_FILE = 4096  # the least that a small file takes on most file systems
 MIN_HOST_MB = 2048
 
@@ -102,7 +102,7 @@ def _size(path: Path) -> tuple[int, int] | None:
 
 
 def page(findings: list[Finding]) -> str:
-    """The findings for a terminal, with a mark before those that stand in the way."""
+    """The findings for a terminal; a mark stands before each that prevents the run."""
     width = max(len(finding.subject) for finding in findings)
     lines = [f"{'  ' if found.fine else '! '}{found.subject.ljust(width)}  {found.text}" for found in findings]
     stops = sum(not finding.fine for finding in findings)

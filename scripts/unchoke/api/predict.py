@@ -25,6 +25,7 @@ from unchoke.heads.checkpoint import Head, read_checkpoint
 from unchoke.images.given import Readable, name_of, read_picture, several
 from unchoke.images.views import view_of
 from unchoke.machine.devices import lease_device
+from unchoke.machine.limits import VRAM_MB
 from unchoke.mask_heads.head import MaskHead
 from unchoke.signed import signed_bytes
 
@@ -39,7 +40,7 @@ class Predictions:
     """What a head says of N images; of one that could not be read: None, NaN, and the reason."""
 
     names: list[str]
-    """The path of each image, or the type of what it was."""
+    """The path of each image, or the type of the given object."""
     classes: list[str]
     labels: list[str | None]
     """The most probable class of each image."""
@@ -62,7 +63,7 @@ def predict(
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
     *,
-    vram_mb: float = 4096,
+    vram_mb: float = VRAM_MB,
     threads: int = 8,
     image_ids: Sequence[int] | None = None,
 ) -> Predictions:
@@ -81,7 +82,7 @@ def predict(
     encoder = load_encoder_of(head, file, on, vram_mb)
     features, reasons = [], list[str]()
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(pictures), size):  # a chunk at a time: no more pictures than that are in memory
+        for start in range(0, len(pictures), size):  # a chunk at a time, to limit the pictures in memory
             rows = slice(start, start + size)
             x_VBD, why = _encode_views(pictures[rows], ids[rows], head, encoder, pool)
             features.append(x_VBD)
@@ -151,7 +152,7 @@ def described_encoder(
             do="make features and head anew: snakemake --cores all",
         )
     card = {"sha256": facts["weights_sha256"], **{name: facts[name] for name in ("model", "trained", "data_config")}}
-    with TemporaryDirectory() as folder:  # the card beside the weights may be of another release of timm, or not there
+    with TemporaryDirectory() as folder:  # the card beside the weights may be missing, or from another release of timm
         path = Path(folder, "card.json")
         path.write_bytes(signed_bytes(card))
         size, precision = facts["image_size"], facts["precision"]

@@ -18,6 +18,7 @@ from unchoke.files import write_atomic
 from unchoke.images.grid import Grid
 from unchoke.images.windows import Windows, open_image, read_patch
 from unchoke.machine.devices import lease_device
+from unchoke.machine.limits import VRAM_MB
 from unchoke.mask_heads.head import MaskHead, predict, read_mask_checkpoint
 from unchoke.names import MAX_PIXELS, PIXELS
 from unchoke.stitching.bands import stitch_rows
@@ -39,7 +40,7 @@ def segment(
     output: Path_ | None = None,
     overlap: int | None = None,
     blend: str = "auto",
-    vram_mb: float = 4096,
+    vram_mb: float = VRAM_MB,
     threads: int = 8,
     max_pixels: int = MAX_PIXELS,
 ) -> NDArray[np.uint8] | zarr.Array:

@@ -1,4 +1,4 @@
-"""Stage: every result compared with its digest, and every damaged or missing one named with what makes it again.
+"""Stage: every result compared with its digest; damaged and missing ones are named with the command for each.
 
 features, fingerprints, labels   by their seals: chunks, metadata; records and origins hold their own digests
 predictions, bands of masks      by the records of their chunks
@@ -21,7 +21,7 @@ from unchoke.store import origin
 from unchoke.store.read import read_seal
 from unchoke.store.zarr_bytes import METADATA, group_files
 
-LONGEST_LIST = 50  # damaged files that a message names
+LONGEST_LIST = 50  # damaged files in a message
 
 
 class Checked(NamedTuple):
@@ -42,7 +42,7 @@ class Expected:
     """Sealed stores."""
     receipts: Sequence[Path]
     plans: Sequence[Path]
-    """Memory plans and, beside them, what was measured."""
+    """Memory plans, with the measured peaks beside them."""
     weights: Sequence[Path]
     """Weights files, with their cards beside them."""
 
@@ -63,7 +63,7 @@ def verify_results(results: Path, expected: Expected) -> list[Checked]:
 
 
 def refuse_damage(checked: Sequence[Checked]) -> None:
-    """UnchokeError that lists what is damaged, by the commands that mend it."""
+    """UnchokeError that lists damaged files, each with the command that makes it again."""
     damaged = [file for file in checked if file.found]
     if not damaged:
         return
@@ -141,7 +141,7 @@ def _origin(store: Path, target: Path) -> Checked:
 
 
 def _chunks(store: Path, seal: Mapping[str, Any]) -> Iterator[Checked]:
-    """Records and chunks of a store: all that its seal lists, or without one those that have a record or a file."""
+    """Records and chunks of a store: all in its seal, or without a seal all with a record or a file."""
     sealed = seal.get("sha256", {})
     numbers = set(range(len(sealed[stores.VALID]))) if sealed else stores.chunks_there(store)
     for chunk in sorted(numbers):

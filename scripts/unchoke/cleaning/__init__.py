@@ -1,1 +1,1 @@
-"""Doubtful images: fingerprints and measures of each, the rules that find them, and what heads are left with."""
+"""Doubtful images: fingerprints and measures, the rules that find them, and the images that remain for heads."""

@@ -1,5 +1,6 @@
-"""Stage: cleaning. What the rules find among the images, and which images heads are left with."""
+"""Stage: cleaning. The findings of the rules, and the selection of images for heads."""
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,21 @@ from unchoke.store import chunks, tables
 from unchoke.store.read import open_complete
 
 SUBSET = "subset"
-"""Why a row is left out that no rule drops."""
+"""The reason of a row outside the subset."""
 TORN = "copy in another split"
-"""Why a row is left out of one repeat of the split: a copy of it lies in a split of more weight."""
+"""The reason of a row in one repeat of the split: its copy lies in test, or in val where this row is in train."""
+
+
+def add_selection_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that reads the images in use, ``--manifest`` and ``--selection``; see ``selected``."""
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
+    parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
 
 
 def clean_images(
     store: Path, manifest: Path, rules: Mapping[str, Any], findings: Path, cleaning: Path, summary: Path
 ) -> dict[str, Any]:
-    """Write all that the rules find, a column of reasons beside the manifest, and their summary; return that.
+    """Write the findings of the rules, the reasons for each image, and a summary; return the summary.
 
     store: sealed fingerprints. rules: ``cleaning.rules`` of the config. findings: CSV with a row for each image and
     rule, ``tables.FINDING_COLUMNS``. cleaning: CSV with a row for every image, ``tables.CLEANING_COLUMNS``.
@@ -86,7 +93,7 @@ def _summary(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any]) -> 
 
 
 def near_leaks(findings: pd.DataFrame, manifest: pd.DataFrame) -> int:
-    """How many near copies have the copy that stays in another split.
+    """Number of near copies whose kept copy is in another split.
 
     findings: the columns of tables.FINDING_COLUMNS. manifest: image_id and split of every image.
     """
@@ -95,7 +102,7 @@ def near_leaks(findings: pd.DataFrame, manifest: pd.DataFrame) -> int:
 
 
 def _kept_in_test(found: Findings, of_split: NDArray[np.object_], rules: Mapping[str, Any]) -> dict[str, int]:
-    """Images of test that a rule which drops finds and leaves, by rule."""
+    """By rule with the action drop: the images that it finds in test and keeps."""
     kept = found.frame["rule"][(of_split == "test") & (found.frame["action"] == "report").to_numpy()].value_counts()
     return {name: int(kept[name]) for name in RULES if name in kept and rules[name]["action"] == "drop"}
 
@@ -103,11 +110,11 @@ def _kept_in_test(found: Findings, of_split: NDArray[np.object_], rules: Mapping
 def select_rows(
     manifest: Path, store: Path | None, rules: Mapping[str, Any], subset: Mapping[str, Any] | None, selection: Path
 ) -> pd.DataFrame:
-    """Write and return why heads leave out each image: a rule that drops it, or the subset; a row for every image.
+    """Write and return one row for every image: whether heads leave it out, for a rule or for the subset.
 
-    Beside the reason stands the cluster of copies that an image belongs to in its split. store: sealed fingerprints;
-    None where nothing is cleaned. rules: ``config.cleaning.deciding`` of those in the config are enough. subset: that
-    section of the config, or None. The file is not touched where its content stays.
+    A second column is the image's cluster of copies within its split. store: sealed fingerprints; None without
+    cleaning. rules: at least ``config.cleaning.deciding`` of the config's rules. subset: the section of the config, or
+    None. A file with the same content is not written again.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
     reason: NDArray[np.object_] = np.full(len(frame), "", object)
@@ -123,11 +130,12 @@ def select_rows(
 
 
 def selected(manifest: Path, selection: Path | None, splits: Path | None = None) -> pd.DataFrame:
-    """The manifest with the images that are left out marked as excluded; as it is where there is no selection.
+    """The manifest, where the images that the selection leaves out are marked as excluded.
 
-    Copies within a split share a group, together with the groups that they have: to resample, they are one. splits:
-    table of a repeat, whose splits take the place of the manifest's; copies that it puts into several splits stay in
-    test, or in val, alone. Raises UnchokeError where the tables are of different images.
+    selection: None leaves the manifest unchanged. Copies within a split get one group, which joins their own groups, so
+    that they are resampled together. splits: table of a repeat, whose splits replace the manifest's. If it puts copies
+    into several splits, only those in test stay, else those in val. Raises UnchokeError where the tables list different
+    images.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
     if splits is not None:
@@ -163,7 +171,7 @@ def _torn(frame: pd.DataFrame, cluster: pd.Series) -> pd.Series:
 
 
 def read_belongings(manifest: Path, selection: Path | None) -> pd.DataFrame:
-    """By image_id the `group` of the manifest, and the `unit` in which copies join groups; '' for an image alone."""
+    """By image_id: the manifest's `group`, and the `unit`, which joins groups through copies; '' for an image alone."""
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS).set_index("image_id")
     return frame[["group"]].assign(unit=selected(manifest, selection)["group"].to_numpy())
 
@@ -175,9 +183,9 @@ def of_images(belongings: pd.DataFrame, image_id_N: NDArray[np.integer]) -> tupl
 
 
 def _joined(group: pd.Series, cluster: pd.Series) -> pd.Series:
-    """Groups that clusters of copies connect, as one, by the first of their names; copies without a group as a new one.
+    """Joined groups: a cluster of copies connects its groups, and the first of their names stands for all.
 
-    group: '' where there is none. cluster: -1 where there is none.
+    Copies without a group form a new one. group: '' for none. cluster: -1 for none.
     """
     if (cluster < 0).all():
         return group

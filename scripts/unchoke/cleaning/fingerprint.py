@@ -29,19 +29,19 @@ _MOST_BATCH_MB = 32  # more is no faster
 _MOST_RUN_MB = _MOST_BATCH_MB / 4
 
 _Data = bytes | NDArray[np.uint8] | UnreadableImageError
-"""What a reader of a source gives, or why it gives nothing."""
+"""Bytes or pixels from a source, or the error that prevented reading."""
 _Picture = NDArray[np.uint8] | Stored
 """Pixels, uint8, or a large picture as its decoder gives it."""
 
 
 @dataclass(frozen=True)
 class Fingerprinting:
-    """What the bytes of a chunk depend on beside its images."""
+    """The settings that the bytes of a chunk depend on."""
 
     chunk_size: int
     """Rows of a chunk of the store."""
     rows_files: int
-    """How many rows files make one such chunk."""
+    """Number of rows files in one such chunk."""
     max_pixels: int
     """As for decoding."""
 
@@ -64,8 +64,8 @@ class Fingerprints:
 def fingerprint_chunk(rows: pd.DataFrame, kind: str, root: Path, max_pixels: int, memory_mb: int) -> Fingerprints:
     """Fingerprints of the images of a source.
 
-    rows: the columns of ``tables.ROW_COLUMNS``. memory_mb: what this process may take, MB; a sixteenth of it is read at
-    once, and as much ahead.
+    rows: the columns of ``tables.ROW_COLUMNS``. memory_mb: limit of this process, MB. A batch takes a sixteenth of it,
+    and the batch that is read ahead as much again.
     """
     started, n = time.perf_counter(), len(rows)
     found = Fingerprints(
@@ -74,7 +74,7 @@ def fingerprint_chunk(rows: pd.DataFrame, kind: str, root: Path, max_pixels: int
     seconds = dict.fromkeys(("read", "decode", "encode"), 0.0)
     paths = rows["path"].tolist()
     batches = _read_ahead(rows, kind, root, min(_MOST_BATCH_MB, memory_mb / 16) * MB, seconds)
-    with threadpool_limits(1, "blas"):  # other jobs have the other cores
+    with threadpool_limits(1, "blas"):  # other jobs use the other cores
         for rows_B, pictures in _of_one_size(_pictures(paths, batches, max_pixels, found.reasons, seconds)):
             before = time.perf_counter()
             found.hashes[rows_B], found.measures[rows_B] = _fingerprints(pictures)
@@ -88,9 +88,9 @@ def fingerprint_chunk(rows: pd.DataFrame, kind: str, root: Path, max_pixels: int
 def _read_ahead(
     rows: pd.DataFrame, kind: str, root: Path, most_bytes: float, seconds: dict[str, float]
 ) -> Iterator[list[_Data]]:
-    """What the source gives of all images, in batches; a thread reads the next one while this one is worked on.
+    """The contents of all images in batches; a thread reads the next batch while this one is processed.
 
-    The time that is waited for it counts as reading.
+    Time spent waiting for the thread counts as reading.
     """
     batch_N = np.cumsum(rows["size_bytes"].clip(lower=0)) // most_bytes
     paths = [batch["path"].tolist() for _, batch in rows.groupby(batch_N, sort=True)]
@@ -127,7 +127,7 @@ def _pictures(
     reasons: dict[int, str],
     seconds: dict[str, float],
 ) -> Iterator[tuple[int, _Picture]]:
-    """Row and pixels of every image that can be read; the others leave their reason."""
+    """Row and pixels of every readable image; the reasons of the others are collected."""
     for row, (path, data) in enumerate(zip(paths, chain.from_iterable(batches), strict=True)):
         began = time.perf_counter()
         try:
@@ -144,7 +144,7 @@ def _pictures(
 
 
 def _decoded(data: bytes | NDArray[np.uint8], max_pixels: int) -> _Picture:
-    """A large picture as its decoder gives it, 4 bytes a pixel at most; in RGB it would be in memory twice."""
+    """Pixels; of a large picture the decoder's own, at most 4 bytes a pixel, as RGB would double the memory."""
     if not isinstance(data, bytes):
         return pixels_of(data, max_pixels=max_pixels)
     picture = decode_stored(data, max_pixels=max_pixels)
@@ -188,7 +188,7 @@ def _joins(picture: _Picture, batch: list[NDArray[np.uint8]], most_mb: float) ->
 def save_fingerprints(
     store: Path, chunk: int, rows: pd.DataFrame, rows_files: list[Path], found: Fingerprints, settings: Fingerprinting
 ) -> None:
-    """Write a chunk, padded to chunk_size rows, and a record of what it was made from.
+    """Write a chunk, padded to chunk_size rows, and the record of its inputs.
 
     rows: the columns of ``tables.ROW_COLUMNS``, those of all `rows_files` one after the other.
     """

@@ -1,7 +1,6 @@
-"""Pure: fingerprints of images: what tells copies, near copies and doubtful images apart, from decoded pixels alone.
+"""Pure: fingerprints of images, from decoded pixels alone: digest, perceptual hash and measures.
 
-Every sum is one of whole numbers that its type holds exactly, so that no bit depends on the batch, on the order of the
-sum or on the machine.
+All sums are of whole numbers that their type holds exactly. So no bit depends on the batch, the order or the machine.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,13 +16,13 @@ from numpy.typing import NDArray
 HASHES = ("digest_high", "digest_low", "perceptual")
 MEASURES = ("mean", "deviation", "saturation", "sharpness", "width", "height")
 
-_BLOCK_PX = 2**17  # pixels worked on at a time, 14 images of 96 px: fewer cost more calls, more leave the cache
+_BLOCK_PX = 2**17  # pixels of a block, 14 images of 96 px: smaller blocks cost calls, larger ones leave the cache
 _KEPT_PX = 2**12
-_BOXES = 32  # a side, of the picture that the perceptual hash looks at
+_BOXES = 32  # side of the small picture that is hashed
 _LOW = slice(1, 9)  # its frequencies, along each side
-_STEPS = 16  # of a grey value, to which the mean of a box is rounded
-_BASIS_ONE = 2**15  # stands for 1 in the basis of the transform
-_ORTHONORMAL_ONE = _STEPS * _BASIS_ONE**2 * _BOXES // 2  # 1 of the orthonormal transform, which has a factor 2 / 32
+_STEPS = 16  # steps of a grey value; means of boxes are rounded to them
+_BASIS_ONE = 2**15  # fixed-point 1 in the basis of the transform
+_ORTHONORMAL_ONE = _STEPS * _BASIS_ONE**2 * _BOXES // 2  # fixed-point 1 of the orthonormal transform
 _LEAST_COEFFICIENT = 4 * _ORTHONORMAL_ONE  # a wave with an amplitude of a quarter of a grey value
 
 Pixels = NDArray[np.uint8]
@@ -100,7 +99,7 @@ def perceptual_hashes(box_N: Floats) -> NDArray[np.uint64]:
 
 
 class _Workspace:
-    """Arrays that serve block after block: memory new from the system would cost more than what is done in it."""
+    """Arrays that all blocks reuse: fresh memory from the system would cost more time than the computation."""
 
     def __init__(self) -> None:
         self._array: dict[tuple[str, np.dtype], NDArray[Any]] = {}
@@ -131,7 +130,7 @@ class _Bands:
     """Images of one size, read in bands of rows."""
 
     shape: tuple[int, int, int]
-    """How many, their height and width."""
+    """Number of images, height and width."""
     read: Callable[[int, int], Pixels]
     """Rows from the first to before the last, uint8 (B, rows, W, 3)."""
 
@@ -181,7 +180,7 @@ def _measures(total: Floats, height: int, width: int) -> NDArray[np.float32]:
 
 
 def _mean_and_variance(total_B: Floats, squares_B: Floats, count: int) -> tuple[Floats, Floats]:
-    """0 where nothing was counted."""
+    """Mean and variance; 0 for a count of 0."""
     mean_B = total_B / max(count, 1)
     return mean_B, np.maximum(squares_B / max(count, 1) - mean_B**2, 0)
 
@@ -189,8 +188,8 @@ def _mean_and_variance(total_B: Floats, squares_B: Floats, count: int) -> tuple[
 def _grey(planes: Pixels, work: _Workspace) -> NDArray[np.int16]:
     """(19595 R + 38470 G + 7471 B + 2**15) >> 16, as Pillow has it, 0 to 255, from (3, B, h, W).
 
-    In 16 bits, which are several times faster: the factors are cut into a high and a low byte. Either kind adds up to
-    256 at most, so that no sum reaches 2**16.
+    Computed in 16 bits, several times faster: the factors are cut into high and low bytes. Both kinds add up to at most
+    256, so that no sum reaches 2**16.
     """
     high, low, part = (work.array(name, planes.shape[1:], np.uint16) for name in ("grey", "low", "part"))
     high[...] = 128
@@ -224,15 +223,15 @@ def _sums(x_BhW: Pixels) -> Floats:
 
 
 def _sums_and_squares(x_BhW: NDArray[np.floating]) -> Floats:
-    """Sums of whole numbers and of their squares over each of B images, (2, B); the type must hold those of a row."""
+    """Sums of whole numbers and of their squares over each of B images, (2, B); the type must hold a row's sums."""
     rows = [x_BhW @ np.ones(x_BhW.shape[2], x_BhW.dtype), np.vecdot(x_BhW, x_BhW)]
     return np.stack([np.add.reduce(row_Bh, axis=1, dtype=np.float64) for row_Bh in rows])
 
 
 def _laplacian(grey_BhW: NDArray[np.int16], work: _Workspace) -> Floats:
-    """The four neighbours less four times the pixel, at the P pixels inside the border: (B, 1, P), none below 3 px.
+    """Sum of the four neighbours minus four times the pixel, for the P inner pixels: (B, 1, P); P is 0 below 3 px.
 
-    It is worked out along the rows of all images as if they were one, and the border is cut off.
+    Computed over the concatenated rows of all images; the border is cut off.
     """
     n_images, height, width = grey_BhW.shape
     if min(height, width) < 3:
@@ -254,7 +253,7 @@ def _overlaps(length: int) -> NDArray[np.int64]:
 
 
 def _all_overlaps(length: int) -> NDArray[np.int64]:
-    """How much of each of `length` px lies in each of 32 equal parts, (32, length), in the unit that makes it whole."""
+    """Overlap of each of `length` px with each of 32 equal parts, (32, length), scaled to whole numbers."""
     unit = gcd(length, _BOXES)
     part_start, pixel_start = np.arange(_BOXES)[:, None] * (length // unit), np.arange(length) * (_BOXES // unit)
     start = np.maximum(part_start, pixel_start)

@@ -1,9 +1,9 @@
 """Pure: clusters of 64-bit hashes that differ in few bits, found without comparing all with all.
 
-Banding: with the bits cut into radius + 1 bands, two hashes that differ in at most `radius` bits agree in one band at
-least, since a bit spoils one band alone. So the hashes are sorted by each band in turn, and only those that share the
-band are compared. Where too many share it, the same is done among them with the bits in which they differ
-(multi-index hashing: Norouzi, Punjani and Fleet 2012).
+Banding: the bits are cut into radius + 1 bands. Two hashes that differ in at most `radius` bits agree in at least one
+band, since each differing bit changes only one. So the hashes are sorted by each band in turn, and only hashes with the
+same band are compared. If too many hashes share a band, they are banded again by their other bits (multi-index hashing:
+Norouzi, Punjani and Fleet 2012).
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from unchoke.errors import UnchokeError
 MAX_RADIUS = 7
 _LARGE = 2 ** (MAX_RADIUS + 1)  # hashes that share a band; more of them differ in at least MAX_RADIUS + 2 bits
 _FLIP_ACROSS, _FLIP_DOWN = 0xAAAA_AAAA_AAAA_AAAA, 0xFF00_FF00_FF00_FF00  # bits of odd frequencies, 1 to 7
-_BLOCK = 2**15  # hashes compared at a time: what is worked on stays in the processor's cache
+_BLOCK = 2**15  # hashes compared at a time, so that they stay in the processor's cache
 _WAITING = 2**14  # arrays of pairs that are held before they are merged
 
 Hashes = NDArray[np.uint64]
@@ -26,9 +26,9 @@ Ints = NDArray[np.int64]
 def near_clusters(hash_N: Hashes, radius: int) -> Ints:
     """The cluster of each of N hashes, int64 (N,), named by the first row in it; a row alone names itself.
 
-    Clusters are the connected components of the pairs at most `radius` bits apart (0 to 7), so that two members may be
-    farther apart than that. Another order of the rows changes the names alone. Memory is some fifteen times that of
-    the hashes, however they are spread.
+    Clusters are the connected components of the pairs at most `radius` bits apart (0 to 7), so two members may be
+    farther apart. The order of the rows changes only the names. Memory is about fifteen times that of the hashes,
+    whatever their values.
     """
     if not 0 <= radius <= MAX_RADIUS:
         raise UnchokeError(
@@ -63,11 +63,12 @@ def turned_clusters(hash_N: Hashes, radius: int) -> Ints:
 
 
 def turned_hashes(hash_N: Hashes) -> Hashes:
-    """The hashes of pictures flipped, and turned by quarters, uint64 (8, N), from those of the pictures themselves.
+    """Hashes of all flipped and quarter-turned forms, uint64 (8, N), derived from the hashes of the pictures.
 
     A flip changes the sign of the coefficients with odd frequencies along its side, a transposition swaps the sides. So
-    bits are swapped, which is exact, or inverted, which is exact where the median coefficient is 0: on photographs
-    2.6 bits of 64 differ from the hash of the flipped picture on average. The eight forms are those of each other.
+    bits are swapped, which is exact, or inverted, which is exact where the median coefficient is 0: on photographs 2.6
+    bits of 64 differ from the hash of the flipped picture on average. All eight forms of a picture have the same set of
+    forms.
     """
     bit_N88 = np.unpackbits(hash_N.astype(">u8").view(np.uint8)).reshape(-1, 8, 8)
     swapped_N = np.packbits(bit_N88.transpose(0, 2, 1)).view(">u8").astype(np.uint64)
@@ -80,12 +81,12 @@ class _Components:
 
     def __init__(self, count: int) -> None:
         self.label_U = np.arange(count)
-        """What the pairs that were merged so far say."""
+        """Component of each hash, from the pairs merged so far."""
         self._pairs: list[tuple[Ints, Ints]] = []
         self._waiting = self._compared = 0
 
     def link(self, one_P: Ints, other_P: Ints) -> None:
-        """P pairs of places; those that the labels do not hold yet wait for the next merge."""
+        """Add P pairs of places; pairs between different labels wait for the next merge."""
         one_P, other_P = self.label_U[one_P], self.label_U[other_P]
         apart_P = one_P != other_P
         self._pairs.append((one_P[apart_P], other_P[apart_P]))
@@ -94,7 +95,7 @@ class _Components:
             self.merge()
 
     def compared(self, count: int) -> None:
-        """Merge after every U hashes that were looked at, so that merging is never the larger part of the work."""
+        """Count compared hashes and merge after every U, so that merging stays the smaller part of the work."""
         self._compared += count
         if self._compared >= len(self.label_U):
             self.merge()
@@ -108,9 +109,9 @@ class _Components:
 
 
 def _link_near(hash_M: Hashes, place_M: Ints, size_G: Ints, shared: int, radius: int, components: _Components) -> None:
-    """Link what is near within each of G groups, which lie one after the other among M different hashes.
+    """Link near hashes within each of G consecutive groups of M different hashes.
 
-    A group has one value in the bits of the mask `shared`, and no other group has it.
+    Each group has its own value in the bits of the mask `shared`.
     """
     first_M = np.repeat(hash_M[np.cumsum(size_G) - size_G], size_G)
     differing = int(np.bitwise_or.reduce(hash_M ^ first_M))
@@ -133,7 +134,7 @@ def _link_near(hash_M: Hashes, place_M: Ints, size_G: Ints, shared: int, radius:
 
 
 def _compare(hash_M: Hashes, place_M: Ints, size: Ints, radius: int, components: _Components) -> None:
-    """Link what is near among M hashes in runs of lengths `size`; what is near across runs is near as well."""
+    """Link near hashes among M, in runs of lengths `size`; near pairs across runs may be linked too."""
     length_M = np.repeat(size, size)
     for start in range(0, len(hash_M), _BLOCK):
         stop = min(start + _BLOCK, len(hash_M))

@@ -1,8 +1,8 @@
-"""Pure: rules of cleaning: which images are doubtful, why, and which of them go.
+"""Pure: the rules of cleaning: which images are doubtful, why, and which are dropped.
 
-An image takes part if the manifest does not exclude it. A rule looks at all that take part, not at what other rules
-have left of them, so that the order of the rules decides only which reason is shown. Of copies one stays: of test
-before val before train, then the smallest image_id. No rule drops an image of test that can be read, unless it says
+An image takes part if the manifest does not exclude it. A rule looks at all of these, whatever other rules have
+dropped. So the order of the rules decides only which reason is shown. One of several copies stays: in test before val
+before train, then the smallest image_id. No rule drops an image of test that can be read, unless it says
 ``drop_in_test``. Copies that stay in one split are not independent: heads resample them as one unit.
 """
 
@@ -45,8 +45,8 @@ class Findings:
     dropped: NDArray[np.object_]
     """The first rule that drops the image, (n,) by image_id; '' where it stays."""
     cluster: Ints
-    """Smallest image_id of its copies in its own split, (n,): near copies where they are looked for, else exact ones;
-    -1 where it has none."""
+    """Smallest image_id among the copies in its split, (n,): near copies if that rule is on, else exact ones.
+    -1 without copies."""
 
 
 class _Copies(NamedTuple):
@@ -98,7 +98,7 @@ class _Images:
 
     @cached_property
     def near(self) -> _Copies:
-        """Images whose perceptual hashes are near; one without such a hash has exact copies alone."""
+        """Images with near perceptual hashes; an image without such a hash has only exact copies."""
         assert self._near, "the config refuses near: true without near_duplicate"
         clusters = turned_clusters if self._near["turned"] else near_clusters
         cluster_N = self.exact.cluster_N.copy()
@@ -109,7 +109,7 @@ class _Images:
     def _copies(self, cluster_N: Ints) -> _Copies:
         best_last = np.argsort(self.rank_N, kind="stable")[::-1]
         kept = np.empty_like(cluster_N)
-        kept[cluster_N[best_last]] = best_last  # of several values for one place the last holds
+        kept[cluster_N[best_last]] = best_last  # the last of several values for one place counts
         return _Copies(cluster_N, kept[cluster_N])
 
     def clusters_by_split(self, n_images: int) -> Ints:
@@ -191,18 +191,18 @@ def class_balance(frame: pd.DataFrame, dropped: NDArray[np.object_]) -> pd.DataF
 
 
 def _unreadable(images: _Images, settings: Settings) -> _Found:
-    """Images that could not be read: copies of nothing, and without measures."""
+    """Images that could not be read; they have no copies and no measures."""
     n_found = len(images.unreadable_id)
     return _not_copies(images.unreadable_id, np.full(n_found, np.nan), np.ones(n_found, dtype=bool))
 
 
 def _exact_duplicate(images: _Images, settings: Settings) -> _Found:
-    """Images with the digest of another, without the one that stays."""
+    """Images with the same digest as another, except the one that stays."""
     return images.found_copies(images.exact.kept_N != np.arange(len(images.id_N)), images.exact)
 
 
 def _near_duplicate(images: _Images, settings: Settings) -> _Found:
-    """Images of a near cluster whose pixels are not those of the one that stays, so that exact copies alone are none.
+    """Images of a near cluster whose pixels differ from the kept image; so exact copies are not reported here.
 
     The clusters are connected components: `other` may be farther than the radius.
     """
@@ -211,7 +211,7 @@ def _near_duplicate(images: _Images, settings: Settings) -> _Found:
 
 
 def _label_conflict(images: _Images, settings: Settings) -> _Found:
-    """All copies in a cluster whose labels differ, the one that stays for other rules among them."""
+    """All copies in a cluster with different labels, the kept image included."""
     copies = images.near if settings["near"] else images.exact
     first_N = images.label_N[copies.cluster_N]
     in_conflict = np.zeros(len(images.id_N), dtype=bool)
@@ -220,7 +220,7 @@ def _label_conflict(images: _Images, settings: Settings) -> _Found:
 
 
 def _leak(images: _Images, settings: Settings) -> _Found:
-    """Copies in train of what is in val or test, and in val of what is in test."""
+    """Copies in train of images in val or test, and copies in val of images in test."""
     copies = images.near if settings["near"] else images.exact
     return images.found_copies(images.rank_N > images.rank_N[copies.kept_N], copies)
 
@@ -267,12 +267,12 @@ RULES: dict[str, Callable[[_Images, Settings], _Found]] = {
     "blurred": _blurred,
     "odd_size": _odd_size,
 }
-"""The rules by name, in the order in which they name the reason of an image that goes."""
+"""The rules by name; the first one that drops an image gives the reason."""
 
 
 def _equal_clusters(high_N: NDArray[np.uint64], low_N: NDArray[np.uint64]) -> Ints:
     """The first place of each pair of words."""
-    by_digest = np.lexsort((low_N, high_N))  # stable: the first of equals comes first
+    by_digest = np.lexsort((low_N, high_N))  # stable: equal ones keep their order
     high_N, low_N = high_N[by_digest], low_N[by_digest]
     starts = np.ones(len(by_digest), dtype=bool)
     starts[1:] = (high_N[1:] != high_N[:-1]) | (low_N[1:] != low_N[:-1])

@@ -1,6 +1,4 @@
-"""Pure: subsets of the data: shares of each class, or k images of it, that lie within each other and grow with the
-data.
-"""
+"""Pure: subsets of the data: a share of each class, or k images of it. Subsets are nested and grow with the data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,10 +19,10 @@ def left_out(frame: pd.DataFrame, dropped: NDArray[np.object_] | None, subset: M
     cleaning.
     subset: fraction, per_class, seed and splits, as the section ``subset`` of the config dumps them.
 
-    In use are images that neither the manifest excludes nor cleaning drops. Of those in `splits`, each class of each
-    split keeps ``per_class`` images, or ``round(fraction * count)`` and at least one: those whose XXH3-64 of the path,
-    seeded with `seed`, is smallest. So smaller subsets lie within larger ones of the same seed, and an image that is
-    added takes the place of at most one other. Groups (patients, slides) are not kept together: a part may stay.
+    In use are images that neither the manifest excludes nor cleaning drops. In each of `splits`, each class keeps
+    ``per_class`` images, or ``round(fraction * count)`` and at least one. These are the images with the smallest
+    XXH3-64 of the path, seeded with `seed`. So a smaller subset lies within a larger one of the same seed, and a new
+    image replaces at most one other. Groups (patients, slides) may be split.
 
     Raises UnchokeError where a class has fewer than ``per_class`` images in use.
     """
@@ -41,7 +39,7 @@ def left_out(frame: pd.DataFrame, dropped: NDArray[np.object_] | None, subset: M
 
 
 def _draw(path: str, seed: int) -> int:
-    """Where an image stands in the draw: the same on every machine, whatever other images there are."""
+    """Rank of an image in the draw; it depends on neither the machine nor the other images."""
     return xxhash.xxh3_64_intdigest(path.encode("utf-8", "surrogateescape"), seed=seed)
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from unchoke.config.base import MAX_MEMORY_MB, Section
+from unchoke.machine.limits import VRAM_MB
 
 
 class Gpu(Section):
@@ -13,5 +14,5 @@ class Gpu(Section):
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """`auto`: cuda where there is one, else mps, else cpu."""
 
-    vram_mb: int = Field(4096, ge=256, le=MAX_MEMORY_MB)
+    vram_mb: int = Field(VRAM_MB, ge=256, le=MAX_MEMORY_MB)
     """Memory of the graphics card that a run may use, MiB."""

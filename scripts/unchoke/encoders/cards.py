@@ -1,4 +1,4 @@
-"""The card beside a weights file: what the weights are, with their digest and its own."""
+"""The card beside a weights file: model, source and digest of the weights, signed."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,6 @@ _KEYS = {"model", "source", "trained", "sha256", "parameters", "data_config", "l
 
 
 def read_card(card: Path) -> dict[str, Any]:
-    """What a card says of its weights; UnchokeError where the file is missing or changed."""
+    """The content of a card; UnchokeError where the file is missing or changed."""
     do = mend(card.with_suffix(".safetensors"))
     return read_signed(card, "card of the weights", do, unsigned=lambda content: set(content) == _KEYS)

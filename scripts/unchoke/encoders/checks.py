@@ -1,4 +1,4 @@
-"""Stage: whether encoders have the pools, strides and sizes that are asked of them, before any image is read."""
+"""Stage: check, before any image is read, that encoders have the pools, strides and sizes of the config."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from unchoke.errors import UnchokeError
 
 
 def check_encoders(encoders: Mapping[str, Mapping[str, Any]]) -> None:
-    """UnchokeError for the first encoder that its model cannot be; a model that cannot be asked yet is named.
+    """UnchokeError for the first encoder that its model does not allow; models that cannot be checked yet are printed.
 
     encoders: by name, each with ``model``, ``image_size``, ``pools`` and ``strides`` as in the config, and ``blocks``,
     the numbers of last blocks that networks train.
@@ -28,7 +28,7 @@ def check_encoders(encoders: Mapping[str, Mapping[str, Any]]) -> None:
             check_encoder(asked["model"], asked["image_size"], asked["pools"], asked["strides"], blocks)
         except UnchokeError as error:
             raise UnchokeError(f"encoders.{name}: {error}") from error
-        except Exception as error:  # of a hub without network, or of code that needs values
+        except Exception as error:  # the hub without a network, or code that needs values
             reason = " ".join(str(error).split())[:200]
             print(f"note: encoders.{name} is checked when its memory is planned ({reason})", flush=True)
 
@@ -40,7 +40,7 @@ def check_encoder(
     strides: Sequence[int],
     blocks: Sequence[int] = (),
 ) -> None:
-    """UnchokeError where a model of timm is unknown, or has not this size, px, or one of these pools, strides or cuts.
+    """UnchokeError where a timm model is unknown, or lacks this size, px, or one of these pools, strides or cuts.
 
     blocks: numbers of last blocks before each of which it shall be cut.
     """

@@ -1,4 +1,4 @@
-"""Feature maps of encoders at a stride: what pixels are told apart by."""
+"""Feature maps of encoders at given strides, the inputs of mask heads."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from unchoke.names import map_name
 
 
 def find_maps(model: Any, strides: list[int]) -> dict[str, int]:
-    """For each stride, px, the deepest map of the model that has it: its name and its place among timm's intermediates.
+    """For each stride, px, the deepest map of the model with it: name and index among timm's intermediates.
 
     Raises UnchokeError where there is none.
     """
@@ -34,7 +34,7 @@ def find_maps(model: Any, strides: list[int]) -> dict[str, int]:
 def feature_maps(model: Any, x: torch.Tensor, places: Mapping[str, int]) -> dict[str, torch.Tensor]:
     """Maps (B, C, h, w) by name, of normalised pictures (B, 3, H, W); normed as the model's own output is.
 
-    What lies behind the last map is not computed.
+    Layers behind the last map are not computed.
     """
     found = model.forward_intermediates(
         x, indices=sorted(places.values()), norm=True, stop_early=True, intermediates_only=True

@@ -1,20 +1,32 @@
 """Stage: the memory plan, the largest micro-batch of an encoder that keeps the budget."""
 
+import argparse
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from unchoke.encoders.encoder import Encoder
 from unchoke.errors import UnchokeError
+from unchoke.machine.devices import add_device_flags
 from unchoke.machine.memory import Meter
 from unchoke.machine.peaks import MARGIN, measure_peaks, peak_of
+
+
+def add_encoder_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that runs an encoder: its weights, its memory plan, and those of the device."""
+    parser.add_argument("--weights", type=Path, required=True, help="safetensors file of the encoder")
+    parser.add_argument("--card", type=Path, required=True, help="JSON file that describes the weights")
+    parser.add_argument("--precision", required=True, help="arithmetic on CUDA")
+    parser.add_argument("--plan", type=Path, required=True, help="JSON file that holds the micro-batch")
+    add_device_flags(parser)
 
 
 def plan_memory(encoder: Encoder, meter: Meter, budget_mb: float, largest: int) -> dict[str, Any]:
     """Measure the peak at growing micro-batches and keep the largest within the budget's margin.
 
-    largest: the micro-batch to stop at. Beside the choice stand the peaks of all that were tried, MB, None where memory
+    largest: the micro-batch to stop at. The result also has the peak of every micro-batch tried, MB; None where memory
     ran out. Raises UnchokeError where a single image does not fit.
     """
 

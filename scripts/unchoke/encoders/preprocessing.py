@@ -27,8 +27,9 @@ def resized_px(image_size: int, data_config: Mapping[str, Any]) -> int:
 def transform_of(image_size: int, data_config: Mapping[str, Any]) -> Prepare:
     """timm's evaluation transform up to its normalisation, of `image_size` px a side.
 
-    timm enlarges the shorter side of a picture before it crops, so that 1 × 60,000 px ask for 16 GB. Of pictures longer
-    than ``LONGEST`` to 1 only that part is enlarged which the crop keeps: the same pixels, within rounding (2 of 255).
+    timm enlarges the shorter side of a picture before it crops, so that 1 × 60,000 px ask for 16 GB. If a picture is
+    longer than ``LONGEST`` to 1, only the part inside the crop is enlarged. Its pixels are the same within rounding (2
+    of 255).
     """
     transform = create_transform(
         input_size=(3, image_size, image_size),
@@ -43,7 +44,7 @@ def transform_of(image_size: int, data_config: Mapping[str, Any]) -> Prepare:
     def prepare(image: Image.Image) -> torch.Tensor:
         if mode == "squash" or name not in _KERNELS or max(image.size) <= LONGEST * min(image.size):
             return transform(image)  # type: ignore[no-any-return]
-        if mode == "border":  # keeps to the encoder's size, but rounds the shorter side to 0 px
+        if mode == "border":  # keeps to the encoder's size, but could round the shorter side to 0 px
             share = min(resize.size) / max(image.size)
             sides = max(1, round(image.width * share)), max(1, round(image.height * share))
             return to_tensor(crop(image.resize(sides, Image.Resampling[name.upper()])))  # type: ignore[no-any-return]
@@ -53,11 +54,11 @@ def transform_of(image_size: int, data_config: Mapping[str, Any]) -> Prepare:
 
 
 def resized_crop(image: Image.Image, shorter_px: int, crop_px: int, interpolation: str) -> Image.Image:
-    """The middle, crop_px a side, of a picture whose shorter side was resized to shorter_px, without the rest of it.
+    """The centre crop, crop_px a side, of a picture resized to a shorter side of shorter_px; only the crop is computed.
 
-    Sizes and places are rounded as torchvision's Resize and CenterCrop round them; filters are Pillow's. Its result is
-    rounded and cut to 0 to 255 between rows and columns, so that the order shows: Pillow 13 takes rows first, but
-    columns of pictures that it makes smaller and that are taller than 2 to 1.
+    Sizes and places are rounded as torchvision's Resize and CenterCrop round them; filters are Pillow's. Pillow rounds
+    and clips to 0 to 255 between its two passes, so their order matters. Pillow 13 resizes rows first, except for
+    pictures taller than 2 to 1 that it makes smaller.
     """
     short = min(image.size)
     width, height = (int(shorter_px * side / short) for side in image.size)
@@ -78,10 +79,10 @@ def _down(pixels_HW3: Pixels, weight_CH: Floats) -> Pixels:
 
 
 def _weights(own_px: int, resized_px: int, crop_px: int, interpolation: str) -> tuple[int, Floats]:
-    """Along one side: the first pixel that is looked at, and the share of each in each pixel of the crop, (C, n)."""
+    """For one side: the first input pixel, and the weights of n input pixels in each of C crop pixels, (C, n)."""
     support, kernel = _KERNELS[interpolation]
     start, scale = round((resized_px - crop_px) / 2.0), own_px / resized_px
-    wide = max(1.0, scale)  # filters are as wide as what they make smaller
+    wide = max(1.0, scale)  # for downscaling, filters widen by the scale
     centre_C1 = (start + np.arange(crop_px)[:, None] + 0.5) * scale
     first = max(0, math.floor(centre_C1[0, 0] - support * wide))
     last = min(own_px, math.ceil(centre_C1[-1, 0] + support * wide))

@@ -1,11 +1,11 @@
-"""Stage: a teacher, which is the user's own Python and a checkpoint.
+"""Stage: a teacher: the user's own Python file and a checkpoint.
 
 A teacher's file has
 
     load(checkpoint: Path, device: torch.device) -> Callable[[Tensor], Mapping[str, Tensor]]
 
-What it gives is called with patches, float32 (B, 3, S, S) from 0 to 1 on the device, and answers with "logits"
-(B, K, h, w) in the order of ``dataset.classes`` and, if it has any, "features" (B, C, h, w).
+The returned function takes patches, float32 (B, 3, S, S) from 0 to 1 on the device. It returns "logits" (B, K, h, w),
+classes in the order of ``dataset.classes``, and optionally "features" (B, C, h, w).
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ from unchoke.machine.halving import in_halves
 from unchoke.regular_files import check_regular, named
 
 LOGITS, FEATURES = "logits", "features"
-MICRO_BATCH = 4  # patches that a teacher sees at once, fewer where memory runs out
+MICRO_BATCH = 4  # patches at once; halved where memory runs out
 Call = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
 
 
@@ -48,13 +48,13 @@ class Teacher:
 
     @property
     def arrays(self) -> list[str]:
-        """Names of all that it gives."""
+        """Names of its outputs."""
         return [LOGITS, FEATURES] if self.features else [LOGITS]
 
     def encode(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]:
-        """Its answers for a batch, uint8 (B, 3, S, S) on the CPU, each float32 (B, …, h, w).
+        """Its outputs for a batch, uint8 (B, 3, S, S) on the CPU; each is float32 (B, …, h, w).
 
-        Raises UnchokeError where an answer is not of the shape that it must have, or not finite.
+        Raises UnchokeError where an output has a wrong shape, or a value that is not finite.
         """
 
         def attempt(size: int) -> list[dict[str, NDArray[np.float32]]]:
@@ -146,7 +146,7 @@ def load_teacher(
     if spec is None or spec.loader is None:
         raise UnchokeError("The teacher's file is no Python.", found=file.name, expected="a .py file", where=str(file))
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where dataclasses and pickles of the file look for it
+    sys.modules[name] = module  # dataclasses and pickles of the file look it up there
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
     try:
         spec.loader.exec_module(module)

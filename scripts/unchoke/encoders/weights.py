@@ -1,4 +1,4 @@
-"""Stage: the weights of an encoder as a file, with a card that says what they are."""
+"""Stage: the weights of an encoder as a file, with a card that describes them."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def fetch_weights(model_name: str, weights: str, seed: int, weights_path: Path, 
     else:
         model, source = _from_file(model_name, Path(weights)), f"file {Path(weights).name}"
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    # One key of metadata: safetensors writes several in an order that changes from run to run.
+    # One key of metadata, since safetensors writes several keys in a random order.
     data = save(state, metadata={"unchoke": canonical_json({"model": model_name, "source": source})})
     config = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
     card = {
@@ -101,7 +101,7 @@ def packaged_tensors(model_name: str) -> dict[str, torch.Tensor]:
 def _from_hub(model_name: str) -> Any:
     try:
         return timm.create_model(model_name, pretrained=True, num_classes=0).eval()
-    except Exception as error:  # the hub's client, its HTTP library and timm each have exceptions of their own
+    except Exception as error:  # the hub's client, its HTTP library and timm raise different exceptions
         config = timm.get_pretrained_cfg(model_name) if not model_name.startswith("hf") else None
         hub_id = getattr(config, "hf_hub_id", None) or model_name.removeprefix("hf-hub:")
         if config is not None and not config.has_weights:
@@ -160,7 +160,7 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
         return dict(timm.models.load_state_dict(str(path), device="cpu", weights_only=True))
     except FileNotFoundError:
         found = "nothing"
-    except Exception as error:  # safetensors, pickle and zip each have exceptions of their own
+    except Exception as error:  # safetensors, pickle and zip raise different exceptions
         found = " ".join(str(error).split())[:300]
     raise UnchokeError(
         "The weights cannot be read.",

@@ -22,7 +22,7 @@ from unchoke.store import chunks
 
 @dataclass(frozen=True)
 class MaskSettings:
-    """What labels depend on beside the mask files; see ``dataset.classes`` and ``patches`` in config/README.md."""
+    """The settings that labels depend on; see ``dataset.classes`` and ``patches`` in config/README.md."""
 
     size: int
     """Height and width of a patch, px."""

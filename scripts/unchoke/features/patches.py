@@ -32,7 +32,7 @@ def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: 
 
 
 def _read_picture(root: Path, size: int, max_pixels: int, path: str, y0: int, x0: int) -> Picture:
-    """A patch; decoding is by windows where the file allows it, so that reading is part of it."""
+    """A patch. Where the file allows it, only its window is decoded, and reading counts as decoding."""
     started = time.perf_counter()
     try:
         with in_flight(path):

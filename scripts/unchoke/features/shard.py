@@ -1,4 +1,4 @@
-"""Stage: features, as many chunks a job as the config says. They become one shard of every pool's array."""
+"""Stage: features, with several chunks a job as the config says. They become one shard of each pool's array."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,12 +25,11 @@ def extract_shard(
     encode: Callable[[pd.DataFrame], Chunk],
     settings: dict[str, Any],
 ) -> None:
-    """Write a shard and its record; where chunks_per_shard is 1, the chunk that it is.
+    """Write a shard and its record; if chunks_per_shard is 1, write one chunk.
 
-    rows_files: of its chunks, at most chunks_per_shard in their order; those that the last shard lacks are zeros.
-    encode: makes the chunk of a table of rows. settings: what the record shall say of how chunks are made.
-    The chunks of a shard are made one after the other, each kept as a draft until the shard is in its place; those that
-    a killed call has made are taken up.
+    rows_files: of its chunks in order, at most chunks_per_shard; zeros stand for the chunks that the last shard lacks.
+    encode: makes a chunk from a table of rows. settings: of the encoding, for the record. Chunks are made one after the
+    other, and each is kept as a draft until the shard is written. Drafts of a killed call are reused.
     """
     if chunks_per_shard == 1:
         write_chunk(store, shard, rows_files[0], encode(read_table(rows_files[0], ROW_COLUMNS)), settings)
@@ -54,7 +53,7 @@ def extract_shard(
 
 
 def _summed(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the records of chunks say of them together."""
+    """The records of all chunks, summed."""
     seconds, peaks = records[0]["seconds"], records[0]["peak_mb"]
     return {
         "invalid": [entry for record in records for entry in record["invalid"]],

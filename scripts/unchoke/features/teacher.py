@@ -1,4 +1,4 @@
-"""Stage: a teacher's outputs for patches, the probabilities of pixels from its logits, and the results to write."""
+"""Stage: a teacher's outputs for patches, pixel probabilities from its logits, results in the form of a mask head's."""
 
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,7 @@ def run_teacher(
 
 
 def teacher_settings(teacher: Teacher, settings: Extraction) -> dict[str, Any]:
-    """All that the bytes of a chunk depend on beside its images, as ``features.images.chunk_settings`` says it of
-    encoders."""
+    """The settings that the bytes of a chunk depend on, as ``features.chunk.chunk_settings`` has them for encoders."""
     return {
         "version": versions.TEACHER,
         "model": teacher.file.stem,
@@ -50,7 +49,7 @@ def teacher_settings(teacher: Teacher, settings: Extraction) -> dict[str, Any]:
 def predict_teacher(store: Path, chunk: int, size: int) -> NDArray[np.float16]:
     """Probabilities of the pixels of a chunk of patches, from the teacher's logits, float16 (N, K, size, size).
 
-    Logits are brought to the pixels bilinearly. NaN for a patch that could not be read.
+    Logits are resized to the pixels bilinearly. NaN for a patch that could not be read.
     """
     arrays = chunks.read_chunk(store, chunk)
     logits_NKhw = torch.from_numpy(arrays[LOGITS]).float()
@@ -63,7 +62,7 @@ def predict_teacher(store: Path, chunk: int, size: int) -> NDArray[np.float16]:
 def describe_teacher(store: Path, labels: Path, manifest: Path, group: Path, run: Path) -> dict[str, Any]:
     """Write and return the teacher's results in the form of a mask head's: without training, with the whole patch seen.
 
-    store, labels: sealed. run: JSON file for the time that it took for all patches, and the environment.
+    store, labels: sealed. run: JSON file for the time of all patches, and the environment.
     """
     seal, label_seal = (read_seal(path) for path in (store, labels))
     digests = [sha256_bytes(chunks.seal_file(path).read_bytes()) for path in (store, labels)]

@@ -1,4 +1,4 @@
-"""Stage: where the time went, summed over the chunks of every encoder and of the fingerprints."""
+"""Stage: seconds and rates of each stage, summed over the chunks of every encoder and of the fingerprints."""
 
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ STAGES = ("read", "decode", "encode", "write")
 def summarise_rates(paths: list[Path], table: Path) -> list[tuple[Any, ...]]:
     """Write and return one row for each store and stage: its seconds by the clock, its rate, its share.
 
-    The seconds of jobs that run side by side, as those of fingerprints do, are added up. Reading and decoding, which
-    threads do side by side, count divided by their number. The bottleneck is the stage that took longest. Peaks are the
-    largest of all chunks, MB.
+    Seconds of parallel jobs, such as fingerprints, are added up. Seconds of reading and decoding are divided by the
+    number of threads. The bottleneck is the stage that took longest. Peaks are the largest of all chunks, MB.
     """
     rows = [row for path in paths for row in _store_rows(path)]
     write_atomic(table, table_bytes(COLUMNS, rows))
@@ -44,7 +43,7 @@ def _store_rows(store: Path) -> list[tuple[Any, ...]]:
             int(card),
         )
         for stage, s in seconds.items()
-        if s  # patches are read and decoded in one
+        if s  # patches are read and decoded in one step
     ]
 
 

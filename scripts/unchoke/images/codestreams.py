@@ -1,6 +1,6 @@
-"""Pure: what encoded pictures say of their own size, and their bytes without metadata; nothing is decoded.
+"""Pure: the sizes in the headers of encoded pictures, and their bytes without metadata; nothing is decoded.
 
-Decoders allocate by these sizes, some of them before anybody can ask how large a picture is.
+Decoders allocate memory by these sizes, some of them before the size can be checked.
 """
 
 import struct
@@ -16,13 +16,13 @@ RGB_BYTES = 4
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
 _PNG_TEXT = {b"tEXt", b"zTXt", b"iTXt"}
-_TURNING_TEXTS = {b"Raw profile type exif", b"XML:com.adobe.xmp"}  # an orientation may stand in them
+_TURNING_TEXTS = {b"Raw profile type exif", b"XML:com.adobe.xmp"}  # they may hold an orientation
 _MOST_TEXT = 2**20  # bytes of an unpacked text
 _MOST_TEXTS = 8
 _APP0, _APP1, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
-_JFIF_BYTES, _ADOBE_BYTES = 14, 12  # below which libjpeg does not look at these segments
+_JFIF_BYTES, _ADOBE_BYTES = 14, 12  # libjpeg ignores shorter segments of these kinds
 _TURNING_SEGMENTS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
-_ONE_SCAN = {0xC0, 0xC1, 0xC3, 0xC9, 0xCB}  # frames that need no more than one, if it has all components
+_ONE_SCAN = {0xC0, 0xC1, 0xC3, 0xC9, 0xCB}  # frames that need only one scan, if it has all components
 _SCAN = b"\xff\xda"
 _LITTLE = 2**23
 _WEBP_BYTES = 17  # two canvases, a copy, Pillow's own picture, and a plane of alpha
@@ -45,12 +45,12 @@ def size_of(data: bytes) -> Size | None:
 
 
 def most_bytes(max_pixels: int) -> int:
-    """What a decoder may take: as much as a picture of ``decoding.max_pixels`` in RGB, and 8 MB."""
+    """The most memory for a decoder: a picture of ``decoding.max_pixels`` in RGB, plus 8 MB."""
     return RGB_BYTES * max_pixels + _LITTLE
 
 
 def decoder_bytes(data: bytes) -> tuple[str, float]:
-    """A kind of picture whose decoder takes more for a pixel than Pillow does for RGB, and how many bytes.
+    """Name of a kind whose decoder takes more memory for a pixel than Pillow's RGB, and the bytes for a pixel.
 
     An empty name and `RGB_BYTES` of all others, and where the header is broken.
     """
@@ -64,7 +64,7 @@ def decoder_bytes(data: bytes) -> tuple[str, float]:
 
 
 def _jpeg_bytes(data: bytes) -> float:
-    """Of a JPEG in several scans, of which libjpeg keeps all coefficients, 2 bytes each, beside the pixels."""
+    """Bytes for a pixel of a JPEG; with several scans libjpeg also keeps all coefficients, 2 bytes each."""
     segments = list(_segments(data))
     frame, kind = next(((start, marker) for start, _, marker in segments if marker in _FRAME_HEADERS), (0, 0))
     components = data[frame + 9] if frame else 0
@@ -151,7 +151,7 @@ def _jpeg2000_size(data: bytes) -> Size | None:
 def pixels_alone(data: bytes) -> bytes:
     """A PNG or JPEG without the blocks that its pixels and its orientation do not depend on; other data as it is.
 
-    A colour profile or a text may be larger than a decoder allows, or broken, and the pixels beside it are sound.
+    A colour profile or a text may be broken, or too large for a decoder, while the pixels are sound.
     """
     if data.startswith(_PNG):
         return _kept(data, _png_parts(data))

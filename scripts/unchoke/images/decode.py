@@ -16,22 +16,22 @@ from unchoke.images.codestreams import RGB_BYTES, decoder_bytes, most_bytes, pix
 from unchoke.images.upright import Stored, orientation_of
 from unchoke.regular_files import read_regular
 
-# Our own limit, checked for every image before its pixels are read, stands in for Pillow's process-wide one.
+# Our own limit, checked before the pixels of each image are read, replaces Pillow's process-wide one.
 Image.MAX_IMAGE_PIXELS = None
-# What is wrong with a file becomes a reason; Pillow's remarks on odd ones would fill the logs.
+# A fault of a file becomes its reason. Pillow's warnings about odd files would fill the logs.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
-"""What is read, by content: Pillow's other formats start programs, or take any memory for a small file."""
+"""Formats that are read, recognised by content. Pillow's others start programs, or take any memory for a small file."""
 
 PLAIN_HEADERS = ("PNG", "JPEG", "BMP")
-"""Of which Pillow opens any without much memory."""
+"""Formats whose headers Pillow opens with little memory."""
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF begins: little- or big-endian, classic or BigTIFF."""
 
 LONGEST_PX = 2**17
-"""Of a side of a picture that is decoded whole: what is worked out for each row or column takes memory too."""
+"""Longest side of a picture decoded whole, since data for each row or column takes memory too."""
 
 _FAULTS_OF_THE_FILE = (
     errno.ENOENT,
@@ -47,11 +47,11 @@ _FAULTS_OF_THE_FILE = (
 
 
 class NoRoomError(MemoryError):
-    """The system gives no memory for a picture that may be decoded: the fault is the machine's, not the file's."""
+    """The system has no memory for a picture within the limits: a fault of the machine, not of the file."""
 
 
 def unreadable(error: UnchokeError) -> UnreadableImageError:
-    """For the images of one array or shard, what an error says of it in its first line, which names no folder."""
+    """The first line of an error about an array or shard, which names no folder, as the reason for its images."""
     return UnreadableImageError(_in_small_letters(str(error).splitlines()[0].rstrip(".")))
 
 

@@ -1,4 +1,4 @@
-"""TIFF files read in windows: tile by tile, strip by strip, or where they lie on the disk or in memory."""
+"""TIFF files read in windows: by tiles, by strips, or directly from the disk or memory."""
 
 import io
 import logging
@@ -15,16 +15,16 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 
 from unchoke.images.codestreams import most_bytes, size_of
 
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it says of odd files would fill the logs
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its warnings about odd files would fill the logs
 
 Source = Path | bytes
-"""A file, or what stands in it."""
+"""A file, or its content."""
 
 Reader = Callable[[int, int, int, int], NDArray[Any]]
 """From y0, x0, height and width (px) to the samples as they are stored, (height, width, samples)."""
 
 _ORIENTATION_TAG = 274
-_COPIES = 2  # of a tile or strip, which codecs hold
+_COPIES = 2  # copies of a tile or strip in a codec
 _MOST_SAMPLES = 8  # of colours with alpha and others
 _KEPT_BYTES = 64 * 2**20  # of decoded tiles: a row of them across a slide, which neighbouring patches share
 _COMPRESSIONS = {
@@ -40,10 +40,10 @@ _COMPRESSIONS = {
     COMPRESSION.ZSTD,
     COMPRESSION.WEBP,
 }
-_CODESTREAMS = {  # which say their size once more, inside
+_CODESTREAMS = {  # these contain their size once more
     *(COMPRESSION.JPEG, COMPRESSION.JPEG2000, COMPRESSION.APERIO_JP2000_RGB, COMPRESSION.WEBP),
 }
-# Bits and colours that libtiff alone decodes, and Pillow hands on as it gives them.
+# Bits and colours that only libtiff decodes, and that Pillow passes on unchanged.
 _LIBTIFF_COMPRESSIONS = {
     *(COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4, COMPRESSION.OJPEG),
 }
@@ -53,18 +53,18 @@ _LIBTIFF_COLOURS = {PHOTOMETRIC.YCBCR, PHOTOMETRIC.CIELAB}
 def first_page(source: Source) -> TiffPage:
     """The first page of a TIFF, of a pyramid its finest level; the file is closed again.
 
-    Raises what tifffile raises, ValueError and others, where the file is none or is broken.
+    Raises tifffile's errors, ValueError and others, if the file is broken or not a TIFF.
     """
     with tifffile.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
         page = file.pages.first
         if 0 in page.shaped:
             raise ValueError("no pixels")
-        _ = page.decode, page.colormap  # made and kept here, since they look at the file
+        _ = page.decode, page.colormap  # computed here, while the file is open
         return page
 
 
 def page_size(page: TiffPage) -> tuple[int, int]:
-    """Height and width, px, as its orientation wants it shown."""
+    """Height and width, px, after turning upright."""
     height, width = page.imagelength, page.imagewidth
     return (width, height) if orientation_of(page) >= 5 else (height, width)
 
@@ -78,7 +78,7 @@ def orientation_of(page: TiffPage) -> int:
 def hindrance(page: TiffPage, max_pixels: int, *, mask: bool) -> str:
     """Why a page cannot be read here; empty where it can.
 
-    mask: whether its numbers are wanted, not its colours. max_pixels: the most that one tile or strip may hold.
+    mask: whether to read its numbers, not its colours. max_pixels: limit for one tile or strip.
     """
     colours = colours_of(page, mask=mask)
     length, width = _segment_sides(page)
@@ -94,13 +94,13 @@ def hindrance(page: TiffPage, max_pixels: int, *, mask: bool) -> str:
 
 
 def is_for_libtiff(page: TiffPage, max_pixels: int) -> bool:
-    """Whether Pillow, that is libtiff, decodes a page that has a hindrance."""
+    """Whether Pillow (libtiff) decodes a page that has a hindrance."""
     known = page.compression in _LIBTIFF_COMPRESSIONS or page.photometric in _LIBTIFF_COLOURS
     return (known or _is_cmyk_jpeg(page)) and page.imagedepth == 1 and not _has_large_segments(page, max_pixels)
 
 
 def is_plain_lzw(page: TiffPage) -> bool:
-    """Whether a page has 8-bit grey or RGB and no more, in LZW, which libtiff decodes three times as fast."""
+    """Whether a page is plain 8-bit grey or RGB in LZW, which libtiff decodes three times as fast."""
     plain = (page.photometric, page.samplesperpixel) in {(PHOTOMETRIC.MINISBLACK, 1), (PHOTOMETRIC.RGB, 3)}
     usual = orientation_of(page) == page.planarconfig == page.fillorder == 1 and not page.parent.is_bigtiff
     return plain and usual and page.compression == COMPRESSION.LZW and page.dtype == np.uint8
@@ -136,12 +136,12 @@ def _is_cmyk_jpeg(page: TiffPage) -> bool:
 
 
 def _has_colours(samples: int, colours: int) -> bool:
-    """Grey, or colours, with what may stand behind them: alpha, and of colours more."""
+    """Grey with or without alpha, or colours with or without further samples."""
     return samples in (1, 2) if colours == 1 else colours <= samples <= _MOST_SAMPLES
 
 
 def _has_samples(page: TiffPage, colours: int, mask: bool) -> bool:
-    """Whether its samples are numbers of which the range is known."""
+    """Whether its samples are numbers of a known range."""
     # libtiff turns the bytes of 24 bits round as the file's order says, tifffile does not.
     if page.dtype is None or not isinstance(page.bitspersample, int) or page.bitspersample == 24:
         return False
@@ -160,15 +160,15 @@ def _segment_sides(page: TiffPage) -> tuple[int, int]:
 
 
 def reader_of(source: Source, page: TiffPage) -> Reader:
-    """What reads windows of the first page of the TIFF `source`; where they lie inside it is up to the caller.
+    """A function that reads windows of the first page of the TIFF `source`; the caller keeps them inside the page.
 
-    It may be called by several threads, and raises what codecs raise where the file is broken.
+    Several threads may call it. It raises the codecs' errors where the file is broken.
     """
     return _mapped(source, page) if page.is_final else _Segments(source, page).read
 
 
 def _mapped(source: Source, page: TiffPage) -> Reader:
-    """Pixels that lie there row by row, as they are: the system reads what is looked at."""
+    """Uncompressed rows, memory-mapped: the system reads only the pixels used."""
     assert page.dtype is not None  # a final page has one
     dtype, start = page.dtype.newbyteorder(page.parent.byteorder), page.dataoffsets[0]
     if isinstance(source, bytes):
@@ -184,7 +184,7 @@ def _mapped(source: Source, page: TiffPage) -> Reader:
 
 
 def _channels_last(planes_SHWC: NDArray[Any]) -> NDArray[Any]:
-    """Of S planes with C samples each, one of which is 1, one array (H, W, S · C)."""
+    """One array (H, W, S · C) from S planes with C samples each; S or C is 1."""
     return planes_SHWC[0] if planes_SHWC.shape[3] > 1 else planes_SHWC[..., 0].transpose(1, 2, 0)
 
 
@@ -204,7 +204,7 @@ class _Segments:
     def read(self, y0: int, x0: int, height: int, width: int) -> NDArray[Any]:
         whole = (height, width) == (self.height, self.width) == (self.length, self.across) and self.planes == 1
         if whole and list(self._numbers(y0, x0, height, width)) == [0]:
-            return self._segment(0)[0]  # the picture is one piece, of which no copy is needed
+            return self._segment(0)[0]  # the picture is one segment, so no copy is needed
         window = np.full((self.planes, height, width, self.samples), self.page.nodata, self.dtype)
         for number in self._numbers(y0, x0, height, width):
             tile_HWC, plane, top, left = self.segment(number)
@@ -214,7 +214,7 @@ class _Segments:
         return _channels_last(window)
 
     def _numbers(self, y0: int, x0: int, height: int, width: int) -> Iterator[int]:
-        """Of the tiles or strips that a window touches, and that are not left out of the file."""
+        """Numbers of the stored tiles or strips that a window touches."""
         rows, columns = math.ceil(self.height / self.length), math.ceil(self.width / self.across)
         for plane in range(self.planes):
             for row in range(y0 // self.length, (y0 + height - 1) // self.length + 1):
@@ -229,7 +229,7 @@ class _Segments:
         if self.page.compression in _CODESTREAMS:
             _check_codestream(data, self.across, self.length)
         tile_DHWC, (plane, _, top, left, _), _ = self.page.decode(data, number, jpegtables=self.page.jpegtables)
-        assert tile_DHWC is not None  # it is for segments that are left out alone
+        assert tile_DHWC is not None  # None only for segments that the file leaves out
         return tile_DHWC[0], plane, top, left
 
     def _stored(self, start: int, size: int) -> bytes:
@@ -239,14 +239,14 @@ class _Segments:
             with self.source.open("rb") as file:
                 left = max(0, file.seek(0, io.SEEK_END) - start)
                 file.seek(start)
-                data = file.read(min(size, left))  # a reader makes room for all that it is asked for
+                data = file.read(min(size, left))  # read() allocates as many bytes as it is asked for
         if len(data) < size:
             raise ValueError("the file is cut short")
         return data
 
 
 def _check_codestream(data: bytes, width: int, length: int) -> None:
-    """ValueError where a picture inside a tile or strip says that it is larger than that."""
+    """ValueError where the picture inside a tile or strip has a larger size in its header."""
     found = size_of(data)
     if not found or found[0] > width or found[1] > length:
         size = f"{found[0]} × {found[1]} px" if found else "no size"

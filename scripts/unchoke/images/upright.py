@@ -1,4 +1,4 @@
-"""Pictures as their decoders give them, and upright RGB of 8 bits that is made of them."""
+"""Conversion of decoded pictures to upright RGB of 8 bits."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from PIL import Image
 from PIL.Image import Transpose
 
 BAND_PX = 2**18
-"""Pixels that are turned into colours at a time: what is between may be 16 times as large."""
+"""Pixels converted at a time; intermediate values may be 16 times as large."""
 
 _ORIENTATION_TAG = 0x0112
 _FROM_THE_END = (3, 4, 7, 8)  # orientations whose first row is the last row or column of the file
@@ -26,7 +26,7 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class Stored:
-    """A picture as its decoder gives it: in the colours of its file, before it is turned upright."""
+    """A decoded picture: in the colours of its file, not yet turned upright."""
 
     pixels: Image.Image | NDArray[np.uint8]
     """As Pillow holds it, or RGB (H, W, 3)."""
@@ -80,7 +80,7 @@ def upright_picture(image: Image.Image) -> Image.Image:
 def rgb(image: Image.Image) -> Image.Image:
     """A loaded picture of any mode as RGB, band by band, since what is between may be larger; ValueError as above."""
     if image.mode == "RGB":
-        return image  # Pillow would copy it, and it may be large
+        return image  # convert would copy it, and it may be large
     rows = max(1, BAND_PX // image.width)
     if rows >= image.height:
         return _rgb(image)
@@ -94,7 +94,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return Image.fromarray(eight_bits(np.asarray(image))).convert("RGB")
     if image.mode in ("P", "PA"):
-        image = image.convert("RGBA")  # a palette's transparency is understood on this way only
+        image = image.convert("RGBA")  # the only way that keeps a palette's transparency
     return image.convert("RGB")
 
 
@@ -108,7 +108,7 @@ def eight_bits(values: NDArray[Any], full: int | None = None) -> NDArray[np.uint
     if full is None or values.dtype.kind == "f":
         full = 1 if values.dtype.kind in "fb" else 255 if values.dtype.itemsize == 1 else 65535
     if values.dtype == np.float16:
-        values = values.astype(np.float32)  # whose steps are finer than those of 8 bits
+        values = values.astype(np.float32)  # its steps are finer than 8 bits
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= full):
         raise ValueError(f"grey values from {low} to {high}, where 0 to {full} was expected")

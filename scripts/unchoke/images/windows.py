@@ -34,18 +34,18 @@ from unchoke.images.upright import orientation_of, turned
 from unchoke.names import IGNORED
 from unchoke.regular_files import MOST_BYTES, open_regular
 
-_PNG_STEPS = {"L;2": 85, "L;4": 17}  # what Pillow multiplies grey of few bits with, to show it
+_PNG_STEPS = {"L;2": 85, "L;4": 17}  # factors by which Pillow scales grey of few bits
 _EXIF_KEYS = {"exif", "Raw profile type exif"}
 _BLOCKS_THAT_TURN = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
-_ANY_PX = 2**62  # of a picture whose header alone is read
-_KEPT = 2  # pictures: the patches of a chunk are of one mostly, and come in turn
+_ANY_PX = 2**62  # no limit where only the header is read
+_KEPT = 2  # pictures: most patches of a chunk are of one, in order
 
-_opening = threading.Lock()  # threads that want one picture shall decode it once
+_opening = threading.Lock()  # so that threads decode a shared picture once
 
 
 @dataclass(frozen=True)
 class Windows:
-    """An image or a mask of which windows can be read; several threads may."""
+    """An image or a mask that is read in windows, also by several threads."""
 
     height: int
     """px."""
@@ -53,7 +53,7 @@ class Windows:
     """px."""
     samples: tiff_windows.Reader
     convert: Convert
-    """From samples as they are stored to what `read` gives."""
+    """From stored samples to the result of `read`."""
 
     def read(self, y0: int, x0: int, height: int, width: int) -> NDArray[Any]:
         """The window that lies inside: uint8 (height, width, 3) of an image, whole numbers (height, width) of a mask.
@@ -238,7 +238,7 @@ def _may_turn_late(path: Path) -> bool:
 def read_patch(windows: Windows, y0: int, x0: int, size: int) -> NDArray[Any]:
     """A patch (size, size) or (size, size, 3), the image reflected beyond its border; y0, x0, size: px.
 
-    Of the image no more is read than the patch shows. Raises UnreadableImageError as ``Windows.read``.
+    Only the visible part of the image is read. Raises UnreadableImageError as ``Windows.read``.
     """
     rows_S, columns_S = reflected(y0, y0 + size, windows.height), reflected(x0, x0 + size, windows.width)
     top, left = int(rows_S.min()), int(columns_S.min())
@@ -260,7 +260,7 @@ def read_labels(
 
 
 def labels_of(values_HW: NDArray[Any], classes: dict[str, list[int]], ignore: int | None) -> NDArray[np.uint8]:
-    """Of every pixel the place of the class that has its value, IGNORED where it is `ignore`.
+    """Class index of every pixel; IGNORED where the value is `ignore`.
 
     values_HW: whole numbers. classes: the values of each, none of them in two.
     Raises UnreadableImageError with the most common value that no class has.

@@ -1,21 +1,21 @@
 """Run one of our commands in the warm worker: ``scripts/warm COMMAND ARGUMENT…``, ``--status``, or ``--stop``.
 
-``--load COMMAND`` has the worker read a command's code while other things happen, and does not wait.
+``--load COMMAND`` lets the worker import a command's code in advance, and does not wait.
 
 The client needs the standard library alone and ends with the command's own status. It starts the worker where there is
 none. Ctrl-C or SIGTERM end the command with its worker. UNCHOKE_WARM=0, or ``--cold COMMAND``, runs the command in a
-process of its own. Where the process ends while the command reads pictures, the client has it run again, and names a
-picture that has ended it twice as unreadable: the module ``suspects`` says how.
+process of its own. If the process ends while it reads pictures, the client runs the command again. A picture that ends
+it twice counts as unreadable; see the module ``suspects``.
 
-A worker that answers nothing at all, as one that was stopped, is named after a few seconds. After
-UNCHOKE_WARM_PATIENCE_S (120 s) a command that it has not taken on runs in a process of its own. A busy worker answers,
-and is waited for.
+If a worker does not answer at all, for example because it was stopped, a message names it after a few seconds. After
+UNCHOKE_WARM_PATIENCE_S (120 s) a command that it has not taken runs in a process of its own. A busy worker answers, and
+the client waits for it.
 
-With UNCHOKE_CARDS=K, which the workflow sets to its limit gpu=K, there is a worker for each of K graphics cards: the
-command goes to the first card that no other client has, and waits where all are taken.
+With UNCHOKE_CARDS=K, there is a worker for each of K graphics cards; the workflow sets K to its limit gpu=K. The
+command goes to the first card without a client, or waits until one is free.
 """
 
-# Behind `signal` and `socket`, which would take 10 ms to import: as long as all the rest.
+# The C modules behind `signal` and `socket`, whose import would take 10 ms, as long as all the rest.
 import _signal  # type: ignore[import-not-found]
 import _socket
 import os
@@ -25,20 +25,20 @@ from unchoke.machine.connections import connect, reach, read_line, send
 from unchoke.machine.sockets import SCRIPTS, log_path, socket_path, sockets
 from unchoke.machine.turns import cards_of_run, show, take_card
 
-TRIES = 10  # a worker that is just ending is met once or twice, never this often
-NOTICE_S = 5  # until a worker that has not taken the command on is looked at
-LOOK_AFTER_S = 30  # the same where it has, between two of its lines
-ANSWER_S = 10  # for what a worker says about itself
+TRIES = 10  # more often than a client can meet workers that are just ending
+NOTICE_S = 5  # until the client checks a worker that has not taken its command
+LOOK_AFTER_S = 30  # the same after the command was taken, between two of its lines
+ANSWER_S = 10  # for a worker's answer about itself
 
 
 def main(arguments: list[str]) -> int:
-    """Status of the command, or of what was asked of the worker."""
+    """Exit status of the command or of the request to the worker."""
     try:
         status = answer(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # nobody reads what we print: end in silence, at exit too
+    except BrokenPipeError:  # the reader has gone: end in silence, at exit too
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     return status
@@ -69,7 +69,7 @@ def answer(arguments: list[str]) -> int:
 
 
 def library(name: str):  # type: ignore[no-untyped-def]
-    """One of our modules that are needed in trouble alone, which would cost every command some of its time."""
+    """A module that only rare cases need, and whose import would delay every command."""
     if SCRIPTS not in sys.path:
         sys.path.append(SCRIPTS)
     __import__(module := f"unchoke.machine.{name}")
@@ -77,7 +77,7 @@ def library(name: str):  # type: ignore[no-untyped-def]
 
 
 def check_settings() -> None:
-    """End with a message where the environment has a setting that cannot be meant."""
+    """End with a message if a variable of the environment has an impossible value."""
     for name in ("UNCHOKE_WARM_IDLE_S", "UNCHOKE_WARM_PATIENCE_S"):
         if text := os.environ.get(name):
             setting(name, text, float, "seconds, above 0")
@@ -104,7 +104,7 @@ def refuse_setting(name: str, found: str, expected: str) -> None:
 
 
 def work(arguments: list[str]) -> int:
-    """Status of the command, from a worker that has taken it on."""
+    """Exit status of the command, run by a worker."""
     status, last = run_warm(arguments, "")
     if status is not None:
         return status
@@ -113,15 +113,15 @@ def work(arguments: list[str]) -> int:
 
 
 def run_warm(arguments: list[str], care: str) -> tuple[int | None, str]:
-    """Status of the command, or None and the last line that a worker said before it ended; see ``suspects``.
+    """Status of the command, or None and the last line of a worker that has ended; see ``suspects``.
 
-    A worker that ends before it has taken the command on is replaced.
+    A worker that ends before it takes the command is replaced.
     """
     command, *others = arguments
     for _ in range(TRIES):
         connection = connect()
         try:
-            line = first_line(connection)  # before it is sent our outputs: a stopped worker would keep them open
+            line = first_line(connection)  # received before we send our outputs, which a stopped worker would keep open
             if line:
                 send(connection, [command, os.getcwd(), str(os.getpid()), care, *others], outputs=[1, 2])
                 line = first_line(connection)
@@ -138,7 +138,7 @@ def run_warm(arguments: list[str], care: str) -> tuple[int | None, str]:
 
 
 def first_line(connection: _socket.socket) -> str | None:
-    """What a worker says first; empty where it has gone, None where it has been silent for too long."""
+    """The worker's first line; empty where it has gone, None where it has been silent for too long."""
     connection.settimeout(NOTICE_S)
     try:
         return read_line(connection)
@@ -147,7 +147,7 @@ def first_line(connection: _socket.socket) -> str | None:
 
 
 def follow(connection: _socket.socket) -> tuple[int | None, str]:
-    """As ``run_warm``, of a command that has been taken on."""
+    """The result of ``run_warm`` for a command that a worker has taken."""
     line, watch = "taken", None
     while True:
         connection.settimeout(LOOK_AFTER_S)
@@ -167,7 +167,7 @@ def follow(connection: _socket.socket) -> tuple[int | None, str]:
 
 
 def load_code(command: str) -> int:
-    """Start the run's workers, where there are to be any, and let them read a command's code."""
+    """Start the run's workers, unless they are turned off, and let them import a command's code."""
     if os.environ.get("UNCHOKE_WARM") != "0":
         cards = cards_of_run()
         for card in cards:
@@ -178,7 +178,7 @@ def load_code(command: str) -> int:
 
 
 def control(word: str) -> int:
-    """Ask the workers, if there are any, for their status or their end: those of this run, else all of this clone."""
+    """Ask running workers for their status, or to end: the workers of this run, else all of this clone."""
     paths = [socket_path(card) for card in cards_of_run()] if "UNCHOKE_CARDS" in os.environ else sockets()
     answers = [said for path in paths if (said := ask(path, word))]
     print("\n".join(answers) or "no worker")
@@ -186,14 +186,14 @@ def control(word: str) -> int:
 
 
 def ask(path: str, word: str) -> str:
-    """What the worker that listens at `path` says; empty where there is none, or it is just ending."""
+    """The answer of the worker that listens at `path`; empty where there is none, or it is just ending."""
     connection = reach(path)
     if connection is None:
         return ""
     connection.settimeout(ANSWER_S)
     try:
         send(connection, [word], outputs=[])
-        return read_line(connection) and read_line(connection)  # behind the one that says that it is ready
+        return read_line(connection) and read_line(connection)  # the line after `ready`
     except TimeoutError:
         return library("patience").silent(connection)  # type: ignore[no-any-return]
     except (BrokenPipeError, ConnectionResetError):

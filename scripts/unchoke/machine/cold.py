@@ -1,7 +1,7 @@
-"""A command in a process of its own, which a client watches: ``scripts/unchoke/machine/cold.py DESCRIPTOR CARE COMMAND
+"""A command in a process of its own, watched by a client: ``scripts/unchoke/machine/cold.py DESCRIPTOR CARE COMMAND
 ARG…``
 
-The client reads from the descriptor what ``suspects`` tells, and the status. This process ends when the client does.
+The client reads the lines of ``suspects`` and the exit status from the descriptor. This process ends with the client.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def _end_with(client: int) -> None:
-    """Wait until the client has gone, which says nothing, and end."""
+    """Wait until the client, which sends nothing, has gone; then end."""
     with contextlib.suppress(OSError):
         while os.read(client, 1):
             pass

@@ -1,4 +1,4 @@
-"""What every command shares: an argument parser, and errors that end as a message and a status."""
+"""Shared by all commands: the argument parser, and the turning of errors into a message and an exit status."""
 
 import argparse
 import contextlib
@@ -17,14 +17,14 @@ from unchoke.machine.receipts import FLAG, receipt_kept
 
 T = TypeVar("T")
 SCRIPTS = Path(__file__).resolve().parents[2]
-INTERRUPTED, NOBODY_READS = 130, 141  # as shells have it: 128 and the number of the signal
-# What the dynamic loader and the C library say of libraries that find no room.
+INTERRUPTED, NOBODY_READS = 130, 141  # the shells' convention: 128 plus the number of the signal
+# Messages of the dynamic loader and the C library when a library finds no memory.
 _NO_MEMORY = ("failed to map segment", "cannot allocate memory", "cannot map", "out of memory")
-_OTHER_MEMORY = "static tls"  # a table in the loader that is full, whatever memory there is
+_OTHER_MEMORY = "static tls"  # a full table in the loader, which more memory does not help
 
 
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser that shows a command's docstring and the defaults of its flags; ``run`` sees to its --receipt."""
+    """A parser that shows a command's docstring and the defaults of its flags; ``run`` reads its --receipt."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
@@ -48,9 +48,9 @@ def true_or_false(text: str) -> bool:
 
 
 def run(main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None) -> int:
-    """Exit status of ``main(argv)``: 0, or that of what ended it, with a message on stderr where a user can help it.
+    """Exit status of ``main(argv)``: 0, or the status of the error. An error that a user can mend is printed to stderr.
 
-    1 for an UnchokeError, a full disk or no memory; 130 for Ctrl-C; 141, in silence, where nobody reads the output.
+    1 for an UnchokeError, a full disk or no memory; 130 for Ctrl-C; 141, in silence, for a closed output.
     """
     try:
         with receipt_kept(sys.argv[1:] if argv is None else argv):
@@ -74,20 +74,20 @@ def run(main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None
 
 
 def _report(text: str) -> int:
-    with contextlib.suppress(OSError):  # nobody reads stderr
+    with contextlib.suppress(OSError):  # stderr is closed
         print(f"error: {text}", file=sys.stderr)
     return 1
 
 
 def _discard_output() -> None:
-    """Let stdout lead nowhere, so that what is still to be written fails at no later place."""
+    """Redirect stdout to /dev/null, so that a later flush does not fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
 
 
 def no_memory(error: BaseException) -> UnchokeError:
-    """That the system refuses this process more memory, as under ``ulimit -v``."""
+    """The error for memory that the system refuses, for example under ``ulimit -v``."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     limit = "no limit is set" if soft == resource.RLIM_INFINITY else f"the limit (ulimit -v) is {soft // 2**20} MB"
     return UnchokeError(
@@ -99,7 +99,7 @@ def no_memory(error: BaseException) -> UnchokeError:
 
 
 def run_by_name(command: str, arguments: Sequence[str]) -> int:
-    """Exit status of ``scripts/<command>.py``, which is imported first; whatever it raises is printed."""
+    """Import ``scripts/<command>.py``, run it and return its exit status; print any exception."""
     sys.argv = [str(SCRIPTS / f"{command}.py"), *arguments]
     try:
         return run(_main_of(command), arguments)
@@ -116,7 +116,7 @@ def run_by_name(command: str, arguments: Sequence[str]) -> int:
 
 
 def _main_of(command: str) -> Callable[[Sequence[str] | None], None]:
-    """The main function of a command; UnchokeError where memory is too short to read its libraries."""
+    """The main function of a command; UnchokeError if there is too little memory to import its libraries."""
     try:
         return importlib.import_module(command).main  # type: ignore[no-any-return]
     except (ImportError, OSError, MemoryError) as error:

@@ -1,17 +1,17 @@
-"""Connections of clients to the worker, which is started where there is none; and the messages on them."""
+"""Connections of clients to the worker, and their messages. If no worker runs, one is started."""
 
-# Behind `socket`, which would take milliseconds to import; for the same reason no `struct`, and `fcntl` where needed.
+# The C module behind `socket`, whose import takes milliseconds. Also to save time: no `struct`, and `fcntl` late.
 import _socket
 import os
 import sys
 
 from unchoke.machine.sockets import SCRIPTS, log_path, open_lock, socket_path
 
-INT_BYTES = 4  # of a C int, on every system with sockets of this kind
+INT_BYTES = 4  # bytes of a C int on every system with Unix sockets
 
 
 def connect() -> _socket.socket:
-    """A connection to the worker, which is started where there is none."""
+    """A connection to the worker, after starting one if none runs."""
     path = socket_path()
     connection = reach(path)
     if connection is None:
@@ -30,7 +30,7 @@ def reach(path: str) -> _socket.socket | None:
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
-    except OSError as error:  # such as a link to itself
+    except OSError as error:  # for example a link to itself
         raise SystemExit(f"error: {path} cannot be used: {error.strerror}\n  remove it") from None
     refuse_other_user(connection)
     return connection
@@ -39,7 +39,7 @@ def reach(path: str) -> _socket.socket | None:
 def start_worker(path: str) -> None:
     """Start a worker that listens at `path`, unless another client has just done it.
 
-    The socket listens before the worker runs: who connects early waits in its queue, and nobody polls.
+    The socket listens before the worker runs. Early clients wait in its queue, and no client polls.
     """
     import fcntl
 
@@ -61,7 +61,7 @@ def start_worker(path: str) -> None:
 
 
 def spawn(listener: _socket.socket, path: str) -> None:
-    """The worker, with nothing of ours but the socket: its own session, no terminal, no pipe, its own log."""
+    """Start the worker process. It inherits only the socket and has its own session and log, no terminal, no pipe."""
     import subprocess
 
     try:

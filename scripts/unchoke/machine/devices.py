@@ -1,4 +1,4 @@
-"""Which device computes."""
+"""The choice and the lease of the device that computes."""
 
 import argparse
 
@@ -6,6 +6,7 @@ import torch
 
 from unchoke.errors import UnchokeError
 from unchoke.machine.lease import take_lease
+from unchoke.machine.limits import VRAM_MB
 from unchoke.machine.memory import card_uuid, keep_budget, meter_of
 
 
@@ -27,20 +28,20 @@ def choose_device(name: str) -> torch.device:
 def add_device_flags(parser: argparse.ArgumentParser) -> None:
     """Flags of every command that computes; ``device_of`` reads them."""
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    parser.add_argument("--vram-mb", type=float, default=4096, help="memory of the card that may be used, MB")
+    parser.add_argument("--vram-mb", type=float, default=VRAM_MB, help="memory of the card that may be used, MB")
     parser.add_argument("--threads", type=int, default=8, help="threads that decode, and that compute on the CPU")
 
 
 def device_of(args: argparse.Namespace) -> torch.device:
-    """The device that the flags ask for, leased and held to its budget; torch is held to their number of threads."""
+    """The device of the flags, leased, with its memory limited to the budget, and torch to the number of threads."""
     torch.set_num_threads(args.threads)
     return lease_device(args.device, args.vram_mb)
 
 
-def lease_device(name: str = "auto", budget_mb: float = 4096) -> torch.device:
+def lease_device(name: str = "auto", budget_mb: float = VRAM_MB) -> torch.device:
     """A device for this process alone: waits while another process has the card, then keeps to `budget_mb` of it.
 
-    The way in for notebooks too. CPUs are shared; only cards are leased, until the process ends.
+    Notebooks call it too. CPUs are shared; only cards are leased, until the process ends.
     """
     device = choose_device(name)
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""How a computation goes on where memory runs out: with half as much at a time."""
+"""A computation that runs out of memory goes on with half the micro-batch."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -20,9 +20,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def in_halves(attempt: Callable[[int], Result], micro_batch: int) -> tuple[Result, int]:
-    """What `attempt` gives with a micro-batch, and the micro-batch: halved until memory is enough.
+    """The result of `attempt` and its micro-batch, which is halved until memory is enough.
 
-    Raises UnchokeError where a single image or patch does not fit.
+    Raises UnchokeError if memory is too short for a single image or patch.
     """
     while True:
         try:

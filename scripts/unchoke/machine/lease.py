@@ -1,11 +1,11 @@
 """The lease of a graphics card: an OS lock that every user of the library on this machine takes.
 
 A lock file names its holder. The kernel frees the lock when the holder's process ends, however it ends, so a dead
-process never blocks. A waiting process says for whom, and asks an idle warm worker to make room.
+process never blocks. A waiting process prints the holder, and asks an idle warm worker to end.
 
-Cleaners of temporary folders remove old files, and others would then lock a new one. So a holder touches its file, and
-puts it back where it is gone. On Linux it also holds a name in the kernel's abstract socket namespace, which nobody
-can remove; elsewhere two processes can have one card until the file is back, at most KEEP_S later.
+Cleaners of temporary folders remove old files, and other processes would then lock a new one. So a holder touches its
+file regularly, and restores it if it is gone. On Linux it also holds a name in the kernel's abstract socket namespace,
+which nobody can remove; elsewhere two processes can have one card until the file is back, at most KEEP_S later.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from unchoke.hashing import sha256_bytes
 
 POLL_S = 0.5
 KEEP_S = 10.0
-LONGEST_NAME = 200  # characters of what another user's process says of itself
+LONGEST_NAME = 200  # characters of another user's description of itself
 _held: dict[str, "_Lease"] = {}
 
 
@@ -35,9 +35,9 @@ def lock_folder() -> Path:
 
 
 def take_lease(card: str) -> None:
-    """Hold the lock of `card` (its UUID) until this process ends; wait, and say for whom, while another holds it.
+    """Hold the lock of `card` (its UUID) until this process ends; while another holds it, print who and wait.
 
-    UnchokeError where something else has the place of the lock's folder or file, or they are closed to this user.
+    UnchokeError where the lock's folder or file is of another type, or closed to this user.
     """
     if card in _held:
         return
@@ -47,7 +47,7 @@ def take_lease(card: str) -> None:
             print(f"waiting for graphics card {card}: held by {_name_of(holder)}", file=sys.stderr, flush=True)
             told = holder
         _ask_to_yield(holder)
-        time.sleep(POLL_S)  # the kernel has a queue for locks, but none that would also ask the holder to yield
+        time.sleep(POLL_S)  # polling, since the kernel's queue for locks cannot ask the holder to yield
     lease.describe()
     _held[card] = lease
     threading.Thread(target=lease.keep, args=(card,), daemon=True).start()
@@ -64,7 +64,7 @@ def holder_of(card: str) -> str:
 
 
 class _Lease:
-    """A lock file, and on Linux a name that stands for it where the file has been removed."""
+    """A lock file, and on Linux a kernel name that replaces a removed file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,7 +72,7 @@ class _Lease:
         self.name: socket.socket | None = None
 
     def try_to_take(self) -> str:
-        """Empty where the lease is now ours; else what its holder says of itself."""
+        """Try to take the lease; empty on success, else the holder's description."""
         if holder := self._lock_file():
             return holder
         self.name, free = _bind(self.path)
@@ -82,11 +82,11 @@ class _Lease:
         return ""
 
     def _lock_file(self) -> str:
-        """As ``try_to_take``, of the file alone."""
+        """``try_to_take`` for the file alone."""
         self.handle = _open_lock(self.path)
         if not _try_lock(self.handle):
             holder = _holder(self.handle)
-        elif not _is_at(self.handle, self.path):  # removed since it was opened: whoever comes next locks another
+        elif not _is_at(self.handle, self.path):  # removed since it was opened: others would lock a new one
             holder = "a process that has just ended\n"
         else:
             return ""
@@ -113,11 +113,11 @@ class _Lease:
             time.sleep(KEEP_S)
             problem = self._refresh()
             failures = failures + 1 if problem else 0
-            if failures == 2:  # at the first one somebody who waits may just have tried the lock
+            if failures == 2:  # a first failure may come from a waiting process that tries the lock
                 print(f"graphics card {card}: its lock file was removed, {problem}", file=sys.stderr, flush=True)
 
     def _refresh(self) -> str:
-        """Touch the file, or lock a new one where it was removed; why that cannot be done, else empty."""
+        """Touch the file, or lock a new one if it was removed; return the reason of a failure, else empty text."""
         if _is_at(self.handle, self.path):
             with contextlib.suppress(OSError):
                 os.utime(self.handle)
@@ -135,11 +135,11 @@ class _Lease:
 
 
 def _bind(path: Path) -> tuple[socket.socket | None, bool]:
-    """The abstract socket of a lock file, which the kernel gives to one process at a time, and whether it was free."""
+    """The abstract socket of a lock file, which only one process can bind, and whether it was free."""
     if sys.platform != "linux":
         return None, True
     name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    place = path.parent.resolve() / path.name  # of each folder of locks its own
+    place = path.parent.resolve() / path.name  # another name for each folder of locks
     try:
         name.bind(f"\0unchoke-lease-{sha256_bytes(os.fsencode(place))[:32]}")
     except OSError:
@@ -170,7 +170,7 @@ def _open_or_create(path: Path) -> int:
         handle = os.open(path, flags | os.O_CREAT | os.O_EXCL)
         os.fchmod(handle, 0o666)
         return handle
-    return os.open(path, flags)  # without O_CREAT, which sticky folders refuse for the files of others
+    return os.open(path, flags)  # without O_CREAT, which fails in sticky folders for other users' files
 
 
 def _unusable(path: Path, found: str) -> UnchokeError:
@@ -206,12 +206,12 @@ def _description() -> str:
 
 
 def _holder(handle: int) -> str:
-    """What the lock file says; its second line need not be there."""
+    """The content of the lock file; it may lack the second line."""
     return os.pread(handle, 4096, 0).decode(errors="replace") or "\n"
 
 
 def _name_of(holder: str) -> str:
-    """What a holder says of itself, fit for a terminal: another user may have written anything."""
+    """A holder's description, made safe for a terminal, since another user may have written anything."""
     shown = "".join(character if character.isprintable() else "?" for character in holder.split("\n")[0])
     if not shown.strip():
         return "a process that has not given its name yet"
@@ -219,7 +219,7 @@ def _name_of(holder: str) -> str:
 
 
 def _ask_to_yield(holder: str) -> None:
-    """A worker ends when it is idle; a busy one, and one of another user, goes on."""
+    """Ask the holder to end. An idle worker does; a busy one, or one of another user, does not."""
     path = holder.split("\n")[1:2]
     if not path or not path[0]:
         return

@@ -1,4 +1,4 @@
-"""What the jobs of one run may take together, and the refusal of what could never fit."""
+"""Limits on the resources of all jobs of a run, and the refusal of jobs that could never fit."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,16 @@ from typing import Any
 from unchoke.errors import UnchokeError, mend
 from unchoke.signed import read_signed
 
+VRAM_MB = 4096
+"""Default of the card's memory that may be used, MiB."""
+
 
 def resource_limits(given: dict[str, int | None], budget_mb: int, host_mb: int) -> dict[str, int]:
-    """Limits of gpu, vram_mb and mem_mb: those of the command line, and ours where it gives none.
+    """Limits of gpu, vram_mb and mem_mb: the command line's, else our own.
 
     given: limits of the command line. budget_mb: gpu.vram_mb of the config, for each card. host_mb: memory of the
-    machine.
-    Snakemake would run a job that asks for more than its limit as if it asked for the limit, and jobs side by side
-    under a limit of 0: both raise UnchokeError here.
+    machine. Snakemake would run a job above the limit as if it asked for the limit, and all jobs at once under a limit
+    of 0. Both raise UnchokeError here.
     """
     stated = {name: value for name, value in given.items() if value is not None}
     limits = {"gpu": 1, "vram_mb": stated.get("gpu", 1) * budget_mb, "mem_mb": host_mb} | stated
@@ -36,9 +38,9 @@ def resource_limits(given: dict[str, int | None], budget_mb: int, host_mb: int) 
 
 
 def measured_peaks(plan: Path) -> dict[str, Any]:
-    """What a memory plan has measured, from the file beside it; see ``scripts/plan_memory.py``.
+    """The measured peaks of a memory plan, from the file beside it; see ``scripts/plan_memory.py``.
 
-    Raises FileNotFoundError where there is no plan yet, and UnchokeError where there is nothing beside the plan.
+    Raises FileNotFoundError where there is no plan yet, and UnchokeError where only the plan is there.
     """
     peaks = plan.with_suffix(".peaks.json")
     if not plan.exists() and not peaks.exists():
@@ -53,7 +55,7 @@ def planned_batch(plan: Path) -> int:
 
 
 def threads_of_job(wanted: int, cores: int | None, gpu: int) -> int:
-    """Threads of a job on a card, so that as many jobs as there are cards fit the cores.
+    """Threads of a job on a card, so that one job for each card fits the cores.
 
     wanted: decoding.threads of the config. cores: those of the run; None on a cluster, whose jobs have their own.
     gpu: the limit on cards.

@@ -1,6 +1,6 @@
-"""The memory budget: what a device may use, what it has used at most, and how much that leaves.
+"""The memory budget: the limit of a device, its peak use, and the rest.
 
-`Card` and `Host` are the lowest seam: they alone ask torch's allocator, NVML and the kernel. 1 MB is 2**20 bytes.
+Only `Card` and `Host` ask torch's allocator, NVML and the kernel. 1 MB is 2**20 bytes.
 """
 
 import contextlib
@@ -17,16 +17,16 @@ MB = 2**20
 
 
 class Meter(Protocol):
-    """What the budget asks of a device."""
+    """The interface of a device for the budget."""
 
     def total_mb(self) -> float:
         """Memory of the device."""
 
     def taken_mb(self) -> float:
-        """What this process takes that its allocator does not know of: CUDA's context; 0 on a host."""
+        """Memory of this process outside its allocator: CUDA's context; 0 on a host."""
 
     def limit(self, allocator_mb: float) -> None:
-        """Let the allocator have so much and no more."""
+        """Limit the allocator to so much."""
 
     def reset_peak(self) -> None:
         """Forget the peak."""
@@ -79,7 +79,7 @@ class Host:
 
 
 def meter_of(device: torch.device) -> Meter:
-    """The meter of a device; on mps, whose memory is the host's, that of the host."""
+    """The meter of a device; for mps the host's meter, as they share their memory."""
     return Card(device) if device.type == "cuda" else Host()
 
 
@@ -89,9 +89,9 @@ def meters_of(device: torch.device) -> dict[str, Meter]:
 
 
 def keep_budget(meter: Meter, budget_mb: float) -> float:
-    """Hold the allocator to the budget, or to the device where that has less, minus what the process takes beside it.
+    """Limit the allocator to the budget, or the device's smaller memory, minus the process's other memory.
 
-    Returns what is left for the allocator, MB. Raises UnchokeError where nothing is.
+    Returns the allocator's limit, MB. Raises UnchokeError where it would be 0 or less.
     """
     total_mb, taken_mb = meter.total_mb(), meter.taken_mb()
     left_mb = min(budget_mb, total_mb) - taken_mb
@@ -135,7 +135,7 @@ def free_card_mb() -> tuple[float, float]:
 def process_mb(handle: Any) -> float:
     """Memory that NVML sees this process take on a card.
 
-    Where the driver does not tell processes apart (in some containers), all that is taken on the card.
+    If the driver does not list processes (in some containers), all used memory of the card.
     """
     import pynvml
 
@@ -146,6 +146,6 @@ def process_mb(handle: Any) -> float:
 
 
 def _status_mb(path: Path, key: str) -> float:
-    """A line such as ``VmHWM:   123456 kB`` of one of the kernel's files."""
+    """The value of a line such as ``VmHWM:   123456 kB`` in a file of the kernel, MB."""
     line = next(line for line in path.read_text().splitlines() if line.startswith(f"{key}:"))
     return int(line.split()[1]) / 1024

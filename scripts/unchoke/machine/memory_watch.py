@@ -1,4 +1,4 @@
-"""Resident memory of this process, watched while a stage works: an error that can be read, before the kernel kills."""
+"""Watch the resident memory of this process during a stage: a readable error comes before the kernel's kill."""
 
 import os
 import resource
@@ -17,20 +17,20 @@ MB = 2**20
 EVERY_S = 0.05
 LEAST_FREE_MB = 64
 _GROUPS_OF_PROCESS = Path("/proc/self/cgroup")
-_CONTROL_GROUPS = {  # by the controllers of a line of /proc/self/cgroup: versions 2 and 1
+_CONTROL_GROUPS = {  # by the controllers in a line of /proc/self/cgroup, for versions 2 and 1
     "": ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
     "memory": ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 }
-GRACE_S = 2.0  # within which the stage must have heard that it is to end
+GRACE_S = 2.0  # time for the stage to react to the interrupt
 
 
 @contextmanager
 def memory_watched(stage: str, budget_mb: int, key: str, *, binding: bool = True) -> Iterator[None]:
     """End the stage with an UnchokeError when it takes more than `budget_mb`, or the machine is nearly out of memory.
 
-    budget_mb: resident memory, MB of 2**20 bytes. key: where it comes from. binding: False for an estimate, beyond
-    which the stage may go on while the machine has room. At its end the stage prints its peak beside the budget. A
-    stage that does not come back from C code within 2 s is ended with the message and status 1.
+    budget_mb: resident memory, MB of 2**20 bytes. key: the config's name of the budget. binding: False for an estimate,
+    which the stage may exceed while the machine has room. The peak is printed at the end, beside the budget. If C code
+    does not return within 2 s, the process ends with the message and status 1.
     """
     watch = _Watch(stage, budget_mb, key, binding)
     thread = threading.Thread(target=watch.run, daemon=True)
@@ -46,7 +46,7 @@ def memory_watched(stage: str, budget_mb: int, key: str, *, binding: bool = True
         if watch.verdict:
             raise watch.verdict from None
         raise
-    if watch.verdict:  # which came too late to interrupt
+    if watch.verdict:  # it came too late to interrupt the stage
         raise watch.verdict
 
 
@@ -90,7 +90,7 @@ class _Watch:
 
 
 def _interrupt_main_thread() -> None:
-    """Raise KeyboardInterrupt there, out of a sleep too; where the process does not listen to SIGINT, nothing."""
+    """Raise KeyboardInterrupt in the main thread, even in a sleep; without effect if the process ignores SIGINT."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
@@ -99,17 +99,17 @@ def peak_memory_mb() -> float:
     """Most resident memory of this process so far, MB."""
     if sys.platform != "linux":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MB
-    lines = Path("/proc/self/status").read_text().splitlines()  # getrusage counts what was before exec, too
+    lines = Path("/proc/self/status").read_text().splitlines()  # getrusage would include the memory before exec
     return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
 
 
 def free_memory_mb() -> float:
-    """What can still be had, MB: of the machine, or of the container or Slurm job where that allows less."""
+    """Memory that is still free, MB, of the machine, or within the smaller limit of the container or Slurm job."""
     return min([psutil.virtual_memory().available / MB, *_free_in_groups_mb()])
 
 
 def _free_in_groups_mb() -> Iterator[float]:
-    """What the limits of all control groups around this process leave."""
+    """Free memory within the limit of each control group around this process."""
     try:
         lines = _GROUPS_OF_PROCESS.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What clients send to the warm worker, taken in piece by piece, so that no client keeps another waiting.
+"""Messages of clients to the warm worker, received in pieces, so that no client keeps another waiting.
 
 A message is its length in four bytes (big endian), then its fields with NUL between. With the first bytes a client
 passes its stdout and stderr, where it wants a command run.
@@ -11,14 +11,14 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-LONGEST_S = 5.0  # within which a client that has connected must have said all that it wants
-LONGEST_BYTES = 8 * 2**20  # four times what Linux lets a command line hold
+LONGEST_S = 5.0  # time for a connected client to send its whole message
+LONGEST_BYTES = 8 * 2**20  # four times the longest command line on Linux
 _OUTPUTS = 2
 
 
 @dataclass(eq=False)
 class Message:
-    """What a client has sent so far. Descriptors are in `outputs` until somebody takes them over."""
+    """The part of a message received so far. Descriptors stay in `outputs` until they are taken over."""
 
     connection: socket.socket
     deadline: float = field(default_factory=lambda: time.monotonic() + LONGEST_S)
@@ -26,7 +26,7 @@ class Message:
     outputs: list[int] = field(default_factory=list)
 
     def receive(self) -> bool:
-        """Take in what has come, without waiting; True when the message is whole. ValueError where it is none."""
+        """Receive available bytes without waiting; True when the message is whole. ValueError where it is malformed."""
         try:
             part, outputs, flags, _ = socket.recv_fds(self.connection, 2**16, _OUTPUTS)
         except BlockingIOError:

@@ -1,7 +1,7 @@
-"""What a client says and does about a worker that keeps it waiting. Read in trouble alone; the standard library only.
+"""How a client handles a worker that keeps it waiting. Imported only then; the standard library only.
 
-A thread of the worker answers questions while a command runs, so a busy worker says what it does. One that says nothing
-was stopped, or waits in the kernel (a driver, a network file system).
+A thread of the worker answers questions while a command runs, so a busy worker reports its command. A silent worker was
+stopped, or waits in the kernel (a driver, a network file system).
 """
 
 import math
@@ -16,7 +16,7 @@ from pathlib import Path
 QUESTION = struct.pack("!I", 6) + b"status"
 ASK_EVERY_S = 10.0
 SILENT_S = 3.0  # without an answer
-BUSY_NOTICE_S = 60.0  # jobs that wait for each other at the worker are nothing to speak of
+BUSY_NOTICE_S = 60.0  # shorter waits for other jobs are normal
 DEFAULT_PATIENCE_S = 120.0
 _STATES = {"T": "stopped", "t": "stopped by a debugger", "D": "waiting for a device or a file system", "Z": "ended"}
 
@@ -30,7 +30,7 @@ def pid_of(connection: socket.socket) -> int:
 
 
 def name_of(connection: socket.socket) -> str:
-    """The worker behind a connection, with what the system says of its process."""
+    """The worker behind a connection, with the state of its process."""
     pid = pid_of(connection)
     try:
         state = _STATES.get(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0], "")
@@ -40,15 +40,15 @@ def name_of(connection: socket.socket) -> str:
 
 
 def silent(connection: socket.socket) -> str:
-    """For who asked for its state or its end: that a worker does not answer, and what can be done."""
+    """Message for ``--status`` and ``--stop``: the worker does not answer, and what to do."""
     pid = pid_of(connection) or "PID"
     return f"{name_of(connection)}, does not answer; `kill -CONT {pid}` lets it go on, `kill -KILL {pid}` ends it"
 
 
 class Watch:
-    """A worker that keeps a client waiting, asked now and then how it is; what is found is told on stderr, once.
+    """Asks a worker that keeps a client waiting for its state at intervals, and prints each finding once to stderr.
 
-    waited_s: for how long it has done so already. waits: False where it works for this very client.
+    waited_s: time already waited. waits: False where the worker runs this client's own command.
     """
 
     def __init__(self, connection: socket.socket, waited_s: float, *, waits: bool = True) -> None:
@@ -61,11 +61,11 @@ class Watch:
 
     @property
     def silent_s(self) -> float:
-        """Seconds since the worker has said anything."""
+        """Seconds since the worker's last answer."""
         return time.monotonic() - self.heard
 
     def look(self, seconds: float = 5.0) -> bool:
-        """Ask, if it is time to, and wait that long; True where the command's own line has come."""
+        """Ask if a question is due, then wait up to `seconds`; True when a line of the command has come."""
         self._ask()
         places = [self.connection, *([self.question] if self.question else [])]
         readable = select.select(places, [], [], seconds)[0]
@@ -84,7 +84,7 @@ class Watch:
         try:
             question.connect(self.connection.getpeername())
             question.sendall(QUESTION)
-        except OSError:  # its queue is full, or it has just ended
+        except OSError:  # the worker's queue is full, or it has just ended
             question.close()
             return
         self.question = question
@@ -109,7 +109,7 @@ class Watch:
 
 
 def await_turn(connection: socket.socket, waited_s: float = 5.0) -> str | None:
-    """The first line of a worker that has kept its client waiting; None where it has been silent for too long."""
+    """Wait for the first line of a slow worker; None where it has been silent for too long."""
     from unchoke.machine.connections import read_line
 
     patience_s = float(os.environ.get("UNCHOKE_WARM_PATIENCE_S") or DEFAULT_PATIENCE_S)

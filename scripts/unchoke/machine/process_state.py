@@ -11,7 +11,7 @@ from unchoke.machine.commands import SCRIPTS
 def code_state() -> dict[str, tuple[int, int]]:
     """Time and size of every file of the code."""
     found, folders = {}, [str(SCRIPTS)]
-    while folders:  # a third of the time of rglob, and it is asked before every command
+    while folders:  # takes a third of the time of rglob, before every command
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
                 if entry.name.endswith(".py"):

@@ -2,7 +2,7 @@
 
     {"files": {path from the receipt's folder: sha256}, "digest": of the receipt itself}
 
-Jobs that make chunks have none: the record of a chunk is its receipt, and a seal that of a store.
+Jobs that make chunks have none: the record of a chunk serves as its receipt, and the seal as the store's.
 
 Tables, and JSON files without a digest of their own, are read by ``read_result``, which compares them with the receipt.
 """
@@ -24,7 +24,7 @@ from unchoke.signed import read_signed, signed_bytes
 FLAG = "--receipt"
 _FOLDER = "receipts"
 _LISTING = ("build_manifest", "build_patches")
-# The jobs that write a file of the dataset's folder; * is any name, and {} the same name in that of the receipt.
+# Jobs by the files that they write in the dataset's folder; * is any name, and {} repeats it in the receipt's name.
 _JOBS = {
     **dict.fromkeys(("manifest.csv", "manifest.json", "patches.csv", "grids.json"), _LISTING),
     **dict.fromkeys(("rows/*.csv", "mask_rows/*.csv"), _LISTING),
@@ -37,21 +37,21 @@ _JOBS = {
     "rates.csv": ("summarise_rates",),
     "experiments.db": ("build_database",),
 }
-# Former names of jobs: their receipts list digests that no longer hold, and go when the job has run.
+# Former names of jobs: their receipts list old digests, and are removed when the job has run.
 _FORMER = {
     "build_database": "build_mask_database",
     "draw_leaderboard": "draw_mask_board",
     "draw_head": "draw_mask_head",
 }
-# The listing goes on from these, so that it cannot make them again from nothing.
+# The listing extends these files, so it cannot make deleted ones again.
 _GOES_ON_FROM = ("manifest.csv", "manifest.json")
 
 
 @contextmanager
 def receipt_kept(arguments: Sequence[str]) -> Iterator[None]:
-    """Write the receipt that `arguments` ask for with ``--receipt PATH``, when the command has ended well.
+    """Write the receipt at ``--receipt PATH`` of `arguments`, when the command has ended well.
 
-    An older one is removed before the first file changes: a killed job leaves no receipt that its files contradict.
+    An older receipt is removed before the first file changes, so that a killed job leaves no wrong receipt.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(FLAG, type=Path)
@@ -96,12 +96,12 @@ def _listed(receipt: Path) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=8)
 def _kept_list(receipt: Path, state: tuple[int, ...]) -> dict[str, str]:
-    """As ``_listed``, but read once a process, for thousands of chunk jobs that a warm worker runs."""
+    """``_listed``, cached: a warm worker reads it once for thousands of chunk jobs."""
     return _listed(receipt)
 
 
 def difference(path: Path, sha256: str) -> str:
-    """How a file differs from what it was; empty where it does not."""
+    """How a file differs from its digest; empty where it does not."""
     if not path.is_file():
         return "no file"
     return "" if (found := file_sha256(path)) == sha256 else f"sha256 {found}"
@@ -119,7 +119,7 @@ def remedy(path: Path, target: Path) -> str:
 def receipts_of(path: Path) -> list[Path]:
     """The receipts, there or not, that may list a table or JSON file of results.
 
-    They are relative to the working directory where `path` is and can be, as Snakemake knows its targets.
+    They are relative to the working directory if possible, like Snakemake's targets.
     """
     path = path if len(path.parts) > 2 else path.absolute()
     own, above = path.parent, path.parent.parent
@@ -130,9 +130,9 @@ def receipts_of(path: Path) -> list[Path]:
 
 
 def read_result(path: Path) -> bytes:
-    """The bytes of a table or JSON file of results; UnchokeError where they are not those that its job wrote.
+    """The bytes of a table or JSON file of results; UnchokeError if they changed since its job wrote them.
 
-    A file that no receipt lists is taken as it is: it may be older than receipts, or lie elsewhere.
+    A file without a receipt is not checked: it may be older than receipts, or lie elsewhere.
     """
     data = path.read_bytes()
     digests = {receipt: sha256 for receipt in receipts_of(path) if (sha256 := _digest_in(receipt, path))}

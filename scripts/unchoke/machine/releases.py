@@ -1,4 +1,4 @@
-"""On what machine, with which releases and from which commit something was computed."""
+"""The machine, the releases and the commit behind a result."""
 
 import functools
 import os
@@ -12,7 +12,7 @@ PACKAGES = ("unchoke", "torch", "timm", "numpy", "scipy", "zarr", "pillow", "pan
 
 
 def environment() -> dict[str, str | None]:
-    """Releases of what matters for the figures, platform, processors and commit; None where unknown."""
+    """Releases of the packages that affect results, platform, processors and commit; None where unknown."""
     facts: dict[str, str | None] = {name: _release(name) for name in PACKAGES}
     facts |= {
         "python": platform.python_version(),
@@ -27,16 +27,16 @@ def environment() -> dict[str, str | None]:
 def made_by(device: str) -> dict[str, str | None]:
     """``environment()``, the host's name, and the name of the card or processor; asked once a process.
 
-    device: cuda, mps or cpu, as torch calls its kind. For the records of chunks: the seal, whose bytes depend on data
-    and settings alone, does not hold it.
+    device: cuda, mps or cpu, as torch calls its kind. It is for the records of chunks; the seal lacks it, since its
+    bytes depend on data and settings alone.
     """
     return {**environment(), "host": platform.node(), "device": device_name(device)}
 
 
 def device_name(device: str) -> str:
-    """What computes: ``NVIDIA GeForce GTX 1650``, or the processor as the kernel calls it."""
+    """Name of the card, such as ``NVIDIA GeForce GTX 1650``, or of the processor."""
     if device == "cuda":
-        import torch  # which a process that computes on a card has loaded
+        import torch  # already imported by a process that uses a card
 
         return torch.cuda.get_device_name()
     return f"{device}: {_processor() or platform.processor() or platform.machine()}"

@@ -1,9 +1,9 @@
-"""A client has a command run again whose process ended while it read pictures. The standard library only.
+"""Retries of a command whose process ended while it read pictures. The standard library only.
 
-The first time, pictures were read by several threads, and any of them may have ended the process. So the command is
-run in the careful way of ``suspects``: one picture after the other, each named before it is touched. A picture that was
-being read alone when the process ended, twice, is given to the next run as a suspect, which takes it as unreadable.
-Where the process ends and no picture is being read, pictures are not the reason, and nothing is run again.
+The first time, several threads read pictures, and any picture may have ended the process. So the client runs the
+command in the careful mode of ``suspects``: one picture at a time, each named before it is read. If the process ends
+twice at the same picture, the next run gets it as a suspect and treats it as unreadable. If no picture was being read
+when the process ended, there is no retry.
 """
 
 import os
@@ -14,17 +14,17 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-CAREFUL = "careful"  # as ``suspects`` has it, which imports more than a client may
+CAREFUL = "careful"  # repeats the word of ``suspects``, which is too slow to import here
 DEATHS_A_PICTURE = 2
-MOST_DEATHS = 5  # until a picture is found: the first one, one picture's two, and two by chance
-MOST_SUSPECTS = 16  # more of them speak against the machine
+MOST_DEATHS = 5  # the first one, two at one picture, and two by chance
+MOST_SUSPECTS = 16  # more suspects point to the machine
 
 Attempt = Callable[[list[str], str], "tuple[int | None, str]"]
-"""Status of a command that is run with some care; or None, and the last line that its process said."""
+"""Runs a command in a mode; gives its status, or None and the last line of its process."""
 
 
 def run_again(arguments: list[str], attempt: Attempt, last: str, ended: str) -> int:
-    """Status of a command whose process has ended, with `last` as its last line. ended: said where nothing helps."""
+    """Run a command again whose process ended after the line `last`; its status. ended: message if retries fail."""
     care, deaths, seen = [CAREFUL], 1, Counter[str]()
     while last.startswith(("images", "reading ")) and deaths < MOST_DEATHS and len(care) <= MOST_SUSPECTS:
         _say("the process ended while it read images; the command runs again, one image after the other")
@@ -73,13 +73,13 @@ def attempt_cold(arguments: list[str], care: str) -> "tuple[int | None, str]":
         os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)
         raise
-    if said is None and code >= 0:  # it ended itself, with a message
+    if said is None and code >= 0:  # the process ended by itself, with a message
         return code, last
     return said, last
 
 
 def _listen(connection: socket.socket) -> "tuple[int | None, str]":
-    """Status and last line, as a process tells them until it ends."""
+    """Status and last line that a process sends before it ends."""
     status, last = None, "taken"
     with connection, connection.makefile(encoding="ascii") as lines:
         for line in map(str.strip, lines):

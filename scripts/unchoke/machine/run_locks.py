@@ -1,7 +1,7 @@
 """Who holds the lock of a folder that Snakemake runs in, and whether that run is dead.
 
-Snakemake's lock files outlive a run that is killed. So their first line names the run that wrote them, which Snakemake
-reads as one more file that is locked. The run also holds an ``flock`` on them, which ends with its process.
+Snakemake's lock files outlive a run that is killed. So their first line names their run. Snakemake reads this line as
+one more locked file. The run also holds an ``flock`` on them, which ends with its process.
 """
 
 import contextlib
@@ -20,8 +20,8 @@ import psutil
 from unchoke.errors import UnchokeError
 
 RUN_VARIABLE = "UNCHOKE_RUN"
-"""Tells the jobs of a run whose they are; the worker, which outlives runs, does not have it."""
-STOP_S = 10.0  # that jobs of a dead run have between SIGTERM and SIGKILL
+"""Environment variable that marks the jobs of a run. The worker lacks it, since it may outlive the run."""
+STOP_S = 10.0  # time between SIGTERM and SIGKILL for jobs of a dead run
 _MARK = "#unchoke "
 
 
@@ -35,10 +35,10 @@ class Holder:
     boot: str
     """Identity of the running kernel; empty where the system has none."""
     namespace: str
-    """The namespace that `pid` counts in: that of a container, or of the machine."""
+    """The namespace of `pid`: a container's or the machine's."""
     pid: int
     started: str
-    """When the process began, in the system's own unit: another process may have its number by now."""
+    """When the process began, in the system's unit, since another process may have its number by now."""
     since: str
     flock: bool
     """Whether the folder's file system knows ``flock``."""
@@ -55,7 +55,7 @@ class Holder:
 
     @property
     def run(self) -> str:
-        """What RUN_VARIABLE says in the jobs of the run."""
+        """Value of RUN_VARIABLE in the jobs of the run."""
         return f"{self.boot} {self.namespace} {self.pid} {self.started}"
 
 
@@ -84,7 +84,7 @@ def started(pid: int) -> str:
     """When a process began; empty where there is none, or only its exit status is left."""
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return "" if fields[0] in "ZX" else fields[19]  # man proc: clock ticks since the machine started
+        return "" if fields[0] in "ZX" else fields[19]  # clock ticks since the machine started; see man proc
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         return "" if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
@@ -92,7 +92,7 @@ def started(pid: int) -> str:
 
 
 def holder_of(lock: Path) -> Holder | None:
-    """The run that a lock file names; None where it names none, as those of other workflows."""
+    """The run that a lock file names; None for lock files of other workflows, which name none."""
     with contextlib.suppress(OSError, ValueError, TypeError), lock.open() as file:
         line = file.readline()
         if line.startswith(_MARK):
@@ -110,7 +110,7 @@ def is_dead(holder: Holder, here: Holder, free: bool | None) -> bool:
     if holder.boot and holder.boot == here.boot:
         if holder.namespace == here.namespace:
             return started(holder.pid) != holder.started
-        return holder.flock  # another container of this machine: one kernel keeps the locks of both
+        return holder.flock  # in another container of this machine, flock still works: both share a kernel
     rebooted = holder.boot and here.boot and (holder.host, holder.machine) == (here.host, here.machine)
     return bool(rebooted and holder.machine)
 
@@ -142,7 +142,7 @@ def _is_free(lock: Path) -> bool | None:
 
 
 def hold(lock: Path) -> int:
-    """Have the ``flock`` of a lock file for as long as this process lives, or the descriptor is open."""
+    """Take the ``flock`` of a lock file until the returned descriptor is closed or this process ends."""
     handle = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     with contextlib.suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -151,7 +151,7 @@ def hold(lock: Path) -> int:
 
 @contextlib.contextmanager
 def turn(file: Path) -> Iterator[bool]:
-    """Keep other runs from looking for locks and taking some meanwhile; False where the file system cannot do that."""
+    """Keep other runs from looking for locks or taking them meanwhile; False if the file system does not support it."""
     handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         try:
@@ -165,9 +165,9 @@ def turn(file: Path) -> Iterator[bool]:
 
 
 def remove_dead_locks(folder: Path) -> list[str]:
-    """Remove the locks of runs that have ended, and stop what is left of their jobs; a sentence for each run.
+    """Remove the locks of dead runs and stop their remaining jobs; return a sentence for each run.
 
-    To be called in one's ``turn``.
+    Call it within ``turn``.
     """
     dead = {lock: holder_of(lock) for lock in set(lock_files(folder)) - set(living_locks(folder))}
     sentences = []
@@ -181,7 +181,7 @@ def remove_dead_locks(folder: Path) -> list[str]:
 
 
 def stop_jobs(run: str) -> int:
-    """End the processes that a dead run has left behind, so that they do not write beside ours; how many there were."""
+    """End the processes of a dead run, so that they do not write beside ours; return their number."""
     left = [process for process in psutil.process_iter() if _belongs_to(process, run)]
     for process in left:
         with contextlib.suppress(psutil.Error):
@@ -193,7 +193,7 @@ def stop_jobs(run: str) -> int:
 
 
 def _belongs_to(process: psutil.Process, run: str) -> bool:
-    """Whether a process is a job of `run`; those of other users cannot be asked."""
+    """Whether a process is a job of `run`; False for other users' processes, which cannot be inspected."""
     try:
         return process.pid != os.getpid() and process.environ().get(RUN_VARIABLE) == run
     except (psutil.Error, OSError):
@@ -201,7 +201,7 @@ def _belongs_to(process: psutil.Process, run: str) -> bool:
 
 
 def held_error(folder: Path) -> UnchokeError:
-    """What to say where a lock is in the way."""
+    """The error for a lock that a living run may hold."""
     holders = {holder_of(lock) for lock in living_locks(folder)}
     says = sorted(str(holder) if holder else "a Snakemake that does not say which" for holder in holders)
     submissions = " and its submissions" if any(holder and holder.cluster for holder in holders) else ""

@@ -1,15 +1,15 @@
-"""Where the workers' sockets, locks and logs lie. The standard library's cheapest part only: every client reads it."""
+"""Paths of the workers' sockets, locks and logs. Only fast modules are imported, since every client reads this."""
 
 import os
 import sys
 from _blake2 import blake2b
 
 SCRIPTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-LONGEST_PATH = 103  # bytes of a socket's name on macOS; Linux has 107
+LONGEST_PATH = 103  # bytes of a socket's path on macOS; Linux allows 107
 
 
 def socket_path(card: str | None = None) -> str:
-    """One socket for each Python, folder of commands, card and Slurm job; in a folder of our own.
+    """Path of the socket, one for each Python, folder of commands, card and Slurm job; in a private folder.
 
     card: None for the first of CUDA_VISIBLE_DEVICES.
     """
@@ -52,7 +52,7 @@ def socket_folder() -> str:
 
 
 def clone_and_job() -> tuple[str, str]:
-    """How the names of our sockets begin, and how they end."""
+    """Prefix and suffix of the names of our sockets."""
     places = [os.stat(place) for place in (SCRIPTS, sys.executable)]
     clone = digest(" ".join(f"{place.st_dev}.{place.st_ino}" for place in places), 5)
     job = os.environ.get("SLURM_JOB_ID", "")
@@ -68,7 +68,7 @@ def log_path() -> str:
 
 
 def open_lock(path: str) -> int:
-    """A lock file of ours; a link or a pipe that has its name is neither followed nor waited for."""
+    """Open a lock file of ours; links are not followed, and named pipes are not waited for."""
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:

@@ -1,14 +1,14 @@
-"""Pictures that end the process that decodes them, so that no exception can tell.
+"""Pictures that end the process that decodes them, without an exception.
 
-The client of a command lives on when the process that runs it is gone (a decoder crashed, the kernel ran out of
-memory). It hears of the pictures through one line each, and has the command run again:
+When the process of a command dies (a decoder crashed, the kernel ran out of memory), its client lives on. The process
+reports its reading to the client in lines, and the client runs the command again:
 
     images           pictures are being read, by several threads; told once
     reading <name>   this picture alone is being read; in a careful run, which reads one after the other
     read             no picture is being read
 
-Where a careful run ends twice at one picture, the next one takes it as unreadable. Only a client that is alive says so:
-who kills a run, or the machine, leaves no mark on any picture. Names are in hexadecimal.
+If careful runs end twice at one picture, the next run treats it as unreadable. Only a living client decides this: a
+killed run or machine leaves no mark on any picture. Names are in hexadecimal.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ CAREFUL = "careful"
 
 
 class _Command:
-    """The command at hand; of a process that no client watches, as a notebook, nothing is told."""
+    """The current command; in a process without a client, such as a notebook, it reports nothing."""
 
     def __init__(self, tell: Callable[[str], None] | None, care: str) -> None:
         self.tell = tell
@@ -37,19 +37,19 @@ _command = _Command(None, "")
 
 
 def begin(tell: Callable[[str], None] | None, care: str = "") -> None:
-    """A command begins. tell: takes lines for its client. care: empty, or ``careful`` and the names of suspects."""
+    """A command begins. tell: sends a line to the client. care: empty, or ``careful`` and the names of suspects."""
     global _command
     _command = _Command(tell, care)
 
 
 def is_careful() -> bool:
-    """Whether pictures are to be read one after the other, since the process ended while it read several."""
+    """Whether to read pictures one at a time, because the process ended while it read several."""
     return _command.careful
 
 
 @contextmanager
 def in_flight(name: str) -> Iterator[None]:
-    """While a picture is read and decoded; it goes around all that touches the picture's bytes.
+    """Context for reading and decoding a picture; it encloses all use of the picture's bytes.
 
     name: of the picture, as the manifest has it. Raises errors.UnreadableImageError for one that has ended the
     process.
@@ -79,7 +79,7 @@ def _tell(command: _Command, line: str) -> None:
 
 @contextmanager
 def reading_threads(count: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A ``map`` over `count` threads; in a careful run the builtin one, which reads when it is asked for the next."""
+    """A ``map`` over `count` threads; in a careful run Python's own, which reads one picture at a time."""
     if is_careful():
         yield map
         return

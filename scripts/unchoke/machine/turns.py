@@ -4,7 +4,7 @@ import os
 
 from unchoke.machine.sockets import open_lock, socket_path
 
-POLL_S = 0.005  # by the one client whose turn it is, while all cards are taken
+POLL_S = 0.005  # for the one client that polls while all cards are taken
 
 
 def cards_of_run() -> list[str]:
@@ -16,15 +16,15 @@ def cards_of_run() -> list[str]:
 
 
 def take_card() -> None:
-    """Have a card of several for as long as this process lives, and let CUDA see that one alone.
+    """Take one of several cards until this process ends, and let CUDA see only this one.
 
-    The kernel frees it when the process ends, however it ends. Who finds all cards taken waits; one client at a time
-    looks for one that has become free, the others wait behind it.
+    The kernel frees the card when the process ends, however it ends. If all cards are taken, clients wait in line, and
+    only the first of them polls for a free card.
     """
     cards = cards_of_run()
     if len(cards) == 1:
         return
-    import fcntl  # here and below: where cards are taken, which most clients need not do
+    import fcntl  # imported late here and below, since most clients take no card
     import time
 
     turn = open_lock(socket_path() + ".turn")
@@ -44,12 +44,12 @@ def have(card: str) -> bool:
     except BlockingIOError:
         os.close(lock)
         return False
-    os.set_inheritable(lock, os.environ.get("UNCHOKE_WARM") == "0")  # the command then takes this process's place
+    os.set_inheritable(lock, os.environ.get("UNCHOKE_WARM") == "0")  # the command then replaces this process
     show(card)
     return True
 
 
 def show(card: str) -> None:
-    """Let CUDA see one card alone in the worker that is to be started, which also gives that worker a socket."""
+    """Let CUDA see only one card in the worker to be started; this choice also gives the worker its socket."""
     os.environ["CUDA_VISIBLE_DEVICES"] = card
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi and the lease count
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # the numbering of nvidia-smi and the lease

@@ -1,12 +1,12 @@
 """The warm worker: one process that keeps torch and loaded encoders between commands. ``scripts/warm`` starts it.
 
-It runs ``scripts/<command>.py``'s ``main(argv)``, one request at a time, and knows nothing of features or heads. A
-thread answers the socket, the main thread runs the commands. A client passes its own stdout and stderr, so a command
-prints where it would have printed; when the client goes away the worker ends at once, and the command with it.
+It runs ``main(argv)`` of ``scripts/<command>.py``, one request at a time. It has no code for features or heads. A
+thread answers the socket, the main thread runs the commands. A client passes its own stdout and stderr, to which the
+command prints. When the client goes away, worker and command end at once.
 
-It also ends when it has been idle for UNCHOKE_WARM_IDLE_S (300 s), when it is told to, when somebody else asks for the
-graphics card and it is idle, and when a file of the code has changed. In a Slurm job it ends with the task that started
-it, also where Slurm does not end what has left the job's process tree.
+It also ends after UNCHOKE_WARM_IDLE_S (300 s) without a command, on request, and when a file of the code has changed.
+An idle worker ends when another process asks for the graphics card. In a Slurm job it ends with the task that started
+it, even if Slurm does not end processes outside the job's process tree.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ from unchoke.machine.messages import LONGEST_S, Message, refuse_other_user
 from unchoke.machine.process_state import code_state, cuda_is_broken, memory_text
 from unchoke.machine.worker_requests import Request, known_command, request_of, run_command, tell
 
-YIELD_AFTER_S = 1.0  # jobs of one run follow each other sooner than that
-RETRY_S = 0.1  # after a client could not be let in
+YIELD_AFTER_S = 1.0  # jobs of one run follow each other faster
+RETRY_S = 0.1  # pause after a failed accept
 CONTROLS = ("status", "stop", "yield")
 
 
 class Worker:
-    """What the two threads share: the requests, the one at hand, and whether to go on."""
+    """State shared by the two threads: the waiting requests, the current one, and whether to go on."""
 
     def __init__(self, listener: socket.socket, path: Path, idle_s: float) -> None:
         self.listener, self.path, self.idle_s = listener, path, idle_s
@@ -40,7 +40,7 @@ class Worker:
         self.current: Request | None = None
         self.since = time.monotonic()
         self.stopping = False
-        self.lock = threading.Lock()  # a request is either taken on or dropped
+        self.lock = threading.Lock()  # so that a request is either taken or dropped
         self.log = os.dup(2)
         self.incoming: set[Message] = set()
         self.selector = selectors.DefaultSelector()
@@ -49,7 +49,7 @@ class Worker:
             self._watch(task)
 
     def _watch(self, task: str) -> None:
-        """End with a Slurm task; where the system cannot tell when that is, Slurm and the idle time have to do."""
+        """End with a Slurm task. If the system cannot report its end, Slurm or the idle time ends the worker."""
         try:
             ended = os.pidfd_open(int(task))
         except (AttributeError, OSError, ValueError) as error:  # an old kernel or Python, or other process ids in here
@@ -62,7 +62,7 @@ class Worker:
         threading.Thread(target=self._answer, daemon=True).start()
         while (request := self._next()) is not None:
             status = run_command(request)
-            self.current, self.since = None, time.monotonic()  # before the client hears of it and hangs up
+            self.current, self.since = None, time.monotonic()  # before the client gets the status and hangs up
             tell(request.connection, str(status))
             if cuda_is_broken():
                 self._log("ends: CUDA is broken")
@@ -72,7 +72,7 @@ class Worker:
         self._free_path()
 
     def _next(self) -> Request | None:
-        """The next request, which is then taken on; None when it is time to end."""
+        """Take and return the next request; None when it is time to end."""
         while True:
             try:
                 request = self.requests.get(timeout=self.idle_s)
@@ -83,7 +83,7 @@ class Worker:
                 return None
             if code_state() != self.code:
                 self._log("ends: its code has changed")
-                return None  # the client has not been told that it is taken, and asks the next worker
+                return None  # the client has not read `taken`, and asks the next worker
             if isinstance(request, str):
                 self._load(request)
             elif self._take_on(request):
@@ -91,14 +91,14 @@ class Worker:
                 return request
 
     def _take_on(self, request: Request) -> bool:
-        """Whether the client still waits; if so, its request is now the one at hand."""
+        """Make a request the current one; False if its client has gone."""
         with self.lock:
             if not request.dropped:
                 self.current, self.since = request, time.monotonic()
             return not request.dropped
 
     def _load(self, command: str) -> None:
-        """Read a command's code ahead of its first call, which will report what is wrong with it."""
+        """Import a command's code before its first call; that call will report any error."""
         with contextlib.suppress(Exception):
             importlib.import_module(command)
 
@@ -135,7 +135,7 @@ class Worker:
     def _accept(self) -> None:
         try:
             connection, _ = self.listener.accept()
-        except OSError as error:  # such as no descriptors left, or a client that has gone again
+        except OSError as error:  # for example no descriptors left, or a client that has gone
             self._log(f"refused: {type(error).__name__}: {error}")
             time.sleep(RETRY_S)
             return
@@ -148,10 +148,10 @@ class Worker:
         except OSError as error:
             self._refuse(message, error)
         else:
-            tell(connection, "ready")  # whoever hands its outputs to a stopped worker leaves them open there
+            tell(connection, "ready")  # clients wait for it, since a stopped worker would keep their outputs open
 
     def _take_in(self, message: Message) -> None:
-        """Some more of a message; whatever a client sends, the next one must be answered."""
+        """Receive more of a message. An error affects only its client."""
         try:
             if message.receive():
                 self._begin(message, message.fields())
@@ -169,7 +169,7 @@ class Worker:
             self.selector.unregister(message.connection)
 
     def _begin(self, message: Message, fields: list[str]) -> None:
-        """Do what a whole message asks for; ValueError where it asks for nothing that there is."""
+        """Start the action of a whole message; ValueError for an unknown one."""
         if message.outputs:
             request = request_of(message, fields)
             self._end_message(message)
@@ -187,7 +187,7 @@ class Worker:
             raise ValueError(f"asked for {fields[0][:99]!r} with {len(fields)} fields")
 
     def _hang_up(self, request: Request) -> None:
-        """A client has closed its end: its command is done, or is not wanted any more. What it may say is not heard."""
+        """A client has closed its connection: its command is done, or no longer wanted. Further bytes are ignored."""
         with contextlib.suppress(OSError):
             if request.connection.recv(4096, socket.MSG_DONTWAIT):
                 return
@@ -197,12 +197,12 @@ class Worker:
             if request is self.current:
                 self._log(f"ends: the client of {request} has gone")
                 os._exit(1)
-            while request.outputs:  # of one that was never taken on: who reads them shall see their end
+            while request.outputs:  # of a request never taken; its readers must see the end
                 os.close(request.outputs.pop())
         request.connection.close()
 
     def _answer_control(self, connection: socket.socket, word: str) -> None:
-        """Say how things are, and then end if that was asked for: the process would be gone before its answer."""
+        """Send the state, then end if asked to, so that the answer leaves before the process ends."""
         current, seconds, card = self.current, time.monotonic() - self.since, os.environ.get("CUDA_VISIBLE_DEVICES")
         ends = word == "stop" or (word == "yield" and current is None and seconds > YIELD_AFTER_S)
         state = f"pid {os.getpid()}, {f'card {card}, ' if card else ''}{memory_text()}, "
@@ -222,12 +222,12 @@ def main() -> None:
     """``python -m unchoke.machine.worker <listening descriptor> <path of the socket>``"""
     listener, path = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2])
     listener.set_inheritable(False)
-    listener.listen(128)  # again, so that the system gives clients this process's id, not that of the one that made it
+    listener.listen(128)  # again, so that clients see the id of this process, not of the socket's maker
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.environ["UNCHOKE_WORKER"] = str(path)
     Worker(listener, path, float(os.environ.get("UNCHOKE_WARM_IDLE_S", "300"))).serve()
     sys.stdout.flush()
-    os._exit(0)  # torch needs seconds to take itself apart, and the card is wanted
+    os._exit(0)  # torch's own exit takes seconds, and others wait for the card
 
 
 if __name__ == "__main__":

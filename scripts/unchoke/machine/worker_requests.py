@@ -1,4 +1,4 @@
-"""Commands that clients ask the warm worker for, and how one is run so that it prints to its client."""
+"""Requests of clients to the warm worker: a command runs in it and prints to its client."""
 
 import contextlib
 import os
@@ -26,14 +26,14 @@ class Request:
     """As ``suspects.begin`` takes it."""
     arguments: list[str]
     dropped: bool = False
-    """Whether the client has gone before its turn came."""
+    """Whether the client has gone before its turn."""
 
     def __str__(self) -> str:
         return f"{self.command} for pid {self.pid} in {self.folder}"
 
 
 def request_of(message: Message, fields: list[str]) -> Request:
-    """The command that a whole message asks for, with its descriptors; ValueError where there is none like it."""
+    """The request in a whole message, with its descriptors; ValueError for an unknown command."""
     if len(fields) < 4:
         raise ValueError(f"a command with {len(fields)} fields, where name, folder, process and care were expected")
     command, folder, pid, care, *arguments = fields
@@ -43,14 +43,14 @@ def request_of(message: Message, fields: list[str]) -> Request:
 
 
 def known_command(name: str) -> str:
-    """The name of ``scripts/<name>.py``; ValueError for all else, as nothing outside that folder is a command."""
+    """`name`, if ``scripts/<name>.py`` exists; else ValueError, so that only files of that folder are run."""
     if name.isidentifier() and (SCRIPTS / f"{name}.py").is_file():
         return name
     raise ValueError(f"{name[:99]!r} is no command of {SCRIPTS}")
 
 
 def run_command(request: Request) -> int:
-    """Exit status of a command that prints to the client and works in its folder."""
+    """Run a command that prints to the client, in the client's folder; its exit status."""
     kept = [os.dup(1), os.dup(2)]
     try:
         _print_to(request.outputs)
@@ -68,15 +68,15 @@ def run_command(request: Request) -> int:
 
 
 def tell(connection: socket.socket, line: str) -> None:
-    """Send a line to a client, which may have gone."""
-    with contextlib.suppress(OSError):  # the other thread notices that the client has gone
+    """Send a line to a client, even if it may have gone."""
+    with contextlib.suppress(OSError):  # the other thread handles a client that has gone
         connection.sendall(f"{line}\n".encode())
 
 
 def _print_to(outputs: list[int]) -> None:
-    """Let stdout and stderr be `outputs`, which are closed: who reads them shall see their end."""
+    """Redirect stdout and stderr to `outputs`, then close these, so that their readers see the end."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # nobody reads it any more; what is left goes to the log
+        with contextlib.suppress(OSError):  # the reader has gone; the rest goes to the log
             stream.flush()
     for standard in (2, 1):
         output = outputs.pop()

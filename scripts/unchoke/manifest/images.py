@@ -1,5 +1,6 @@
-"""Stage: the manifest, one row an image, which only grows."""
+"""Stage: the manifest, a table with one row for each image; it only grows."""
 
+import argparse
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 from unchoke import versions
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_if_changed
+from unchoke.machine.commands import or_none
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.splits import draw_splits
 from unchoke.metrics.positive import positive_place
@@ -30,6 +32,17 @@ class SplitSettings:
     test: float
 
 
+def add_listing_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of both commands that list a source: where it lies, how its images are split, the manifest to write."""
+    parser.add_argument("--kind", required=True, help="kind of source, dataset.kind in the config")
+    parser.add_argument("--path", type=Path, required=True, help="the source's folder or file")
+    parser.add_argument("--group", type=or_none(str), help="images that stay in one split; see dataset.split.group")
+    parser.add_argument("--seed", type=int, required=True, help="seed of the splits")
+    parser.add_argument("--val", type=float, required=True, help="share of val, 0 to 1")
+    parser.add_argument("--test", type=float, required=True, help="share of test, 0 to 1")
+    parser.add_argument("--manifest", type=Path, required=True, help="CSV to bring up to date; the others lie beside")
+
+
 def build_manifest(
     kind: str,
     path: Path,
@@ -43,10 +56,10 @@ def build_manifest(
 ) -> dict[str, object]:
     """Bring `manifest`, its JSON record beside it and the folder `rows` up to date with the source; return the record.
 
-    An image keeps its id, and its split while the split settings stay; a new one takes the next id; one that is gone
-    is marked ``vanished``. Files whose content stays are not touched. Raises UnchokeError, before anything is
-    written, where labels, groups and splits do not hold together, or where the class that the config calls `positive`
-    is none of two. fields: where arrays are, as ``locations.fields_of`` gives it.
+    An image keeps its id, and its split while the split settings stay; a new one takes the next id; one that is gone is
+    marked ``vanished``. Files whose content stays are not touched. Raises UnchokeError, before anything is written,
+    where labels, groups and splits contradict each other, or where `positive` of the config is neither of two classes.
+    fields: where arrays are, as ``locations.fields_of`` gives it.
     """
     frame, record = list_manifest(kind, path, group, split, manifest, fields)
     check_classes(frame, path)
@@ -60,7 +73,7 @@ def build_manifest(
 def list_manifest(
     kind: str, path: Path, group: str | None, split: SplitSettings, manifest: Path, fields: Fields = NO_FIELDS
 ) -> tuple[pd.DataFrame, dict[str, object]]:
-    """The manifest after what the source holds now, and what its record says of it; nothing is written."""
+    """The manifest brought up to date with the source, and its record; nothing is written."""
     record_path = manifest.with_suffix(".json")
     listing = list_images(kind, path, group, fields)
     grouping = fields.get("groups", group)
@@ -102,7 +115,7 @@ def given_splits(listing: Listing) -> list[str]:
 
 
 def grow_manifest(old: pd.DataFrame | None, listing: Listing, split: SplitSettings, keep_splits: bool) -> pd.DataFrame:
-    """The manifest after `listing`: rows of `old` in their order, new images behind them in that of the listing.
+    """The manifest with the images of `listing`: rows of `old` in their order, then new images in the listing's order.
 
     old: the manifest so far, or None. keep_splits: whether drawn splits of `old` still hold.
     """
@@ -122,9 +135,10 @@ def grow_manifest(old: pd.DataFrame | None, listing: Listing, split: SplitSettin
 
 
 def _splits(frame: pd.DataFrame, old: pd.DataFrame | None, given: list[str], settings: SplitSettings) -> list[str]:
-    """Given splits as they are; the others drawn from the rows that have none, or from train where all have one.
+    """Given splits, and drawn ones for the rows without a split; if all rows have one, missing splits come out of
+    train.
 
-    old: the manifest whose drawn splits are kept; None: all are drawn anew. Rows that no head uses have no say.
+    old: the manifest whose drawn splits are kept; None: all are drawn anew. Excluded rows do not count.
     """
     shares = {"val": 0.0 if "val" in given else settings.val, "test": 0.0 if "test" in given else settings.test}
     split = frame["split"].copy()
@@ -157,7 +171,7 @@ def check_groups(group: pd.Series, split: pd.Series) -> None:
 
 
 def check_classes(frame: pd.DataFrame, where: Path) -> None:
-    """UnchokeError where no honest head can be trained: one class, or a class that train lacks."""
+    """UnchokeError where there is only one class, or a class without images in train."""
     rows = in_use(frame)
     classes = sorted(rows["label"].unique())
     if len(classes) < 2:
@@ -198,7 +212,7 @@ def check_splits(frame: pd.DataFrame, where: Path) -> None:
 def write_rows(frame: pd.DataFrame, columns: dict[str, type], chunk_size: int, folder: Path) -> int:
     """Write ``<folder>/<chunk>.csv`` for every chunk, touching only what changed; return the number of chunks.
 
-    They hold what features depend on. A row that has vanished keeps its line: its feature needs no new run.
+    Its columns are those that features depend on. A vanished row keeps its line, so that its chunk is not made again.
     """
     rows = list(zip(*(frame[name].tolist() for name in columns), strict=True))
     n_chunks = chunk_count(len(rows), chunk_size)

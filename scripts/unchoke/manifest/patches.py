@@ -1,5 +1,6 @@
-"""Stage: the manifest of patches, which large images are cut into. It only grows, as that of the images does."""
+"""Stage: the manifest of patches, into which large images are cut. Like the manifest of images it only grows."""
 
+import argparse
 import importlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from unchoke.images.grid import Grid
 from unchoke.images.windows import image_size
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.images import NO_LABEL, SplitSettings, check_splits, list_manifest, write_manifest, write_rows
+from unchoke.sources.source import add_picture_flags
 from unchoke.store import tables
 
 NO_MASK = "no mask"
@@ -32,6 +34,14 @@ class PatchSettings:
     per_chunk: int
 
 
+def add_patch_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that reads the patches of one chunk: which, where they lie, how many to a chunk."""
+    parser.add_argument("--rows", type=Path, required=True, help="CSV with the patches of the chunk")
+    add_picture_flags(parser)
+    parser.add_argument("--per-chunk", type=int, required=True, help="patches per chunk")
+    parser.add_argument("--chunk", type=int, required=True, help="number of the chunk")
+
+
 def build_patches(
     kind: str, path: Path, group: str | None, split: SplitSettings, settings: PatchSettings, manifest: Path
 ) -> dict[str, object]:
@@ -40,8 +50,8 @@ def build_patches(
     <folder>/manifest.csv, .json     the images, as ``build_manifest`` lists them
     <folder>/patches.csv             the patches of all images; one keeps its number while its image keeps its size
     <folder>/grids.json              by image_id: the first of its patches, height, width, rows, columns, split
-    <folder>/rows/<chunk>.csv        what the features of a chunk of patches depend on
-    <folder>/mask_rows/<chunk>.csv   what their labels depend on
+    <folder>/rows/<chunk>.csv        inputs of the features of a chunk of patches
+    <folder>/mask_rows/<chunk>.csv   inputs of their labels
 
     An image whose size cannot be read, or that has no mask of its size, is marked with the reason.
     Raises UnchokeError where a split is left empty.
@@ -64,7 +74,7 @@ def build_patches(
 
 
 def _holds(folder: Path, settings: PatchSettings) -> bool:
-    """Whether there are patches of these settings already, and whole: their digest is written last."""
+    """Whether complete patches with these settings exist; their digest is written last."""
     record, patches = (folder / name for name in ("manifest.json", "patches.csv"))
     if not (record.exists() and patches.exists()):
         return False
@@ -80,7 +90,7 @@ def _with_masks(frame: pd.DataFrame, masks: dict[str, dict[str, object]]) -> pd.
 
 
 def _measure(frame: pd.DataFrame, root: Path) -> None:
-    """Fill in height and width, px, 0 where they cannot be read, and mark what cannot be used with the reason."""
+    """Fill in height and width, px, 0 where unreadable, and mark unusable images with the reason."""
     sides = np.zeros((len(frame), 2), np.int64)
     for row, (path, mask, excluded) in enumerate(
         zip(frame["path"], frame["mask_path"], frame["excluded"], strict=True)
@@ -138,14 +148,14 @@ def _patches_of(image_id: int, grid: Grid) -> pd.DataFrame:
 
 
 def _mask_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with masks in the place of images; none where patch or image is marked, for it may not fit."""
+    """The rows with masks in place of images; excluded patches and images get no mask, as it may not fit."""
     rows = rows.drop(columns=list(_NO_FILE)).rename(columns=lambda name: name.removeprefix("mask_"))
     marked = (rows["excluded"] != "") | (rows["excluded_image"] != "")
     return rows.assign(**{name: rows[name].where(~marked, nothing) for name, nothing in _NO_FILE.items()})
 
 
 def grids_of(patches: pd.DataFrame, frame: pd.DataFrame, settings: PatchSettings) -> dict[str, dict[str, object]]:
-    """What stitching needs to know of every image that may be used: its grid, and its first patch."""
+    """By image_id of every usable image: its grid and its first patch, for stitching."""
     used = patches[patches["excluded"] == ""]
     firsts, sides = used.groupby("image_id")["patch_id"].min(), _sides_by_image(patches)
     grids = {}

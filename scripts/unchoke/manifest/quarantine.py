@@ -1,4 +1,4 @@
-"""Stage: images that no head may use, each with its reason, and the stop where they are too many."""
+"""Stage: the list of images that no head may use, with reasons, and an error where they are too many."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from unchoke.store.read import read_seal_file
 
 
 def invalid_patches(rows: pd.DataFrame, reasons: dict[int, str]) -> dict[int, str]:
-    """By image_id why a patch of it could not be read, from what is said of places in `rows`."""
+    """By image_id, the reason why a patch was unreadable. reasons: by place in `rows`."""
     images = rows["image_id"].tolist()
     return {images[row]: reason for row, reason in reasons.items()}
 
@@ -34,8 +34,8 @@ def check_quarantine(
 ) -> dict[str, Any]:
     """Write and return how many images are quarantined, by reason; vanished ones do not count.
 
-    spared: reasons that do not count either. Raises UnchokeError where the share of the others among the images that
-    are there is above `max_bad_share`.
+    spared: reasons that do not count either. Raises UnchokeError where the share of the others among all images present
+    is above `max_bad_share`.
     """
     listed = tables.read_table(quarantine, tables.QUARANTINE_COLUMNS)
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)

@@ -34,7 +34,7 @@ def draw_splits(
         return _draw_by_class(rows, shares, seed)
     alone = "row " + rows.index.astype(str)
     rows["unit"] = np.where(rows["group"] == "", alone, "group " + rows["group"])
-    rows["split"] = rows.groupby("unit")["split"].transform("max")  # a split that one row has holds for its group
+    rows["split"] = rows.groupby("unit")["split"].transform("max")  # the split of one row holds for its whole group
     return _draw_by_group(rows, shares, seed)
 
 
@@ -62,8 +62,8 @@ def _draw_by_class(rows: pd.DataFrame, shares: dict[str, float], seed: int) -> l
 def _draw_by_group(rows: pd.DataFrame, shares: dict[str, float], seed: int) -> list[str]:
     """Strata of groups of about one size, the largest groups first; each goes to a split drawn at random.
 
-    Odds are in proportion to the rows that a split lacks, of the group's classes, among the rows of the stratum so far.
-    So every split takes its share of groups of every size and class, and which groups these are is left to chance.
+    Odds are in proportion to the rows that a split still lacks in the stratum, weighted by the group's classes. So
+    every split gets its share of groups of every size and class, by chance.
     """
     rows_UC = pd.crosstab(rows["unit"], rows["label"])
     split_U = rows.groupby("unit")["split"].first().reindex(rows_UC.index).to_numpy(object, copy=True)
@@ -80,7 +80,7 @@ def _draw_by_group(rows: pd.DataFrame, shares: dict[str, float], seed: int) -> l
 
 
 class _Draw:
-    """What the three splits hold while U groups, each with rows of C classes, come in one after the other."""
+    """The state of a draw: rows in the three splits while U groups, each with rows of C classes, are placed in turn."""
 
     def __init__(self, rows_UC: Ints, split_U: NDArray[np.object_], shares: dict[str, float]) -> None:
         self.rows_UC = rows_UC
@@ -93,7 +93,7 @@ class _Draw:
         self._left, self._left_C = len(free_UC), (free_UC > 0).sum(0)
 
     def begin_stratum(self) -> None:
-        """From here on splits take in proportion to what they lack now, whatever earlier strata brought them."""
+        """Begin a stratum: from here the odds follow the rows that splits lack now."""
         room_SC = np.maximum(self._room_SC, 0)
         self._aim_SC = room_SC / np.maximum(room_SC.sum(0), 1e-9)
         self._lacks_SC = np.zeros(room_SC.shape)

@@ -1,5 +1,4 @@
-"""Pure: how sure a head may be: the temperature of its logits, and the losses that tell whether its probabilities are
-right.
+"""Pure: calibration of probabilities: the temperature of the logits, and the losses that judge probabilities.
 
     probability = softmax(logits / T)
 
@@ -50,7 +49,7 @@ def fit_temperature(label_N: NDArray[np.integer], logits_NC: NDArray[np.floating
 
 
 def fit_temperatures(label_N: NDArray[np.integer], logits_RNC: NDArray[np.floating]) -> tuple[list[float], list[str]]:
-    """The temperature of each replicate, and what is to be said of them."""
+    """The temperature of each replicate, and the warnings."""
     temperatures, notes = zip(*(fit_temperature(label_N, logits_NC) for logits_NC in logits_RNC), strict=True)
     several = len(notes) > 1
     return list(temperatures), [

@@ -1,6 +1,6 @@
 """Pure: figures of merit of a classifier, from its labels and its class probabilities.
 
-Counts are kept apart from the figures, because counts add up: those of a bootstrap resample are a weighted sum.
+Counts are kept apart from figures because they add up: the counts of a resample are a weighted sum.
 """
 
 from dataclasses import dataclass
@@ -62,14 +62,14 @@ def _mean_where(
 
 
 def recalls(counts: Counts) -> NDArray[np.float64]:
-    """Share of the rows of every class that is recognised, 0 to 1, shape (…, C); 0 for a class that does not occur."""
+    """Recall of every class, 0 to 1, shape (…, C); 0 for a class that does not occur."""
     return np.divide(counts.right, counts.label, out=np.zeros_like(counts.label), where=counts.label > 0)
 
 
 def confusion_matrix(
     label_N: NDArray[np.integer], predicted_N: NDArray[np.integer], n_classes: int
 ) -> NDArray[np.int64]:
-    """int64 (C, C): how often the class of the row was taken for that of the column."""
+    """int64 (C, C): counts by true class (rows) and predicted class (columns)."""
     cells_N = label_N.astype(np.int64) * n_classes + predicted_N
     return np.asarray(np.bincount(cells_N, minlength=n_classes**2).reshape(n_classes, n_classes))
 
@@ -110,7 +110,7 @@ def _area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]) -> tuple
     for side_N in (positive_N, ~positive_N):
         others = len(score_N) - side_N.sum()
         above_N[side_N] = (rank_N[side_N] - rankdata(score_N[side_N])) / others
-    above_N[~positive_N] = 1 - above_N[~positive_N]  # share of the other side that a row is on the right side of
+    above_N[~positive_N] = 1 - above_N[~positive_N]  # share of the other side ranked correctly
     area = float(above_N[positive_N].mean())
     return area, (above_N - area) / np.where(positive_N, positive_N.sum(), (~positive_N).sum())
 
@@ -137,7 +137,7 @@ def average_precision(
 def _precision_area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]) -> tuple[float, NDArray[np.float64]]:
     rows, score_P = len(score_N), np.sort(score_N[positive_N])
     positives = len(score_P)
-    above_P = rows - np.searchsorted(np.sort(score_N), score_P)  # rows that score as high or higher
+    above_P = rows - np.searchsorted(np.sort(score_N), score_P)  # rows with an equal or higher score
     right_P = positives - np.searchsorted(score_P, score_P)
     whole_P = right_P / above_P
     without_P = {  # without a row, of this class or not, that scores as high or higher
@@ -146,7 +146,7 @@ def _precision_area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]
     }
     left_out_N = np.full(rows, np.nan)
     for side, side_N in ((False, ~positive_N), (True, positive_N)):
-        reached = np.searchsorted(score_P, score_N[side_N], "right")  # rows of the class that score as high or lower
+        reached = np.searchsorted(score_P, score_N[side_N], "right")  # rows of the class with an equal or lower score
         lower_P, higher_P = (np.concatenate([[0.0], np.cumsum(part_P)]) for part_P in (without_P[side], whole_P))
         sum_M = lower_P[reached] + higher_P[-1] - higher_P[reached]
         if side and positives > 1:

@@ -1,8 +1,8 @@
-"""Pure: what a head's predictions are worth: figures, their 95 % intervals, and the comparison of two heads.
+"""Pure: the evaluation of predictions: figures, their 95 % intervals, and the comparison of two heads.
 
 What varies is the units: images, or groups of images (patients, slides; Davison and Hinkley 1997, chapter 3.8) where
-images belong to some. Where there are replicates (seeds, few-shot draws) a figure is the mean of theirs, `sd` its
-deviation over them, and its interval takes their variation in.
+images belong to some. With replicates (seeds, few-shot draws) a figure is their mean and `sd` their deviation. The
+interval includes their variation.
 
 | figure | units are images | units are groups |
 |---|---|---|
@@ -70,7 +70,7 @@ class Figure:
 
 
 def plain_figures(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
-    """Figures as JSON has them: null for what is not known."""
+    """Figures for JSON: null for unknown values."""
     return {
         name: {key: known_or_none(value) for key, value in asdict(figure).items()} for name, figure in figures.items()
     }
@@ -86,7 +86,7 @@ class Comparison:
     """How one head differs from another on the same images, in one figure."""
 
     difference: float
-    """Figure of the first less that of the second."""
+    """Figure of the first head minus the second's."""
     low: float
     high: float
     """95 % interval of the difference; NaN where it cannot be known."""
@@ -157,7 +157,7 @@ def _replicate_variances(one_R: NDArray[np.float64], two_R: NDArray[np.float64])
 
 
 class _Replicate:
-    """Figures of one replicate, and what they are made of."""
+    """Figures of one replicate, and their components."""
 
     def __init__(self, label_N: NDArray[np.integer], logits_NC: NDArray[np.floating], temperature: float) -> None:
         n_classes, probability_NC = logits_NC.shape[1], classification.softmax(logits_NC)

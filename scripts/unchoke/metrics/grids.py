@@ -1,4 +1,4 @@
-"""Pure: where in its grid of values the chosen setting of a head lies: at an end, a better one may lie beyond."""
+"""Pure: whether a chosen setting lies at an end of its grid of values, so that a better one may lie beyond."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pure: what each image adds to a figure, to first order; for the comparison of two heads on the same images.
+"""Pure: first-order influence of each image on a figure; for the comparison of two heads on the same images.
 
 With weights w on the images, a figure is about ``value + w @ term`` (the infinitesimal jackknife, Jaeckel 1972;
 Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans", chapter 6). The terms sum to 0.

@@ -1,4 +1,4 @@
-"""Pure: 95 % intervals of figures between 0 and 1, each by the method that covers the truth where it is used.
+"""Pure: 95 % intervals of figures between 0 and 1; each figure has a method with the right coverage.
 
 What varies is the units: images, or groups of images (patients, slides) that are not independent of each other. The
 number of units, not that of images, says how much is known. `benchmarks/interval_coverage.py` prints how often each
@@ -18,7 +18,7 @@ from scipy.stats import beta, norm, t
 
 LEVEL = 0.95
 FEW_UNITS = 20
-"""With fewer units an interval says little: who shows it, says so."""
+"""With fewer units an interval is uncertain, and pages say so."""
 
 _Z = float(norm.ppf((1 + LEVEL) / 2))
 _EDGE = 1e-12
@@ -133,7 +133,7 @@ def student(degrees: float) -> float:
 
 
 def unit_variance(influence_N: NDArray[np.floating], place_N: NDArray[np.integer]) -> float:
-    """Variance of a figure from what each image adds to it to first order, summed over the images of each unit.
+    """Variance of a figure from the first-order influence of each image, summed over the images of each unit.
 
     place_N: number of the unit of each image, from 0; NaN where there is one.
     """

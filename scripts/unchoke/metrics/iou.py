@@ -1,7 +1,7 @@
 """Pure: how well predicted masks cover the true ones: intersection over union, Dice, and their 95 % intervals.
 
 All figures come from counts of pixels, int64 (K, K) for K classes, truth in rows and prediction in columns. Counts add
-up: those of an image are the sum over its bands, those of a split the sum over its images.
+up: an image's counts are the sum over its bands, a split's the sum over its images.
 
 A mean over classes is of one of two sets, named in the figure. ``mean_iou`` takes the classes in the truth or
 predicted, as torchmetrics' ``JaccardIndex(average="macro")``: one that is predicted and nowhere in the truth has IoU 0.
@@ -42,7 +42,7 @@ class Overlaps:
 
 
 def counts_of(label_N: NDArray[np.integer], predicted_N: NDArray[np.integer], n_classes: int) -> NDArray[np.int64]:
-    """How often the class of the row was taken for that of the column, int64 (K, K); arrays of any one shape.
+    """Counts by true class (rows) and predicted class (columns), int64 (K, K); arrays of any one shape.
 
     Pixels whose label is IGNORED do not count.
     """
@@ -197,7 +197,7 @@ def _deviation(value_I: NDArray[np.float64]) -> float:
 
 
 def _mean(value_K: NDArray[np.float64], counts: Counts) -> NDArray[np.float64]:
-    """Over the classes in the truth or predicted, which are those that have a value."""
+    """Mean over the classes with a value, which are in the truth or predicted."""
     return _mean_where(value_K, counts.label + counts.predicted > 0)
 
 

@@ -21,7 +21,7 @@ SENSITIVITY, SPECIFICITY = "sensitivity_at_specificity", "specificity_reached"
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold, and what it is worth on test; what cannot be known is NaN."""
+    """A threshold with its figures on test; what cannot be known is NaN."""
 
     thresholds: list[float]
     """Of each replicate: images whose margin is larger are called positive; NaN where val sets none."""
@@ -36,7 +36,7 @@ class OperatingPoint:
 
 
 def margins(logits_RNC: NDArray[np.floating], positive: int) -> NDArray[np.float64]:
-    """Logit of the positive class less that of the other, float64 (R, N).
+    """Logit of the positive class minus the other's, float64 (R, N).
 
     Its order is that of the probabilities, also where these are rounded to 0 or 1.
     """

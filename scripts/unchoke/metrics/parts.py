@@ -1,4 +1,4 @@
-"""Pure: what a head is worth on parts of a split: each class, and each group of images.
+"""Pure: figures of a head on parts of a split: each class, and each group of images.
 
 A figure is the mean over the replicates for which it is known. It is a share of images, so that its 95 % interval is
 
@@ -7,8 +7,8 @@ A figure is the mean over the replicates for which it is known. It is a share of
 | images | Wilson | Wilson for TP / (TP + FP + FN), turned into F1 (Lam et al. 2023, arXiv:2309.14621) |
 | groups | jackknife over the groups, Student's t on logits | the same |
 
-Units are those that the share is of: recall's are the images of the class, precision's those taken for it, F1's both.
-Replicates widen the interval as those of whole splits (``intervals.with_replicates``).
+Units are the images of the denominator: for recall the images of the class, for precision the images predicted as it,
+for F1 both. Replicates widen the interval as those of whole splits (``intervals.with_replicates``).
 """
 
 import math

@@ -17,7 +17,7 @@ NAMED_PAIRS = 12
 def draw_confusion(
     count_CC: NDArray[np.int64], classes: list[str], title: str, note: str = "", *, shares: bool = False
 ) -> Figure:
-    """How often the class of the row was taken for that of the column; colours say the share of the row.
+    """Counts by true class (rows) and predicted class (columns); colours say the share of the row.
 
     shares: whether numbers in the cells are shares as well, for counts as large as those of pixels.
     """

@@ -83,7 +83,7 @@ def _note(shape: tuple[int, ...], settings: dict[str, Any], seconds: list[float]
 
 @dataclass(frozen=True)
 class Lines:
-    """How the settings are told apart, and which get a colour."""
+    """The labels of settings, and the settings with a colour."""
 
     labels: list[str]
     named: list[int]
@@ -101,7 +101,7 @@ def lines_of(
 
 
 def _labels(history: dict[str, list[Any]], settings: dict[str, Any]) -> list[str]:
-    """What tells each setting from the others."""
+    """A label for each setting, from the values that differ."""
     names = setting_names(history, settings)
     varying = [name for name in names if len(set(history[name])) > 1] or names
     columns = zip(*(history[name] for name in varying), strict=True)

@@ -26,7 +26,7 @@ THUMBNAIL_PX = 200
 
 
 def draw_head(task: str, head: HeadResults | MaskResults, files: ImageFiles | MaskFiles) -> dict[str, Figure]:
-    """The figures by name; head and files are those of the task."""
+    """The figures by name; head and files belong to the task."""
     return {name: draw(head, files) for name, draw in FIGURES[task].items()}
 
 
@@ -110,4 +110,4 @@ FIGURES: dict[str, dict[str, Callable[[Any, Any], Figure]]] = {
         "mask_confusion": _mask_confusion,
     },
 }
-"""By task what draws each figure, by the name of its file."""
+"""By task: the functions that draw its figures, by the name of the file."""

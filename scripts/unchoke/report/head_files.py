@@ -13,6 +13,7 @@ from unchoke.cleaning.clean import read_belongings
 from unchoke.machine.commands import or_none
 from unchoke.report.mask_pictures import MaskFiles
 from unchoke.report.results import HeadResults, MaskResults, read_head, read_mask_head
+from unchoke.sources.source import add_picture_flags
 from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
 from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 
@@ -36,8 +37,7 @@ def add_head_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of every task, then the task as a subcommand with its own."""
     parser.add_argument("--group", type=Path, required=True, help="Zarr group of the head's results")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with the images' paths")
-    parser.add_argument("--root", type=Path, required=True, help="folder that all paths are below")
-    parser.add_argument("--max-pixels", type=int, required=True, help="pixels above which no picture is read whole")
+    add_picture_flags(parser)
     tasks = parser.add_subparsers(dest="task", required=True, help="task of the head")
     for task, (add_flags, _) in _TASKS.items():
         add_flags(tasks.add_parser(task))

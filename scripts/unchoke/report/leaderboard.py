@@ -40,7 +40,7 @@ _COMPARED = (
 
 
 def note_of(task: str, metric: str) -> str:
-    """What the columns of the table say, by the metric that ranks."""
+    """Explanation of the table's columns, for a task and a ranking metric."""
     spoken = merit_of(task, metric)
     better = f" {spoken[0].upper()}{spoken[1:]}: the lower, the better." if metric in LOWER_IS_BETTER else ""
     return f"{NOTES[task]} {_COMPARED}".format(metric=spoken) + better
@@ -121,7 +121,7 @@ _LAST: dict[str, Callable[[Row], Any]] = {
 
 
 def columns_of(task: str) -> dict[str, Callable[[Row], Any]]:
-    """By the name of each column of the table what its cells show of a row."""
+    """By name of each column of the table: the function for its cells."""
     return {**_FIRST, **_OWN[task], **_LAST}
 
 
@@ -132,7 +132,7 @@ def table_rows(rows: list[Row]) -> Iterator[tuple[Any, ...]]:
 
 
 def floor_cells(columns: Iterable[str], largest: str, val: float | None, test: float | None) -> tuple[Any, ...]:
-    """The row of the table for who always says the largest class of train."""
+    """The row of the table for a constant prediction of train's largest class."""
     known = {"head": MAJORITY, "chosen": f"always {largest}", "val": val, "test": test}
     return tuple(known.get(column) for column in columns)
 
@@ -165,7 +165,7 @@ def draw_leaderboard(
         _draw_encoder(axes, own, heads, below, place, weights)
     if floor and floor[1] is not None:
         label = f"always {plain(floor[0])}: {floor[1]:.3f}"
-        low, high = axes.get_xlim()  # a far floor would press all heads together: its value alone is then named
+        low, high = axes.get_xlim()  # a far floor would compress the heads' scale, so only its value is printed
         axes.axvline(floor[1], color=GREY, linestyle="--", linewidth=1, label=label)
         axes.set_xlim(low, high)
     label = f"{figure_of_merit} on {rows[0]['test_images']:,} test images"

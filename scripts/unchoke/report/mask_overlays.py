@@ -17,31 +17,31 @@ from unchoke.report.style import COLOURS, GREY, new_figure, note_figure, plain, 
 
 COLUMNS = 3
 QUANTILES = (0, 1 / 6, 1 / 3, 1 / 2, 3 / 4, 1)
-"""Which images are shown, sorted by their mean IoU."""
-MOST_CLASSES = 4  # whose figures fit below a picture
+"""The shown images, as quantiles of their mean IoU."""
+MOST_CLASSES = 4  # as many as fit below a picture
 TRUTH, PREDICTION = COLOURS[1], COLOURS[5]
-WRONG = "#F0E442"  # which neither tissue nor grey has
+WRONG = "#F0E442"  # a colour that occurs neither in tissue nor in grey images
 _OPACITY = 0.65
 _HIDDEN = "#ffffff"
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """A test image, and how well its mask was predicted."""
+    """A test image with the counts of its predicted mask."""
 
     views: Views | str
-    """Or why there is no picture."""
+    """Text: the reason for a missing picture."""
     counts_CC: NDArray[np.int64]
     """Its pixels by true and predicted class."""
     rank: str
-    """Where it stands among the test images, empty where nothing is to be said."""
+    """Its rank among the test images in words, or empty text."""
     path: str
 
 
 def ranked(counts: dict[int, NDArray[np.int64]]) -> dict[int, str]:
-    """Up to six of the images by their ids, the one of the worst mean IoU first, with what to call each.
+    """By image_id: up to six images and their ranks in words, the worst mean IoU first.
 
-    counts: by image_id its pixels by class, (C, C). An image without a pixel that counts is left out.
+    counts: by image_id its pixels by class, (C, C). Images with only ignored pixels are left out.
     """
     scores = {image_id: float(overlaps.mean_iou(counts_CC)) for image_id, counts_CC in counts.items()}
     order = sorted((image_id for image_id in scores if np.isfinite(scores[image_id])), key=lambda i: (scores[i], i))
@@ -106,7 +106,7 @@ def _draw_views(axes: Axes, views: Views) -> None:
 
 
 def _hidden(views: Views) -> NDArray[np.bool_]:
-    """Pixels that count for nothing."""
+    """Ignored pixels."""
     hidden_HW: NDArray[np.bool_] = (views.truth_HW == IGNORED) | (views.predicted_HW == IGNORED)
     return hidden_HW
 
@@ -123,7 +123,7 @@ def _tint(where_HW: NDArray[np.bool_], colour: str) -> NDArray[np.float64]:
 
 
 def _outline(axes: Axes, label_HW: NDArray[np.uint8], colour: str, width: float) -> None:
-    """Lines around the regions of every class but the first, whose own border is that of the others."""
+    """Lines around the regions of every class but the first, whose border the others share."""
     for place in np.unique(label_HW[(label_HW > 0) & (label_HW != IGNORED)]):
         inside_HW = (label_HW == place).astype(float)
         if min(inside_HW.shape) > 1 and not inside_HW.all():

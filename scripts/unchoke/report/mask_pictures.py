@@ -1,4 +1,4 @@
-"""Images with their true and predicted masks, reduced; however large they are, a window at a time is read."""
+"""Images with their true and predicted masks, reduced. They are read window by window, whatever their size."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from unchoke.stitching.stitch import BANDS
 from unchoke.store.tables import PATCH_ROW_COLUMNS, read_table
 from unchoke.store.zarr_bytes import open_group
 
-SIDE_PX = 600  # of a reduced picture, at most
+SIDE_PX = 600  # longest side of a reduced picture
 WINDOW_PX = 2048
 
 Read = Callable[[int, int, int, int], NDArray[Any]]
@@ -44,13 +44,13 @@ class MaskFiles:
 
 @dataclass(frozen=True)
 class Views:
-    """An image, what is in it, and what was predicted; of the same reduced size."""
+    """An image, its true and its predicted mask, all of the same reduced size."""
 
     picture_HW3: NDArray[np.uint8]
     truth_HW: NDArray[np.uint8]
-    """Places of the classes; names.IGNORED where pixels do not count."""
+    """Class indices; names.IGNORED for ignored pixels."""
     predicted_HW: NDArray[np.uint8]
-    """Places of the classes; names.IGNORED where they are not known."""
+    """Class indices; names.IGNORED for unknown pixels."""
 
 
 def read_views(files: MaskFiles, image_id: int) -> Views | str:
@@ -82,7 +82,7 @@ def _mask_path(files: MaskFiles, image_id: int, first: int) -> str:
 def reduced(
     read: Read, height: int, width: int, factor: int, reduce: Callable[[NDArray[Any], int], NDArray[Any]]
 ) -> NDArray[Any]:
-    """What `read` gives for windows (y0, x0, height, width) of an image, each made smaller by `factor`, in one array.
+    """One array of all windows (y0, x0, height, width) of an image from `read`, each reduced by `factor`.
 
     reduce: takes a window and the factor; one array of WINDOW_PX a side is held besides the result.
     """

@@ -15,10 +15,10 @@ COLUMNS = 5
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image that was taken for another class."""
+    """An image with a wrong prediction."""
 
     picture: NDArray[np.uint8] | str
-    """uint8 (height, width, 3), or why there is none."""
+    """uint8 (height, width, 3), or the reason for a missing picture."""
     label: str
     predicted: str
     confidence: float
@@ -72,5 +72,5 @@ def caption(mistake: Mistake) -> str:
 
 
 def percent(share: float) -> str:
-    """Whole per cent; what is not certain is never shown as 100 %."""
+    """Whole per cent; only certainty is shown as 100 %."""
     return "> 99 %" if share > 0.99 else f"{share:.0%}".replace("%", " %")

@@ -1,7 +1,9 @@
 """Tables as HTML pages of their own."""
 
+import argparse
 import html
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 MOST_ROWS = 2000  # browsers refuse to open much larger pages from within the report
@@ -12,6 +14,12 @@ td { white-space: nowrap; }
 th { position: sticky; top: 0; background: #f0f0f0; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 """
+
+
+def add_page_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that draws a picture and writes a table: ``--picture``, ``--table``."""
+    parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
+    parser.add_argument("--table", type=Path, required=True, help="HTML page to write")
 
 
 def table_page(title: str, note: str, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> bytes:

@@ -1,4 +1,4 @@
-"""A head by class and by group of images: the worst named, with intervals, and all of them as a distribution."""
+"""Figures of a head by class and by group of images: the worst with names and intervals, the distribution of all."""
 
 from collections.abc import Mapping, Sequence
 
@@ -71,7 +71,7 @@ def _draw_classes(axes: Axes, classes: Mapping[str, ClassFigures]) -> None:
 
 
 def _unknown(found: ClassFigures) -> str:
-    """What a class lacks."""
+    """Why the F1 of a class is unknown."""
     lacks = [(found.recall, "no image on test"), (found.precision, "never predicted")]
     return ", ".join(text for figure, text in lacks if not np.isfinite(figure.value))
 
@@ -86,7 +86,7 @@ def _draw_groups(axes: Axes, groups: Mapping[str, Figure], accuracy: float) -> N
 
 
 def _draw_dots(axes: Axes, figures: Sequence[Figure], below: float, place: int, label: str) -> None:
-    """A figure a line with its interval; hollow where it is from few units."""
+    """One figure with its interval on each line; hollow if it has few units."""
     axes.plot([], [], MARKERS[place], color=COLOURS[place], label=label, markersize=5)
     for line, figure in enumerate(figures):
         if np.isfinite([figure.low, figure.high]).all():
@@ -111,7 +111,7 @@ def _heading(things: str, figure: str, count: int, named: int) -> str:
 
 
 def _draw_all(axes: Axes, values: Sequence[float], figure: str, things: str) -> None:
-    """How many classes or groups have which figure."""
+    """A histogram of the figure over all classes or groups."""
     known = [value for value in values if np.isfinite(value)]
     axes.hist(known, _BINS, color=COLOURS[5])
     axes.set_xlim(-0.02, 1.02)

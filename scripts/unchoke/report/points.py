@@ -1,4 +1,4 @@
-"""Two classes at a threshold: what the table of the leaderboard says of it."""
+"""Columns of the leaderboard's table for two classes at a threshold."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +16,9 @@ def add_points(
     cells: Sequence[Sequence[Any]],
     last: Sequence[Sequence[Any]] = (),
 ) -> tuple[str, Sequence[str], Sequence[Sequence[Any]]]:
-    """Note, columns and cells of a table, with COLUMNS behind them where a specificity was asked of two classes.
+    """Note, columns and cells of a table, with COLUMNS added if there are two classes and a specificity is set.
 
-    rows: those of the view ``leaderboard``, one for each row of cells. last: rows of the table that are no head's.
+    rows: those of the view ``leaderboard``, one for each row of cells. last: rows of the table that belong to no head.
     """
     asked = {(row["positive"], row["asked_specificity"]) for row in rows if row["positive"] is not None}
     if not asked:

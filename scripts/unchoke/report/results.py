@@ -1,4 +1,4 @@
-"""What the report reads of a head, and of the features of an encoder."""
+"""The data for the report: results of heads, and features of encoders."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from unchoke.store.zarr_bytes import open_group
 
 @dataclass(frozen=True)
 class HeadResults:
-    """A head on test, with how it came to be."""
+    """The results of a head on test, with its settings and history."""
 
     title: str
     """Names of the encoder and of the head."""
@@ -42,7 +42,7 @@ class HeadResults:
 
     @property
     def averaged(self) -> str:
-        """Says so where there are several replicates."""
+        """A note for the mean over several replicates; empty for one."""
         count = len(self.logits_RNC)
         return f"Probabilities are means over {count} seeds or draws." if count > 1 else ""
 
@@ -64,7 +64,7 @@ def read_head(group: Path) -> HeadResults:
 
 @dataclass(frozen=True)
 class MaskResults:
-    """A mask head, with how it came to be and what it is worth."""
+    """A mask head with its settings, history and scores."""
 
     title: str
     """Names of the encoder and of the head."""
@@ -75,9 +75,9 @@ class MaskResults:
     seconds: list[float]
     """From the start of training to the end of each epoch; of an interrupted one from where it went on."""
     test_counts: dict[int, NDArray[np.int64]]
-    """By image of test that could be read throughout its pixels by true and predicted class, (C, C)."""
+    """By image_id of each fully readable test image: pixels by true and predicted class, (C, C)."""
     warnings: list[str]
-    """What a reader must know of the feature maps that it reads."""
+    """Warnings about the feature maps that the head reads."""
 
 
 def read_mask_head(group: Path, scores: Path, run: Path, store: Path | None = None) -> MaskResults:

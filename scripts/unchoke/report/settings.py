@@ -77,7 +77,7 @@ def _draw_panel(
         numbers = part.assign(**{name: pd.to_numeric(part[name])}).groupby(over)[name]
         mean, low, high = (getattr(numbers, figure)().reindex(values).to_numpy() for figure in ("mean", "min", "max"))
         colour = COLOURS[place % len(COLOURS)]
-        line = "none" if isinstance(values[0], str) else "-"  # words have no order
+        line = "none" if isinstance(values[0], str) else "-"  # text values have no order
         axes.plot(mean, linestyle=line, marker=MARKERS[place % len(MARKERS)], color=colour, label=label, markersize=5)
         axes.fill_between(range(len(values)), low, high, color=colour, alpha=0.15, linewidth=0)
     _finish(axes, tried, name, over, values, chosen)
@@ -86,7 +86,7 @@ def _draw_panel(
 
 
 def _finish(axes: Axes, tried: pd.DataFrame, name: str, over: str, values: list[Any], chosen: dict[str, Any]) -> None:
-    """Names on the axis, and a line at what was chosen."""
+    """Labels of the axis, and a line at the chosen value."""
     some_ticks(axes, "x", [value if isinstance(value, str) else f"{value:g}" for value in values], most=14)
     axes.set_xlabel(spoken(over))
     axes.set_xlim(-0.5, len(values) - 0.5)

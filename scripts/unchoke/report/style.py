@@ -1,4 +1,4 @@
-"""How all figures look, whatever the user's matplotlibrc says, and how they become bytes."""
+"""The style of all figures, whatever the user's matplotlibrc, and their bytes."""
 
 import functools
 import io
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 P = ParamSpec("P")
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Of Okabe and Ito 2008, which the colour-blind can tell apart, less the yellow that is too pale on white."""
+"""Colours of Okabe and Ito 2008, safe for colour-blind readers, without the yellow, which is too pale on white."""
 MARKERS = "osD^vPX"
 GREY = "#767676"
 DOTS_PER_INCH = 100
@@ -71,7 +71,7 @@ def new_figure(width_in: float, height_in: float, title: str, note: str = "") ->
 
 @styled
 def note_figure(title: str, text: str) -> Figure:
-    """In place of a figure that would be empty: why it is."""
+    """A figure with only a text, in place of an empty figure."""
     figure = new_figure(9, 1.2, title)
     figure.text(0.01, 0.35, text, va="center", size=12)
     return figure
@@ -81,13 +81,13 @@ def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG without date or software, so that the same figure gives the same bytes."""
     file = io.BytesIO()
     with house_style(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # no font has it: a box is drawn in its place
+        warnings.filterwarnings("ignore", "Glyph")  # missing in all fonts: a box is drawn instead
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
 def plain(text: str, most: int = 24) -> str:
-    """Text that can be drawn in one line of at most `most` characters; what is not UTF-8 becomes �."""
+    """Text that can be drawn in one line of at most `most` characters; invalid UTF-8 becomes �."""
     drawable = "".join(letter if letter.isprintable() else _stand_in(letter) for letter in text)
     if len(drawable) <= most:
         return drawable
@@ -105,11 +105,11 @@ def logarithmic(axes: Axes, values: NDArray[np.floating]) -> None:
     if len(known) and 0 < 10 * known.min() < known.max():
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")  # the usual one writes powers as formulas
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")  # the default one writes powers as formulas
 
 
 def some_ticks(axes: Axes, which: str, names: list[str], most: int = 25) -> None:
-    """Name the places 0, 1, … on an axis ("x" or "y"), evenly spaced ones alone where there are more than `most`."""
+    """Label the places 0, 1, … on an axis ("x" or "y"); of more than `most`, only evenly spaced ones."""
     step = -(-len(names) // most)
     places = range(0, len(names), step)
     axis = axes.xaxis if which == "x" else axes.yaxis

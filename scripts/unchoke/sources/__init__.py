@@ -1,1 +1,1 @@
-"""Where images lie: one module a kind in ``kinds``, and what they share."""
+"""Where images lie: one module for each kind in ``kinds``, and shared modules."""

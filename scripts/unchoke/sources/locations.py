@@ -43,7 +43,7 @@ class Location(NamedTuple):
 
 
 def parse_location(text: str) -> Location:
-    """What stands before the first colon is the file, what stands behind it the key."""
+    """The file stands before the first colon, the key behind it."""
     file, _, key = text.partition(":")
     return Location(file, key)
 
@@ -54,7 +54,7 @@ def row_name(location: Location, row: int) -> str:
 
 
 def parse_row(name: str) -> tuple[Location, int]:
-    """Location and row of what ``row_name`` made; UnchokeError where it is no such name."""
+    """Location and row of a name from ``row_name``; UnchokeError for any other name."""
     if (match := _ROW.fullmatch(name)) is None:
         raise UnchokeError(
             "A path names no row of an array.",

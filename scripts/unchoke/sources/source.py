@@ -1,11 +1,13 @@
 """Sources of images, one module a kind, each with ``list_images(path, group, fields) -> Listing``.
 
-A module may also have ``open_images(root, paths)``, where its images are no files of their own, ``listing_digest(path,
-group, fields)``, where there is a quicker way than to list, ``digest_of_containers(path, fields, known)``, where files
-refer to others, and ``prerequisites(path)`` and ``recipe_digest()``, where a rule makes the images. A digest reads only
-names, sizes and times, and imports neither torch, pandas nor NumPy: the Snakefile takes it each time it is read.
+A module may have more functions. ``open_images(root, paths)`` reads images that are not files of their own.
+``listing_digest(path, group, fields)`` is a quicker way than to list. ``digest_of_containers(path, fields, known)`` is
+for files that refer to others. ``prerequisites(path)`` and ``recipe_digest()`` are for images that a rule makes. A
+digest reads only names, sizes and times, and imports neither torch, pandas nor NumPy, since the Snakefile computes it
+at every start.
 """
 
+import argparse
 import importlib
 import json
 import os
@@ -57,6 +59,18 @@ class Listing:
     """Of HDF5 the files that each location is read from; see ``arrays.listing.Containers``."""
 
 
+def add_source_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that reads the images of a source: ``--kind``, ``--root``, ``--max-pixels``."""
+    parser.add_argument("--kind", required=True, help="kind of source, dataset.kind in the config")
+    add_picture_flags(parser)
+
+
+def add_picture_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that decodes files below a folder: ``--root``, ``--max-pixels``."""
+    parser.add_argument("--root", type=Path, required=True, help="folder that the paths of all tables are below")
+    parser.add_argument("--max-pixels", type=int, required=True, help="pixels of the largest picture to decode whole")
+
+
 def list_images(kind: str, path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
     """What the source of `kind` at `path` holds; UnchokeError where it is not there or empty.
 
@@ -96,7 +110,7 @@ def listing_digest(
 
 
 def _containers(record: Path | None) -> Mapping[str, Mapping[str, list[int]]]:
-    """What a manifest's record says of files; nothing where there is none, or a broken one, which its readers name."""
+    """The containers in a manifest's record; empty if the record is missing or broken, which its readers report."""
     try:
         found = json.loads(record.read_bytes()).get("containers", {}) if record else {}
         return {place: {name: list(state) for name, state in files.items()} for place, files in found.items()}
@@ -121,7 +135,7 @@ def open_images(kind: str, root: Path, paths: Sequence[str]) -> list[Reader]:
     from unchoke.machine.suspects import is_careful
 
     module = _source(kind)
-    if hasattr(module, "open_images") and is_careful():  # no row is read with its neighbours
+    if hasattr(module, "open_images") and is_careful():  # careful mode: each row is read alone
         return [reader for path in paths for reader in module.open_images(root, [path])]
     if hasattr(module, "open_images"):
         readers: list[Reader] = module.open_images(root, paths)
@@ -170,7 +184,7 @@ def split_name(text: str, where: str) -> str:
 
 
 def size_and_time(file: Path | os.DirEntry[str]) -> tuple[int, int]:
-    """Size in bytes and time of change in ns; -1 and 0 where there is no such file, as behind a broken link."""
+    """Size in bytes and modification time in ns; -1 and 0 for a missing file, also behind a broken link."""
     try:
         stat = file.stat()
     except (OSError, ValueError):  # ValueError: the name holds a NUL

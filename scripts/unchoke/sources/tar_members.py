@@ -1,4 +1,4 @@
-"""The files in a tar shard: where their bytes lie, whether in one piece or not, and what links lead to."""
+"""The files in a tar shard: the places of their bytes, in one piece or several, and the targets of links."""
 
 import posixpath
 import re
@@ -25,7 +25,7 @@ class Member(NamedTuple):
 
     name: str
     key: str
-    """Its folder and name up to the first dot, as ``clean_text`` has it: what the files of a sample share."""
+    """Its folder and name up to the first dot, cleaned by ``clean_text``; all files of a sample share it."""
     ending: str
     """What is behind that dot, in lower case."""
     offset: int

@@ -1,4 +1,4 @@
-"""Tar shards as WebDataset has them: files that follow each other and share a name up to its first dot are a sample."""
+"""Tar shards of WebDataset: consecutive files with the same name up to its first dot are one sample."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from unchoke.errors import UnchokeError
 from unchoke.files import open_temporary_file, sync_folder
 from unchoke.sources.source import open_images
 
-UNSPLIT = "images"  # begins the names of shards whose samples have no split
+UNSPLIT = "images"  # prefix of shards whose samples have no split
 
 
 class Sample(NamedTuple):

@@ -41,7 +41,7 @@ def band_rows(grid: Grid, band: int) -> tuple[int, int]:
 
 
 def band_places(grid: Grid, band: int) -> list[int]:
-    """Numbers of the patches that reach into `band`, in order: those of one row of patches, or of two."""
+    """Numbers of the patches that reach into `band`, in order; they are of one row of patches, or of two."""
     return [place for row in _covered_px(grid, band) for place in grid.row(row)]
 
 
@@ -74,7 +74,7 @@ class Band:
             self._blend = Weighted(grid, shape, keep_probabilities, first, _covered_px(grid, band))
 
     def add(self, place: int, probability_KSS: NDArray[np.floating]) -> None:
-        """Take in what of patch `place` lies in the band: each of ``places`` once, anything else is a KeyError.
+        """Add the part of patch `place` inside the band; KeyError unless each of ``places`` is added once.
 
         probability_KSS: float16 or float32 (n_classes, size, size).
         """
@@ -86,7 +86,7 @@ class Band:
         self._blend.add(part, probability_KHW, label_HW)
 
     def leave_out(self, place: int) -> None:
-        """Do without patch `place`, which could not be read: where no other lies, what is said means nothing."""
+        """Leave out the unreadable patch `place`; pixels that only it covers stay undefined."""
         self._missing.remove(place)
 
     def _part(self, place: int) -> Part:
@@ -147,7 +147,7 @@ class Band:
 
 
 def known_probabilities(probability_KHW: NDArray[np.float16], unread_HW: NDArray[np.bool_]) -> NDArray[np.float16]:
-    """Those of a band with patches left out: NaN where nothing was read, else a sum of 1 without what they had said."""
+    """Probabilities of a band without unreadable patches: NaN where no patch was read, else scaled to a sum of 1."""
     if not unread_HW.any():
         return probability_KHW
     known_KHW = np.where(unread_HW, np.float16(np.nan), probability_KHW)

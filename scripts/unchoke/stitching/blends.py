@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
 
 class Cropped:
-    """Of each patch what it alone answers for: nothing to sum."""
+    """Keeps of each patch the part that no other covers, so nothing is summed."""
 
     def __init__(self, shape_KHW: tuple[int, int, int], keep_probabilities: bool) -> None:
         self._label_HW = np.empty(shape_KHW[1:], np.uint8)

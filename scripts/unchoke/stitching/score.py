@@ -1,4 +1,4 @@
-"""Stage: what the stitched masks of a head are worth, on val and on test."""
+"""Stage: the scores of a head's stitched masks on val and test."""
 
 from dataclasses import dataclass
 from pathlib import Path

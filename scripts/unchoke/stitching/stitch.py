@@ -1,5 +1,7 @@
-"""Stage: masks of whole images, stitched from what was predicted for their patches, a band of rows at a time."""
+"""Stage: masks of whole images, stitched from predicted patches, one band of rows at a time."""
 
+import argparse
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.images.grid import Grid
 from unchoke.images.png import palette_png
+from unchoke.machine.commands import true_or_false
 from unchoke.machine.receipts import read_json
 from unchoke.metrics.iou import counts_of
 from unchoke.names import IGNORED
@@ -31,7 +34,7 @@ from unchoke.store.zarr_bytes import (
 )
 
 PROBABILITY = "probability"
-BANDS = "mask/c/"  # begins the keys of the bands in the store of a mask
+BANDS = "mask/c/"  # prefix of the bands' keys in the store of a mask
 PALETTE = [(0, 0, 0), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0)]
 """Okabe and Ito's colours (2008), which colour-blind readers tell apart; more classes take greys."""
 
@@ -51,8 +54,19 @@ class Stitching:
     """Whether stitched probabilities are kept as well."""
 
 
+def add_stitching_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that stitches one image; ``stitching_of`` takes them, ``--store`` apart."""
+    parser.add_argument("--group", type=Path, required=True, help="Zarr group with the results of the mask head")
+    parser.add_argument("--grids", type=Path, required=True, help="JSON file with the grid of every image")
+    parser.add_argument("--patches", type=json.loads, required=True, help="JSON: size, overlap and per_chunk")
+    parser.add_argument("--blend", required=True, help="auto, crop or gaussian")
+    parser.add_argument("--probabilities", type=true_or_false, required=True, help="keep stitched probabilities")
+    parser.add_argument("--image", required=True, help="image_id")
+    parser.add_argument("--store", type=Path, required=True, help="Zarr store of the image's mask")
+
+
 def choose_blend(wanted: str, radius_px: int | None, halo_px: int) -> tuple[str, bool]:
-    """``crop`` or ``gaussian`` for ``segment.blend``, and whether the answer is that of the whole image.
+    """``crop`` or ``gaussian`` for ``segment.blend``, and whether the mask equals that of the whole image.
 
     radius_px: of the receptive field; None: it is the whole patch.
     """
@@ -113,7 +127,7 @@ def stitch_band(predictions: Path, labels: Path, store: Path, band: int, setting
         "unread_px": int(unread_HW.sum()),
         "sha256": [sha256_bytes(data) for data in files.values()],
     }
-    # The band comes last: Snakemake looks for that file, and behind a checkpoint not for jobs that were killed.
+    # The declared output last: behind a checkpoint Snakemake does not notice a killed job's leftovers.
     for path, data in {record_file(store, band): signed_bytes(record), **dict(reversed(files.items()))}.items():
         write_atomic(path, data)
     return record
@@ -150,7 +164,7 @@ def read_truth(labels: Path, grid: Grid, first: int, per_chunk: int) -> NDArray[
 
 
 def _shared(grid: Grid, place: int, top: int, bottom: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """What a patch answers for of the band from row `top` to `bottom`: where in the band, and where in the patch."""
+    """The part of a patch kept in the band from row `top` to `bottom`: its place in the band, and in the patch."""
     patch, (rows, columns) = grid.patch(place), kept(grid, place)
     first, stop = max(rows.start, top), max(min(rows.stop, bottom), max(rows.start, top))
     window = slice(first - top, stop - top), columns
@@ -178,7 +192,7 @@ def finish_mask(store: Path, picture: Path, summary: Path, settings: Stitching, 
         deep, chunk = (settings.n_classes, *shape), (settings.n_classes, step, width)
         create_array(group.root, PROBABILITY, deep, chunk, np.dtype(np.float16), ("class", "y", "x"))
     else:
-        shutil.rmtree(store / PROBABILITY, ignore_errors=True)  # of a run that kept them
+        shutil.rmtree(store / PROBABILITY, ignore_errors=True)  # left by a run that kept them
     files = {
         file.relative_to(store).as_posix(): sha256
         for band, record in zip(bands, records, strict=True)
@@ -211,7 +225,7 @@ def _files_of(store: Path, band: int, settings: Stitching) -> list[Path]:
 
 
 def mask_palette(n_classes: int) -> list[tuple[int, int, int]]:
-    """A colour for every class, and white, the last of 256, for what is not known."""
+    """A colour for every class, and white, the last of 256, for unknown pixels."""
     greys = [(grey, grey, grey) for grey in np.linspace(60, 230, max(0, n_classes - len(PALETTE))).astype(int).tolist()]
     named = [*PALETTE, *greys][:n_classes]
     return [*named, *[(255, 255, 255)] * (256 - n_classes)]
@@ -220,7 +234,7 @@ def mask_palette(n_classes: int) -> list[tuple[int, int, int]]:
 def stitching_of(
     group: Path, grids: Path, image: str, patches: dict[str, int], blend: str, probabilities: bool
 ) -> tuple[Stitching, bool]:
-    """How the masks of an image are stitched, and whether they are those of the whole image.
+    """The settings for stitching an image, and whether its mask equals that of the whole image.
 
     group: results of the mask head. grids: what ``build_patches`` says of every image. patches: size, overlap and
     per_chunk of the config. blend: ``auto``, ``crop`` or ``gaussian``.

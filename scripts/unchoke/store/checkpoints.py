@@ -1,8 +1,7 @@
-"""The one owner of checkpoints on disk: the tensors of all replicates in a safetensors file that says what they are.
+"""The one owner of checkpoints on disk: a safetensors file with the tensors of all replicates and their description.
 
-A tensor is called ``<replicate>.<name>``; the facts are JSON in the file's metadata, under ``unchoke``. Among them are
-``place``, the names of the encoder and the head, and ``sha256`` of all tensors and all other facts, so that a file by
-itself shows whether it is as it was written.
+A tensor is called ``<replicate>.<name>``; the facts are JSON in the file's metadata, under ``unchoke``. ``place`` names
+the encoder and the head. ``sha256`` covers all tensors and all other facts, so that the file alone shows any damage.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ _DIGEST = "sha256"
 
 
 def write_checkpoint(path: Path, replicates: Sequence[Tensors], facts: dict[str, Any]) -> str:
-    """Write a checkpoint; its sha256. facts: plain data, with the version of what wrote it."""
+    """Write a checkpoint and return the file's sha256. facts: plain data, with the version of the stage."""
     tensors = {
         f"{number}.{name}": tensor.cpu().contiguous().clone()  # replicates share some
         for number, replicate in enumerate(replicates)
@@ -51,10 +50,10 @@ def _digest(tensors: Tensors, facts: dict[str, Any]) -> str:
 def read_checkpoint_file(
     path: Path, what: str, version: int, needed: Sequence[str]
 ) -> tuple[dict[str, Any], list[Tensors]]:
-    """Those facts of a checkpoint that are `needed`, and the tensors of each replicate.
+    """The `needed` facts of a checkpoint, and the tensors of each replicate.
 
-    what: it shall hold, for the UnchokeError where the file is not one of ours, of another version than `version`, not
-    as it was written, or in the place of another head.
+    what: name of the expected content, for the message. Raises UnchokeError if the file is not a checkpoint, has
+    another version, was changed, or lies in the place of another head.
     """
     try:
         check_regular(path)
@@ -62,7 +61,7 @@ def read_checkpoint_file(
             facts = json.loads((file.metadata() or {})["unchoke"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
         found = facts["version"]
-        known = {name: facts[name] for name in needed} if found == version else {}  # others may lack some
+        known = {name: facts[name] for name in needed} if found == version else {}  # other versions may lack some
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise UnchokeError(
             f"The file holds no {what} of Unchoke.",
@@ -87,9 +86,9 @@ def read_checkpoint_file(
 
 
 def _refuse_changed(path: Path, what: str, facts: dict[str, Any], tensors: Tensors) -> None:
-    """UnchokeError where a checkpoint is not as it was written, or is another head's in the folder of results.
+    """UnchokeError if a checkpoint was changed, or lies in the place of another head.
 
-    A file that was taken to another place has nothing beside it to be compared with.
+    A copy outside the folder of results has no place to be compared with.
     """
     encoder, head = path.parent.name, path.stem
     group = path.absolute().parents[2] / "heads" / f"{encoder}.zarr" / head

@@ -13,8 +13,8 @@
     <store>.sealed.json             the same for the whole store, with digests of chunks and metadata; its bytes depend
                                     on data and settings alone
 
-`<store>` ends in ``.zarr``; the files beside it carry its name without that ending. Where chunks_per_shard is above 1,
-what is called a chunk here is a shard: one file of chunks_per_shard * chunk_size rows, in inner chunks of chunk_size.
+`<store>` ends in ``.zarr``; the files beside it carry its name without that ending. If chunks_per_shard is above 1,
+each chunk here is a shard: one file of chunks_per_shard * chunk_size rows, in inner chunks of chunk_size.
 """
 
 import shutil
@@ -80,9 +80,8 @@ def write_chunk(
 ) -> None:
     """Write one chunk of every array, whole ones of chunk_size rows each, and its record with their digests.
 
-    chunks_per_shard: above 1, what is written is a shard of so many chunks.
-    What rules name comes behind what they do not: Snakemake looks for missing files, but behind a checkpoint it does
-    not look for jobs that were killed.
+    chunks_per_shard: above 1, the file is a shard of so many chunks. The declared output is written last: behind a
+    checkpoint Snakemake does not notice a killed job's leftovers.
     """
     started = time.perf_counter()
     encoded = {name: encode_chunk(values, chunks_per_shard) for name, values in arrays.items()}
@@ -93,16 +92,16 @@ def write_chunk(
     _write_record(store, chunk, record, started, sync=True)
     for name in sorted(encoded, key=lambda name: name != VALID):
         write_atomic(chunk_file(store, name, chunk, arrays[name].ndim), encoded[name])
-    _write_record(store, chunk, record, started, sync=False)  # now that it is known how long it took
+    _write_record(store, chunk, record, started, sync=False)  # again, with the time that all writing took
 
 
 def _device(record: dict[str, Any]) -> str:
-    """What kind of device the record's settings name; a store that no encoder made needs none."""
+    """Kind of device in the record's settings; cpu where no encoder made the store."""
     return str(record.get("settings", {}).get("device", "cpu"))
 
 
 def _unusual(arrays: dict[str, NDArray[Any]]) -> dict[str, dict[str, str]]:
-    """What a record says of types; nothing where they are the usual ones, as before there was a choice."""
+    """The dtypes for a record; empty for the usual ones, so that records from before the choice stay valid."""
     found = {name: values.dtype.name for name, values in arrays.items() if values.dtype != _DTYPES.get(name, _FEATURE)}
     return {"dtypes": found} if found else {}
 
@@ -139,10 +138,10 @@ def seal(
 ) -> dict[str, Any]:
     """Make a store of finished chunks one that can be opened; return the seal.
 
-    shapes: shape of one chunk of every array. facts: what the arrays' metadata and the seal shall say.
-    origins: what the seal alone shall say. chunks_per_shard: as the chunks were written with.
-    Every chunk must be there and have the digest of its record; UnchokeError names the first that does not.
-    Files of other chunkings, and what killed jobs left, are removed. The root's metadata is written last.
+    shapes: shape of one chunk of every array. facts: plain data for the arrays' metadata and the seal. origins: plain
+    data for the seal alone. chunks_per_shard: as the chunks were written with. Every chunk must be there and have the
+    digest of its record; UnchokeError names the first that does not. Files of other chunkings and leftovers of killed
+    jobs are removed. The root's metadata is written last.
     """
     n_chunks = chunk_count(n_images, shapes[VALID][0])
     _remove_strangers(store, set(shapes), n_chunks)
@@ -185,7 +184,7 @@ def read_record(store: Path, chunk: int) -> dict[str, Any]:
 
 
 def read_chunk(store: Path, chunk: int) -> dict[str, NDArray[Any]]:
-    """Every array's part of a chunk that is as it was written, in a store that need not be sealed.
+    """The arrays of one undamaged chunk; the store need not be sealed.
 
     Raises UnchokeError where a file is missing or changed.
     """
@@ -233,18 +232,18 @@ def chunks_there(store: Path) -> set[int]:
 
 
 def _first_array(store: Path) -> tuple[str, int]:
-    """Name and number of axes of the array whose chunks rules ask for first, as far as anything still says so."""
+    """Name and number of axes of the array that rules name first, from any readable record; else those of ``avg``."""
     for record in store.with_suffix(".chunks").glob("[0-9]*.json"):
         try:
             shapes = {name: len(shape) for name, shape in read_json(record)["shapes"].items() if name != VALID}
             return min(shapes.items())
         except (UnchokeError, LookupError, TypeError, ValueError, AttributeError):
-            continue  # it may be the damaged one
+            continue  # the damaged record is skipped
     return "avg", 2
 
 
 def _remove_strangers(store: Path, arrays: set[str], n_chunks: int) -> None:
-    """Delete what no chunk of this store is: other pools, chunks beyond the last, what killed jobs left, links."""
+    """Delete all but the chunks of this store: other pools, chunks beyond the last, links, leftovers of killed jobs."""
     strangers = [drafts_folder(store)]
     strangers += [entry for entry in _entries(store) if entry.is_dir() and entry.name not in arrays]
     for name in arrays:
@@ -267,7 +266,7 @@ def _numbered(name: str, behind: int) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Delete a file, a folder, or a link, but not where it leads to; UnchokeError names what cannot be deleted."""
+    """Delete a file, a folder, or a link without its target; UnchokeError names a path that cannot be deleted."""
     try:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

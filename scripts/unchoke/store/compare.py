@@ -1,4 +1,4 @@
-"""Stage: how two sealed stores differ, such as those that two machines made of the same images."""
+"""Stage: how two sealed stores differ, for example two machines' features of the same images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class ArrayDifference:
     absolute: float
     """Largest difference of two values."""
     relative: float
-    """Largest difference of two rows: the length (L2) of what is between them, over the length of the longer one."""
+    """Largest relative difference of two rows: the L2 norm of their difference over the larger of their norms."""
     exact: bool
-    """Whether the values must be equal: those that are not floating-point numbers."""
+    """Whether the values must be equal, because they are not floating-point numbers."""
 
     def within(self, tolerance: float) -> bool:
         """Whether no row differs by more than `tolerance`, relative; exact values may not differ at all."""
@@ -46,7 +46,7 @@ class ArrayDifference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two stores differ; ``str()`` says it in a page. Rows are compared by their place."""
+    """How two stores differ; ``str()`` gives one page of text. Rows are compared by their place."""
 
     names: tuple[str, str]
     tolerance: float
@@ -172,7 +172,7 @@ def row_differences(x: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:
 
 
 def _blocks(a: Store, b: Store, name: str) -> Iterator[tuple[int, int]]:
-    """Rows to be read together: chunks of the first store, but for those in files that have the same digest."""
+    """Rows to read together: the chunks of the first store whose files have another digest in the second."""
     n_rows, size, file_rows = min(a.seal["images"], b.seal["images"]), int(a.seal["chunk_size"]), _file_rows(a)
     digests = (a.seal["sha256"][name], b.seal["sha256"][name])
     same_cut = file_rows == _file_rows(b)
@@ -183,7 +183,7 @@ def _blocks(a: Store, b: Store, name: str) -> Iterator[tuple[int, int]]:
 
 
 def _file_rows(store: Store) -> int:
-    """Rows in one file of an array: those of a chunk, or of a shard."""
+    """Rows in one file of an array, which is a chunk or a shard."""
     return int(store.seal["chunk_size"]) * int(store.seal.get("chunks_per_shard", 1))
 
 
@@ -201,7 +201,7 @@ def _other_rows(a: Store, b: Store) -> tuple[int, ...]:
 
 
 def _makers(store: Store) -> dict[str, Any]:
-    """All that is said of the machines that made a store's chunks: by key, the values that were met."""
+    """For each key of the records, its values over all machines that made chunks of a store."""
     origin = store.origin if isinstance(store, RemoteStore) else read_origin(store.path)
     makers = [group["by"] for group in origin.get("made", [])]
     keys = sorted({key for by in makers for key in by})

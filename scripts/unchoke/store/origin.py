@@ -1,9 +1,9 @@
-"""What made a sealed store: settings, weights, releases, commit, hosts and devices, in a file beside the seal.
+"""The origin of a sealed store: settings, weights, releases, commit, hosts and devices, in a file beside the seal.
 
     <store>.origin.json     written by the seal's command from the records of the chunks
 
-The seal's bytes depend on data and settings alone, so that two machines give the same; what tells the machines apart is
-here. Nothing in it is promised to be the same twice.
+The seal's bytes depend on data and settings alone, so that two machines give the same. Facts of the machine are here
+instead; this file may differ between two runs.
 """
 
 import time
@@ -23,8 +23,8 @@ from unchoke.signed import read_signed, signed_bytes
 from unchoke.store import chunks
 from unchoke.store.zarr_bytes import METADATA
 
-LOSS = 0.01  # most of a feature's deviation that rounding may cost
-_COARSENED = 0.01  # share of the features from which on a warning is due
+LOSS = 0.01  # share of a feature's deviation that rounding errors may reach
+_COARSENED = 0.01  # share of coarse features from which on a warning is printed
 LONGEST_LIST = 8  # makers of one store that a text names
 _SAID_OF_SETTINGS = ("model", "weights_sha256", "version", "precision", "store", "image_size", "view", "micro_batch")
 _SAID_OF_MAKERS = ("host", "device", "commit", "unchoke", "torch", "timm", "zarr", "python", "platform")
@@ -36,7 +36,7 @@ def origin_file(store: Path) -> Path:
 
 
 def write_origin(store: Path, seal: dict[str, Any]) -> dict[str, Any]:
-    """Write what made a store that has just been sealed, from its chunks' records; return it."""
+    """Write the origin of a newly sealed store from its chunks' records, and return it."""
     n_chunks = len(seal["sha256"][chunks.VALID])
     makers = (by for chunk in range(n_chunks) for by in _makers(chunks.read_record(store, chunk)))
     origin = {
@@ -52,15 +52,15 @@ def write_origin(store: Path, seal: dict[str, Any]) -> dict[str, Any]:
 
 
 def _makers(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Who made a chunk, or each chunk of a shard."""
+    """``made_by`` of a chunk, or of each chunk of a shard."""
     for group in record.get("makers", [{"chunks": 1, "by": record.get("made_by", {})}]):
         yield from repeat(group["by"], group["chunks"])
 
 
 def group_makers(makers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Who made how many chunks, and the first of them; in the order of the first chunks.
+    """The different makers, each with its number of chunks and its first chunk; in the order of the first chunks.
 
-    makers: ``made_by`` of every chunk; empty where its record does not say.
+    makers: ``made_by`` of every chunk; empty if the record has none.
     """
     groups: dict[str, dict[str, Any]] = {}
     for chunk, by in enumerate(makers):
@@ -81,11 +81,11 @@ def sum_rounding(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, float
 
 
 def judge_rounding(store: Path, n_chunks: int) -> dict[str, dict[str, int]]:
-    """By pool, how many features a store has, and of how many the rounding errors exceed a hundredth of the deviation.
+    """By pool, the number of features, and of those whose rounding errors exceed a hundredth of their deviation.
 
-    The deviation is that over all valid rows: within a chunk of one class it says little. A chunk that names no feature
-    cannot make it coarse, as the variance within chunks is no larger than that over all. Where none is named, nothing
-    is read.
+    The deviation is taken over all valid rows, since a chunk of one class has too little variance. The variance within
+    a chunk is at most the variance over all rows. So only features that some chunk's record names can be coarse, and
+    only these are read.
     """
     errors = sum_rounding(chunks.read_record(store, chunk) for chunk in range(n_chunks))
     found = {}
@@ -103,7 +103,7 @@ def judge_rounding(store: Path, n_chunks: int) -> dict[str, dict[str, int]]:
 def _squares(store: Path, pool: str, places: NDArray[np.int64], n_chunks: int) -> NDArray[np.float64]:
     """Sum of the squared differences from the mean, (D,), of some features of a pool over all valid rows."""
     count, mean_D, square_D = 0, np.zeros(len(places)), np.zeros(len(places))
-    for chunk in range(n_chunks):  # joined as Chan et al. (1979) join the moments of two samples
+    for chunk in range(n_chunks):  # joined by the formula of Chan et al. (1979)
         arrays = chunks.read_chunk(store, chunk)
         values = arrays[pool][arrays[chunks.VALID]][:, places].astype(np.float64)
         more = values.size // len(places)
@@ -118,7 +118,7 @@ def _squares(store: Path, pool: str, places: NDArray[np.int64], n_chunks: int) -
 
 
 def rounding_warnings(origin: dict[str, Any]) -> list[str]:
-    """A line for each pool of which rounding coarsens a hundredth of the features or more."""
+    """A line for each pool in which a hundredth of the features or more are coarse."""
     return [
         f"{origin['settings'].get('store', 'float16')} costs {counts['coarsened']:,} of the {counts['features']:,} "
         f"features of {pool} more than a hundredth of their deviation: heads may lose accuracy; "
@@ -129,7 +129,7 @@ def rounding_warnings(origin: dict[str, Any]) -> list[str]:
 
 
 def read_origin(store: Path) -> dict[str, Any]:
-    """The origin of a sealed store; empty where none was recorded, or that of an earlier seal is still there."""
+    """The origin of a sealed store; empty where there is none, or only the origin of an earlier seal."""
     if not origin_file(store).exists():
         return {}
     do = mend(store / METADATA)
@@ -138,7 +138,7 @@ def read_origin(store: Path) -> dict[str, Any]:
 
 
 def origin_of_seal(origin: dict[str, Any], seal: bytes) -> dict[str, Any]:
-    """`origin`; empty where it is that of another seal than the one whose bytes are `seal`."""
+    """`origin`; empty where it belongs to another seal. seal: the bytes of the seal's file."""
     return origin if origin["seal_sha256"] == sha256_bytes(seal) else {}
 
 

@@ -1,9 +1,9 @@
 """Drafts: finished chunks of a shard, kept beside its store until the shard is whole.
 
-    <store>.drafts/<shard>/<chunk>.draft    SHA-256 of what follows (32 bytes), then a .npz of the arrays and the record
+    <store>.drafts/<shard>/<chunk>.draft    SHA-256 of the rest (32 bytes), then a .npz of the arrays and the record
 
-Nobody waits until a draft is on the disk. The digest tells one that a failing machine left half written, which counts
-as none: its chunk is made again.
+Drafts are written without fsync. After a crash of the machine, the digest shows a half-written draft; its chunk is made
+again.
 """
 
 import io
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from unchoke.files import json_bytes, write_atomic
 
 _DIGEST_BYTES = 32
-_RECORD = "record.json"  # no array has a dot in its name
+_RECORD = "record.json"  # names of arrays have no dot
 
 
 class Draft(NamedTuple):
@@ -27,7 +27,7 @@ class Draft(NamedTuple):
 
     arrays: dict[str, NDArray[Any]]
     record: dict[str, Any]
-    """Plain data: what it was made from, and how."""
+    """Plain data: digests of its inputs, and its settings."""
 
 
 def drafts_folder(store: Path) -> Path:
@@ -50,7 +50,7 @@ def write_draft(store: Path, shard: int, chunk: int, draft: Draft) -> None:
 
 
 def read_draft(store: Path, shard: int, chunk: int, origin: dict[str, Any]) -> Draft | None:
-    """The draft of a chunk whose record says all of `origin`; None where there is no such draft, or not a whole one."""
+    """The draft of a chunk if it is whole and its record contains all of `origin`; else None."""
     path = draft_file(store, shard, chunk)
     kept = path.read_bytes() if path.is_file() else b""
     digest, data = kept[:_DIGEST_BYTES], kept[_DIGEST_BYTES:]

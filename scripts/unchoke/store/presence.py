@@ -1,7 +1,7 @@
-"""Which files are missing that no rule declares, found by names alone: the Snakefile asks at every start.
+"""Missing files that no rule declares, found by their names alone; the Snakefile asks at every start.
 
-Chunk jobs write validity and a record beside the files that rules ask for, seals write metadata of arrays, and jobs
-with a receipt write what stands in it. Snakemake itself would miss none of them.
+Some files are written beside the declared outputs: validity and record of a chunk, metadata of arrays, files of a
+receipt. Snakemake itself does not notice when one of these is missing.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def with_gaps(numbers: Iterable[int], *folders: Path) -> list[int]:
-    """Those of `numbers` after which no file is named, with an ending or without, in one of the folders."""
+    """The `numbers` without a file of that name, with or without an ending, in at least one of the folders."""
     there = [{name.partition(".")[0] for name in _names(folder)} for folder in folders]
     return [number for number in numbers if not all(str(number) in names for names in there)]
 
@@ -22,7 +22,7 @@ def has_metadata(store: Path) -> bool:
 
 
 def is_whole(receipt: Path) -> bool:
-    """Whether every file of a receipt is there; see ``receipts``. What cannot be read is not whole."""
+    """Whether every file of a receipt is there; see ``receipts``. An unreadable receipt counts as not whole."""
     try:
         files = json.loads(receipt.read_bytes())["files"]
         places = [file.rpartition("/") for file in files]

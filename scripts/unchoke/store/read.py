@@ -67,7 +67,7 @@ def open_complete(store: Path) -> FeatureStore:
             do=f"finish them: snakemake --cores all {store / METADATA}",
         )
     record = read_seal(store)
-    for key, expected in record.get("metadata", {}).items():  # seals of version 1 have none
+    for key, expected in record.get("metadata", {}).items():  # version 1 of the seal had none
         if found := difference(store / key, expected):
             raise damaged_seal(store, store / key, found, f"sha256 {expected}, as it was sealed")
     for name, digests in record["sha256"].items():
@@ -83,7 +83,7 @@ def read_seal(store: Path) -> dict[str, Any]:
 
 
 def read_seal_file(path: Path) -> dict[str, Any]:
-    """As ``read_seal``, by the path of the seal."""
+    """``read_seal`` for the path of the seal."""
     store = path.with_name(path.name.replace(".sealed.json", ".zarr"))
     if not path.is_file():
         raise damaged_seal(store, path, "no file")
@@ -112,7 +112,7 @@ def seal_problem(seal: dict[str, Any]) -> str:
 
 
 def damaged_seal(store: Path, path: Path, found: str, expected: str = "") -> UnchokeError:
-    """The error that names a file which the seal's job writes, and the command that writes it again."""
+    """The error for a damaged file of the seal's job, with the command that writes it again."""
     problem = f"The seal or the metadata of {store.stem} is missing or changed."
     return UnchokeError(problem, found=found, expected=expected, where=str(path), do=mend(store / METADATA))
 

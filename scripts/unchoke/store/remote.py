@@ -1,8 +1,8 @@
 """Sealed features behind a URL (``s3://``, ``gs://``, ``https://``), read in place through Zarr's stores over fsspec.
 
-Opening reads the seal and the metadata. Every file is compared with its digest in the seal before anything of it is
-used: a missing one, in whose place Zarr would put zeros, and a changed one raise. A shard of which parts are wanted is
-therefore read whole when it is first touched.
+Opening reads the seal and the metadata. Every file is compared with its digest in the seal before it is used. A changed
+file raises, and so does a missing one, which Zarr would fill with zeros. For this comparison, even a small part of a
+shard costs one read of the whole shard.
 """
 
 import json
@@ -36,7 +36,7 @@ class RemoteStore:
     url: str
     seal: dict[str, Any]
     origin: dict[str, Any]
-    """What made it, as ``store.origin.write_origin`` recorded it; empty where it is not there."""
+    """The record of ``store.origin.write_origin``; empty where there is none."""
     group: zarr.Group = field(repr=False)
     """The arrays as Zarr sees them, read only."""
 
@@ -52,10 +52,10 @@ class RemoteStore:
 
 
 class CheckedStore(WrapperStore[FsspecStore]):
-    """A store whose files are those that were sealed."""
+    """A store that compares every file with the seal."""
 
     def __init__(self, store: FsspecStore, seal: dict[str, Any], url: str) -> None:
-        """seal: holds SHA-256 of every file of an array, by the array's name, and of metadata, by the file's."""
+        """seal: holds the SHA-256 of every file of an array by the array's name, and of metadata by the file's name."""
         super().__init__(store)
         self.digests: Mapping[str, list[str]] = seal["sha256"]
         self.metadata: Mapping[str, str] = seal.get("metadata", {})
@@ -63,7 +63,7 @@ class CheckedStore(WrapperStore[FsspecStore]):
         self._checked: set[str] = set()
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        """The bytes of a key, or a part of them. Raises UnchokeError where a file is not the one that was sealed."""
+        """The bytes of a key, or a part of them. Raises UnchokeError if the file differs from the seal."""
         if key in self.metadata and byte_range is None:
             data = await self._store.get(key, prototype)
             self._compare(key, data, self.metadata[key])
@@ -106,8 +106,8 @@ def is_url(path: str) -> bool:
 def open_remote(url: str, storage_options: Mapping[str, Any] | None = None) -> RemoteStore:
     """Open a sealed store at a URL that ends in ``.zarr``, with its seal beside it, for reading.
 
-    storage_options: what fsspec hands to the filesystem, such as ``{"anon": True}``.
-    Raises UnchokeError where there is no sealed store, or what reads the protocol is not installed.
+    storage_options: what fsspec hands to the filesystem, such as ``{"anon": True}``. Raises UnchokeError where there is
+    no sealed store, or the package for the protocol is not installed.
     """
     url, options = url.rstrip("/"), dict(storage_options or {})
     if not url.endswith(ENDING):

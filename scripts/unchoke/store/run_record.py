@@ -1,8 +1,8 @@
-"""The one owner of finished runs on disk: what the training of a head leaves in the dataset's folder of results.
+"""The one owner of finished runs on disk: the files that the training of a head writes.
 
 heads/<encoder>.zarr/<head>/                facts and arrays: settings, classes, trials (history), choice, digests
 checkpoints/<encoder>/<head>.safetensors    the weights of all replicates
-runs/<encoder>/<head>.json                  what differs from run to run: seconds, releases, machine
+runs/<encoder>/<head>.json                  facts that differ between runs: seconds, releases, machine
 members/<network>/<rate, decay, seed>.*     of networks: weights and steps of each training
 scores/<encoder>/<head>.json                of heads that predict masks: counts of every image, and figures
 """
@@ -38,7 +38,7 @@ NETWORK = "network"
 
 
 def add_run_flags(parser: argparse.ArgumentParser) -> None:
-    """Where a training leaves its parts: ``--group``, ``--checkpoint``, ``--run``."""
+    """Flags for the outputs of a training: ``--group``, ``--checkpoint``, ``--run``."""
     parser.add_argument("--group", type=Path, required=True, help="Zarr group to write the results to")
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write the head to")
     parser.add_argument("--run", type=Path, required=True, help="JSON file for time and environment")
@@ -54,9 +54,9 @@ def write_results(
 ) -> None:
     """Write the checkpoint as safetensors, then the results as a Zarr group whose metadata comes last.
 
-    described: facts that stand in both; `facts` and `arrays`, by their names, stand in the group alone.
+    described: facts for both files. facts, arrays: by name, for the group alone.
     """
-    from unchoke.store.checkpoints import write_checkpoint  # readers of results need no torch
+    from unchoke.store.checkpoints import write_checkpoint  # torch is slow to import, and readers of results do without
 
     sha256 = write_checkpoint(checkpoint, replicates, described)
     own = {"replicates": len(replicates), "checkpoint_sha256": sha256}
@@ -67,7 +67,7 @@ def write_results(
 
 
 def write_run(path: Path, seconds: float, device: str, **times: Any) -> None:
-    """Write what differs from run to run, and so stays out of the results: times, machine, releases, commit."""
+    """Write the facts that differ between runs, apart from the results: times, machine, releases, commit."""
     facts = {**environment(), "device": device}
     write_atomic(path, signed_bytes({"seconds": seconds, "environment": facts, **times}))
 
@@ -157,7 +157,7 @@ class RunRecord:
 
     @property
     def figures(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """By split and name; those of a class are called ``<name>.<class>``. Empty where masks have no scores."""
+        """Figures by split and name, of a class ``<name>.<class>``. Empty where masks have no scores."""
         if self.task == CLASSIFICATION:
             return self.facts["metrics"]  # type: ignore[no-any-return]
         return self.scores["figures"] if self.scores else {}
@@ -177,7 +177,7 @@ class RunRecord:
 
     @property
     def is_current(self) -> bool:
-        """Whether this version wrote it, from features that are still those in the stores."""
+        """Whether this version wrote it, from the features that the stores hold now."""
         if self.facts["version"] != self._version or not self._json("runs").exists():
             return False
         seals = {chunks.seal_file(self._store(view)): sha256 for view, sha256 in self.facts["features_sha256"].items()}

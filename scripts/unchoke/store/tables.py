@@ -22,7 +22,7 @@ MANIFEST_COLUMNS = {
     "group": str,
     "size_bytes": int,
     "mtime_ns": int,
-    "excluded": str,  # why no head may use the row; empty where it may
+    "excluded": str,  # the reason why no head may use the row; else empty
 }
 ROW_COLUMNS = {name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "size_bytes", "mtime_ns")}
 SPLIT_COLUMNS = {name: MANIFEST_COLUMNS[name] for name in ("image_id", "split")}
@@ -69,7 +69,7 @@ def table_bytes(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """CSV text of `rows`: a header, commas, quotes where a field needs them."""
     rows = list(rows)
     text = _csv_text(columns, rows, csv.QUOTE_MINIMAL)
-    if "\r" in text:  # which Python 3.11 leaves unquoted, and then reads as the end of a line
+    if "\r" in text:  # Python 3.11 does not quote it, and reads it as the end of a line
         text = _csv_text(columns, rows, csv.QUOTE_NONNUMERIC)
     return text.encode("utf-8", "surrogateescape")
 
@@ -88,13 +88,13 @@ def frame_bytes(frame: pd.DataFrame, columns: dict[str, type]) -> bytes:
 
 
 def rows_files(folder: Path, chunk: int, count: int) -> list[Path]:
-    """The rows files that a chunk is made from, where `count` of them, and fewer at the end, make one chunk."""
+    """The rows files of a chunk, where each chunk takes `count` of them; the last one may take fewer."""
     files = (folder / f"{number}.csv" for number in range(chunk * count, (chunk + 1) * count))
     return [file for file in files if file.exists()]
 
 
 def count_rows(path: Path) -> int:
-    """Rows of the manifest of images, or of that of patches; UnchokeError where it is neither."""
+    """Number of rows of a manifest, of images or of patches; UnchokeError for any other file."""
     data = read_result(path)
     of_patches = next(csv.reader(_text(data)), []) == list(PATCH_COLUMNS)
     return len(_parsed(data, path, PATCH_COLUMNS if of_patches else MANIFEST_COLUMNS))
@@ -105,7 +105,7 @@ def _text(data: bytes) -> TextIO:
 
 
 def read_table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
-    """A table with just these columns, text as str objects; UnchokeError where it is not one."""
+    """A table with just these columns, text as str objects; UnchokeError for any other file."""
     try:
         data = read_result(path)
     except OSError as error:

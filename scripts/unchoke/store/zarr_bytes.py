@@ -1,4 +1,4 @@
-"""Zarr's own bytes, encoded in memory by zarr-python and put in their place whole and in the right order."""
+"""The bytes of Zarr stores: encoded in memory by zarr-python, then written atomically, metadata last."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ from unchoke.machine.receipts import difference
 from unchoke.signed import DIGEST
 
 METADATA = "zarr.json"
-_FILES = "sha256"  # attribute of a group: the digest of every other file, by its key
+_FILES = "sha256"  # attribute of a group's root: the digest of every other file, by its key
 
 
 class MemoryGroup:
@@ -52,7 +52,7 @@ def encode_chunk(values: NDArray[Any], inner: int = 1) -> bytes:
 
 
 def decode_chunk(data: bytes, shape: tuple[int, ...], dtype: np.dtype, inner: int = 1) -> NDArray[Any]:
-    """What ``encode_chunk`` made the bytes of, an array of this shape and dtype."""
+    """The array of this shape and dtype that ``encode_chunk`` turned into these bytes."""
     group = MemoryGroup()
     array = create_array(group.root, "one", shape, shape, dtype, inner=inner)
     group.put("one/c" + "/0" * len(shape), data)
@@ -68,10 +68,9 @@ def create_array(
     dimensions: tuple[str, ...] | None = None,
     inner: int = 1,
 ) -> zarr.Array:
-    """An array as all of ours are: Zstandard with a checksum, and chunks of zeros written like any other.
+    """An array with our codecs, Zstandard with a checksum; chunks of zeros are written like any other.
 
-    chunks: shape of what lies in one file. inner: into how many chunks of equal rows a file is cut; where it is more
-    than one, the file is a shard.
+    chunks: shape of the part in one file. inner: number of chunks of equal rows in a file; above 1 the file is a shard.
     """
     return group.create_array(
         name,
@@ -89,7 +88,7 @@ def create_array(
 def signed_group(contents: dict[str, bytes], others: Mapping[str, str] | None = None) -> dict[str, bytes]:
     """`contents` of a group whose root's metadata holds the digest of every other file, and its own.
 
-    others: sha256, by key, of files that are in their place already.
+    others: sha256, by key, of files that are already written.
     """
     root = json.loads(contents[METADATA])
     files = {key: sha256_bytes(data) for key, data in contents.items() if key != METADATA}
@@ -111,8 +110,8 @@ def group_files(folder: Path) -> dict[str, str]:
 def open_group(folder: Path, jobs: str = "") -> zarr.Group:
     """A group that ``signed_group`` made, after every file of it was compared with its digest.
 
-    Zarr itself would put zeros in the place of a missing chunk. jobs: beginning of the keys that have a job each.
-    Raises UnchokeError with the file and the command that makes it again.
+    Zarr itself would put zeros in the place of a missing chunk. jobs: prefix of the keys that have a job each. Raises
+    UnchokeError with the file and the command that makes it again.
     """
     for key, sha256 in group_files(folder).items():
         if found := difference(folder / key, sha256):
@@ -146,15 +145,15 @@ def _damaged_group(folder: Path, path: Path, found: str, expected: str, target: 
 
 
 def place_group(contents: dict[str, bytes], folder: Path) -> None:
-    """Put a whole Zarr group (keys and bytes, as a memory store holds them) in the place of the one in `folder`.
+    """Replace the Zarr group in `folder` by another one, given as bytes by key.
 
     Its root's metadata gets the digests of all files.
 
-    The new one is written beside it and takes its place when it is whole: a full disk leaves the old one as it was, and
-    at no moment can a mixture be opened.
+    The new group is written beside the old one, then renamed. A full disk leaves the old group unchanged, and no reader
+    can open a mixture.
     """
     temporary, old = (folder.with_name(f".{folder.name}.{word}.tmp") for word in ("new", "old"))
-    for left in (temporary, old):  # by a job that was killed
+    for left in (temporary, old):  # leftovers of a killed job
         shutil.rmtree(left, ignore_errors=True)
     try:
         write_metadata_last(signed_group(contents), temporary)
@@ -170,6 +169,6 @@ def place_group(contents: dict[str, bytes], folder: Path) -> None:
 
 
 def write_metadata_last(contents: dict[str, bytes], folder: Path) -> None:
-    """Data before metadata, what lies deep before what lies above it."""
+    """Write data first, then metadata, the deepest folders first and the root last."""
     for key in sorted(contents, key=lambda key: (key.endswith(METADATA), -key.count("/"), key)):
         write_atomic(folder / key, contents[key])

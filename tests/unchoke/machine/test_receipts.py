@@ -145,7 +145,7 @@ def test_a_file_that_is_not_json_is_named(tmp_path, content):
 
 def listed(folder: Path) -> int:
     """Exit status of the command that lists the images of `folder`."""
-    source = ["--kind", "folder", "--path", str(folder / "images"), "--val", "0.3", "--test", "0.3"]
+    source = ["--kind", "folder", "--path", str(folder / "images"), "--seed", "0", "--val", "0.3", "--test", "0.3"]
     made = ["--manifest", str(folder / "manifest.csv"), "--rows", str(folder / "rows"), "--chunk-size", "4"]
     receipt = ["--receipt", str(folder / "receipts/build_manifest.json")]
     return run(build_manifest.main, [*source, *made, *receipt])

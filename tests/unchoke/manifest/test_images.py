@@ -156,6 +156,7 @@ def test_the_command_takes_the_locations_of_arrays_as_json(tmp_path, capsys):
         "kind": "npy",
         "path": tmp_path,
         "group": None,
+        "seed": 0,
         "fields": json.dumps(fields),
         "val": 0.2,
         "test": 0.2,

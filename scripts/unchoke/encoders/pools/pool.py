@@ -1,6 +1,6 @@
 """Poolings, one module each in ``kinds``: ``pool(features)`` takes a FeatureMap and gives float32 (B, D).
 
-A module whose pool some models lack has ``missing_in(model)`` too, which says why; empty where the model has it.
+If some models lack the pool, the module also has ``missing_in(model)``: the reason, or empty text.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from unchoke.errors import UnchokeError
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """What an encoder says of a batch, before pooling."""
+    """The output of an encoder for a batch, before pooling."""
 
     model: torch.nn.Module
     raw: torch.Tensor | list[torch.Tensor]
@@ -22,11 +22,11 @@ class FeatureMap:
     prefix_BPD: torch.Tensor
     """Class token and registers, float32; P is 0 where there are none."""
     patches_BTD: torch.Tensor
-    """One vector a place of the picture, float32."""
+    """One vector for each place of the picture, float32."""
 
 
 def find_pool(name: str, model: torch.nn.Module) -> Callable[[FeatureMap], torch.Tensor]:
-    """The pooling called `name`; UnchokeError where `model` has nothing that it could read."""
+    """The pooling called `name`; UnchokeError where `model` lacks its input."""
     module = importlib.import_module(f"unchoke.encoders.pools.kinds.{name}")
     if hasattr(module, "missing_in") and (reason := module.missing_in(model)):
         raise UnchokeError(
@@ -40,7 +40,7 @@ def find_pool(name: str, model: torch.nn.Module) -> Callable[[FeatureMap], torch
 def feature_map(model: torch.nn.Module, raw: torch.Tensor | list[torch.Tensor]) -> FeatureMap:
     """`raw` seen as tokens: maps of shape (B, D, H, W) or (B, H, W, D), tokens (B, P + T, D), or vectors (B, D).
 
-    Of several tensors, as encoders with branches give them, neither tokens nor places can be told.
+    If an encoder with branches gives several tensors, tokens and places are unknown.
     """
     if not isinstance(raw, torch.Tensor):
         return FeatureMap(model, raw, torch.zeros(1, 0, 0), torch.zeros(1, 0, 0))
@@ -56,22 +56,22 @@ def feature_map(model: torch.nn.Module, raw: torch.Tensor | list[torch.Tensor]) 
 
 
 def class_tokens(model: torch.nn.Module) -> list[torch.Tensor]:
-    """The parameters that a model's class token starts from, one a stage; those of distillation stand beside it."""
+    """The parameters of a model's class tokens, one for each stage, without tokens of distillation."""
     own = model.named_parameters(recurse=False)
     return [token for name, token in own if name.startswith("cls_token")]
 
 
 def prefix_tokens(model: torch.nn.Module) -> int:
-    """How many tokens stand before those of places: as timm counts them, or the class tokens where it does not."""
+    """Number of tokens before the tokens of places: timm's count, else the number of class tokens."""
     counted = getattr(model, "num_prefix_tokens", None)
     if counted is not None:
         return int(counted)
     counts = sorted(token.shape[1] for token in class_tokens(model))
-    return counts[-1] if counts else 0  # `max` is a pool here, once it has been imported
+    return counts[-1] if counts else 0  # the pool `max` hides Python's max here
 
 
 def some_of(tokens_BTD: torch.Tensor, features: FeatureMap, pool: str) -> torch.Tensor:
-    """The tokens that a pool reads; UnchokeError where the encoder gives none, which planning finds out first."""
+    """The tokens that a pool reads; UnchokeError where the encoder gives none. Memory planning meets this first."""
     if tokens_BTD.shape[1]:
         return tokens_BTD
     several = not isinstance(features.raw, torch.Tensor)

@@ -1,1 +1,1 @@
-"""Pictures and tables of what cleaning found."""
+"""Pictures and tables of the findings of cleaning."""

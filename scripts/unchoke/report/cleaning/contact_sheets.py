@@ -1,4 +1,4 @@
-"""Contact sheets: pictures of what each rule of cleaning found."""
+"""Contact sheets: pictures of each cleaning rule's findings."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ MEASURED = {"dark": "mean", "bright": "mean", "blank": "deviation", "blurred": "
 """What the value of a finding is, by rule."""
 KEPT = "kept"
 COLOUR_OF = {**STATES, KEPT: COLOURS[2]}
-"""The frame of a picture, by what became of it."""
+"""The frame of a picture by the image's state."""
 _NEAREST_PX = 64  # smaller pictures show their pixels
 
 

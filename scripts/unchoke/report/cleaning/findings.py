@@ -94,7 +94,7 @@ def _told(count: dict[Any, int]) -> str:
 
 
 def listed(findings: pd.DataFrame, rules: Mapping[str, Any]) -> pd.DataFrame:
-    """The findings that a page has room for: the same number of each rule at most, the rules in their order."""
+    """The findings for a page of limited length: at most the same number for each rule, in the order of the rules."""
     names = rules_on(rules)
     room = MOST_ROWS // max(1, len(names))
     kept = findings[findings.groupby("rule").cumcount() < room]

@@ -1,4 +1,4 @@
-"""Histograms of what was measured in the images, with the thresholds of the rules drawn in."""
+"""Histograms of the images' measures, with the thresholds of the rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Threshold:
     rule: str
     at: float
     below: bool
-    """Whether images below the line are found, or those above it."""
+    """Whether the rule finds images below the line, or above it."""
 
     def count(self, value_N: NDArray[np.floating]) -> int:
         """Of the values how many lie beyond."""

@@ -1,1 +1,1 @@
-"""Images that are rows of arrays: what the sources hdf5, npy and zarr share."""
+"""Images that are rows of arrays: the shared modules of the sources hdf5, npy and zarr."""

@@ -1,4 +1,4 @@
-"""Images that are rows of arrays in files: what the sources hdf5, npy and zarr have in common.
+"""Images that are rows of arrays in files: the shared code of the sources hdf5, npy and zarr.
 
 Nothing here imports NumPy before an array is opened: the Snakefile takes digests of listings.
 """

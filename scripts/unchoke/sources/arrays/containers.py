@@ -1,4 +1,4 @@
-"""Files that the files of arrays refer to: they belong to what a dataset is made of, too."""
+"""Files that the files of arrays refer to; they are part of the dataset too."""
 
 import json
 import subprocess

@@ -17,7 +17,7 @@ def files_of_store(store: Path) -> Iterator[tuple[str, bool]]:
         try:
             with os.scandir(folder) as found:
                 entries = list(found)
-        except OSError:  # nothing there, or not for us: whoever opens the array says so
+        except OSError:  # missing or closed to us; opening the array reports it
             continue
         for entry in entries:
             behind = linked or entry.is_symlink()
@@ -31,10 +31,11 @@ def files_of_store(store: Path) -> Iterator[tuple[str, bool]]:
 
 
 def refuse_unfit_store(store: Path, root: Path) -> None:
-    """UnchokeError where a file of a store is none, is a link to nothing, or lies outside of the dataset's folder.
+    """UnchokeError where an entry of a store is not a regular file, is a broken link, or lies outside the dataset's
+    folder.
 
-    Readers of Zarr take a link to nothing for a chunk of fill values. root: the dataset's folder. A store that is
-    itself a link may lie elsewhere.
+    Readers of Zarr treat a broken link as a chunk of fill values. root: the dataset's folder. A store that is itself a
+    link may lie elsewhere.
     """
     allowed = [os.path.realpath(place) for place in (root, store)]
     for name, linked in files_of_store(store):

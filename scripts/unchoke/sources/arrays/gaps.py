@@ -23,7 +23,7 @@ class Gaps:
     def __init__(self, rows: int) -> None:
         self.rows = rows
         self._reasons: list[str] = []
-        self._code_N: NDArray[np.int32] | None = None  # 0: stored, else the place of the reason, from 1
+        self._code_N: NDArray[np.int32] | None = None  # 0 for a stored row, else the number of its reason, from 1
 
     def add(self, rows: "slice | NDArray[np.int64]", reason: str) -> None:
         """Mark rows that are not marked yet."""
@@ -63,7 +63,7 @@ class Gaps:
 
 @dataclass(frozen=True)
 class StoredRows:
-    """An array of whose rows no other is read than those that are stored."""
+    """An array that reads only stored rows."""
 
     array: Rows
     gaps: Gaps

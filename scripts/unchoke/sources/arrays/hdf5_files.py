@@ -1,7 +1,7 @@
 """Other files that an HDF5 file refers to: by external links, by virtual datasets and as external storage.
 
-HDF5 looks for them in several places, and follows them wherever they lie. Here the same places are looked at first,
-and what is outside of the dataset's folder, or no regular file, is refused before HDF5 opens it.
+HDF5 looks for them in several places, and follows them wherever they lie. This module looks at the same places first.
+It refuses irregular files and files outside the dataset's folder before HDF5 opens them.
 """
 
 import os

@@ -37,7 +37,7 @@ class Along(NamedTuple):
         return self._replace(blocks=max(math.ceil((size - self.start) / self.stride), 0))
 
     def length(self, size: int) -> int:
-        """How many values are selected, of those below `size`."""
+        """Number of selected values below `size`."""
         return self.blocks * self.block if self.stop <= size else int((self.numbers() < size).sum())
 
     @property
@@ -59,7 +59,7 @@ class Mapping:
     shape: tuple[int, ...] = ()
     """Of the virtual dataset."""
     in_order: bool = True
-    """Whether both selections are regular, so that rows of one follow each other as those of the other."""
+    """Whether both selections are regular, so that their rows have the same order."""
 
     @property
     def rows(self) -> "slice | NDArray[np.int64]":
@@ -78,7 +78,7 @@ class Mapping:
         return math.prod(along.length(size) for along, size in zip(self.target[1:], self.shape[1:], strict=True))
 
     def source_rows(self, shape: tuple[int, ...]) -> NDArray[np.int64] | None:
-        """The rows of the source in their order, those beyond its end too; None where it is of another shape."""
+        """The rows of the source in order, even beyond its end; None where the shapes do not fit."""
         rows = self.row_numbers()
         if self.source is None:
             needed = len(rows) * self.row_values

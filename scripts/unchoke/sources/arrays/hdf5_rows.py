@@ -22,9 +22,9 @@ Found = tuple[tuple[int, ...], Gaps]
 
 
 def gaps_of(dataset: Any, file: Path, folder: Folder) -> Gaps:
-    """The gaps of a dataset in the open `file`; what other files it refers to is noted in `folder`.
+    """The gaps of a dataset in the open `file`; other files that it refers to are noted in `folder`.
 
-    UnchokeError where it refers to a file that it must not be read from.
+    UnchokeError where it refers to a file that must not be read.
     """
     return _Survey(folder).gaps(dataset, file, frozenset())
 

@@ -1,4 +1,4 @@
-"""Every row of the arrays that a dataset names, as an image."""
+"""The listing of array sources: each row of a dataset's arrays is an image."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from unchoke.sources.source import ImageFile, Listing, entries_digest, size_and_
 
 
 def list_rows(root: Path, fields: Fields, open_array: ArrayOpener) -> Listing:
-    """The rows of the image arrays below `root`, split by split, those of an array in their order.
+    """The rows of the image arrays below `root`, split by split, in the order of each array.
 
     UnchokeError where an array, its labels or its groups are missing, where their lengths differ, and where an array
     holds no images.
@@ -91,7 +91,7 @@ def _values(root: Path, split: str, fields: Fields, role: str, count: int, open_
 def fields_digest(root: Path, fields: Fields, behind: Sequence[tuple[object, ...]] = ()) -> str:
     """Digest of the locations, and of sizes and times of the files that they name; nothing is opened.
 
-    behind: the same of files that those refer to.
+    behind: entries of files that these files refer to.
     """
     named = {parse_location(location) for by_split in fields.values() for location in by_split.values()}
     entries: list[tuple[object, ...]] = [(str(place), *file) for place in named for file in files_of(root, place)]

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Found: TypeAlias = "NDArray[np.uint8] | UnreadableImageError"
-"""A row as it is stored, or why there is none."""
+"""A row as it is stored, or the error that prevented reading."""
 
-BLOCK_BYTES = 32 * 2**20  # read in one slice at most, and kept until its rows are taken
+BLOCK_BYTES = 32 * 2**20  # most bytes of one slice, kept until its rows are taken
 
 
 def open_rows(root: Path, names: Sequence[str], open_array: ArrayOpener) -> list[Reader]:
@@ -51,7 +51,7 @@ class _Run:
         self._open = partial(open_located, root, location, open_array)
         self._where = f"{root}, {location}"
         self._array: Rows | None = None
-        self._waiting: dict[int, Found] = {}  # read with others, and not taken yet
+        self._waiting: dict[int, Found] = {}  # rows of the last slice that are not taken yet
         self._blocks_read: set[int] = set()
         self._lock = threading.Lock()
 
@@ -79,7 +79,7 @@ class _Run:
             try:
                 array = self._open()
                 check_images(array, self._where)
-            except UnchokeError as error:  # as for a file that is not there any more
+            except UnchokeError as error:  # for example a file that has been deleted
                 raise unreadable(error) from None
             self._array = array
         return self._array

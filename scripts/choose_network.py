@@ -9,13 +9,13 @@ from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.metrics.classification import SPOKEN
 from unchoke.names import member_name
 from unchoke.networks.choose import choose_network, member_keys, read_member, save_network
-from unchoke.networks.sources import add_source_flags, open_sources
+from unchoke.networks.sources import add_network_flags, open_sources
 from unchoke.store.run_record import add_run_flags, read_run, write_run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    add_source_flags(parser)
+    add_network_flags(parser)
     parser.add_argument("--members", type=Path, nargs="+", required=True, help="weights of all trainings")
     add_run_flags(parser)
     add_device_flags(parser)

@@ -12,14 +12,14 @@ from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.machine.receipts import read_json
 from unchoke.networks.choose import write_member
 from unchoke.networks.member import train_member
-from unchoke.networks.sources import add_source_flags, open_sources, task_of
+from unchoke.networks.sources import add_network_flags, open_sources, task_of
 from unchoke.networks.step_log import StepLog
 from unchoke.store.run_record import write_run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    add_source_flags(parser)
+    add_network_flags(parser)
     parser.add_argument("--start", type=Path, help="checkpoint of the head that the classifier begins with")
     parser.add_argument("--rate", type=float, required=True, help="learning rate")
     parser.add_argument("--decay", type=float, required=True, help="weight decay")

@@ -11,7 +11,7 @@ import timm
 import torch
 from timm.data.config import resolve_model_data_config
 
-from unchoke.cleaning.clean import selected
+from unchoke.cleaning.clean import add_selection_flags, selected
 from unchoke.encoders.cards import read_card
 from unchoke.encoders.pixels import NO_ENCODER, transform_facts
 from unchoke.encoders.weights import refuse_unknown_model
@@ -51,11 +51,10 @@ class Sources:
         return int(next(iter(self.stores.values())).seal["chunk_size"])
 
 
-def add_source_flags(parser: argparse.ArgumentParser) -> None:
-    """``--stores``, ``--manifest``, ``--selection``, ``--weights``, ``--card`` and ``--settings``."""
+def add_network_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that reads what a network is trained on."""
     parser.add_argument("--stores", type=Path, nargs="+", required=True, help="sealed Zarr stores, one for each view")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
-    parser.add_argument("--selection", type=Path, help="CSV that says which images are left out")
+    add_selection_flags(parser)
     parser.add_argument("--weights", type=Path, help="safetensors file of the encoder; none: random weights")
     parser.add_argument("--card", type=Path, help="JSON file that says what the weights are")
     parser.add_argument(

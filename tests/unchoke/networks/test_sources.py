@@ -13,7 +13,7 @@ from small_pictures import BROKEN, SIDES, extract, extract_pixels, make_pictures
 
 from unchoke.encoders.weights import fetch_weights
 from unchoke.errors import UnchokeError
-from unchoke.networks.sources import Sources, add_source_flags, open_sources
+from unchoke.networks.sources import Sources, add_network_flags, open_sources
 from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 
 CUT = {"encoder": "tiny", "blocks": 1, "cache": "activations"}
@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sources(data: Path, settings: dict[str, Any], *stores: str, weights: str = "test_vit") -> Sources:
     """As the commands that train have them."""
     parser = argparse.ArgumentParser()
-    add_source_flags(parser)
+    add_network_flags(parser)
     flags = ["--stores", *(f"{data}/features/{store}.zarr" for store in stores), "--manifest", f"{data}/manifest.csv"]
     if settings.get("encoder"):
         flags += ["--weights", f"{data}/{weights}.safetensors", "--card", f"{data}/{weights}.json"]

@@ -63,11 +63,15 @@ def median_wall(times: Sequence[Timing]) -> float:
     return statistics.median(timing.wall_s for timing in times)
 
 
+def median_processor(times: Sequence[Timing]) -> float:
+    """Seconds, over all processors."""
+    return statistics.median(timing.processor_s for timing in times)
+
+
 def timing_cells(times: Sequence[Timing]) -> list[str]:
     """The cells under ``TIMING_HEADER``."""
     walls = [timing.wall_s for timing in times]
-    processor = statistics.median(timing.processor_s for timing in times)
-    return [f"{seconds:.2f}" for seconds in (median_wall(times), min(walls), max(walls), processor)]
+    return [f"{seconds:.2f}" for seconds in (median_wall(times), min(walls), max(walls), median_processor(times))]
 
 
 @dataclass(frozen=True)

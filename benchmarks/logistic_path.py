@@ -1,19 +1,32 @@
 """How fast is the logistic head over the 45 values of C of DINOv2's protocol?
 
 Peer:   scikit-learn's LogisticRegression, fitted anew for each of the 45 on the same standardised features, with the
-        same penalty, gradient at the stop (1e-4 × the loss) and limit of iterations (5,000); with a thread a core and
-        with one, the faster counts.
-Limit:  at least 5 × faster; test accuracy within 0.2 % of the peer's, both with the C that was best on val.
+        same penalty, gradient at the stop (1e-5 × the loss) and limit of iterations (5,000); with a thread a core and
+        with one, the better counts. It is in float64: in float32 it stops up to 290 times above that gradient.
+Limit:  at least 5 × faster, by the clock and in the processor's time; test accuracy within 0.2 % of the peer's, both
+        with the C that was best on val.
 
 20,000 × 1,280 float16 features of 10 classes, drawn.
 """
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from common import CORES, TIMING_HEADER, Limit, benchmark_parser, median_wall, report, time_in_turn, timing_cells
+from common import (
+    CORES,
+    TIMING_HEADER,
+    Limit,
+    Timing,
+    benchmark_parser,
+    median_processor,
+    median_wall,
+    report,
+    time_in_turn,
+    timing_cells,
+)
 from logistic_speed import Outcome, fit_side, with_threads
 from synthetic import draw_rows
 
@@ -37,14 +50,19 @@ def compare(args: argparse.Namespace) -> int:
     for name, found in outcomes.items():
         cells = [f"{found.iterations}", f"{found.c:.3g}", f"{found.val:.4f}", f"{found.test:.4f}"]
         table.append([name, *timing_cells(times[name]), *cells])
-    peer = min((name for name in times if name != "unchoke"), key=lambda name: median_wall(times[name]))
-    ratio = median_wall(times[peer]) / median_wall(times["unchoke"])
-    gap = outcomes["unchoke"].test - outcomes[peer].test
+    gap = max((found.test - outcomes["unchoke"].test for found in outcomes.values()), key=abs)
+    ratios = {clock: least_ratio(times, of) for clock, of in (("wall", median_wall), ("processor", median_processor))}
     limits = [
-        Limit(f"{peer} over unchoke", f"{ratio:.1f} ×", "5 ×", ratio >= 5),
-        Limit("test accuracy differs by", f"{gap:+.2%}", "0.2 %", abs(gap) <= 0.002),
+        Limit(f"scikit-learn over unchoke, {clock}", f"{ratio:.1f} ×", "5 ×", ratio >= 5)
+        for clock, ratio in ratios.items()
     ]
-    return report(args, table, limits, {"times": times, "ratio": ratio, "gap": gap})
+    limits.append(Limit("test accuracy differs by", f"{gap:+.2%}", "0.2 %", abs(gap) <= 0.002))
+    return report(args, table, limits, {"times": times, "ratios": ratios, "gap": gap})
+
+
+def least_ratio(times: dict[str, list[Timing]], of: Callable[[Sequence[Timing]], float]) -> float:
+    """The best peer's figure over ours."""
+    return min(of(times[name]) for name in times if name != "unchoke") / of(times["unchoke"])
 
 
 def main() -> int:

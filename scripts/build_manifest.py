@@ -21,12 +21,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--val", type=float, required=True, help="share of val, 0 to 1")
     parser.add_argument("--test", type=float, required=True, help="share of test, 0 to 1")
     parser.add_argument("--chunk-size", type=int, required=True, help="images per chunk")
+    parser.add_argument("--positive", help="of two classes: the positive one, to see that it is there")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV to bring up to date")
     parser.add_argument("--rows", type=Path, required=True, help="folder for the rows of each chunk")
     args = parser.parse_args(argv)
     split = SplitSettings(args.seed, args.val, args.test)
     source = (args.kind, args.path, args.group)
-    record = build_manifest(*source, split, args.chunk_size, args.manifest, args.rows, args.fields)
+    record = build_manifest(*source, split, args.chunk_size, args.manifest, args.rows, args.fields, args.positive)
     for name, value in record.items():
         print(f"{name}: {value}")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.metrics.classification import SPOKEN
+from unchoke.names import member_name
 from unchoke.networks.choose import choose_network, member_keys, read_member, save_network
 from unchoke.networks.sources import add_source_flags, open_sources
-from unchoke.store.run_record import add_run_flags, member_name, read_run, write_run
+from unchoke.store.run_record import add_run_flags, read_run, write_run
 
 
 def main(argv: Sequence[str] | None = None) -> None:

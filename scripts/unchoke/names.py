@@ -54,6 +54,11 @@ def pixel_store(encoder: str | None, image_size: int | None = None) -> str:
     return f"{encoder}~{PIXELS}" if encoder else f"{PIXELS}~{image_size}"
 
 
+def member_name(rate: float, decay: float, seed: int) -> str:
+    """Name of the training of a network with one learning rate, weight decay and seed: ``rate0.001_decay0.0_seed0``."""
+    return f"rate{float(rate)}_decay{float(decay)}_seed{seed}"
+
+
 def map_name(stride: int) -> str:
     """Name of the array that holds the feature maps of a stride."""
     return f"s{stride}"

@@ -44,6 +44,7 @@ checkpoint build_manifest:
         mem_mb=1000,
     params:
         **source_settings(),
+        **POSITIVE_PARAMS,
         path=source_path,
         version=versions.MANIFEST,
         chunk_size=config["chunk_size"],
@@ -53,4 +54,5 @@ checkpoint build_manifest:
         " --kind {params.kind:q} --path {params.path:q} --group {params.group:q}"
         " --fields {params.fields:q} --seed {params.seed} --val {params.val} --test {params.test}"
         " --chunk-size {params.chunk_size}"
+        f"{POSITIVE_FLAG}"
         " --manifest {output.manifest:q} --rows {params.folder:q}/rows --receipt {output.receipt:q} 2>&1 | tee {log:q}"

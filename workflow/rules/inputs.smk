@@ -107,6 +107,12 @@ SHARD_PARAMS = {"chunks_per_shard": CHUNKS_PER_SHARD} if CHUNKS_PER_SHARD > 1 el
 SHARD_FLAG = " --chunks-per-shard {params.chunks_per_shard}" if SHARD_PARAMS else ""
 
 
+# Whose class the manifest looks for; nothing where none is named, so that manifests made before stay as they are.
+POSITIVE = None if MASKS else config["evaluation"]["positive"]
+POSITIVE_PARAMS = {} if POSITIVE is None else {"positive": lambda wildcards: POSITIVE}
+POSITIVE_FLAG = " --positive {params.positive:q}" if POSITIVE_PARAMS else ""
+
+
 def shard_rows(wildcards):
     """The rows files of the chunks that one job encodes: one, or those of a shard."""
     if CHUNKS_PER_SHARD == 1:
@@ -366,10 +372,9 @@ def finished_runs(wildcards):
 def evaluation_flags(wildcards):
     """How heads are ranked and compared, and at which specificity those of two classes are read."""
     asked = config["evaluation"]
-    flags = {"task": "classification", "metric": asked["metric"]}
+    flags = {"task": "classification"}
+    flags |= {key: asked[key] for key in ("metric", "specificity", "positive")}
     flags |= {"repeats": len(REPEATS) + 1} if REPEATS else {}
-    if asked["specificity"]:
-        flags |= {key: asked[key] for key in ("specificity", "positive")}
     if MASKS:
         flags = {"task": "segmentation", "metric": asked["mask_metric"]}
         flags |= {key: asked[key] for key in ("resamples", "seed")}

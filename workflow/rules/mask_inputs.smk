@@ -135,6 +135,13 @@ def patch_store(wildcards, input):
     return ["--store", str(Path(input[0]).parents[5])]
 
 
+def map_store(wildcards):
+    """The flag that names the sealed store of the feature maps; none for heads on pixels."""
+    if wildcards.encoder == PIXELS:
+        return []
+    return ["--store", f"{RESULTS}/features/{wildcards.encoder}.zarr"]
+
+
 def band_chunks(wildcards):
     """Numbers of the chunks whose patches reach into a band of an image."""
     grid, band = grids()[wildcards.image], int(wildcards.band)

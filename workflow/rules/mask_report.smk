@@ -33,6 +33,7 @@ rule draw_head:
         max_pixels=config["decoding"]["max_pixels"],
         classes=class_values,
         ignore=config["dataset"]["ignore"],
+        store=map_store,
     shell:
         "scripts/warm draw_head"
         " --group {params.group:q}"
@@ -49,4 +50,5 @@ rule draw_head:
         " --grids {input.grids:q}"
         " --classes {params.classes:q}"
         " --ignore {params.ignore}"
+        " {params.store:q}"
         " 2>&1 | tee {log:q}"

@@ -1,7 +1,7 @@
 # What the rules of networks depend on where the config says it.
 
 from unchoke.config.caches import caches_of
-from unchoke.store.run_record import member_name
+from unchoke.names import member_name
 
 
 def network_places():

@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from unchoke.machine.lease import holder_of
 from unchoke.machine.limits import host_memory_mb
 from unchoke.machine.memory import card_uuid, free_card_mb
 from unchoke.machine.releases import environment
-from unchoke.names import MASK_KINDS, map_name
+from unchoke.names import MASK_KINDS, map_name, store_name
 from unchoke.sources.locations import fields_of
 from unchoke.sources.source import list_images
+from unchoke.store.chunks import seal_file
 from unchoke.store.cuts import chunk_count
+from unchoke.store.origin import read_origin, rounding_warnings
 
 FILES_OPEN = 256  # what Snakemake, a worker and its threads hold open at once, and some room
 BYTES_A_FILE = 4096  # the least that a small file takes on most file systems
@@ -67,6 +70,7 @@ def examine_machine(config: dict[str, Any], results: Path, weights: dict[str, Pa
     findings += [_host(), _device(device, config["gpu"]["vram_mb"])]
     models = {name: _model(encoder["model"]) for name, encoder in config["encoders"].items()}
     findings += [_disk(config, models, work, results), _inodes(config, work, results), _open_files()]
+    findings += _rounding(config, results)
     findings += [_weights(name, config["encoders"][name], path) for name, path in weights.items()]
     findings += [_teacher(config["teacher"])] if config["teacher"] else []
     findings += [_time(name, config["encoders"][name], models[name], device, work) for name in models]
@@ -198,6 +202,21 @@ def _packaged(name: str, model_name: str) -> Finding:
     except UnchokeError as error:
         return Finding("weights", f"{name}: {error}", False)
     return Finding("weights", f"{name}: to be taken from the package {PACKAGES[model_name].pinned}")
+
+
+def _rounding(config: dict[str, Any], results: Path) -> Iterator[Finding]:
+    """What rounding costs in each store that is sealed."""
+    for name, encoder in config["encoders"].items():
+        for view in encoder["views"]:
+            store = results / "features" / f"{store_name(name, view)}.zarr"
+            if not seal_file(store).exists():
+                continue
+            try:
+                warnings = rounding_warnings(read_origin(store))
+            except UnchokeError as error:
+                yield Finding("features", f"{store.stem}: {error}", False)
+            else:
+                yield from (Finding("features", f"{store.stem}: warning: {text}") for text in warnings)
 
 
 def _teacher(teacher: dict[str, Any]) -> Finding:

@@ -14,7 +14,7 @@ class Evaluation(Section):
 
     metric: Metric = "accuracy"
     """Images: the figure that chooses a head's setting on val, ranks heads and compares them. `average_precision`: of
-    two classes that of the second, of more the mean of each against the rest. `log_loss`: at the temperature that suits
+    two classes that of `positive`, of more the mean of each against the rest. `log_loss`: at the temperature that suits
     val; the lower, the better."""
 
     resamples: int = Field(1000, ge=100, le=100_000)
@@ -35,8 +35,9 @@ class Evaluation(Section):
     specificity that is reached are then read on test. null: neither is reported."""
 
     positive: str | None = None
-    """Images of two classes: the one that `specificity` calls positive. null: the second in their order, which is that
-    of their names, as in scikit-learn. Numbers in quotes. The AUROC is the same for either."""
+    """Images of two classes: the one whose average precision and sensitivity are reported. null: the second in their
+    order, which is that of their names, as in scikit-learn. Numbers in quotes. The AUROC is the same for either. Heads
+    that are chosen by average precision are trained anew for another one."""
 
     seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of the resamples."""

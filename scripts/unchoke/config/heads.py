@@ -68,7 +68,7 @@ class Logistic(HeadSection):
     max_iterations: int = Field(5000, ge=1, le=MAX_STEPS)
     """L-BFGS iterations for one value of C, at most. Where they do not suffice, the head carries a warning."""
 
-    tolerance: float = Field(1e-4, gt=0)
+    tolerance: float = Field(1e-5, gt=0)
     """L-BFGS stops when no entry of the gradient of the mean loss is larger than this share of the loss."""
 
     precision: Literal["float32", "float64"] = "float32"

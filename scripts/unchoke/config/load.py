@@ -31,6 +31,8 @@ def load_config(raw: dict[str, Any], files: Sequence[Path] = (), arguments: Sequ
         raise _not_valid([_placed(keys, f"expected a number or text, found {value}", known) for keys, value in truths])
     for trained in (*valid["heads"].values(), *valid["networks"].values()):
         trained["choose_by"] = trained["choose_by"] or valid["evaluation"]["metric"]
+        if (positive := valid["evaluation"]["positive"]) and trained["choose_by"] == "average_precision":
+            trained["positive"] = positive  # which no other choice depends on
     for name, network in config.networks.items():
         valid["networks"][name]["start"] = config.start_of(network)
     return valid

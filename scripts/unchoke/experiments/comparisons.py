@@ -14,6 +14,7 @@ from unchoke.metrics.evaluation import Comparison, compare
 from unchoke.metrics.influences import scored
 from unchoke.metrics.intervals import student
 from unchoke.metrics.iou import MEAN_IOUS, chosen_mean_iou
+from unchoke.metrics.positive import positive_last
 from unchoke.metrics.units import Bootstrap, group_places, resample_weights
 from unchoke.store.run_record import RunRecord, counts_of_test
 from unchoke.store.zarr_bytes import open_group
@@ -36,7 +37,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Answers:
-    """Predictions of an image head on test."""
+    """Predictions of an image head on a split."""
 
     image_id_N: NDArray[np.int64]
     label_N: NDArray[np.integer]
@@ -45,11 +46,15 @@ class Answers:
     temperatures: list[float]
 
 
-def read_answers(run: RunRecord) -> Answers:
-    """The answers in the results of a run."""
+def read_answers(run: RunRecord, positive: str | None = None, split: str = "test") -> Answers:
+    """The answers in the results of a run; of two classes the positive one second, see ``metrics.positive``."""
     arrays = open_group(run.group)
-    image_id_N, label_N, logits_RNC = (np.asarray(arrays[f"test_{name}"]) for name in ("image_id", "label", "logits"))
-    return Answers(image_id_N, label_N, logits_RNC, run.facts["temperatures"])
+    image_id_N, label_N, logits_RNC = (
+        np.asarray(arrays[f"{split}_{name}"]) for name in ("image_id", "label", "logits")
+    )
+    return Answers(
+        image_id_N, *positive_last(label_N, logits_RNC, run.facts["classes"], positive), run.facts["temperatures"]
+    )
 
 
 def compare_answers(one: Answers, best: Answers, groups: pd.Series, metric: str = "accuracy") -> Comparison | None:

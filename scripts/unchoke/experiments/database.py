@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unchoke.cleaning.clean import read_belongings, selected
+import pandas as pd
+
+from unchoke.cleaning.clean import of_images, read_belongings, selected
 from unchoke.experiments.comparisons import compare_answers, compare_masks, read_answers, read_counts
 from unchoke.experiments.floors import insert_floors
 from unchoke.experiments.masks import NO_ENCODER, image_counts, insert_masks, patches_alone
@@ -22,7 +24,9 @@ from unchoke.experiments.rows import (
     new_database,
 )
 from unchoke.metrics.classification import LOWER_IS_BETTER
+from unchoke.metrics.evaluation import Comparison, evaluate, plain_figures
 from unchoke.metrics.iou import MEAN_IOUS
+from unchoke.metrics.positive import positive_place
 from unchoke.metrics.units import DEFAULT, Bootstrap
 from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION, RunRecord, find_runs
 
@@ -44,9 +48,9 @@ def build_database(
     results: the dataset's folder, with manifest, heads, checkpoints, runs and seals; of masks also grids and scores. A
     group is left out where another version wrote it, where the features that it was trained on are no more, or where it
     is of another task. A mask head without scores, since it segments no images, has no figures. metric: of the config's
-    ``evaluation.metric``, or ``mask_metric``, the one that ranks and compares. asked: the specificity at which heads of
-    two classes are read. bootstrap: for comparisons of masks. repeats: random splits, see ``experiments.repeats``. The
-    new database takes the place of the old one when it is whole.
+    ``evaluation.metric``, or ``mask_metric``, the one that ranks and compares. asked: of heads of two classes, the
+    positive one and the specificity. bootstrap: for comparisons of masks. repeats: random splits, see
+    ``experiments.repeats``. The new database takes the place of the old one when it is whole.
     """
     found, metric = find_runs(results), metric or _DEFAULTS[task]
     runs = [run for run in found if run.is_current and run.task == task]
@@ -56,18 +60,22 @@ def build_database(
         ids = {}
         for run in runs:
             if task == CLASSIFICATION:
-                ids[run] = _insert_classification(connection, run)
+                ids[run] = _insert_classification(connection, run, belongings, asked.positive)
                 insert_parts(connection, ids[run], run, belongings, asked)
                 insert_steps(connection, ids[run], run)
             else:
                 ids[run] = _insert_segmentation(connection, run)
-        best = _insert_comparisons(connection, {run_id: run for run, run_id in ids.items()}, metric, bootstrap)
+        how: dict[str, tuple[Callable[[RunRecord], Any], Callable[..., Comparison | None]]] = {
+            CLASSIFICATION: (partial(read_answers, positive=asked.positive), compare_answers),
+            SEGMENTATION: (read_counts, partial(compare_masks, bootstrap=bootstrap)),
+        }
+        best = _insert_comparisons(connection, {run_id: run for run, run_id in ids.items()}, metric, *how[task])
         if best and task == CLASSIFICATION:
-            insert_floors(connection, best, selected(*_tables(results)))
-            _insert_gains(connection, ids, metric)
+            insert_floors(connection, best, selected(*_tables(results)), asked.positive)
+            _insert_gains(connection, ids, metric, how[task])
             if repeats > 1:
                 of_id = {run_id: run for run, run_id in ids.items()}
-                insert_repeats(connection, of_id, ids[best], repeats, metric, _tables(results))
+                insert_repeats(connection, of_id, ids[best], repeats, metric, _tables(results), asked.positive)
         insert_readings(connection, results)
     return [run.group for run in found if run not in runs]
 
@@ -78,14 +86,28 @@ def _tables(results: Path) -> tuple[Path, Path | None]:
     return results / "manifest.csv", selection if selection.exists() else None
 
 
-def _insert_classification(connection: sqlite3.Connection, run: RunRecord) -> int:
+def _insert_classification(
+    connection: sqlite3.Connection, run: RunRecord, belongings: pd.DataFrame, positive: str | None
+) -> int:
     facts, settings = run.facts, run.facts["settings"]
     encoder, head = (facts["encoder"], run.seal), (settings["pool"], settings)
     run_id = insert_run(connection, run, encoder, head, facts["images"], facts["temperatures"])
     for split, figures in run.figures.items():
-        for name, figure in figures.items():
+        for name, figure in (figures | _of_positive(run, split, belongings, positive)).items():
             insert(connection, "metrics", run_id=run_id, split=split, name=name, **figure)
     return run_id
+
+
+def _of_positive(
+    run: RunRecord, split: str, belongings: pd.DataFrame, positive: str | None
+) -> dict[str, dict[str, float | None]]:
+    """The average precision of the positive class, where the head's own figure is that of the other one."""
+    if positive_place(run.facts["classes"], positive) != 0:
+        return {}
+    found = read_answers(run, positive, split)
+    _, unit_N = of_images(belongings, found.image_id_N)
+    figures = plain_figures(evaluate(found.label_N, found.logits_RNC, unit_N, found.temperatures))
+    return {"average_precision": figures["average_precision"]}
 
 
 def _insert_segmentation(connection: sqlite3.Connection, run: RunRecord) -> int:
@@ -103,11 +125,15 @@ def _insert_segmentation(connection: sqlite3.Connection, run: RunRecord) -> int:
 
 
 def _insert_comparisons(
-    connection: sqlite3.Connection, runs: dict[int, RunRecord], metric: str, bootstrap: Bootstrap
+    connection: sqlite3.Connection,
+    runs: dict[int, RunRecord],
+    metric: str,
+    read: Callable[[RunRecord], Any],
+    compare: Callable[..., Comparison | None],
 ) -> RunRecord | None:
     """Every run that has figures against the one whose metric is best on val, on the test images of both.
 
-    Returns the best run; None where no run has figures.
+    read, compare: of the task, see ``comparisons``. Returns the best run; None where no run has figures.
     """
     query = """
         SELECT run_id FROM runs JOIN encoders USING (encoder_id) JOIN heads USING (head_id)
@@ -120,23 +146,21 @@ def _insert_comparisons(
         return None
     first = runs[ranked[0]]
     belongs = selected(*_tables(first.results)).set_index("image_id")["group"]
-    read: Callable[[RunRecord], Any] = read_counts
-    compare: Callable[..., Any] = partial(compare_masks, bootstrap=bootstrap)
-    if first.task == CLASSIFICATION:
-        read, compare = read_answers, compare_answers
     best = read(first)
     found = {run_id: compare(read(runs[run_id]), best, belongs, metric=metric) for run_id in ranked}
     insert_comparisons(connection, ranked[0], found)
     return first
 
 
-def _insert_gains(connection: sqlite3.Connection, ids: dict[RunRecord, int], metric: str) -> None:
+def _insert_gains(
+    connection: sqlite3.Connection, ids: dict[RunRecord, int], metric: str, how: tuple[Callable[[RunRecord], Any], Any]
+) -> None:
     """Every network against the head that its classifier began with, where that head is there."""
+    (read, compare), found = how, {}
     by_place = {(run.encoder, run.head): run for run in ids}
-    found = {}
     for run, run_id in ids.items():
         start = by_place.get((run.encoder, run.facts["settings"].get("start")))
         if start:
             belongs = selected(*_tables(run.results)).set_index("image_id")["group"]
-            found[run_id, ids[start]] = compare_answers(read_answers(run), read_answers(start), belongs, metric)
+            found[run_id, ids[start]] = compare(read(run), read(start), belongs, metric=metric)
     insert_gains(connection, found)

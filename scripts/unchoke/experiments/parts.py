@@ -1,7 +1,6 @@
 """Stage: the rows of classes, of groups of images, and of operating points of two classes in experiments.db."""
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from unchoke.cleaning.clean import of_images
-from unchoke.errors import UnchokeError
 from unchoke.experiments.rows import insert, printable
 from unchoke.hashing import canonical_json
 from unchoke.metrics.evaluation import Figure, known_or_none, plain_figures
 from unchoke.metrics.operating_points import SENSITIVITY, SPECIFICITY, OperatingPoint, margins, operating_point
 from unchoke.metrics.parts import ClassFigures, class_figures, group_figures
+from unchoke.metrics.positive import positive_place
 from unchoke.store.run_record import RunRecord
 from unchoke.store.zarr_bytes import open_group
 
@@ -44,7 +43,7 @@ def insert_parts(
     for name, figures in zip(classes, class_figures(label_N, predicted_RN, len(classes), unit_N), strict=True):
         insert(connection, "classes", run_id=run_id, **{"class": name}, **class_columns(figures))
     _insert_groups(connection, run_id, group_figures(predicted_RN == label_N, group_N))
-    positive = positive_place(classes, asked)
+    positive = positive_place(classes, asked.positive)
     if positive is not None and asked.specificity is not None:
         val_label_N, val_logits_RNC = np.asarray(arrays["val_label"]), np.asarray(arrays["val_logits"])
         val = val_label_N == positive, margins(val_logits_RNC, positive)
@@ -69,26 +68,6 @@ def _insert_groups(connection: sqlite3.Connection, run_id: int, figures: dict[st
         for name, one in figures.items()
     ]
     connection.executemany("INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)", rows)  # there may be many
-
-
-def positive_place(classes: Sequence[str], asked: Asked) -> int | None:
-    """Place of the positive class of two, by default the second; None where there is no sensitivity to report.
-
-    Raises UnchokeError where one is named, and is none of two.
-    """
-    if asked.specificity is None or (asked.positive is None and len(classes) != 2):
-        return None
-    if asked.positive is None:
-        return 1
-    if len(classes) == 2 and asked.positive in classes:
-        return list(classes).index(asked.positive)
-    raise UnchokeError(
-        "The positive class is none of two.",
-        found=f"evaluation.positive '{asked.positive}', and {len(classes)} classes: {', '.join(classes[:5])}"
-        + (", …" if len(classes) > 5 else ""),
-        expected="one of two classes: sensitivity at a fixed specificity is of two",
-        do="name one of two classes in evaluation.positive, or set it to null",
-    )
 
 
 def _insert_point(

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from unchoke.cleaning.clean import selected
-from unchoke.experiments.comparisons import TOLD_APART, holm
+from unchoke.experiments.comparisons import TOLD_APART, holm, read_answers
 from unchoke.experiments.rows import insert
 from unchoke.manifest.images import in_use
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.evaluation import known_or_none
+from unchoke.metrics.influences import scored
 from unchoke.metrics.intervals import Interval
+from unchoke.metrics.positive import positive_place
 from unchoke.metrics.repeats import OverSplits, over_splits
 from unchoke.store.run_record import RunRecord
 from unchoke.store.zarr_bytes import METADATA
@@ -42,16 +44,18 @@ def insert_repeats(
     repeats: int,
     metric: str,
     tables: tuple[Path, Path | None],
+    positive: str | None = None,
 ) -> None:
     """The tables ``split_repeats`` and ``over_splits``, of every run on `repeats` splits, the first that of its own.
 
     runs: by run_id. best_run_id: the one whose metric is best on val of the first split; others are compared with it
     on the splits that count for both. metric: of the config's ``evaluation.metric``. tables: manifest and selection.
+    positive: of two classes, see ``metrics.positive``.
     """
     few_shot = any(run.facts["settings"].get("shots") for run in runs.values())
     pools = [_train_images(tables, repeat) if few_shot else 0 for repeat in range(repeats)]
     found = {
-        run_id: [read_repeat(replace(run, repeat=repeat), metric, pools[repeat]) for repeat in range(repeats)]
+        run_id: [read_repeat(replace(run, repeat=repeat), metric, pools[repeat], positive) for repeat in range(repeats)]
         for run_id, run in runs.items()
     }
     for run_id, splits in found.items():
@@ -78,7 +82,7 @@ def _train_images(tables: tuple[Path, Path | None], repeat: int) -> int:
     return int((in_use(selected(*tables, splits))["split"] == "train").sum())
 
 
-def read_repeat(run: RunRecord, metric: str, pool: int) -> Repeat:
+def read_repeat(run: RunRecord, metric: str, pool: int, positive: str | None = None) -> Repeat:
     """The figures of a run on its split, or why it does not count. pool: images from which few shots are drawn."""
     if not (run.group / METADATA).exists() or not run.is_current:
         return Repeat(failed="it has not been trained on the features of now")
@@ -86,6 +90,9 @@ def read_repeat(run: RunRecord, metric: str, pool: int) -> Repeat:
     if "failed" in facts:
         return Repeat(failed=facts["failed"])
     value, accuracy = (run.figures["test"][name]["value"] for name in (metric, "accuracy"))
+    if metric == "average_precision" and positive_place(facts["classes"], positive) == 0:
+        found = read_answers(run, positive)  # the head's own figure is that of the other class
+        value = known_or_none(float(scored(metric, found.label_N, found.logits_RNC, found.temperatures).value_R.mean()))
     images, settings = facts["images"], facts["settings"]
     train = pool if settings.get("shots") else images["train"] + (images["val"] if settings.get("refit") else 0)
     failed = f"{metric} cannot be known" if value is None else None

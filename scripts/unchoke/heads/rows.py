@@ -14,6 +14,7 @@ from unchoke.errors import SplitError, UnchokeError
 from unchoke.manifest.images import in_use
 from unchoke.metrics.classification import LOWER_IS_BETTER, SPOKEN
 from unchoke.metrics.influences import figure_of
+from unchoke.metrics.positive import positive_place
 from unchoke.names import SPLITS
 from unchoke.store.read import FeatureStore
 
@@ -45,11 +46,13 @@ class Rows:
 def split_rows(
     features: dict[str, FeatureStore], manifest: pd.DataFrame, settings: dict[str, Any], device: torch.device
 ) -> tuple[list[str], dict[str, Rows]]:
-    """The classes in order, and the usable rows of each split; UnchokeError where a split has none.
+    """The classes in order, the positive one last, and the usable rows of each split.
+
+    Raises UnchokeError where a split has none, or where the positive class of the settings is none of two.
 
     features: the store of each view; settings: pool, train_views and test_views count.
     """
-    classes, usable = usable_rows(features, manifest)
+    classes, usable = usable_rows(features, manifest, settings.get("positive"))
     views = sorted({*settings["train_views"], *settings["test_views"]})
     refuse_missing(views, features)
     values = {view: features[view].features(settings["pool"]) for view in views}
@@ -74,13 +77,17 @@ class Usable(NamedTuple):
     """The group of each image; empty for none."""
 
 
-def usable_rows(features: Mapping[str, FeatureStore], manifest: pd.DataFrame) -> tuple[list[str], dict[str, Usable]]:
+def usable_rows(
+    features: Mapping[str, FeatureStore], manifest: pd.DataFrame, positive: str | None = None
+) -> tuple[list[str], dict[str, Usable]]:
     """The classes in order, and the usable images of each split; UnchokeError where a split has none, or other classes.
 
-    features: the store of each view.
+    features: the store of each view. positive: of two classes the one that comes second.
     """
     usable = in_use(manifest[readable(features, manifest)])
     classes = sorted(usable.loc[usable["split"] == "train", "label"].unique())
+    if positive_place(classes, positive) == 0:
+        classes = classes[::-1]
     place = {label: index for index, label in enumerate(classes)}
     found = {}
     for split in SPLITS:

@@ -10,6 +10,7 @@ from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_if_changed
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.splits import draw_splits
+from unchoke.metrics.positive import positive_place
 from unchoke.names import SPLITS
 from unchoke.sources.locations import NO_FIELDS, Fields
 from unchoke.sources.source import Listing, list_images
@@ -38,16 +39,19 @@ def build_manifest(
     manifest: Path,
     rows: Path,
     fields: Fields = NO_FIELDS,
+    positive: str | None = None,
 ) -> dict[str, object]:
     """Bring `manifest`, its JSON record beside it and the folder `rows` up to date with the source; return the record.
 
     An image keeps its id, and its split while the split settings stay; a new one takes the next id; one that is gone
     is marked ``vanished``. Files whose content stays are not touched. Raises UnchokeError, before anything is
-    written, where labels, groups and splits do not hold together. fields: where arrays are, as
-    ``locations.fields_of`` gives it.
+    written, where labels, groups and splits do not hold together, or where the class that the config calls `positive`
+    is none of two. fields: where arrays are, as ``locations.fields_of`` gives it.
     """
     frame, record = list_manifest(kind, path, group, split, manifest, fields)
     check_classes(frame, path)
+    if positive is not None:
+        positive_place(sorted(in_use(frame)["label"].unique()), positive)
     check_splits(frame, path)
     n_chunks = write_rows(frame, tables.ROW_COLUMNS, chunk_size, rows)
     return write_manifest(frame, {**record, "chunk_size": chunk_size, "chunks": n_chunks}, manifest)

@@ -18,14 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from unchoke.encoders.encoder import PRECISIONS
 from unchoke.machine.halving import in_halves, is_out_of_memory
 from unchoke.networks.cards import Cards
 from unchoke.networks.layers import Draws, batch_norms
 from unchoke.networks.losses import Targets, loss_sum, total_weight, weighted_targets
 from unchoke.networks.network import Network
 from unchoke.networks.optimizer import Average, make_optimizer, parameters_of, reserve, set_rate
-
-PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 @dataclass(frozen=True)

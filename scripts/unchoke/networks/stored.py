@@ -70,7 +70,7 @@ def split_images(
     Raises UnchokeError where a view is missing, a split is empty, or has a class that train has not.
     """
     refuse_missing(sorted({*settings["train_views"], *settings["test_views"]}), features)
-    classes, usable = usable_rows(features, manifest)
+    classes, usable = usable_rows(features, manifest, settings.get("positive"))
     array = next(iter(next(iter(features.values())).seal["widths"]))
     found = {}
     for split, part in usable.items():

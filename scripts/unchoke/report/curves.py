@@ -1,5 +1,6 @@
 """Learning curves of heads that are trained in epochs, over the epochs and over the seconds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,18 +31,20 @@ def draw_curves(
     chosen: dict[str, Any],
     title: str,
     seconds: list[float] | None = None,
+    warnings: Sequence[str] = (),
 ) -> Figure:
     """Loss on train and score on val over the epochs, a line a setting: the mean over the seeds.
 
     curves: train_loss and val_score (E, L, S). The lines with the best scores are named, the others grey.
     seconds: of mask heads, whose curves have val_iou in place of val_score; a third plot shows it over these seconds.
     They run from the start of training to the end of each epoch, or of the last ones where it was interrupted before.
+    warnings: what a reader must know of the features, said below.
     """
     clock = seconds is not None
     score_ELS = curves["val_iou" if clock else "val_score"]
     name = "mean IoU" if clock else spoken(settings["choose_by"])
     sign = -1 if not clock and settings["choose_by"] in LOWER_IS_BETTER else 1
-    note = _note(score_ELS.shape, settings, seconds)
+    note = " ".join([_note(score_ELS.shape, settings, seconds), *(f"Warning: {text}." for text in warnings)])
     figure = new_figure(14 if clock else 11, 4.8, f"{title}: learning curves", note)
     loss, by_epoch, *others = figure.subplots(1, 3 if clock else 2)
     lines = lines_of(sign * score_ELS, history, settings, chosen)

@@ -79,7 +79,7 @@ def _worst(head: HeadResults, files: ImageFiles) -> Iterator[Mistake]:
 
 
 def _mask_curves(head: MaskResults, files: MaskFiles) -> Figure:
-    return draw_curves(head.curves, *_tried(head), head.seconds)
+    return draw_curves(head.curves, *_tried(head), head.seconds, head.warnings)
 
 
 def _mask_overlays(head: MaskResults, files: MaskFiles) -> Figure:

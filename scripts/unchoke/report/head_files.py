@@ -62,6 +62,7 @@ def _read_images(args: argparse.Namespace) -> tuple[HeadResults, ImageFiles]:
 def _add_mask_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", type=Path, required=True, help="JSON with the scores of its masks")
     parser.add_argument("--run", type=Path, required=True, help="JSON with the seconds of its training")
+    parser.add_argument("--store", type=Path, help="sealed Zarr store of its feature maps; none for a head on pixels")
     parser.add_argument("--stitched", type=Path, required=True, help="folder of its masks")
     parser.add_argument("--grids", type=Path, required=True, help="JSON with the images' sizes and patches")
     parser.add_argument("--mask-rows", type=Path, required=True, help="folder of tables with the patches' masks")
@@ -74,7 +75,7 @@ def _read_masks(args: argparse.Namespace) -> tuple[MaskResults, MaskFiles]:
     paths = dict(zip(manifest["image_id"].tolist(), manifest["path"], strict=True))
     names = ("root", "grids", "mask_rows", "stitched", "classes", "ignore", "max_pixels")
     files = MaskFiles(paths=paths, **{name: vars(args)[name] for name in names})
-    return read_mask_head(args.group, args.scores, args.run), files
+    return read_mask_head(args.group, args.scores, args.run, args.store), files
 
 
 _TASKS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Any]]] = {

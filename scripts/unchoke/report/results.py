@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unchoke.manifest.images import in_use
 from unchoke.metrics import calibration
+from unchoke.store.origin import read_origin, rounding_warnings
 from unchoke.store.read import open_complete
 from unchoke.store.run_record import counts_of_test, read_run, read_scores
 from unchoke.store.zarr_bytes import open_group
@@ -75,10 +76,15 @@ class MaskResults:
     """From the start of training to the end of each epoch; of an interrupted one from where it went on."""
     test_counts: dict[int, NDArray[np.int64]]
     """By image of test that could be read throughout its pixels by true and predicted class, (C, C)."""
+    warnings: list[str]
+    """What a reader must know of the feature maps that it reads."""
 
 
-def read_mask_head(group: Path, scores: Path, run: Path) -> MaskResults:
-    """The results of a mask head from its Zarr group, the scores of its masks, and the record of its training."""
+def read_mask_head(group: Path, scores: Path, run: Path, store: Path | None = None) -> MaskResults:
+    """The results of a mask head from its Zarr group, the scores of its masks, and the record of its training.
+
+    store: of the feature maps that it reads; None for a head on pixels.
+    """
     arrays = open_group(group)
     facts: Any = arrays.attrs["unchoke"]
     return MaskResults(
@@ -87,6 +93,7 @@ def read_mask_head(group: Path, scores: Path, run: Path) -> MaskResults:
         curves={name: np.asarray(arrays[f"curves/{name}"]) for name in ("train_loss", "val_iou")},
         seconds=read_run(run)["epoch_seconds"],
         test_counts={image_id: np.array(counts) for image_id, counts in counts_of_test(read_scores(scores)).items()},
+        warnings=rounding_warnings(read_origin(store)) if store else [],
     )
 
 

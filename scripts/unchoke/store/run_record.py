@@ -88,11 +88,6 @@ def counts_of_test(scores: dict[str, Any]) -> dict[int, Any]:
     return {int(name): one["counts"] for name, one in images if one["split"] == "test" and not one["unread_px"]}
 
 
-def member_name(rate: float, decay: float, seed: int) -> str:
-    """Name of the training of a network with one learning rate, weight decay and seed: ``rate0.001_decay0.0_seed0``."""
-    return f"rate{float(rate)}_decay{float(decay)}_seed{seed}"
-
-
 def member_files(results: Path, network: str, member: str) -> dict[str, Path]:
     """Files of one training of a network: ``weights``, and ``steps`` with a row for each."""
     folder = results / "members" / network

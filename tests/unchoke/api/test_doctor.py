@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from small_results import write_rounding
 
 from unchoke.api.doctor import Finding, examine_machine, page
 from unchoke.config.load import load_config
 from unchoke.encoders.packaged import PACKAGES
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
+from unchoke.store.chunks import seal_file
 
 
 @pytest.fixture
@@ -97,3 +99,17 @@ def test_patches_are_counted_from_the_headers_of_images_with_masks(tmp_path: Pat
     found = by_subject(examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
     assert found["images"].text == "3, 1 of them unreadable, 3 patches in 2 chunks of 2"
     assert found["disk"].fine and found["files"].fine
+
+
+def test_what_rounding_costs_is_told_of_every_sealed_view(config: dict, tmp_path: Path) -> None:
+    config["encoders"]["tiny"]["views"] = ["identity", "hflip"]
+    features = tmp_path / "results/features"
+    write_rounding(features / "tiny.zarr", 0)
+    write_rounding(features / "tiny@hflip.zarr", 3)
+    write_rounding(features / "past.zarr", 3)  # of no encoder of the config
+    findings = examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
+    (found,) = [finding for finding in findings if finding.subject == "features"]
+    assert found.fine and found.text.startswith("tiny@hflip: warning: float16 costs 3 of the 64 features of s4")
+    seal_file(features / "tiny@hflip.zarr").unlink()  # its chunks are about to be made again
+    findings = examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})
+    assert "features" not in by_subject(findings)

@@ -505,6 +505,16 @@ def test_the_largest_picture_that_is_decoded_fits_into_cleaning() -> None:
     load_config({**large, "cleaning": None})
 
 
+def test_the_positive_class_is_of_those_heads_that_are_chosen_by_its_average_precision() -> None:
+    heads = {"plain": {"kind": "ridge"}, "own": {"kind": "ridge", "choose_by": "average_precision"}}
+    for metric, trained in (("accuracy", {"own"}), ("average_precision", {"plain", "own"})):
+        evaluation = {"metric": metric, "positive": "ant"}
+        loaded = load_config({"evaluation": evaluation, "heads": heads})["heads"]
+        assert {name for name, head in loaded.items() if head.get("positive") == "ant"} == trained
+    loaded = load_config({"evaluation": {"metric": "average_precision"}, "heads": heads})["heads"]
+    assert not any("positive" in head for head in loaded.values())  # heads of today stay as they are
+
+
 def test_one_metric_chooses_unless_a_head_names_its_own() -> None:
     heads = {
         "plain": {"kind": "ridge"},

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 from scipy.stats import binomtest, ttest_1samp
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    log_loss,
+    precision_recall_fscore_support,
+)
 from small_results import CLASSES, ENCODER, LABEL, add_head, seal_of, write_manifest
 
 from unchoke import versions
@@ -19,11 +25,13 @@ from unchoke.experiments import database
 from unchoke.experiments.database import build_database
 from unchoke.experiments.leaderboard import leaderboard, leaderboard_text
 from unchoke.experiments.parts import Asked
+from unchoke.experiments.repeats import read_repeat
 from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.metrics.evaluation import METRICS
+from unchoke.names import member_name
 from unchoke.signed import signed_bytes
-from unchoke.store.run_record import member_files, member_name
+from unchoke.store.run_record import find_runs, member_files
 from unchoke.store.tables import SELECTION_COLUMNS, STEP_COLUMNS, table_bytes
 
 
@@ -160,6 +168,39 @@ def test_sensitivity_is_that_of_test_at_the_threshold_of_val(
     query = "SELECT positive, specificity, margins, val_negatives, unknown FROM operating_points"
     expected = ("ant", 0.5, "[-2.0]", 2, None) if positive == "ant" else ("bee", 0.75, "[0.0]", 4, None)
     assert rows(tmp_path, query) == [expected]
+
+
+@pytest.mark.parametrize("metric", ["average_precision", "accuracy"])
+@pytest.mark.parametrize("classes", [["ant", "bee"], ["bee", "ant"]])
+@pytest.mark.parametrize("positive", [None, "bee", "ant"])
+def test_average_precision_is_that_of_the_positive_class_everywhere(
+    tmp_path: Path, positive: str | None, classes: list[str], metric: str
+) -> None:
+    """Of val and test, in the comparison, and on the floor. A head of other classes' order says the same."""
+    place = classes.index(positive or "bee")
+    truth = {split: TWO[f"{split}_label"] == place for split in ("val", "test")}
+    logits = {split: TWO[f"{split}_logits"][0] * (2 * np.arange(2) - 1) for split in truth}
+    scores = {split: softmax(logits[split], 1)[:, place] for split in truth}
+    arrays = TWO | {f"{split}_logits": logits[split][None] for split in truth}
+    other = arrays | {"test_logits": arrays["test_logits"][:, ::-1]}
+    own = {split: average_precision_score(truth[split], scores[split]) for split in truth}
+    known = {"value": -1.0, "low": 0.0, "high": 1.0, "sd": None, "units": 9}
+    figures = {split: dict.fromkeys(METRICS, known) for split in truth}
+    for name, values in (("a", arrays), ("b", other)):
+        stored = {split: figures[split] | {"average_precision": known | {"value": own[split]}} for split in truth}
+        facts = {"metrics": stored} if place == 1 else {"metrics": figures}
+        add_head(tmp_path, name, classes=classes, arrays=values, **facts)
+    write_manifest(tmp_path)
+    build_database(tmp_path, tmp_path / "experiments.db", metric=metric, asked=Asked(positive=positive))
+    query = "SELECT split, value FROM metrics WHERE run_id = 1 AND name = 'average_precision'"
+    assert dict(rows(tmp_path, query)) == {split: pytest.approx(value) for split, value in own.items()}
+    (run,) = (run for run in find_runs(tmp_path) if run.head == "a")
+    assert read_repeat(run, "average_precision", 0, positive).value == pytest.approx(own["test"])
+    floors = dict(rows(tmp_path, "SELECT split, value FROM floors WHERE name = 'average_precision'"))
+    assert floors == {split: pytest.approx(truth[split].mean()) for split in truth}
+    if metric == "average_precision":
+        second = average_precision_score(truth["test"], scores["test"][::-1])
+        assert comparisons(tmp_path)["b"]["difference"] == pytest.approx(second - own["test"])
 
 
 def test_without_a_negative_image_on_val_there_is_no_threshold_and_the_database_says_so(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.metrics import accuracy_score, average_precision_score, balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 from small_features import clouds, make_manifest, make_store, rows_of
@@ -69,6 +69,20 @@ def test_a_class_with_one_training_image_is_a_class(tmp_path: Path) -> None:
     manifest = make_manifest([*LABELS[:-1], "c"], [*SPLITS[:-1], "train"])
     classes, found = split_rows(stores_of(tmp_path), manifest, ONE_VIEW, CPU)
     assert classes == ["a", "b", "c"] and found["train"].y_N.tolist() == [0, 1, 0, 1, 2]
+
+
+@pytest.mark.parametrize(("positive", "expected"), [(None, ["a", "b"]), ("b", ["a", "b"]), ("a", ["b", "a"])])
+def test_a_head_is_chosen_by_the_average_precision_of_the_positive_class(
+    tmp_path: Path, positive: str | None, expected: list[str]
+) -> None:
+    settings = ONE_VIEW | ({} if positive is None else {"positive": positive})
+    classes, found = split_rows(stores_of(tmp_path), MANIFEST, settings, CPU)
+    assert classes == expected
+    test = found["test"]
+    assert [classes[place] for place in test.y_N] == ["a", "b", "b"]
+    logits = torch.tensor([[0.0, 1], [0, 2], [0, 0]])
+    of_positive = average_precision_score(test.y_N == 1, [1, 2, 0])
+    assert float(score(logits, test, "average_precision")) == pytest.approx(of_positive)
 
 
 # --- bad input

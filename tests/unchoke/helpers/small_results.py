@@ -12,6 +12,7 @@ from unchoke.metrics.evaluation import METRICS
 from unchoke.names import store_name
 from unchoke.signed import signed_bytes
 from unchoke.store import chunks, tables
+from unchoke.store.origin import origin_file
 from unchoke.store.zarr_bytes import MemoryGroup, place_group
 
 ENCODER = {"model": "m", "trained": False, "weights_sha256": "0" * 64, "image_size": 32}
@@ -41,6 +42,14 @@ def seal_of(results: Path, view: str = "identity") -> bytes:
     path = chunks.seal_file(results / "features" / f"{store_name('tiny', view)}.zarr")
     write_atomic(path, fake_seal(images=16, invalid=[], view=view))
     return path.read_bytes()
+
+
+def write_rounding(store: Path, coarsened: int) -> None:
+    """A seal and an origin, by which rounding coarsens so many of the 64 features of a map."""
+    rounding = {"s4": {"features": 64, "coarsened": coarsened}}
+    facts = {"seal_sha256": sha256_bytes(b"seal"), "settings": {"store": "float16"}, "made": [], "rounding": rounding}
+    write_atomic(chunks.seal_file(store), b"seal")
+    write_atomic(origin_file(store), signed_bytes(facts))
 
 
 def add_head(
@@ -87,6 +96,7 @@ def add_head(
     found |= {"val_label": np.array([0, 1]), "test_label": label_N} | (arrays or {})
     for array, values in found.items():
         group.root.create_array(array, data=values.astype(np.float32 if values.ndim == 3 else np.int64))
+    group.root.create_array("val_image_id", data=np.arange(len(found["val_label"])))
     group.root.create_array("test_image_id", data=np.array(image_ids)[places])
     place_group(group.contents(), folder / "heads/tiny.zarr" / name)
     write_atomic(folder / f"checkpoints/tiny/{name}.safetensors", name.encode())

@@ -24,14 +24,15 @@ PETS = [{"path": f"{number:02d}.png", "label": "cat" if number % 3 else "dog"} f
 def build(tmp_path):
     """Bring a manifest up to date with a CSV of the images given; return what then stands in it."""
 
-    def build_from(images, *, seed=0, val=0.2, test=0.2, chunk_size=8):
+    def build_from(images, *, seed=0, val=0.2, test=0.2, chunk_size=8, positive=None):
         with (tmp_path / "images.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, ["path", "label", "split", "group"], restval="")
             writer.writeheader()
             writer.writerows(images)
         settings = SplitSettings(seed, val, test)
         manifest = tmp_path / "out" / "manifest.csv"
-        build_manifest("csv", tmp_path / "images.csv", None, settings, chunk_size, manifest, tmp_path / "out" / "rows")
+        source, rows = ("csv", tmp_path / "images.csv", None), tmp_path / "out" / "rows"
+        build_manifest(*source, settings, chunk_size, manifest, rows, positive=positive)
         return read_table(manifest, MANIFEST_COLUMNS)
 
     return build_from
@@ -280,6 +281,14 @@ def test_splits_that_no_head_can_be_judged_by_stop_the_run_before_anything_is_wr
     with pytest.raises(UnchokeError, match=problem):
         build(ERRORS[problem])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("positive", "said"), [("dogs", "did you mean 'dog'"), ("owl", "known are: cat, dog")])
+def test_a_positive_class_that_is_not_there_stops_the_run_before_anything_is_written(tmp_path, build, positive, said):
+    with pytest.raises(UnchokeError, match=said):
+        build(PETS, positive=positive)
+    assert not (tmp_path / "out").exists()
+    assert build(PETS, positive="dog").equals(build(PETS))
 
 
 def test_an_error_leaves_an_earlier_manifest_as_it_was(tmp_path, build):

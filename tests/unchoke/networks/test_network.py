@@ -42,7 +42,14 @@ def test_from_activations_a_cut_network_learns_as_through_its_frozen_part(model:
     assert network.frozen is not None
     with torch.no_grad():
         cached = network.frozen.eval()(network.inputs(torch.from_numpy(x))).numpy()
-    given: dict[str, Any] = {"blocks": 2, "drop_path": 0.2, "dropout": 0.1, "checkpointing": True, "layer_decay": 0.7}
+    given: dict[str, Any] = {
+        "blocks": 2,
+        "drop_path": 0.2,
+        "dropout": 0.1,
+        "checkpointing": True,
+        "layer_decay": 0.7,
+        "epochs": 1,
+    }
     through = fit(facts, x, **given, cache="none")
     from_cache = fit(facts, cached, **given, cache="activations")
     torch.testing.assert_close(through.tensors, from_cache.tensors, rtol=1e-3, atol=1e-4)

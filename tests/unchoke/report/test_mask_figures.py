@@ -30,6 +30,7 @@ from small_masks import (
     truth_of,
     write_dataset,
 )
+from small_results import write_rounding
 
 from report.test_figures import ODD_NAMES, picture, texts
 from unchoke.experiments.database import build_database
@@ -389,6 +390,18 @@ def draw_all(tmp_path: Path, files: MaskFiles) -> None:
 def call(command: str, *first: Any, **flags: Any) -> None:
     words = [(f"--{name.replace('_', '-')}", str(value)) for name, value in flags.items()]
     import_module(command).main([*map(str, first), *(word for pair in words for word in pair)])
+
+
+@pytest.mark.parametrize(("coarsened", "warned"), [(0, False), (3, True)])
+def test_what_rounding_costs_the_maps_is_told_below_the_learning_curves(
+    tmp_path: Path, files: MaskFiles, coarsened: int, warned: bool
+) -> None:
+    store = tmp_path / "features/tiny.zarr"
+    write_rounding(store, coarsened)
+    paths = tmp_path / "heads/tiny.zarr/a", tmp_path / "scores/tiny/a.json", tmp_path / "runs/tiny/a.json"
+    shown = " ".join(texts(draw_head(SEGMENTATION, read_mask_head(*paths, store), files)["mask_curves"]).split())
+    assert ("Warning: float16 costs 3 of the 64 features of s4" in shown) == warned
+    assert "Warning" not in texts(draw_head(SEGMENTATION, read_mask_head(*paths), files)["mask_curves"])
 
 
 def test_a_head_shows_the_counts_of_whole_test_images_alone(tmp_path: Path, files: MaskFiles) -> None:

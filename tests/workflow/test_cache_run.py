@@ -1,6 +1,10 @@
 """Caches of networks in real runs: made once, mended by the chunk, and refused before they are too large."""
 
+from pathlib import Path
+
 from conftest import Clone, jobs
+
+from unchoke.api.verify import Expected, verify_results
 
 LAST, WHOLE = {"encoder": "tiny", "blocks": 2}, {"encoder": "tiny"}
 SEALED = [f"results/few/features/tiny{cache}.zarr/zarr.json" for cache in ("~last2", "~pixels")]
@@ -14,6 +18,11 @@ def test_caches_are_stores_as_features_are(rerun: Clone) -> None:
     assert (jobs(said, "extract_chunk_tiny~last2"), jobs(said, "extract_pixels_tiny~pixels")) == (3, 3)
     assert jobs(said, "extract") == 6  # no features are made again
     assert rerun.times("features/tiny.zarr/**/*") == features
+
+    stores = [rerun.folder / Path(sealed).parent for sealed in SEALED]
+    checked = verify_results(rerun.results, Expected(stores, [rerun.results / "receipts/plan_caches.json"], [], []))
+    assert not [file for file in checked if file.found] and len(checked) > 50
+    assert {store / name for store in stores for name in ("valid/c/2", "zarr.json")} <= {file.path for file in checked}
 
     made = rerun.times("features/tiny~*.zarr/**/0/0/0")
     (gone,) = rerun.results.glob("features/tiny~last2.zarr/activations/c/1/0/0/0")

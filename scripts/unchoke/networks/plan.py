@@ -13,7 +13,7 @@ from unchoke.machine.memory import Meter
 from unchoke.machine.peaks import MARGIN, measure_peaks, peak_of
 from unchoke.networks.images import HeldImages, Images
 from unchoke.networks.losses import Targets
-from unchoke.networks.predict import logits_of
+from unchoke.networks.predict import logits_of, score_of
 from unchoke.networks.step import Batch, Learner, gradients_at_once, make_learner, update
 from unchoke.networks.task import NetworkTask
 
@@ -25,10 +25,11 @@ def plan_network(task: NetworkTask, meter: Meter, budget_mb: float) -> dict[str,
     """Measure peaks at growing micro-batches and the seconds of a step; what is trained here is thrown away.
 
     Gives micro_batch, peak_mb, peaks_mb, step_s (of a whole batch), val_s (of a score on val), minutes (of all
-    members). Raises UnchokeError where a single image does not fit into the budget, MB, or where training would take
-    more than the settings' `minutes`.
+    members). Raises UnchokeError where the score is not defined on val, a single image does not fit into the budget,
+    MB, or training would take more than the settings' `minutes`.
     """
-    settings = task.settings
+    settings, val = task.settings, task.val
+    score_of(torch.zeros(val.views * len(val.label_N), task.n_classes), val, settings["choose_by"])  # if it is defined
     learner = make_learner(
         task.build(settings["seeds"][0]),
         {**settings, "compile": False},  # its first steps would be measured

@@ -1,5 +1,6 @@
 """The plan of a network: the largest micro-batch that keeps the memory budget, and the minutes that training takes."""
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -43,7 +44,7 @@ def plan_network(task: NetworkTask, meter: Meter, budget_mb: float) -> dict[str,
         batch = first_batch(task.train, micro_batch, task.device, settings)
         return peak_of(partial(take_step, learner, batch, micro_batch), meter)
 
-    peaks = measure_peaks(measure, budget_mb, min(settings["batch_size"], len(task.train.image_id_N)))
+    peaks = measure_peaks(measure, budget_mb, min(rows_of_a_card(settings), len(task.train.image_id_N)))
     if not peaks.micro_batch:
         raise UnchokeError(
             "The network does not fit the memory budget.",
@@ -52,6 +53,11 @@ def plan_network(task: NetworkTask, meter: Meter, budget_mb: float) -> dict[str,
             do="train fewer blocks, set checkpointing: true, take a smaller model or image_size, or raise gpu.vram_mb",
         )
     return peaks.plan(budget_mb) | minutes_of(task, learner, peaks.micro_batch)
+
+
+def rows_of_a_card(settings: dict[str, Any]) -> int:
+    """Images of a batch that one of the cards sees."""
+    return math.ceil(int(settings["batch_size"]) / int(settings["cards"]))
 
 
 def first_batch(images: Images, size: int, device: torch.device, settings: dict[str, Any]) -> Batch:
@@ -74,7 +80,7 @@ def minutes_of(task: NetworkTask, learner: Learner, micro_batch: int) -> dict[st
     """Seconds of a step and of a score on val, and the minutes of all members; UnchokeError beyond `minutes`."""
 
     def read_and_step() -> None:
-        batch = first_batch(task.train, task.settings["batch_size"], task.device, task.settings)
+        batch = first_batch(task.train, rows_of_a_card(task.settings), task.device, task.settings)
         take_step(learner, batch, micro_batch)
 
     step_s = min(seconds_of(read_and_step) for _ in range(TIMED_STEPS))

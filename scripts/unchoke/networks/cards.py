@@ -2,17 +2,25 @@
 
 Each process computes the gradients of its rows of a batch, and all are added up. A batch, its masks and its divisor are
 the same whatever the number of processes, so with frozen batch norm the sum is the gradient of one process, but for
-rounding. ``python -m torch.distributed.run --standalone --nproc-per-node K`` starts K processes.
+rounding.
 """
 
+import contextlib
 import os
-from collections.abc import Iterable
+import socket
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed
 
 from unchoke.errors import UnchokeError
+
+PATIENCE = timedelta(minutes=10)
+"""How long processes wait for each other."""
+_PORT, _RANK = "UNCHOKE_CARDS_PORT", "UNCHOKE_CARDS_RANK"  # environment of the processes that are started
 
 
 @dataclass(frozen=True)
@@ -43,29 +51,51 @@ class Cards:
         return bool(flag)
 
 
-def join_cards(count: int, device: torch.device) -> tuple[Cards, torch.device]:
-    """This process's place among `count`, once all are there, and its device.
+@contextlib.contextmanager
+def shared_steps(count: int, device: torch.device, command: Sequence[str]) -> Iterator[Cards]:
+    """This process's place among the `count` that share each step, once all are there.
 
-    UnchokeError where there are fewer cards than that, or the processes were not started together.
+    The first one starts the others, by `command`, each with a card of its own, and ends them with itself; what they
+    print beside errors is lost. One that ends early breaks the connection, and so the training.
+    UnchokeError where there are fewer cards than `count`.
     """
     if count == 1:
-        return Cards(), device
-    if device.type == "cuda" and torch.cuda.device_count() < count:
+        yield Cards()
+        return
+    port, rank = os.environ.get(_PORT), int(os.environ.get(_RANK, "0"))
+    others = [] if port else visible_cards(count, device)[1:]
+    port = port or str(free_port())
+    with contextlib.ExitStack() as started:
+        for place, card in enumerate(others, 1):
+            given = {**os.environ, _PORT: port, _RANK: str(place), **card}
+            process = started.enter_context(subprocess.Popen(command, env=given, stdout=subprocess.DEVNULL))
+            started.callback(process.kill)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        address = f"tcp://127.0.0.1:{port}"
+        distributed.init_process_group(backend, init_method=address, rank=rank, world_size=count, timeout=PATIENCE)
+        try:
+            yield Cards(rank, count)
+            distributed.barrier()
+        finally:
+            distributed.destroy_process_group()
+
+
+def visible_cards(count: int, device: torch.device) -> list[dict[str, str]]:
+    """What the environment of each process says of its card; nothing where a CPU computes."""
+    if device.type != "cuda":
+        return [{}] * count
+    cards = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
+    if len(cards) < count:
         raise UnchokeError(
             "There are fewer cards than the network shall be trained on.",
-            found=f"{torch.cuda.device_count()} cards",
+            found=f"{len(cards)} cards",
             expected=f"cards: {count}",
             do="lower cards",
         )
-    if int(os.environ.get("WORLD_SIZE", "1")) != count:
-        raise UnchokeError(
-            "The processes of this training were not started together.",
-            found=f"{os.environ.get('WORLD_SIZE', '1')} processes",
-            expected=f"cards: {count}",
-            do=f"start it with: python -m torch.distributed.run --standalone --nproc-per-node {count}",
-        )
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return Cards(distributed.get_rank(), count), device
+    return [{"CUDA_VISIBLE_DEVICES": card.strip()} for card in cards[:count]]
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -1,5 +1,6 @@
 """The plan of a network: the largest micro-batch that keeps the memory budget, and the minutes that training takes."""
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,7 @@ from unchoke.machine.memory import Meter
 from unchoke.machine.peaks import MARGIN, measure_peaks, peak_of
 from unchoke.networks.images import HeldImages, Images
 from unchoke.networks.losses import Targets
-from unchoke.networks.predict import logits_of
+from unchoke.networks.predict import logits_of, score_of
 from unchoke.networks.step import Batch, Learner, gradients_at_once, make_learner, update
 from unchoke.networks.task import NetworkTask
 
@@ -25,10 +26,11 @@ def plan_network(task: NetworkTask, meter: Meter, budget_mb: float) -> dict[str,
     """Measure peaks at growing micro-batches and the seconds of a step; what is trained here is thrown away.
 
     Gives micro_batch, peak_mb, peaks_mb, step_s (of a whole batch), val_s (of a score on val), minutes (of all
-    members). Raises UnchokeError where a single image does not fit into the budget, MB, or where training would take
-    more than the settings' `minutes`.
+    members). Raises UnchokeError where the score is not defined on val, a single image does not fit into the budget,
+    MB, or training would take more than the settings' `minutes`.
     """
-    settings = task.settings
+    settings, val = task.settings, task.val
+    score_of(torch.zeros(val.views * len(val.label_N), task.n_classes), val, settings["choose_by"])  # if it is defined
     learner = make_learner(
         task.build(settings["seeds"][0]),
         {**settings, "compile": False},  # its first steps would be measured
@@ -42,7 +44,7 @@ def plan_network(task: NetworkTask, meter: Meter, budget_mb: float) -> dict[str,
         batch = first_batch(task.train, micro_batch, task.device, settings)
         return peak_of(partial(take_step, learner, batch, micro_batch), meter)
 
-    peaks = measure_peaks(measure, budget_mb, min(settings["batch_size"], len(task.train.image_id_N)))
+    peaks = measure_peaks(measure, budget_mb, min(rows_of_a_card(settings), len(task.train.image_id_N)))
     if not peaks.micro_batch:
         raise UnchokeError(
             "The network does not fit the memory budget.",
@@ -51,6 +53,11 @@ def plan_network(task: NetworkTask, meter: Meter, budget_mb: float) -> dict[str,
             do="train fewer blocks, set checkpointing: true, take a smaller model or image_size, or raise gpu.vram_mb",
         )
     return peaks.plan(budget_mb) | minutes_of(task, learner, peaks.micro_batch)
+
+
+def rows_of_a_card(settings: dict[str, Any]) -> int:
+    """Images of a batch that one of the cards sees."""
+    return math.ceil(int(settings["batch_size"]) / int(settings["cards"]))
 
 
 def first_batch(images: Images, size: int, device: torch.device, settings: dict[str, Any]) -> Batch:
@@ -73,7 +80,7 @@ def minutes_of(task: NetworkTask, learner: Learner, micro_batch: int) -> dict[st
     """Seconds of a step and of a score on val, and the minutes of all members; UnchokeError beyond `minutes`."""
 
     def read_and_step() -> None:
-        batch = first_batch(task.train, task.settings["batch_size"], task.device, task.settings)
+        batch = first_batch(task.train, rows_of_a_card(task.settings), task.device, task.settings)
         take_step(learner, batch, micro_batch)
 
     step_s = min(seconds_of(read_and_step) for _ in range(TIMED_STEPS))

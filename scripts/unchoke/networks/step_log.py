@@ -1,12 +1,13 @@
 """What each step of a training cost: a table on disk, and a line on a terminal."""
 
+import contextlib
 import sys
 import time
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import IO
 
-from unchoke.files import write_atomic
+from unchoke.files import disk_error, write_atomic
 
 EVERY_S = 0.5  # between two looks of the line
 
@@ -53,11 +54,7 @@ class StepLog:
 
     def step(self, row: StepRow) -> None:
         """Note a step."""
-        if self._file:
-            self._file.write(
-                ",".join(format(value, ".6g") if isinstance(value, float) else str(value) for value in astuple(row))
-                + "\n"
-            )
+        self._append(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in astuple(row)))
         self._step_s = row.seconds if not self._step_s else 0.9 * self._step_s + 0.1 * row.seconds
         if self._screen.isatty() and time.monotonic() - self._shown_s > EVERY_S:
             self._shown_s = time.monotonic()
@@ -71,7 +68,19 @@ class StepLog:
     def close(self) -> None:
         """Nothing more is written."""
         if self._file:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of a row that has been refused already
+                self._file.close()
+
+    def _append(self, line: str) -> None:
+        """A line, on the disk's side of Python's buffer; UnchokeError where the disk refuses."""
+        if self._file is None or self._path is None:
+            return
+        try:
+            self._file.write(f"{line}\n")
+        except OSError as error:
+            if (readable := disk_error(error, self._path)) is error:
+                raise
+            raise readable from error
 
     def _line(self, row: StepRow) -> str:
         left_s = round((self._steps - row.step - 1) * self._step_s)

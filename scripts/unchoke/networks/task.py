@@ -14,7 +14,7 @@ from unchoke.training.batches import batch_count
 from unchoke.training.choose import grid_of
 from unchoke.training.resume import training_key
 
-OF_OTHERS = ("learning_rates", "weight_decays", "seeds", "minutes", "cache_gb", "test_views", "cards")
+OF_OTHERS = ("learning_rates", "weight_decays", "seeds", "minutes", "cache_gb")
 """Settings that decide nothing about one member."""
 
 

@@ -43,6 +43,7 @@ SETTINGS: dict[str, Any] = {
     "minutes": None,
     "blocks": 2,
     "cache": "activations",
+    "cards": 1,
 }
 EVERYTHING = {"mixup": 0.4, "dropout": 0.2, "ema": 0.9, "clip_norm": 1.0, "label_smoothing": 0.1, "keep": "best"}
 

@@ -72,6 +72,17 @@ def test_minutes_are_of_all_steps_and_scores_of_all_members(device: Fixed, monke
         plan_network(task_of(**given, minutes=2), device, 1000)
 
 
+def test_a_card_sees_its_share_of_a_batch(device: Fixed) -> None:
+    assert list(plan_network(task_of(cards=3), device, 1000)["peaks_mb"]) == ["1", "2", "3"]
+
+
+def test_a_score_that_val_does_not_define_is_refused_before_training(device: Fixed) -> None:
+    task = task_of(choose_by="auroc")
+    task.val.label_N[:] = 1
+    with pytest.raises(UnchokeError, match=r"(?s)images of val are of one class.*evaluation.metric"):
+        plan_network(task, device, 1000)
+
+
 def test_a_plan_leaves_the_images_and_the_random_numbers_of_others_alone(device: Fixed) -> None:
     torch.manual_seed(3)
     before, task = torch.get_rng_state(), task_of(0.3, mixup=0.2, dropout=0.1)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from small_networks import task_of
 
+from unchoke.errors import UnchokeError
 from unchoke.networks import gauge as gauges
 from unchoke.networks import member as members
 from unchoke.networks.gauge import Gauge
@@ -70,6 +71,15 @@ def test_a_terminal_shows_progress_and_a_file_does_not(monkeypatch: pytest.Monke
         log.step(row(10))
     assert screen.getvalue().startswith("\repoch 3 of 25, loss 0.5123, 32 images/s, 812 MB, 2:58 left")
     assert file.getvalue() == ""
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    log = StepLog(tmp_path / "steps.csv", 12, 3, io.StringIO())
+    log.begin(0)
+    log._file = Path("/dev/full").open("a", buffering=1)  # noqa: SIM115 closed by the log
+    with pytest.raises(UnchokeError, match=r"(?s)disk is full.*steps.csv"):
+        log.step(row(0))
+    log.close()
 
 
 class Meter:

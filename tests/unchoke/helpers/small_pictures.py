@@ -11,6 +11,7 @@ from unchoke.encoders.encoder import Encoder, load_encoder
 from unchoke.encoders.weights import fetch_weights
 from unchoke.files import write_atomic
 from unchoke.manifest.images import SplitSettings, build_manifest
+from unchoke.names import MAX_PIXELS
 from unchoke.signed import signed_bytes
 from unchoke.store.read import FeatureStore, open_complete
 from unchoke.store.seal import seal_store
@@ -44,6 +45,7 @@ def flags(data: Path, store: str, chunk: int, per_shard: int = 1) -> list[str]:
     """Those that both commands have."""
     rows = map(str, rows_files(data / "rows", chunk, per_shard))
     found = ["--rows", *rows, "--root", f"{data}/images", "--chunk-size", f"{PER_CHUNK}", "--chunk", f"{chunk}"]
+    found += ["--kind", "folder", "--max-pixels", f"{MAX_PIXELS}", "--jpeg-draft", "False"]
     return [*found, "--chunks-per-shard", f"{per_shard}", "--store", f"{data}/features/{store}.zarr"]
 
 
@@ -51,6 +53,7 @@ def extract(data: Path, store: str, model: str, *more: str, per_shard: int = 1, 
     """Every chunk of a store of features or activations."""
     for chunk in range(-(-3 // per_shard)):
         source = ["--weights", f"{data}/{model}.safetensors", "--card", f"{data}/{model}.json", "--pools", pools]
+        source += ["--precision", "float16", "--dtype", "float16", "--view", "identity"]
         plan = ["--plan", f"{data}/plan.json", "--device", "cpu", "--vram-mb", "1000", "--threads", "1"]
         importlib.import_module("extract_chunk").main([*flags(data, store, chunk, per_shard), *source, *plan, *more])
 

@@ -30,15 +30,13 @@ CLEANING_PAGES = [
 
 
 def fingerprint_rows(wildcards):
-    """The rows files of the chunks that one job fingerprints."""
-    first = int(wildcards.chunk) * CHUNKS_PER_JOB
-    behind = min(first + CHUNKS_PER_JOB, manifest_record()["chunks"])
-    return [f"{manifest_folder()}/rows/{chunk}.csv" for chunk in range(first, behind)]
+    """Rows files of the chunks that one job fingerprints."""
+    return job_rows(wildcards.chunk, CHUNKS_PER_JOB)
 
 
 def fingerprint_chunks(wildcards):
     """Every chunk file of the fingerprints. Validity and record, which the same job writes, the seal looks for."""
-    chunks = range(-(-manifest_record()["chunks"] // CHUNKS_PER_JOB))
+    chunks = range(chunk_count(manifest_record()["chunks"], CHUNKS_PER_JOB))
     return [
         f"<results>/fingerprints.zarr/{array}/c/{chunk}/0"
         for array in ("hashes", "measures")

@@ -75,11 +75,17 @@ def sealed_chunks():
     """Every sealed store with the number of its chunks, and the first array that rules name, {chunk} open."""
     chunks = manifest_record()["chunks"]
     found = {
-        f"features/{store}": (-(-chunks // CHUNKS_PER_SHARD), store_arrays(name)[0])
+        f"features/{store}": (
+            chunk_count(chunks, CHUNKS_PER_SHARD),
+            store_arrays(name)[0],
+        )
         for store, (name, _) in STORES.items()
     }
     if config["cleaning"]:
-        found["fingerprints"] = (-(-chunks // CHUNKS_PER_JOB), "hashes/c/{chunk}/0")
+        found["fingerprints"] = (
+            chunk_count(chunks, CHUNKS_PER_JOB),
+            "hashes/c/{chunk}/0",
+        )
     if MASKS:
         found["labels"] = (chunks, "mask/c/{chunk}/0/0")
     return found
@@ -129,17 +135,10 @@ def force_incomplete():
 
 def prediction_chunks(wildcards):
     """What was predicted for the patches of all images that are segmented."""
-    per_chunk, chosen = config["patches"]["per_chunk"], [
-        grids()[image] for image in segmented_images()
-    ]
-    bounds = [
-        (grid["first"], grid["first"] + grid["rows"] * grid["columns"])
-        for grid in chosen
-    ]
     chunks = {
         chunk
-        for first, behind in bounds
-        for chunk in range(first // per_chunk, (behind - 1) // per_chunk + 1)
+        for image in segmented_images()
+        for chunk in patch_chunks(image, range(grid_of(image).rows))
     }
     return [
         f"<results>/predictions/{encoder}/{head}.zarr/probability/c/{chunk}/0/0/0"

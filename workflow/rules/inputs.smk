@@ -2,6 +2,7 @@
 
 from snakemake.sourcecache import LocalSourceFile
 from unchoke.sources.locations import fields_of
+from unchoke.store.cuts import chunk_bounds, chunk_count
 from unchoke.config.encoders import ORIGINS, weights_name
 
 WEIGHTS = {
@@ -105,13 +106,17 @@ POSITIVE_PARAMS = {} if POSITIVE is None else {"positive": lambda wildcards: POS
 POSITIVE_FLAG = " --positive {params.positive:q}" if POSITIVE_PARAMS else ""
 
 
+def job_rows(job, per_job):
+    """Rows files of the chunks that one job takes, of which all but the last take `per_job`."""
+    chunks = range(*chunk_bounds(int(job), manifest_record()["chunks"], per_job))
+    return [f"{manifest_folder()}/rows/{chunk}.csv" for chunk in chunks]
+
+
 def shard_rows(wildcards):
-    """The rows files of the chunks that one job encodes: one, or those of a shard."""
+    """Rows files of the chunks that one job encodes: one, or those of a shard."""
     if CHUNKS_PER_SHARD == 1:
         return chunk_rows(wildcards)
-    first = int(wildcards.chunk) * CHUNKS_PER_SHARD
-    behind = min(first + CHUNKS_PER_SHARD, manifest_record()["chunks"])
-    return [f"{manifest_folder()}/rows/{chunk}.csv" for chunk in range(first, behind)]
+    return job_rows(wildcards.chunk, CHUNKS_PER_SHARD)
 
 
 def store_arrays(encoder):
@@ -129,7 +134,7 @@ def store_arrays(encoder):
 
 def chunk_files(store):
     """Every chunk, or shard, of every array. Validity and record, which the same job writes, the seal looks for."""
-    chunks = range(-(-manifest_record()["chunks"] // CHUNKS_PER_SHARD))
+    chunks = range(chunk_count(manifest_record()["chunks"], CHUNKS_PER_SHARD))
     return [
         f"<results>/features/{store}.zarr/{array.format(chunk=chunk)}"
         for array in store_arrays(STORES[store][0])

@@ -1,5 +1,8 @@
 # What rules for masks depend on where the config or the grids of the images say it.
 
+from unchoke.images.grid import Grid
+from unchoke.store.cuts import chunks_of
+
 # Where heads are trained, and predict: everywhere but under the teacher.
 ENCODERS_OF_HEADS = "|".join(map(re.escape, [*config["encoders"], PIXELS]))
 
@@ -29,6 +32,19 @@ def segmenting_places():
 def grids():
     """The grid of every image, by image_id."""
     return read_json(manifest_folder() / "grids.json")
+
+
+def grid_of(image):
+    """How an image is cut into patches, and its mask into bands."""
+    size, overlap = (config["patches"][key] for key in ("size", "overlap"))
+    return Grid(grids()[image]["height"], grids()[image]["width"], size, overlap)
+
+
+def patch_chunks(image, rows):
+    """Numbers of the chunks in which some rows of an image's patches lie."""
+    grid, first = grid_of(image), grids()[image]["first"]
+    places = first + rows.start * grid.columns, first + rows.stop * grid.columns
+    return chunks_of(*places, config["patches"]["per_chunk"])
 
 
 def segmented_images():
@@ -144,11 +160,8 @@ def map_store(wildcards):
 
 def band_chunks(wildcards):
     """Numbers of the chunks whose patches reach into a band of an image."""
-    grid, band = grids()[wildcards.image], int(wildcards.band)
-    first, stop = max(band - 1, 0), min(band + 1, grid["rows"])
-    patches = [grid["first"] + row * grid["columns"] for row in (first, stop)]
-    per_chunk = config["patches"]["per_chunk"]
-    return range(patches[0] // per_chunk, (patches[1] - 1) // per_chunk + 1)
+    image = wildcards.image
+    return patch_chunks(image, grid_of(image).rows_at(int(wildcards.band)))
 
 
 def band_predictions(wildcards):
@@ -166,9 +179,8 @@ def band_labels(wildcards):
 
 def mask_bands(encoder, head, image):
     """Every band of an image's mask."""
-    step = config["patches"]["size"] - config["patches"]["overlap"]
-    bands = range(-(-grids()[image]["height"] // step))
     store = f"<results>/stitched/{encoder}/{head}/{image}.zarr"
+    bands = range(grid_of(image).band_count)
     return [f"{store}/mask/c/{band}/0" for band in bands]
 
 

@@ -34,7 +34,7 @@ from common import TIMING_HEADER, Limit, benchmark_parser, median_wall, report, 
 from numpy.typing import NDArray
 
 from unchoke.images.grid import Grid
-from unchoke.stitching.bands import band_rows, stitch_rows
+from unchoke.stitching.bands import stitch_rows
 from unchoke.store.zarr_bytes import create_array
 
 SIZE, OVERLAP, CLASSES, POOL = 256, 64, 2, 16
@@ -64,7 +64,7 @@ def mask_array(grid: Grid) -> Iterator[zarr.Array]:
 def stitch(grid: Grid, pool: Patches) -> None:
     with mask_array(grid) as mask:
         for band, label_HW in enumerate(stitch_rows(dealt(grid, pool), grid, CLASSES, "gaussian")):
-            mask[slice(*band_rows(grid, band))] = label_HW
+            mask[slice(*grid.band_rows(band))] = label_HW
 
 
 def merge(grid: Grid, pool: Patches) -> torch.Tensor:

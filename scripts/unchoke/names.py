@@ -14,6 +14,10 @@ SMALL_CNN = "small_cnn"
 """The network of our own among timm's models."""
 ACTIVATIONS = "activations"
 """The array of a store that holds the activations at a cut."""
+WEIGHTS = "resources/weights"
+"""Where the workflow keeps weights and their cards, below the folder that it is run in."""
+ORIGINS = ("pretrained", "packaged", "untrained")
+"""Values of an encoder's `weights` that are no path."""
 TURNS = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "transverse")
 """The eight flips and turns of a picture."""
 IGNORED = 255

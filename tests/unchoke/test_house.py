@@ -17,9 +17,7 @@ LIBRARY = REPOSITORY / "scripts" / "unchoke"
 TESTED_ELSEWHERE = {
     "": "errors signed versions",
     "api": "verify",
-    "config": (
-        "base cleaning dataset decoding docs encoders evaluation gpu heads load patches segment subset teacher views"
-    ),
+    "config": "base cleaning dataset decoding docs encoders gpu heads load patches segment subset teacher views",
     "encoders": "activations cards graph pixels places plan teacher",
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "floors parts rows splits_text",
@@ -45,7 +43,7 @@ TESTED_ELSEWHERE = {
     "sources/arrays": "array containers folders hdf5_files hdf5_mappings hdf5_rows listing npy values",
     "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",
     "stitching": "blends",
-    "store": "origin partial_shards presence read",
+    "store": "origin partial_shards read",
     "training": "moments",
 }
 """By folder, the modules without a test file of their name: they are tested through their users."""
@@ -80,6 +78,17 @@ def commands_of_rules():
 @pytest.mark.parametrize("path", RULES, ids=name_of)
 def test_rules_call_commands_that_exist(path):
     assert commands_called(path.read_text()) <= {command.stem for command in COMMANDS}
+
+
+@pytest.mark.parametrize("path", RULES, ids=name_of)
+def test_a_command_of_a_rule_has_one_flag_a_line(path):
+    texts = [line for line in path.read_text().splitlines() if re.match(r' +f?"', line)]
+    assert not [text for text in texts if text.count(" --") > 1]
+
+
+def test_the_folder_of_weights_is_spelt_once():
+    files = [*LIBRARY.rglob("*.py"), *COMMANDS, *RULES]
+    assert [file.name for file in files if "resources/weights" in file.read_text()] == ["names.py"]
 
 
 def test_every_stage_is_called_by_a_rule():

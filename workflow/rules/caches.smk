@@ -3,6 +3,10 @@
 #       encoder sees them, or features/pixels~<image_size>.zarr
 
 
+from unchoke.config.caches import cache_requests
+from unchoke.targets.weights import encoder_weights
+
+
 localrules:
     plan_caches,
 
@@ -24,55 +28,65 @@ checkpoint plan_caches:
         version=versions.CACHES,
         caches=json_of(cache_requests(config)),
     shell:
-        "scripts/warm plan_caches --caches {params.caches:q} --manifest {input.manifest:q}"
-        " --plan {output.plan:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm plan_caches"
+        " --caches {params.caches:q}"
+        " --manifest {input.manifest:q}"
+        " --plan {output.plan:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"
 
 
-for store, cache in CACHES.items():
+for name, cache in CACHES.items():
     if cache.blocks:
         continue
-    card = {"card": encoder_weights(cache.encoder)["card"]} if cache.encoder else {}
+    store, encoder = STORES[f"features/{name}"], config["encoders"].get(cache.encoder)
+    card = {"card": encoder_weights(encoder)["card"]} if encoder else {}
 
     # Before features: chunks of them that find their pixels read no files.
     rule:
         name:
-            f"extract_pixels_{store}"
+            f"extract_pixels_{name}"
         input:
             **card,
-            rows=cache_rows,
+            rows=cache_rows_for(store),
         output:
-            f"<results>/features/{store}.zarr/{cache.array}",
+            store.array_files(["{chunk}"]),
         log:
-            f"<logs>/extract_pixels/{store}/{{chunk}}.log",
+            f"<logs>/extract_pixels/{name}/{{chunk}}.log",
         priority: 1
         group:
-            cluster_group("features", store)
+            cluster_group("features", name)
         conda:
             "../../environment.yml"
         threads: CHUNK_THREADS
         resources:
             worker_threads=GPU_THREADS,
-            mem_mb=cached_mem_mb(store),
+            mem_mb=cache_mem_mb(cache),
         params:
             **SHARD_PARAMS,
             version=versions.PIXELS,
             kind=config["dataset"]["kind"],
             root=image_root,
             store=subpath(output[0], ancestor=6),
-            card=card_flag,
-            image_size=(
-                config["encoders"][cache.encoder]["image_size"]
-                if cache.encoder
-                else cache.image_size
+            card=lambda wildcards, input: (
+                ["--card", input.card] if hasattr(input, "card") else []
             ),
+            image_size=encoder["image_size"] if encoder else cache.image_size,
             chunk_size=config["chunk_size"],
             max_pixels=config["decoding"]["max_pixels"],
             jpeg_draft=config["decoding"]["jpeg_draft"],
         shell:
-            "scripts/warm extract_pixels --rows {input.rows:q} --kind {params.kind:q} --root {params.root:q}"
-            " {params.card:q} --image-size {params.image_size} --threads {resources.worker_threads}"
-            " --max-pixels {params.max_pixels} --jpeg-draft {params.jpeg_draft}"
-            " --chunk-size {params.chunk_size} --chunk {wildcards.chunk}"
+            "scripts/warm extract_pixels"
+            " --rows {input.rows:q}"
+            " --kind {params.kind:q}"
+            " --root {params.root:q}"
+            " {params.card:q}"
+            " --image-size {params.image_size}"
+            " --threads {resources.worker_threads}"
+            " --max-pixels {params.max_pixels}"
+            " --jpeg-draft {params.jpeg_draft}"
+            " --chunk-size {params.chunk_size}"
+            " --chunk {wildcards.chunk}"
             " --store {params.store:q}"
             f"{SHARD_FLAG}"
             " 2>&1 | tee {log:q}"

@@ -1,6 +1,24 @@
 # in:   <results>/rows/<chunk>.csv, the images
 # out:  <results>/fingerprints.zarr, findings.csv, cleaning.csv, cleaning.json
 
+# A dataset that is cleaned; images.smk includes this file for no other.
+CLEANING = config["cleaning"]
+CLEANING_PAGES = [
+    report_entry(f"cleaning/{name}", "5 Cleaning", label, caption)
+    for name, label, caption in (
+        ("findings.png", "findings by rule", "findings"),
+        ("findings.html", "table", "findings"),
+        ("balance.png", "balance of classes", "balance"),
+        ("duplicates.png", "largest clusters of copies", "duplicates"),
+        ("measures.png", "measures and thresholds", "measures"),
+        *(
+            (f"findings_{rule}.png", rule.replace("_", " "), "findings_of_rule")
+            for rule, settings in CLEANING["rules"].items()
+            if settings
+        ),
+    )
+]
+
 
 localrules:
     seal_fingerprints,
@@ -9,7 +27,7 @@ localrules:
 
 rule fingerprint_chunk:
     input:
-        fingerprint_rows,
+        rows_for(STORES["fingerprints"]),
     output:
         hashes="<results>/fingerprints.zarr/hashes/c/{chunk}/0",
         measures="<results>/fingerprints.zarr/measures/c/{chunk}/0",
@@ -27,19 +45,25 @@ rule fingerprint_chunk:
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
         chunk_size=config["chunk_size"],
-        chunks_per_job=CHUNKS_PER_JOB,
+        chunks_per_job=STORES["fingerprints"].chunks_per_file,
         store=subpath(output.hashes, ancestor=4),
     shell:
-        "scripts/warm --cold fingerprint_chunk --rows {input:q} --kind {params.kind:q}"
-        " --root {params.root:q} --max-pixels {params.max_pixels}"
-        " --memory-mb {resources.mem_mb} --chunk-size {params.chunk_size}"
-        " --chunks-per-job {params.chunks_per_job} --chunk {wildcards.chunk}"
-        " --store {params.store:q} 2>&1 | tee {log:q}"
+        "scripts/warm --cold fingerprint_chunk"
+        " --rows {input:q}"
+        " --kind {params.kind:q}"
+        " --root {params.root:q}"
+        " --max-pixels {params.max_pixels}"
+        " --memory-mb {resources.mem_mb}"
+        " --chunk-size {params.chunk_size}"
+        " --chunks-per-job {params.chunks_per_job}"
+        " --chunk {wildcards.chunk}"
+        " --store {params.store:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule seal_fingerprints:
     input:
-        fingerprint_chunks,
+        lambda wildcards: store_files(STORES["fingerprints"]),
         manifest="<results>/manifest.csv",
     output:
         metadata="<results>/fingerprints.zarr/zarr.json",
@@ -56,8 +80,11 @@ rule seal_fingerprints:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.manifest, parent=True),
     shell:
-        "scripts/warm seal_store --store {params.store:q}"
-        " --manifest {input.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"
+        "scripts/warm seal_store"
+        " --store {params.store:q}"
+        " --manifest {input.manifest:q}"
+        " --rows {params.folder:q}/rows"
+        " 2>&1 | tee {log:q}"
 
 
 rule clean_images:
@@ -81,10 +108,16 @@ rule clean_images:
         rules=json_of(CLEANING["rules"]),
         store=subpath(input.metadata, parent=True),
     shell:
-        "python scripts/clean_images.py --store {params.store:q}"
-        " --manifest {input.manifest:q} --rules {params.rules:q}"
-        " --memory-mb {resources.mem_mb} --findings {output.findings:q}"
-        " --cleaning {output.cleaning:q} --summary {output.summary:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "python scripts/clean_images.py"
+        " --store {params.store:q}"
+        " --manifest {input.manifest:q}"
+        " --rules {params.rules:q}"
+        " --memory-mb {resources.mem_mb}"
+        " --findings {output.findings:q}"
+        " --cleaning {output.cleaning:q}"
+        " --summary {output.summary:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule draw_cleaning:
@@ -112,8 +145,15 @@ rule draw_cleaning:
         max_pixels=config["decoding"]["max_pixels"],
         folder=subpath(output[0], parent=True),
     shell:
-        "scripts/warm draw_cleaning --findings {input.findings:q}"
-        " --manifest {input.manifest:q} --selection {input.selection:q}"
-        " --store {params.store:q} --rules {params.rules:q} --kind {params.kind:q}"
-        " --root {params.root:q} --max-pixels {params.max_pixels}"
-        " --folder {params.folder:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm draw_cleaning"
+        " --findings {input.findings:q}"
+        " --manifest {input.manifest:q}"
+        " --selection {input.selection:q}"
+        " --store {params.store:q}"
+        " --rules {params.rules:q}"
+        " --kind {params.kind:q}"
+        " --root {params.root:q}"
+        " --max-pixels {params.max_pixels}"
+        " --folder {params.folder:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"

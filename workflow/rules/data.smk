@@ -1,6 +1,11 @@
 # in:   the images of dataset.path
 # out:  <results>/manifest.csv, <results>/manifest.json, <results>/rows/<chunk>.csv
 
+# Whose class the manifest looks for; nothing where none is named, so that manifests made before stay as they are.
+POSITIVE = config["evaluation"]["positive"]
+POSITIVE_PARAMS = {} if POSITIVE is None else {"positive": lambda wildcards: POSITIVE}
+POSITIVE_FLAG = " --positive {params.positive:q}" if POSITIVE_PARAMS else ""
+
 
 localrules:
     build_manifest,
@@ -24,7 +29,9 @@ if config["dataset"]["kind"] == "digits":
             version=versions.DIGITS,
             folder=subpath(output.record, parent=True),
         shell:
-            "python scripts/write_digits.py --path {params.folder:q} 2>&1 | tee {log:q}"
+            "python scripts/write_digits.py"
+            " --path {params.folder:q}"
+            " 2>&1 | tee {log:q}"
 
 
 checkpoint build_manifest:
@@ -45,14 +52,21 @@ checkpoint build_manifest:
     params:
         **source_settings(),
         **POSITIVE_PARAMS,
-        path=source_path,
         version=versions.MANIFEST,
         chunk_size=config["chunk_size"],
         folder=subpath(output.manifest, parent=True),
     shell:
         "python scripts/build_manifest.py"
-        " --kind {params.kind:q} --path {params.path:q} --group {params.group:q}"
-        " --fields {params.fields:q} --seed {params.seed} --val {params.val} --test {params.test}"
+        " --kind {params.kind:q}"
+        " --path {params.path:q}"
+        " --group {params.group:q}"
+        " --fields {params.fields:q}"
+        " --seed {params.seed}"
+        " --val {params.val}"
+        " --test {params.test}"
         " --chunk-size {params.chunk_size}"
         f"{POSITIVE_FLAG}"
-        " --manifest {output.manifest:q} --rows {params.folder:q}/rows --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --manifest {output.manifest:q}"
+        " --rows {params.folder:q}/rows"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"

@@ -1,11 +1,10 @@
 # Whole images: manifest, fingerprints, pooled features, heads, in the order in which the data travels.
 
 
-include: "cleaning_inputs.smk"
 include: "data.smk"
 
 
-if CLEANING:
+if config["cleaning"]:
 
     include: "cleaning.smk"
 
@@ -25,6 +24,7 @@ include: "repeats.smk"
 
 if config["networks"]:
 
+    include: "network_inputs.smk"
     include: "networks.smk"
 
 

@@ -8,7 +8,7 @@ localrules:
 
 rule cut_masks:
     input:
-        rows=mask_rows,
+        rows=lambda wildcards: f"{manifest_folder()}/mask_rows/{wildcards.chunk}.csv",
     output:
         "<results>/labels.zarr/mask/c/{chunk}/0/0",
     log:
@@ -22,22 +22,29 @@ rule cut_masks:
     params:
         version=versions.MASKS,
         root=image_root,
-        classes=class_values,
+        classes=lambda wildcards: json.dumps(config["dataset"]["classes"]),
         ignore=config["dataset"]["ignore"],
         size=config["patches"]["size"],
         per_chunk=config["patches"]["per_chunk"],
         max_pixels=config["decoding"]["max_pixels"],
         store=subpath(output[0], ancestor=5),
     shell:
-        "scripts/warm cut_masks --rows {input.rows:q} --root {params.root:q}"
-        " --classes {params.classes:q} --ignore {params.ignore} --size {params.size}"
-        " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
-        " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"
+        "scripts/warm cut_masks"
+        " --rows {input.rows:q}"
+        " --root {params.root:q}"
+        " --classes {params.classes:q}"
+        " --ignore {params.ignore}"
+        " --size {params.size}"
+        " --max-pixels {params.max_pixels}"
+        " --per-chunk {params.per_chunk}"
+        " --chunk {wildcards.chunk}"
+        " --store {params.store:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule seal_labels:
     input:
-        label_chunks,
+        lambda wildcards: store_files(STORES["labels"]),
         patches="<results>/patches.csv",
     output:
         metadata="<results>/labels.zarr/zarr.json",
@@ -54,5 +61,8 @@ rule seal_labels:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.patches, parent=True),
     shell:
-        "scripts/warm seal_store --store {params.store:q}"
-        " --manifest {input.patches:q} --rows {params.folder:q}/mask_rows 2>&1 | tee {log:q}"
+        "scripts/warm seal_store"
+        " --store {params.store:q}"
+        " --manifest {input.patches:q}"
+        " --rows {params.folder:q}/mask_rows"
+        " 2>&1 | tee {log:q}"

@@ -1,18 +1,21 @@
 # in:   <results>/rows/<chunk>.csv, the images, an encoder's weights
 # out:  <results>/features/<encoder>.zarr/<map>/c/<chunk>/0/0/0
 
+from unchoke.targets.memory import chunk_mb, chunk_vram_mb
+from unchoke.targets.weights import encoder_weights
 
 for name, encoder in config["encoders"].items():
+    store = STORES[f"features/{name}"]
 
     rule:
         name:
             f"extract_patches_{name}"
         input:
-            **encoder_weights(name),
+            **encoder_weights(encoder),
             rows=chunk_rows,
             plan=f"<results>/plans/{name}.json",
         output:
-            [f"<results>/features/{name}.zarr/{array}" for array in store_arrays(name)],
+            store.array_files(["{chunk}"]),
         log:
             f"<logs>/extract_patches/{name}/{{chunk}}.log",
         group:
@@ -23,8 +26,8 @@ for name, encoder in config["encoders"].items():
         resources:
             gpu=1,
             worker_threads=GPU_THREADS,
-            mem_mb=planned_mem_mb,
-            vram_mb=planned_vram_mb,
+            mem_mb=lambda wildcards, input: chunk_mb(Path(input.plan)),
+            vram_mb=lambda wildcards, input: chunk_vram_mb(Path(input.plan)),
         params:
             version=versions.EXTRACT,
             root=image_root,
@@ -38,10 +41,21 @@ for name, encoder in config["encoders"].items():
             per_chunk=config["patches"]["per_chunk"],
             max_pixels=config["decoding"]["max_pixels"],
         shell:
-            "scripts/warm extract_patches --rows {input.rows:q} --root {params.root:q}"
-            " --weights {input.weights:q} --card {input.card:q} --strides {params.strides}"
-            " --size {params.size} --plan {input.plan:q} --precision {params.precision} --dtype {params.dtype}"
-            " --device {params.device} --vram-mb {params.vram_mb} --threads {resources.worker_threads}"
-            " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
-            " --chunk {wildcards.chunk} --store {params.store:q}"
+            "scripts/warm extract_patches"
+            " --rows {input.rows:q}"
+            " --root {params.root:q}"
+            " --weights {input.weights:q}"
+            " --card {input.card:q}"
+            " --strides {params.strides}"
+            " --size {params.size}"
+            " --plan {input.plan:q}"
+            " --precision {params.precision}"
+            " --dtype {params.dtype}"
+            " --device {params.device}"
+            " --vram-mb {params.vram_mb}"
+            " --threads {resources.worker_threads}"
+            " --max-pixels {params.max_pixels}"
+            " --per-chunk {params.per_chunk}"
+            " --chunk {wildcards.chunk}"
+            " --store {params.store:q}"
             " 2>&1 | tee {log:q}"

@@ -1,33 +1,21 @@
 # What the rules of networks depend on where the config says it.
 
 from unchoke.config.caches import caches_of
+from unchoke.machine.receipts import read_json
 from unchoke.names import member_name
-
-
-def network_places():
-    """Where the results of every network lie: the name of its encoder, or pixels, and its own."""
-    return [
-        (settings["encoder"] or PIXELS, network)
-        for network, settings in config["networks"].items()
-    ]
-
-
-def network_members(network):
-    """Names of all trainings of a network."""
-    settings = config["networks"][network]
-    return [
-        member_name(rate, decay, seed)
-        for rate in settings["learning_rates"]
-        for decay in settings["weight_decays"]
-        for seed in settings["seeds"]
-    ]
+from unchoke.targets.networks import network_members
+from unchoke.targets.weights import encoder_weights
 
 
 def network_sources(wildcards):
     """The sealed stores that a network reads, and the weights that it begins with."""
     settings = config["networks"][wildcards.network]
     stores = [f"<results>/features/{cache.name}" for cache in caches_of(settings)]
-    weights = encoder_weights(settings["encoder"]) if settings["encoder"] else {}
+    weights = (
+        encoder_weights(config["encoders"][settings["encoder"]])
+        if settings["encoder"]
+        else {}
+    )
     return {
         "metadata": [f"{store}.zarr/zarr.json" for store in stores],
         "seals": [f"{store}.sealed.json" for store in stores],
@@ -36,7 +24,11 @@ def network_sources(wildcards):
 
 
 def network_start(wildcards):
-    """The checkpoint of the head that a network begins with."""
+    """The checkpoint of the head that a network begins with; asking makes Snakemake wait for the network's plan.
+
+    The plan is no input: one that foresees the same would be a reason to train again.
+    """
+    checkpoints.plan_network.get(network=wildcards.network)
     settings = config["networks"][wildcards.network]
     place = f"{settings['encoder']}/{settings['start']}"
     return (
@@ -48,7 +40,7 @@ def network_start(wildcards):
 
 def network_flags(wildcards, input):
     """The stores of a network, and the weights and the head that it begins with, as flags."""
-    flags = ["--stores", *sealed_stores(wildcards, input)]
+    flags = ["--stores", *[str(Path(metadata).parent) for metadata in input.metadata]]
     for name in ("weights", "card", "start"):
         if hasattr(input, name):
             flags += [f"--{name}", input.get(name)]
@@ -87,13 +79,21 @@ def members_of(wildcards):
     folder = f"<results>/members/{wildcards.network}"
     return [
         f"{folder}/{member}.safetensors"
-        for member in network_members(wildcards.network)
+        for member in network_members(config, wildcards.network)
     ]
 
 
-def network_mem_mb(wildcards, input):
+def network_plan(wildcards):
+    """Where the plan of a network lies."""
+    return Path(RESULTS, "members", wildcards.network, "plan.json")
+
+
+def network_mem_mb(wildcards):
     """Memory of the machine for the training of a network, MB: what its plan measured, torch, and images in memory."""
-    return round(read_json(Path(input.plan))["peak_mb"]) + 2000 + IMAGES_MB
+    plan = network_plan(wildcards)
+    if not plan.exists():  # it is made before this job
+        raise FileNotFoundError(plan)
+    return round(read_json(plan)["peak_mb"]) + 2000 + IMAGES_MB
 
 
 IMAGES_MB = 1024  # the default of networks.task.NetworkTask.budget_mb

@@ -12,7 +12,7 @@ wildcard_constraints:
     member=r"rate[^/]+_decay[^/]+_seed\d+",
 
 
-rule plan_network:
+checkpoint plan_network:
     input:
         unpack(network_sources),
         manifest="<results>/manifest.csv",
@@ -49,14 +49,12 @@ rule plan_network:
         " 2>&1 | tee {log:q}"
 
 
-# A plan that foresees the same is no reason to train again.
 rule train_member:
     input:
         unpack(network_sources),
         unpack(network_start),
         manifest="<results>/manifest.csv",
         selection="<results>/selection.csv",
-        plan=ancient("<results>/members/{network}/plan.json"),
     output:
         member=update("<results>/members/{network}/{member}.safetensors"),
         run=update("<results>/members/{network}/{member}.json"),
@@ -75,6 +73,7 @@ rule train_member:
         version=versions.NETWORKS,
         settings=member_settings,
         setting=member_flags,
+        plan=lambda wildcards: str(network_plan(wildcards)),
         sources=network_flags,
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
@@ -85,7 +84,7 @@ rule train_member:
         " --manifest {input.manifest:q}"
         " --selection {input.selection:q}"
         " --settings {params.settings:q}"
-        " --plan {input.plan:q}"
+        " --plan {params.plan:q}"
         " --device {params.device}"
         " --vram-mb {params.vram_mb}"
         " --threads {threads}"

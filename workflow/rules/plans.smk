@@ -1,13 +1,16 @@
 # in:   an encoder's weights, the memory budget
 # out:  <results>/plans/<encoder>.json: how many images it sees at once; .peaks.json: what was measured
 
+from unchoke.targets.stores import seen_size
+from unchoke.targets.weights import encoder_weights
+
 
 include: "encoder_checks.smk"
 
 
 rule plan_memory:
     input:
-        unpack(lambda wildcards: encoder_weights(wildcards.encoder)),
+        unpack(lambda wildcards: encoder_weights(config["encoders"][wildcards.encoder])),
     output:
         plan="<results>/plans/{encoder}.json",
         peaks="<results>/plans/{encoder}.peaks.json",
@@ -24,14 +27,23 @@ rule plan_memory:
         version=versions.PLAN,
         pools=[] if MASKS else lookup("encoders/{encoder}/pools", within=config),
         strides=lookup("encoders/{encoder}/strides", within=config),
-        image_size=seen_size,
+        image_size=lambda wildcards: seen_size(config, wildcards.encoder),
         micro_batch=lookup("encoders/{encoder}/micro_batch", within=config),
         precision=lookup("encoders/{encoder}/precision", within=config),
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "scripts/warm plan_memory --weights {input.weights:q} --card {input.card:q}"
-        " --pools {params.pools} --strides {params.strides} --image-size {params.image_size}"
-        " --micro-batch {params.micro_batch} --precision {params.precision}"
-        " --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
-        " --plan {output.plan:q} --peaks {output.peaks:q} 2>&1 | tee {log:q}"
+        "scripts/warm plan_memory"
+        " --weights {input.weights:q}"
+        " --card {input.card:q}"
+        " --pools {params.pools}"
+        " --strides {params.strides}"
+        " --image-size {params.image_size}"
+        " --micro-batch {params.micro_batch}"
+        " --precision {params.precision}"
+        " --device {params.device}"
+        " --vram-mb {params.vram_mb}"
+        " --threads {threads}"
+        " --plan {output.plan:q}"
+        " --peaks {output.peaks:q}"
+        " 2>&1 | tee {log:q}"

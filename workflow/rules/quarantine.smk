@@ -1,6 +1,8 @@
 # in:   <results>/manifest.csv, the seals of all stores
 # out:  <results>/quarantine.csv; for each encoder quarantine/<encoder>.csv, and its .json where it lists few enough images
 
+from unchoke.targets.stores import seals_of_encoder
+
 
 localrules:
     list_quarantine,
@@ -11,7 +13,7 @@ localrules:
 rule list_quarantine:
     input:
         manifest="<results>/manifest.csv",
-        seals=ALL_SEALS,
+        seals=[store.seal for store in STORES.values()],
     output:
         quarantine="<results>/quarantine.csv",
         receipt="<results>/receipts/list_quarantine.json",
@@ -24,15 +26,19 @@ rule list_quarantine:
     params:
         version=versions.QUARANTINE,
     shell:
-        "scripts/warm list_quarantine --manifest {input.manifest:q}"
-        " --seals {input.seals:q} --quarantine {output.quarantine:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm list_quarantine"
+        " --manifest {input.manifest:q}"
+        " --seals {input.seals:q}"
+        " --quarantine {output.quarantine:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"
 
 
 # An encoder's heads wait for its own list alone: another encoder, or a view, is no reason to train them again.
 use rule list_quarantine as list_encoder_quarantine with:
     input:
         manifest="<results>/manifest.csv",
-        seals=encoder_seals,
+        seals=lambda wildcards: seals_of_encoder(config, wildcards.encoder),
     output:
         quarantine="<results>/quarantine/{encoder}.csv",
         receipt="<results>/receipts/list_quarantine/{encoder}.json",
@@ -61,7 +67,11 @@ rule check_quarantine:
         version=versions.QUARANTINE,
         max_bad_share=config["dataset"]["max_bad_share"],
     shell:
-        "scripts/warm check_quarantine --manifest {input.manifest:q}"
-        " --quarantine {input.quarantine:q} --max-bad-share {params.max_bad_share}"
+        "scripts/warm check_quarantine"
+        " --manifest {input.manifest:q}"
+        " --quarantine {input.quarantine:q}"
+        " --max-bad-share {params.max_bad_share}"
         f"{SPARED}"
-        " --summary {output.summary:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --summary {output.summary:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"

@@ -1,5 +1,10 @@
 # in:   the hub, a Python package, the file that the config names, or a seed
-# out:  <resources>/weights/<model>.<origin>.safetensors and the .json that says what they are
+# out:  the folder of weights: <model>.<origin>.safetensors, and the .json that says what they are
+
+from unchoke.targets.weights import local_weights, weights_files, weights_name
+
+# By the stem of its file: encoders with the same weights share it.
+WEIGHTS = {weights_name(encoder): encoder for encoder in config["encoders"].values()}
 
 
 localrules:
@@ -8,10 +13,9 @@ localrules:
 
 rule fetch_weights:
     input:
-        local_weights,
+        lambda wildcards: local_weights(WEIGHTS[wildcards.weights]),
     output:
-        weights="<resources>/weights/{weights}.safetensors",
-        card="<resources>/weights/{weights}.json",
+        **weights_files("{weights}"),
     log:
         "<logs>/fetch_weights/{weights}.log",
     conda:
@@ -25,5 +29,9 @@ rule fetch_weights:
         seed=lambda wildcards: WEIGHTS[wildcards.weights]["seed"],
     shell:
         "scripts/warm fetch_weights"
-        " --model {params.model:q} --weights {params.origin:q} --seed {params.seed}"
-        " --output {output.weights:q} --card {output.card:q} 2>&1 | tee {log:q}"
+        " --model {params.model:q}"
+        " --weights {params.origin:q}"
+        " --seed {params.seed}"
+        " --output {output.weights:q}"
+        " --card {output.card:q}"
+        " 2>&1 | tee {log:q}"

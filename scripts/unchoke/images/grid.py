@@ -1,15 +1,15 @@
-"""Pure: how an image is cut into patches of one size, on a grid that depends on its height and width alone.
+"""Pure: how an image is cut into patches, and its mask into bands, on a grid that depends on height and width alone.
 
 The offsets of the patches lie on multiples of the step, so on multiples of an encoder's stride too. The last patch of a
 row reaches over the border, where the image is reflected; it is never shifted back, since a patch off the grid would
 see the encoder's own grid of features elsewhere.
+
+A band of the mask is as high as the step, so that two rows of patches reach into it at most. The Snakefile reads this
+module, which therefore imports no numpy.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 
 class Patch(NamedTuple):
@@ -76,13 +76,26 @@ class Grid:
         """Numbers of the patches of a row, from left to right."""
         return range(row * self.columns, (row + 1) * self.columns)
 
+    @property
+    def band_count(self) -> int:
+        """Bands of the mask; each begins where a row of patches does, or would."""
+        return -(-self.height // self.step)
 
-def reflected(start: int, stop: int, length: int) -> NDArray[np.intp]:
-    """Where positions `start` to `stop` (excluded) of an axis of `length` px take their values: each 0 to length - 1.
+    def band_rows(self, band: int) -> tuple[int, int]:
+        """First row of `band` in the image, and the row behind its last one, px."""
+        return band * self.step, min((band + 1) * self.step, self.height)
 
-    As ``numpy.pad(mode="reflect")`` has it: to and fro, the border pixel not doubled; a single pixel is repeated.
-    """
-    last = length - 1
-    if last == 0:
-        return np.zeros(stop - start, np.intp)
-    return last - np.abs(np.arange(start, stop, dtype=np.intp) % (2 * last) - last)
+    def rows_at(self, band: int) -> range:
+        """Rows of patches beside `band`: the one above, which reaches into it by the overlap, and its own."""
+        return range(max(band - 1, 0), min(band + 1, self.rows))
+
+    def covered_px(self, band: int) -> dict[int, int]:
+        """Height of `band` that each row of patches covers, px: the row above the overlap, its own row all of it."""
+        first, stop = self.band_rows(band)
+        height = stop - first
+        covered_px = {row: height if row == band else min(self.overlap, height) for row in self.rows_at(band)}
+        return {row: covered for row, covered in covered_px.items() if covered}
+
+    def band_places(self, band: int) -> list[int]:
+        """Numbers of the patches that reach into `band`, in order."""
+        return [place for row in self.covered_px(band) for place in self.row(row)]

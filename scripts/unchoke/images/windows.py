@@ -28,7 +28,6 @@ from unchoke.images.decode import (
     open_picture,
     read_image_file,
 )
-from unchoke.images.grid import reflected
 from unchoke.images.tiff_pictures import Convert, rgb_of, turned_array, whole_page
 from unchoke.images.upright import orientation_of, turned
 from unchoke.names import IGNORED
@@ -244,6 +243,17 @@ def read_patch(windows: Windows, y0: int, x0: int, size: int) -> NDArray[Any]:
     top, left = int(rows_S.min()), int(columns_S.min())
     window = windows.read(top, left, int(rows_S.max()) - top + 1, int(columns_S.max()) - left + 1)
     return window[np.ix_(rows_S - top, columns_S - left)]
+
+
+def reflected(start: int, stop: int, length: int) -> NDArray[np.intp]:
+    """Where positions `start` to `stop` (excluded) of an axis of `length` px take their values: each 0 to length - 1.
+
+    As ``numpy.pad(mode="reflect")`` has it: to and fro, the border pixel not doubled; a single pixel is repeated.
+    """
+    last = length - 1
+    if last == 0:
+        return np.zeros(stop - start, np.intp)
+    return last - np.abs(np.arange(start, stop, dtype=np.intp) % (2 * last) - last)
 
 
 def read_labels(

@@ -1,6 +1,6 @@
 """Pure: from the probabilities of patches to the mask of their image, a band of rows at a time.
 
-A band is as high as the grid's step: two rows of patches reach into it at most, and it alone is held in memory.
+Of a mask one band is held in memory; see ``images.grid``.
 Two blends: ``crop`` keeps of each patch what is not its halo, which is right where no pixel's answer depends on more
 than the halo around it; ``gaussian`` averages the probabilities where patches overlap, their middles counting most.
 """
@@ -30,28 +30,6 @@ def _kept(number: int, count: int, length: int, grid: Grid) -> slice:
     return slice(first, length if number == count - 1 else (number + 1) * grid.step + grid.halo)
 
 
-def band_count(grid: Grid) -> int:
-    """Bands of an image; each begins where a row of patches does, or would."""
-    return -(-grid.height // grid.step)
-
-
-def band_rows(grid: Grid, band: int) -> tuple[int, int]:
-    """First row of `band` in the image, and the row behind its last one."""
-    return band * grid.step, min((band + 1) * grid.step, grid.height)
-
-
-def band_places(grid: Grid, band: int) -> list[int]:
-    """Numbers of the patches that reach into `band`, in order; they are of one row of patches, or of two."""
-    return [place for row in _covered_px(grid, band) for place in grid.row(row)]
-
-
-def _covered_px(grid: Grid, band: int) -> dict[int, int]:
-    """Height of `band` that each row of patches covers, px: the row above the overlap, its own row all of it."""
-    first, stop = band_rows(grid, band)
-    covered_px = {band - 1: min(grid.overlap, stop - first), band: stop - first}
-    return {row: height for row, height in covered_px.items() if 0 <= row < grid.rows and height}
-
-
 class Band:
     """The answer for one band of an image, from the probabilities of its patches.
 
@@ -61,9 +39,9 @@ class Band:
 
     def __init__(self, grid: Grid, n_classes: int, band: int, blend: str, *, keep_probabilities: bool = False) -> None:
         """n_classes: at most 254. blend: crop or gaussian. keep_probabilities: whether to hold them too."""
-        self.places = frozenset(band_places(grid, band))
+        self.places = frozenset(grid.band_places(band))
         self._grid, self._band, self._missing = grid, band, set(self.places)
-        first, stop = band_rows(grid, band)
+        first, stop = grid.band_rows(band)
         shape = n_classes, stop - first, grid.width
         self._lowest_HW = np.full(shape[1:], IGNORED, np.uint8)  # of the classes that patches name
         self._highest_HW = np.zeros(shape[1:], np.uint8)
@@ -71,7 +49,7 @@ class Band:
         if blend == "crop":
             self._blend = Cropped(shape, keep_probabilities)
         else:
-            self._blend = Weighted(grid, shape, keep_probabilities, first, _covered_px(grid, band))
+            self._blend = Weighted(grid, shape, keep_probabilities, first, grid.covered_px(band))
 
     def add(self, place: int, probability_KSS: NDArray[np.floating]) -> None:
         """Add the part of patch `place` inside the band; KeyError unless each of ``places`` is added once.
@@ -90,7 +68,7 @@ class Band:
         self._missing.remove(place)
 
     def _part(self, place: int) -> Part:
-        patch, (first, stop) = self._grid.patch(place), band_rows(self._grid, self._band)
+        patch, (first, stop) = self._grid.patch(place), self._grid.band_rows(self._band)
         inside = slice(patch.y0, patch.y0 + patch.height), slice(patch.x0, patch.x0 + patch.width)
         mine, inside = (_clipped(window, first, stop) for window in (kept(self._grid, place), inside))
         return Part(
@@ -128,7 +106,7 @@ class Band:
         """
         self._refuse_gaps()
         rows, width = self._lowest_HW.shape
-        rows_once = 2 * rows - sum(_covered_px(self._grid, self._band).values())
+        rows_once = 2 * rows - sum(self._grid.covered_px(self._band).values())
         columns_once = width - (self._grid.columns - 1) * self._grid.overlap
         return int(np.count_nonzero(self._lowest_HW < self._highest_HW)), rows * width - rows_once * columns_once
 
@@ -136,7 +114,7 @@ class Band:
         if not self._missing:
             return
         rows, columns = self._part(min(self._missing)).window
-        y0, x0 = band_rows(self._grid, self._band)[0] + rows.start, columns.start
+        y0, x0 = self._grid.band_rows(self._band)[0] + rows.start, columns.start
         raise UnchokeError(
             "A mask cannot be stitched, for want of patches.",
             found=f"{len(self.places) - len(self._missing)} patches, without number {min(self._missing)} of the image",
@@ -174,7 +152,7 @@ def stitch_rows(
     """
     bands = [Band(grid, n_classes, 0, blend)]
     for row, patches in zip(range(grid.rows), rows, strict=True):
-        if row + 1 < band_count(grid):
+        if row + 1 < grid.band_count:
             bands.append(Band(grid, n_classes, row + 1, blend))
         for place, probability_KSS in zip(grid.row(row), patches, strict=True):
             for band in bands:

@@ -22,7 +22,7 @@ from unchoke.machine.receipts import read_json
 from unchoke.metrics.iou import counts_of
 from unchoke.names import IGNORED
 from unchoke.signed import signed_bytes, signed_content
-from unchoke.stitching.bands import Band, band_count, band_places, band_rows, kept, known_probabilities
+from unchoke.stitching.bands import Band, kept, known_probabilities
 from unchoke.store import chunks
 from unchoke.store.zarr_bytes import (
     MemoryGroup,
@@ -100,7 +100,7 @@ def stitch_band(predictions: Path, labels: Path, store: Path, band: int, setting
     covers, and what lies below the image, is ``names.IGNORED``. The record counts pixels: `counts` (K, K) by
     truth and prediction, `differ_px` of the `shared_px` where patches overlap, and `unread_px` without a valid patch.
     """
-    grid, (top, bottom) = settings.grid, band_rows(settings.grid, band)
+    grid, (top, bottom) = settings.grid, settings.grid.band_rows(band)
     stitched = Band(grid, settings.n_classes, band, settings.blend, keep_probabilities=settings.probabilities)
     truth_HW = np.full((bottom - top, grid.width), IGNORED, np.uint8)
     unread_HW = np.zeros(truth_HW.shape, bool)
@@ -143,7 +143,7 @@ def _patches(
 ) -> Iterator[tuple[int, NDArray[np.float16], NDArray[np.uint8]]]:
     """Place, probabilities (K, S, S) and labels (S, S) of the patches of a band, one chunk held at a time."""
     held = -1
-    for place in band_places(settings.grid, band):
+    for place in settings.grid.band_places(band):
         chunk, row = divmod(settings.first + place, settings.per_chunk)
         if chunk != held:
             probability_NKSS = chunks.read_chunk(predictions, chunk)[PROBABILITY]
@@ -183,7 +183,7 @@ def finish_mask(store: Path, picture: Path, summary: Path, settings: Stitching, 
     exact: whether the answer is that of the whole image.
     Raises UnchokeError where a band is missing or changed.
     """
-    grid, bands = settings.grid, range(band_count(settings.grid))
+    grid, bands = settings.grid, range(settings.grid.band_count)
     records = [_checked_record(store, band, settings) for band in bands]
     group = MemoryGroup({"classes": settings.n_classes, "ignored": IGNORED})
     shape, step, width = (grid.height, grid.width), grid.step, grid.width
@@ -200,7 +200,7 @@ def finish_mask(store: Path, picture: Path, summary: Path, settings: Stitching, 
     }
     write_metadata_last(signed_group(group.contents(), files), store)
     array = zarr.open_group(store, mode="r")["mask"]
-    rows = (np.asarray(array[slice(*band_rows(grid, band))]) for band in bands)  # type: ignore[index]
+    rows = (np.asarray(array[slice(*grid.band_rows(band))]) for band in bands)  # type: ignore[index]
     write_atomic(picture, palette_png(rows, grid.height, grid.width, mask_palette(settings.n_classes)))
     sums = {name: sum(record[name] for record in records) for name in ("differ_px", "shared_px", "unread_px")}
     counts = np.sum([record["counts"] for record in records], 0).tolist()

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.images.grid import Grid, reflected
+from unchoke.images.grid import Grid
+from unchoke.images.windows import reflected
 
 
 def cut_patch(image_HWx: NDArray[Any], grid: Grid, place: int) -> NDArray[Any]:

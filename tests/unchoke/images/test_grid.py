@@ -6,7 +6,7 @@ from cut_patches import cut_patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unchoke.images.grid import Grid, reflected
+from unchoke.images.grid import Grid
 
 lengths = st.integers(1, 70)
 sizes_and_overlaps = st.integers(1, 24).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size // 2)))
@@ -15,13 +15,6 @@ grids = st.builds(lambda height, width, sides: Grid(height, width, *sides), leng
 
 def patches(grid):
     return [grid.patch(place) for place in range(grid.count)]
-
-
-@given(st.integers(1, 12), st.integers(-60, 60), st.integers(0, 60))
-def test_reflection_takes_the_pixels_that_numpy_takes(length, start, count):
-    before, behind = max(0, -start), max(0, start + count - length)
-    padded = np.pad(np.arange(length), (before, behind), mode="reflect")
-    assert reflected(start, start + count, length).tolist() == padded[start + before :][:count].tolist()
 
 
 @given(grids, st.sampled_from([(), (3,)]))
@@ -75,3 +68,18 @@ def test_the_usual_patches_along_a_side(length, expected):
 def test_an_image_that_grows_downwards_keeps_its_patches(grid, more):
     taller = Grid(grid.height + more, grid.width, grid.size, grid.overlap)
     assert [patch[:2] for patch in patches(taller)][: grid.count] == [patch[:2] for patch in patches(grid)]
+
+
+def test_the_bands_of_an_image_and_the_patches_in_them():
+    """100 px in steps of 48: patches from rows 0 and 48, the second down to row 112, and so the last 4 rows too."""
+    grid = Grid(100, 140, 64, 16)
+    assert (grid.rows, grid.columns, grid.band_count) == (2, 3, 3)
+    assert [grid.band_rows(band) for band in range(3)] == [(0, 48), (48, 96), (96, 100)]
+    assert [grid.covered_px(band) for band in range(3)] == [{0: 48}, {0: 16, 1: 48}, {1: 4}]
+    assert [grid.band_places(band) for band in range(3)] == [[0, 1, 2], [0, 1, 2, 3, 4, 5], [3, 4, 5]]
+
+
+def test_patches_without_overlap_reach_into_their_own_band_alone():
+    grid = Grid(100, 64, 64, 0)
+    assert [list(grid.rows_at(band)) for band in range(grid.band_count)] == [[0], [0, 1]]
+    assert [grid.band_places(band) for band in range(grid.band_count)] == [[0], [1]]

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from unchoke.errors import UnreadableImageError
 from unchoke.images import windows
 from unchoke.images.decode import decode_image
-from unchoke.images.windows import image_size, labels_of, open_image, open_mask, read_labels, read_patch
+from unchoke.images.windows import image_size, labels_of, open_image, open_mask, read_labels, read_patch, reflected
 from unchoke.names import IGNORED
 
 pytestmark = [
@@ -490,6 +490,13 @@ def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     sides = [(1, 1), (1, 9), (9, 1), (5, 7), (40, 33)]
     return {(h, w): saved(folder / f"{h}-{w}.png", Image.fromarray(RGB_HWC[:h, :w])) for h, w in sides}
+
+
+@given(st.integers(1, 12), st.integers(-60, 60), st.integers(0, 60))
+def test_reflection_takes_the_pixels_that_numpy_takes(length, start, count):
+    before, behind = max(0, -start), max(0, start + count - length)
+    padded = np.pad(np.arange(length), (before, behind), mode="reflect")
+    assert reflected(start, start + count, length).tolist() == padded[start + before :][:count].tolist()
 
 
 @given(st.data())

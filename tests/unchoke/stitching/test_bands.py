@@ -12,7 +12,7 @@ from scipy.signal.windows import gaussian
 
 from unchoke.errors import UnchokeError
 from unchoke.images.grid import Grid
-from unchoke.stitching.bands import Band, band_count, band_places, band_rows, kept, stitch_rows
+from unchoke.stitching.bands import Band, kept, stitch_rows
 from unchoke.stitching.blends import gaussian_weights, likeliest
 
 lengths = st.integers(1, 60)
@@ -34,7 +34,7 @@ def draw_probabilities(grid, n_classes, dtype=np.float32, seed=0):
 def bands_of(grid, probabilities, blend, order=None):
     """Every band of an image, its patches added in `order`."""
     n_classes = probabilities[0].shape[0]
-    bands = [Band(grid, n_classes, number, blend, keep_probabilities=True) for number in range(band_count(grid))]
+    bands = [Band(grid, n_classes, number, blend, keep_probabilities=True) for number in range(grid.band_count)]
     for place in range(grid.count) if order is None else order:
         for band in bands:
             if place in band.places:
@@ -113,13 +113,13 @@ def test_what_patches_keep_is_a_halo_away_from_every_border_but_the_images(grid)
 
 @given(grids)
 def test_bands_cover_the_rows_once_and_know_the_patches_that_reach_into_them(grid):
-    rows = [row for band in range(band_count(grid)) for row in range(*band_rows(grid, band))]
+    rows = [row for band in range(grid.band_count) for row in range(*grid.band_rows(band))]
     assert rows == list(range(grid.height))
-    for band in range(band_count(grid)):
-        first, stop = band_rows(grid, band)
+    for band in range(grid.band_count):
+        first, stop = grid.band_rows(band)
         patches = [grid.patch(place) for place in range(grid.count)]
         reach = [number for number, p in enumerate(patches) if p.y0 < stop and p.y0 + p.height > first]
-        assert band_places(grid, band) == reach
+        assert grid.band_places(band) == reach
 
 
 @given(st.integers(1, 300))
@@ -164,7 +164,7 @@ def test_disagreement_counts_the_pixels_for_which_patches_name_different_classes
     for place, window, part in windows(grid):
         votes_KHW[window] += np.eye(n_classes, dtype=int)[:, probabilities[place].argmax(0)][part]
     for number, band in enumerate(bands_of(grid, probabilities, blend)):
-        rows = slice(*band_rows(grid, number))
+        rows = slice(*grid.band_rows(number))
         differing = ((votes_KHW[:, rows] > 0).sum(0) > 1).sum()
         assert band.disagreement() == (differing, (votes_KHW[:, rows].sum(0) > 1).sum())
 

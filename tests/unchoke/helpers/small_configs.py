@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unchoke.config.model import load_config
+from unchoke.config.load import load_config
 
 ENCODERS = {
     "b0": {"model": "efficientnet_b0", "weights": "untrained", "pools": ["avg", "max"]},

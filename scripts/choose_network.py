@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.machine.commands import argument_parser, run
-from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.devices import device_of
 from unchoke.metrics.classification import SPOKEN
 from unchoke.names import member_name
 from unchoke.networks.choose import choose_network, member_keys, read_member, save_network
@@ -18,7 +18,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_network_flags(parser)
     parser.add_argument("--members", type=Path, nargs="+", required=True, help="weights of all trainings")
     add_run_flags(parser)
-    add_device_flags(parser)
     args = parser.parse_args(argv)
     device, sources = device_of(args), open_sources(args)
     members = dict(zip(member_keys(args.settings), map(read_member, args.members), strict=True))

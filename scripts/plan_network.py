@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unchoke.files import json_bytes, write_atomic
 from unchoke.machine.commands import argument_parser, run
-from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.devices import device_of
 from unchoke.machine.memory import meter_of
 from unchoke.networks.plan import plan_network
 from unchoke.networks.sources import add_network_flags, open_sources, task_of
@@ -16,7 +16,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     add_network_flags(parser)
     parser.add_argument("--plan", type=Path, required=True, help="JSON file to write the micro-batch to")
-    add_device_flags(parser)
     args = parser.parse_args(argv)
     device = device_of(args)
     task = task_of(open_sources(args), args.settings, device, None)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
-from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.devices import device_of
 from unchoke.machine.receipts import read_json
+from unchoke.networks.cards import same_command, shared_steps
 from unchoke.networks.choose import write_member
 from unchoke.networks.member import train_member
 from unchoke.networks.sources import add_network_flags, open_sources, task_of
 from unchoke.networks.step_log import StepLog
-from unchoke.store.run_record import write_run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,16 +27,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--plan", type=Path, required=True, help="JSON file with the micro-batch")
     parser.add_argument("--member", type=Path, required=True, help="safetensors file to write the weights to")
     parser.add_argument("--steps", type=Path, required=True, help="CSV to write a row a step to")
-    add_device_flags(parser)
     args = parser.parse_args(argv)
     started, device, states = time.perf_counter(), device_of(args), args.member.with_suffix(".states")
     task = task_of(open_sources(args), args.settings, device, args.start)
     log = StepLog(args.steps, task.steps, args.settings["epochs"])
-    micro_batch = read_json(args.plan)["micro_batch"]
-    member = train_member(task, args.rate, args.decay, args.seed, micro_batch, states, log)
+    setting = args.rate, args.decay, args.seed, read_json(args.plan)["micro_batch"]
+    with shared_steps(args.settings["cards"], device, same_command(sys.argv)) as cards:
+        member = train_member(task, *setting, states, log, cards)
+    if cards.rank:
+        return
     write_atomic(args.steps, args.steps.read_bytes())  # its rows were appended one by one
-    write_run(args.member.with_suffix(".json"), time.perf_counter() - started, device.type, **member.facts)
-    write_member(args.member, member)
+    write_member(args.member, member, time.perf_counter() - started, device)
     shutil.rmtree(states, ignore_errors=True)
 
 

@@ -83,6 +83,11 @@ def members_of(wildcards):
     ]
 
 
+def network_cards(wildcards):
+    """How many cards share each step of a network's training."""
+    return config["networks"][wildcards.network]["cards"]
+
+
 def network_plan(wildcards):
     """Where the plan of a network lies."""
     return Path(RESULTS, "members", wildcards.network, "plan.json")

@@ -66,7 +66,7 @@ rule train_member:
         "../../environment.yml"
     threads: GPU_THREADS
     resources:
-        gpu=1,
+        gpu=lambda wildcards: min(network_cards(wildcards), CARDS),
         mem_mb=network_mem_mb,
         vram_mb=config["gpu"]["vram_mb"],
     params:
@@ -77,8 +77,14 @@ rule train_member:
         sources=network_flags,
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
+        # Workers hold a card each; a training on several has processes of its own.
+        alone=lambda wildcards: (
+            "scripts/warm --stop > /dev/null; UNCHOKE_WARM=0"
+            if network_cards(wildcards) > 1
+            else ""
+        ),
     shell:
-        "scripts/warm train_member"
+        "{params.alone} scripts/warm train_member"
         " {params.sources:q}"
         " {params.setting:q}"
         " --manifest {input.manifest:q}"

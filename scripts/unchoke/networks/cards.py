@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +18,7 @@ import torch
 from torch import distributed
 
 from unchoke.errors import UnchokeError
+from unchoke.machine.receipts import FLAG
 
 PATIENCE = timedelta(minutes=10)
 """How long processes wait for each other."""
@@ -49,6 +51,18 @@ class Cards:
         flag = torch.tensor(float(here), device=device)
         self.add_up([flag])
         return bool(flag)
+
+
+def same_command(arguments: Sequence[str]) -> list[str]:
+    """Runs the command of this process once more, without the receipt, which the first process alone writes.
+
+    arguments: of this process, as of ``sys.argv``.
+    """
+    kept = list(arguments)
+    if FLAG in kept:
+        place = kept.index(FLAG)
+        del kept[place : place + 2]
+    return [sys.executable, *kept]
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from unchoke.networks.member import Member
 from unchoke.networks.sources import Sources
 from unchoke.store.checkpoints import read_checkpoint_file, write_checkpoint
 from unchoke.store.read import FeatureStore
-from unchoke.store.run_record import NETWORK
+from unchoke.store.run_record import NETWORK, write_run
 from unchoke.training.choose import choose, grid_of
 from unchoke.training.resume import Tensors
 
@@ -42,8 +42,9 @@ class MemberFile:
 _NEEDED = ("score", "curves", "facts")
 
 
-def write_member(path: Path, member: Member) -> None:
-    """Write one training as a checkpoint of its own."""
+def write_member(path: Path, member: Member, seconds: float, device: torch.device) -> None:
+    """Write one training as a checkpoint of its own, and what differs from run to run beside it."""
+    write_run(path.with_suffix(".json"), seconds, device.type, **member.facts)
     curves = {name: values.tolist() for name, values in member.curves.items()}
     described = {"score": member.score, "curves": curves, "facts": member.facts}
     write_checkpoint(path, [member.tensors], {"version": versions.NETWORKS, **described})

@@ -19,6 +19,7 @@ from unchoke.files import file_sha256
 from unchoke.hashing import sha256_json
 from unchoke.heads.checkpoint import read_checkpoint
 from unchoke.heads.train import store_digests
+from unchoke.machine.devices import add_device_flags
 from unchoke.networks import small_cnn  # noqa: F401 timm knows it from here on
 from unchoke.networks.build import ALL, build_network
 from unchoke.networks.network import Network
@@ -52,7 +53,7 @@ class Sources:
 
 
 def add_network_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags of every command that reads what a network is trained on."""
+    """Flags of every command that reads what a network is trained on, and those of the device."""
     parser.add_argument("--stores", type=Path, nargs="+", required=True, help="sealed Zarr stores, one for each view")
     add_selection_flags(parser)
     parser.add_argument("--weights", type=Path, help="safetensors file of the encoder; none: random weights")
@@ -60,6 +61,7 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings", type=json.loads, required=True, help="the network's section of the config, as JSON"
     )
+    add_device_flags(parser)
 
 
 def open_sources(args: argparse.Namespace) -> Sources:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from small_networks import CPU
 
 from unchoke.errors import UnchokeError
-from unchoke.networks.cards import Cards, shared_steps, visible_cards
+from unchoke.networks.cards import Cards, same_command, shared_steps, visible_cards
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 HELPERS = Path(__file__).parents[1] / "helpers"
@@ -78,3 +78,9 @@ def test_an_error_ends_the_other_processes(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ValueError, match="odd"), shared_steps(3, CPU, sleeping):
         raise ValueError("odd")
     assert [process.returncode for process in started] == [-signal.SIGKILL] * 2
+
+
+def test_another_process_runs_the_same_command_without_its_receipt() -> None:
+    found = same_command(["scripts/train_member.py", "--rate", "0.1", "--receipt", "a b.json", "--seed", "1"])
+    assert found == [sys.executable, "scripts/train_member.py", "--rate", "0.1", "--seed", "1"]
+    assert same_command(["x.py"]) == [sys.executable, "x.py"]

@@ -10,6 +10,10 @@ PIXELS = "pixels"
 """Takes the place of an encoder where a head reads pixels."""
 TEACHER = "teacher"
 """Takes the place of an encoder and of a head in a teacher's results."""
+WEIGHTS = "resources/weights"
+"""Where the workflow keeps weights and their cards, below the folder that it is run in."""
+ORIGINS = ("pretrained", "packaged", "untrained")
+"""Values of an encoder's `weights` that are no path."""
 TURNS = ("identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "transverse")
 """The eight flips and turns of a picture."""
 IGNORED = 255

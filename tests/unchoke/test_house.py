@@ -17,7 +17,7 @@ LIBRARY = REPOSITORY / "scripts" / "unchoke"
 TESTED_ELSEWHERE = {
     "": "errors signed versions",
     "api": "verify",
-    "config": "base cleaning dataset decoding docs encoders evaluation gpu heads patches segment subset teacher views",
+    "config": "base cleaning dataset decoding docs encoders gpu heads patches segment subset teacher views",
     "encoders": "cards plan teacher",
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "floors parts rows splits_text",
@@ -41,7 +41,7 @@ TESTED_ELSEWHERE = {
     "sources/arrays": "array containers folders hdf5_files hdf5_mappings hdf5_rows listing npy values",
     "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",
     "stitching": "blends",
-    "store": "origin partial_shards presence read",
+    "store": "origin partial_shards read",
 }
 """By folder, the modules without a test file of their name: they are tested through their users."""
 NAMED_OTHERWISE = {

@@ -30,6 +30,7 @@ ORDER = [
     "experiments",
     "report",
     "config",
+    "targets",
     "api",
 ]
 """The packages in the order in which an image travels. Before them stands the ground: the modules in no package."""

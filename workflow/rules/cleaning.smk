@@ -1,6 +1,23 @@
 # in:   <results>/rows/<chunk>.csv, the images
 # out:  <results>/fingerprints.zarr, findings.csv, cleaning.csv, cleaning.json
 
+CLEANING = config["cleaning"]
+CLEANING_PAGES = [
+    report_entry(f"cleaning/{name}", "5 Cleaning", label, caption)
+    for name, label, caption in (
+        ("findings.png", "findings by rule", "findings"),
+        ("findings.html", "table", "findings"),
+        ("balance.png", "balance of classes", "balance"),
+        ("duplicates.png", "largest clusters of copies", "duplicates"),
+        ("measures.png", "measures and thresholds", "measures"),
+        *(
+            (f"findings_{rule}.png", rule.replace("_", " "), "findings_of_rule")
+            for rule, settings in CLEANING["rules"].items()
+            if settings
+        ),
+    )
+]
+
 
 localrules:
     seal_fingerprints,
@@ -9,7 +26,7 @@ localrules:
 
 rule fingerprint_chunk:
     input:
-        fingerprint_rows,
+        rows_for(STORES["fingerprints"]),
     output:
         hashes="<results>/fingerprints.zarr/hashes/c/{chunk}/0",
         measures="<results>/fingerprints.zarr/measures/c/{chunk}/0",
@@ -27,7 +44,7 @@ rule fingerprint_chunk:
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
         chunk_size=config["chunk_size"],
-        chunks_per_job=CHUNKS_PER_JOB,
+        chunks_per_job=STORES["fingerprints"].chunks_per_file,
         store=subpath(output.hashes, ancestor=4),
     shell:
         "scripts/warm --cold fingerprint_chunk --rows {input:q} --kind {params.kind:q}"
@@ -39,7 +56,7 @@ rule fingerprint_chunk:
 
 rule seal_fingerprints:
     input:
-        fingerprint_chunks,
+        lambda wildcards: store_files(STORES["fingerprints"]),
         manifest="<results>/manifest.csv",
     output:
         metadata="<results>/fingerprints.zarr/zarr.json",

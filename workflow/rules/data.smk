@@ -1,6 +1,11 @@
 # in:   the images of dataset.path
 # out:  <results>/manifest.csv, <results>/manifest.json, <results>/rows/<chunk>.csv
 
+# Whose class the manifest looks for; nothing where none is named, so that manifests made before stay as they are.
+POSITIVE = config["evaluation"]["positive"]
+POSITIVE_PARAMS = {} if POSITIVE is None else {"positive": lambda wildcards: POSITIVE}
+POSITIVE_FLAG = " --positive {params.positive:q}" if POSITIVE_PARAMS else ""
+
 
 localrules:
     build_manifest,
@@ -45,7 +50,6 @@ checkpoint build_manifest:
     params:
         **source_settings(),
         **POSITIVE_PARAMS,
-        path=source_path,
         version=versions.MANIFEST,
         chunk_size=config["chunk_size"],
         folder=subpath(output.manifest, parent=True),

@@ -2,6 +2,9 @@
 # out:  a page on the terminal
 
 
+from unchoke.targets.weights import encoder_weights
+
+
 localrules:
     doctor,
 
@@ -18,9 +21,14 @@ rule doctor:
     resources:
         mem_mb=3000,
     params:
-        config=whole_config,
-        results=f"results/{config['dataset']['name']}",
-        weights=weights_files,
+        config=lambda wildcards: json_of(config),
+        results=RESULTS,
+        weights=lambda wildcards: json.dumps(
+            {
+                name: encoder_weights(encoder)["weights"]
+                for name, encoder in config["encoders"].items()
+            }
+        ),
     shell:
         "python scripts/examine_machine.py --config {params.config:q} --results {params.results:q}"
         " --weights {params.weights:q} 2>&1 | tee {log:q}"

@@ -6,6 +6,8 @@ from subprocess import CalledProcessError
 from snakemake.exceptions import WorkflowError
 
 from unchoke.errors import UnchokeError
+from unchoke.machine.limits import measured_peaks
+from unchoke.targets.stores import first_store
 
 
 def untried_encoders():
@@ -16,11 +18,10 @@ def untried_encoders():
         if MASKS:
             asked["image_size"] = config["patches"]["size"]
         asked["pools"] = [] if MASKS else encoder["pools"]
-        store = Path(
-            RESULTS, "features", f"{store_name(name, encoder['views'][0])}.zarr"
-        )
-        arrays = [store / array.partition("/")[0] for array in store_arrays(name)]
-        if not was_planned(name, asked) or not all(map(Path.exists, arrays)):
+        store = first_store(config, name)
+        folder = Path(store.metadata.replace("<results>", RESULTS)).parent
+        stored = [folder / array.partition("/")[0] for array in store.arrays]
+        if not was_planned(name, asked) or not all(map(Path.exists, stored)):
             found[name] = asked
     return found
 

@@ -1,6 +1,9 @@
 # in:   the results of all heads, and the scores of those that predict masks
 # out:  <results>/experiments.db, and the leaderboard on the terminal
 
+from unchoke.config.evaluation import evaluation_flags
+from unchoke.targets.results import finished_runs, repeats
+
 
 localrules:
     build_database,
@@ -8,7 +11,7 @@ localrules:
 
 rule build_database:
     input:
-        finished_runs,
+        finished_runs(config),
         manifest="<results>/manifest.csv",
     output:
         database="<results>/experiments.db",
@@ -22,7 +25,11 @@ rule build_database:
     params:
         version=versions.DATABASE,
         results=subpath(input.manifest, parent=True),
-        evaluation=evaluation_flags,
+        evaluation=evaluation_flags(
+            config["evaluation"],
+            masks=MASKS,
+            splits=len(repeats(config)) + 1,
+        ),
     shell:
         "scripts/warm build_database"
         " --results {params.results:q}"

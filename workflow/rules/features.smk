@@ -1,34 +1,41 @@
 # in:   <results>/rows/<chunk>.csv, the images, an encoder's weights
 # out:  <results>/features/<encoder>.zarr/<pool>/c/<chunk>/0, or <shard> where chunks_per_shard is above 1
 
+from unchoke.targets.memory import chunk_mb, chunk_vram_mb
+from unchoke.targets.stores import views
+from unchoke.targets.weights import encoder_weights
 
-for store, (name, view) in STORES.items():
-    encoder = config["encoders"][name]
+# Shards are told of only where there are some, so that results made before there were any still hold.
+CHUNKS_PER_SHARD = config["chunks_per_shard"]
+SHARD_PARAMS = {"chunks_per_shard": CHUNKS_PER_SHARD} if CHUNKS_PER_SHARD > 1 else {}
+SHARD_FLAG = " --chunks-per-shard {params.chunks_per_shard}" if SHARD_PARAMS else ""
+SHARD_ROWS = config["chunk_size"] * CHUNKS_PER_SHARD if SHARD_PARAMS else 0
+
+
+for name, (encoder_name, view) in views(config).items():
+    encoder, store = config["encoders"][encoder_name], STORES[f"features/{name}"]
 
     rule:
         name:
-            f"extract_chunk_{store}"
+            f"extract_chunk_{name}"
         input:
-            **encoder_weights(name),
-            rows=shard_rows,
-            plan=f"<results>/plans/{name}.json",
+            **encoder_weights(encoder),
+            rows=rows_for(store),
+            plan=f"<results>/plans/{encoder_name}.json",
         output:
-            [
-                f"<results>/features/{store}.zarr/{pool}/c/{{chunk}}/0"
-                for pool in encoder["pools"]
-            ],
+            store.array_files(["{chunk}"]),
         log:
-            f"<logs>/extract_chunk/{store}/{{chunk}}.log",
+            f"<logs>/extract_chunk/{name}/{{chunk}}.log",
         group:
-            cluster_group("features", store)
+            cluster_group("features", name)
         conda:
             "../../environment.yml"
         threads: CHUNK_THREADS
         resources:
             gpu=1,
             worker_threads=GPU_THREADS,
-            mem_mb=planned_mem_mb,
-            vram_mb=planned_vram_mb,
+            mem_mb=lambda wildcards, input: chunk_mb(Path(input.plan), SHARD_ROWS),
+            vram_mb=lambda wildcards, input: chunk_vram_mb(Path(input.plan)),
         params:
             **SHARD_PARAMS,
             version=versions.EXTRACT,

@@ -1,10 +1,15 @@
 # in:   the sealed features of an encoder in all views that the head reads, <results>/manifest.csv
 # out:  <results>/heads/<encoder>.zarr/<head>, checkpoints/<encoder>/<head>.safetensors, runs/<encoder>/<head>.json
 
+from posixpath import dirname
+
+from unchoke.targets.heads import head_settings, head_stores
+from unchoke.targets.memory import head_mb
+
 
 rule train_head:
     input:
-        unpack(head_stores),
+        unpack(lambda wildcards: head_stores(config, wildcards.encoder, wildcards.head)),
         manifest="<results>/manifest.csv",
         selection="<results>/selection.csv",
         quarantine="<results>/quarantine/{encoder}.json",
@@ -20,15 +25,20 @@ rule train_head:
     threads: GPU_THREADS
     resources:
         gpu=1,
-        mem_mb=head_mem_mb,
+        mem_mb=lambda wildcards, input: head_mb(
+            config["heads"][wildcards.head], Path(input.seals[0])
+        ),
         vram_mb=config["gpu"]["vram_mb"],
     params:
         version=versions.HEADS,
-        settings=head_settings,
+        settings=lambda wildcards: json_of(head_settings(config, wildcards.head)),
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
-        stores=sealed_stores,
-        splits=splits_flag,
+        stores=lambda wildcards, input: [dirname(path) for path in input.metadata],
+        # The table of a repeat (repeats.smk), where a head is trained on one.
+        splits=lambda wildcards, input: (
+            ["--splits", input.splits] if hasattr(input, "splits") else []
+        ),
         group=subpath(output.metadata, parent=True),
     shell:
         "scripts/warm train_head --stores {params.stores:q} --manifest {input.manifest:q}"

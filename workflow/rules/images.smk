@@ -1,11 +1,10 @@
 # Whole images: manifest, fingerprints, pooled features, heads, in the order in which the data travels.
 
 
-include: "cleaning_inputs.smk"
 include: "data.smk"
 
 
-if CLEANING:
+if config["cleaning"]:
 
     include: "cleaning.smk"
 

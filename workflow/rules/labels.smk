@@ -8,7 +8,7 @@ localrules:
 
 rule cut_masks:
     input:
-        rows=mask_rows,
+        rows=lambda wildcards: f"{manifest_folder()}/mask_rows/{wildcards.chunk}.csv",
     output:
         "<results>/labels.zarr/mask/c/{chunk}/0/0",
     log:
@@ -22,7 +22,7 @@ rule cut_masks:
     params:
         version=versions.MASKS,
         root=image_root,
-        classes=class_values,
+        classes=lambda wildcards: json.dumps(config["dataset"]["classes"]),
         ignore=config["dataset"]["ignore"],
         size=config["patches"]["size"],
         per_chunk=config["patches"]["per_chunk"],
@@ -37,7 +37,7 @@ rule cut_masks:
 
 rule seal_labels:
     input:
-        label_chunks,
+        lambda wildcards: store_files(STORES["labels"]),
         patches="<results>/patches.csv",
     output:
         metadata="<results>/labels.zarr/zarr.json",

@@ -3,7 +3,9 @@
 
 from unchoke.machine.limits import (
     announce_cards,
+    host_memory_mb,
     refuse_missing_cards,
+    resource_limits,
     threads_of_job,
     visible_cards,
 )

@@ -6,8 +6,12 @@ import contextlib
 import snakemake.workflow
 from snakemake.exceptions import LockException, WorkflowError
 from snakemake.persistence.file import FilePersistence
+from snakemake.sourcecache import LocalSourceFile
 
 from unchoke.machine import run_locks
+
+# Snakemake formats the path of environment.yml, which has no wildcards, and stumbles over braces in that of the checkout.
+LocalSourceFile.format = lambda self, **wildcards: self
 
 
 class NamedLocks(FilePersistence):

@@ -1,18 +1,21 @@
 # in:   <results>/rows/<chunk>.csv, the images, an encoder's weights
 # out:  <results>/features/<encoder>.zarr/<map>/c/<chunk>/0/0/0
 
+from unchoke.targets.memory import chunk_mb, chunk_vram_mb
+from unchoke.targets.weights import encoder_weights
 
 for name, encoder in config["encoders"].items():
+    store = STORES[f"features/{name}"]
 
     rule:
         name:
             f"extract_patches_{name}"
         input:
-            **encoder_weights(name),
+            **encoder_weights(encoder),
             rows=chunk_rows,
             plan=f"<results>/plans/{name}.json",
         output:
-            [f"<results>/features/{name}.zarr/{array}" for array in store_arrays(name)],
+            store.array_files(["{chunk}"]),
         log:
             f"<logs>/extract_patches/{name}/{{chunk}}.log",
         group:
@@ -23,8 +26,8 @@ for name, encoder in config["encoders"].items():
         resources:
             gpu=1,
             worker_threads=GPU_THREADS,
-            mem_mb=planned_mem_mb,
-            vram_mb=planned_vram_mb,
+            mem_mb=lambda wildcards, input: chunk_mb(Path(input.plan)),
+            vram_mb=lambda wildcards, input: chunk_vram_mb(Path(input.plan)),
         params:
             version=versions.EXTRACT,
             root=image_root,

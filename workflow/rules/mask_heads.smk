@@ -1,10 +1,21 @@
 # in:   sealed feature maps of an encoder, or the images; sealed labels; <results>/manifest.csv, patches.csv
 # out:  <results>/heads/<encoder>.zarr/<head>, checkpoints/<encoder>/<head>.safetensors, runs/<encoder>/<head>.json
 
+from unchoke.targets.heads import (
+    mask_head_flags,
+    mask_head_inputs,
+    mask_head_settings,
+)
+from unchoke.targets.memory import mask_head_mb
+
 
 rule train_mask_head:
     input:
-        unpack(mask_head_inputs),
+        unpack(
+            lambda wildcards: mask_head_inputs(
+                config, wildcards.encoder, wildcards.head
+            )
+        ),
         labels="<results>/labels.zarr/zarr.json",
         labels_seal="<results>/labels.sealed.json",
         manifest="<results>/manifest.csv",
@@ -21,16 +32,21 @@ rule train_mask_head:
         encoder=ENCODERS_OF_HEADS,
     conda:
         "../../environment.yml"
-    threads: mask_head_threads
+    threads: lambda wildcards: config["mask_heads"][wildcards.head]["threads"]
     resources:
         gpu=1,
-        mem_mb=mask_head_mem_mb,
+        mem_mb=lambda wildcards: mask_head_mb(
+            config["mask_heads"][wildcards.head], config["patches"]["size"]
+        ),
         vram_mb=config["gpu"]["vram_mb"],
     params:
         version=versions.MASK_HEADS,
-        source=mask_head_source,
-        settings=mask_head_settings,
-        threads=mask_head_threads,
+        source=lambda wildcards, input: mask_head_flags(
+            config, wildcards.encoder, wildcards.head, dict(input.items())
+        ),
+        settings=lambda wildcards: json_of(mask_head_settings(config, wildcards.head)),
+        # Of the config: `--cores` may leave fewer processors, but no other bits.
+        threads=lambda wildcards: config["mask_heads"][wildcards.head]["threads"],
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
         device=config["gpu"]["device"],

@@ -31,9 +31,13 @@ rule draw_head:
         results=subpath(input.manifest, parent=True),
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
-        classes=class_values,
+        classes=lambda wildcards: json.dumps(config["dataset"]["classes"]),
         ignore=config["dataset"]["ignore"],
-        store=map_store,
+        store=lambda wildcards: (
+            []
+            if wildcards.encoder == PIXELS
+            else ["--store", f"{RESULTS}/features/{wildcards.encoder}.zarr"]
+        ),
     shell:
         "scripts/warm draw_head"
         " --group {params.group:q}"

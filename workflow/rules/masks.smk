@@ -1,7 +1,10 @@
 # Images with masks: patches, labels, feature maps, mask heads, stitched masks, in the order in which the data travels.
 
 
-include: "mask_inputs.smk"
+# Where heads are trained, and predict: everywhere but under the teacher.
+ENCODERS_OF_HEADS = "|".join(map(re.escape, [*config["encoders"], PIXELS]))
+
+
 include: "patches.smk"
 include: "labels.smk"
 include: "maps.smk"

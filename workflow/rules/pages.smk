@@ -11,6 +11,9 @@ localrules:
 report: "../report/workflow.rst"
 
 
+include: "report_entries.smk"
+
+
 rule draw_leaderboard:
     input:
         "<results>/experiments.db",

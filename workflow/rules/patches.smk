@@ -46,7 +46,6 @@ checkpoint build_patches:
         mem_mb=1000,
     params:
         **source_settings(),
-        path=source_path,
         version=versions.PATCHES,
         size=config["patches"]["size"],
         overlap=config["patches"]["overlap"],

@@ -1,13 +1,15 @@
 # in:   an encoder's weights, the memory budget
 # out:  <results>/plans/<encoder>.json: how many images it sees at once; .peaks.json: what was measured
 
+from unchoke.targets.weights import encoder_weights
+
 
 include: "encoder_checks.smk"
 
 
 rule plan_memory:
     input:
-        unpack(lambda wildcards: encoder_weights(wildcards.encoder)),
+        unpack(lambda wildcards: encoder_weights(config["encoders"][wildcards.encoder])),
     output:
         plan="<results>/plans/{encoder}.json",
         peaks="<results>/plans/{encoder}.peaks.json",
@@ -24,7 +26,11 @@ rule plan_memory:
         version=versions.PLAN,
         pools=[] if MASKS else lookup("encoders/{encoder}/pools", within=config),
         strides=lookup("encoders/{encoder}/strides", within=config),
-        image_size=seen_size,
+        image_size=(
+            config["patches"]["size"]
+            if MASKS
+            else lookup("encoders/{encoder}/image_size", within=config)
+        ),
         micro_batch=lookup("encoders/{encoder}/micro_batch", within=config),
         precision=lookup("encoders/{encoder}/precision", within=config),
         device=config["gpu"]["device"],

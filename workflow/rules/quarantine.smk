@@ -1,6 +1,8 @@
 # in:   <results>/manifest.csv, the seals of all stores
 # out:  <results>/quarantine.csv; for each encoder quarantine/<encoder>.csv, and its .json where it lists few enough images
 
+from unchoke.targets.stores import seals_of_encoder
+
 
 localrules:
     list_quarantine,
@@ -11,7 +13,7 @@ localrules:
 rule list_quarantine:
     input:
         manifest="<results>/manifest.csv",
-        seals=ALL_SEALS,
+        seals=[store.seal for store in STORES.values()],
     output:
         quarantine="<results>/quarantine.csv",
         receipt="<results>/receipts/list_quarantine.json",
@@ -32,7 +34,7 @@ rule list_quarantine:
 use rule list_quarantine as list_encoder_quarantine with:
     input:
         manifest="<results>/manifest.csv",
-        seals=encoder_seals,
+        seals=lambda wildcards: seals_of_encoder(config, wildcards.encoder),
     output:
         quarantine="<results>/quarantine/{encoder}.csv",
         receipt="<results>/receipts/list_quarantine/{encoder}.json",

@@ -1,6 +1,11 @@
 # in:   the records of all chunks
 # out:  <results>/rates.csv: seconds, rates and peaks by stage, with the bottleneck
 
+from posixpath import dirname
+
+# Stores whose chunks say how long they took.
+TIMED = [store for name, store in STORES.items() if name != "labels"]
+
 
 localrules:
     summarise_rates,
@@ -8,8 +13,8 @@ localrules:
 
 rule summarise_rates:
     input:
-        metadata=[f"{store}.zarr/zarr.json" for store in TIMED_STORES],
-        seals=[f"{store}.sealed.json" for store in TIMED_STORES],
+        metadata=[store.metadata for store in TIMED],
+        seals=[store.seal for store in TIMED],
     output:
         table="<results>/rates.csv",
         receipt="<results>/receipts/summarise_rates.json",
@@ -21,7 +26,7 @@ rule summarise_rates:
         mem_mb=1000,
     params:
         version=versions.RATES,
-        stores=sealed_stores,
+        stores=lambda wildcards, input: [dirname(path) for path in input.metadata],
     shell:
         "scripts/warm summarise_rates --stores {params.stores:q}"
         " --table {output.table:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"

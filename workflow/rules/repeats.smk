@@ -30,15 +30,19 @@ rule draw_repeat:
 # What a head leaves on another split lies apart, so that nobody takes it for a head of its own.
 use rule train_head as train_repeat with:
     input:
-        unpack(head_stores),
+        unpack(lambda wildcards: head_stores(config, wildcards.encoder, wildcards.head)),
         manifest="<results>/manifest.csv",
         selection="<results>/selection.csv",
         quarantine="<results>/quarantine/{encoder}.json",
         splits="<results>/repeats/{repeat}.csv",
     output:
-        metadata=update(f"{REPEAT}/heads/{{encoder}}.zarr/{{head}}/zarr.json"),
-        checkpoint=update(f"{REPEAT}/checkpoints/{{encoder}}/{{head}}.safetensors"),
-        run=update(f"{REPEAT}/runs/{{encoder}}/{{head}}.json"),
+        metadata=update(
+            "<results>/repeats/{repeat}/heads/{encoder}.zarr/{head}/zarr.json"
+        ),
+        checkpoint=update(
+            "<results>/repeats/{repeat}/checkpoints/{encoder}/{head}.safetensors"
+        ),
+        run=update("<results>/repeats/{repeat}/runs/{encoder}/{head}.json"),
         receipt="<results>/receipts/train_repeat/{repeat}/{encoder}/{head}.json",
     log:
         "<logs>/train_repeat/{repeat}/{encoder}/{head}.log",

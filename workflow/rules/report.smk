@@ -1,6 +1,8 @@
 # in:   the results of heads, the sealed features
 # out:  <results>/report/…: what they are worth
 
+from unchoke.targets.stores import first_store
+
 
 localrules:
     draw_head,
@@ -48,7 +50,7 @@ rule draw_head:
 
 rule draw_embedding:
     input:
-        unpack(first_store),
+        unpack(lambda wildcards: first_store(config, wildcards.encoder).sealed),
         manifest="<results>/manifest.csv",
         selection="<results>/selection.csv",
     output:

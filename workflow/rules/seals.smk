@@ -1,9 +1,12 @@
 # in:   all chunks of a store
 # out:  <results>/features/<store>.zarr/zarr.json, <store>.sealed.json: what makes them one store
 
+from unchoke.targets.results import receipts
+
 
 localrules:
     seal_features,
+    verify,
 
 
 # What a store has a row for: an image, or a patch.
@@ -12,7 +15,7 @@ ROWS_TABLE = "patches.csv" if MASKS else "manifest.csv"
 
 rule seal_features:
     input:
-        store_chunks,
+        lambda wildcards: store_files(STORES[f"features/{wildcards.store}"]),
         manifest=f"<results>/{ROWS_TABLE}",
     output:
         metadata="<results>/features/{store}.zarr/zarr.json",
@@ -42,10 +45,10 @@ rule verify:
         mem_mb=1000,
     params:
         results=RESULTS,
-        stores=[f"{store}.zarr".replace("<results>", RESULTS) for store in SEALED],
-        receipts=lambda wildcards: json_of(receipts()),
+        stores=[f"{RESULTS}/{name}.zarr" for name in STORES],
+        receipts=lambda wildcards: json_of(receipts(config)),
         plans=[f"{RESULTS}/plans/{encoder}.json" for encoder in config["encoders"]],
-        weights=[f"resources/weights/{stem}.safetensors" for stem in WEIGHTS],
+        weights=[weights_files(name)["weights"] for name in WEIGHTS],
     shell:
         "python scripts/verify_results.py --results {params.results:q} --stores {params.stores:q}"
         " --receipts {params.receipts:q} --plans {params.plans:q} --weights {params.weights:q} 2>&1 | tee {log:q}"

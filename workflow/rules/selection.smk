@@ -1,15 +1,24 @@
 # in:   <results>/manifest.csv, <results>/fingerprints.zarr where images are cleaned
 # out:  <results>/selection.csv: which images heads leave out, and why
 
+from posixpath import dirname
+
+from unchoke.config.cleaning import deciding
+
 
 localrules:
     select_rows,
 
 
+# Cleaned or not, images are selected.
+FINGERPRINTS = STORES["fingerprints"].sealed if config["cleaning"] else {}
+DECIDING = deciding(config["cleaning"]["rules"]) if FINGERPRINTS else {}
+
+
 # Heads wait for what is dropped alone: a rule that only reports is no reason to train them again.
 rule select_rows:
     input:
-        unpack(fingerprints),
+        **FINGERPRINTS,
         manifest="<results>/manifest.csv",
     output:
         selection="<results>/selection.csv",
@@ -22,8 +31,10 @@ rule select_rows:
         mem_mb=1000,
     params:
         version=versions.CLEANING,
-        store=fingerprint_flag,
-        rules=json_of(deciding(CLEANING["rules"]) if CLEANING else {}),
+        store=lambda wildcards, input: (
+            ["--store", dirname(input.metadata)] if FINGERPRINTS else []
+        ),
+        rules=json_of(DECIDING),
         subset=json_of(config["subset"]),
     shell:
         "scripts/warm select_rows --manifest {input.manifest:q} {params.store:q}"

@@ -1,6 +1,8 @@
 # in:   a mask head, what it sees of all patches, the true labels
 # out:  <results>/stitched/<encoder>/<head>/<image>.zarr, .png, .json; scores/<encoder>/<head>.json
 
+from unchoke.targets.masks import band_files, mask_files, prediction_files
+
 
 localrules:
     score_masks,
@@ -8,7 +10,11 @@ localrules:
 
 rule predict_patches:
     input:
-        patch_inputs,
+        lambda wildcards: (
+            []
+            if wildcards.encoder == PIXELS
+            else STORES[f"features/{wildcards.encoder}"].array_files([wildcards.chunk])
+        ),
         checkpoint="<results>/checkpoints/{encoder}/{head}.safetensors",
         rows=chunk_rows,
     output:
@@ -29,7 +35,11 @@ rule predict_patches:
         vram_mb=config["gpu"]["vram_mb"],
     params:
         version=versions.STITCH,
-        store=patch_store,
+        store=lambda wildcards, input: (
+            []
+            if wildcards.encoder == PIXELS
+            else ["--store", str(Path(input[0]).parents[5])]
+        ),
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
         per_chunk=config["patches"]["per_chunk"],
@@ -44,8 +54,14 @@ rule predict_patches:
 
 rule stitch_band:
     input:
-        labels=band_labels,
-        predictions=band_predictions,
+        labels=lambda wildcards: STORES["labels"].array_files(
+            masks().chunks_at(wildcards.image, wildcards.band)
+        ),
+        predictions=lambda wildcards: prediction_files(
+            wildcards.encoder,
+            wildcards.head,
+            masks().chunks_at(wildcards.image, wildcards.band),
+        ),
         group="<results>/heads/{encoder}.zarr/{head}/zarr.json",
         grids="<results>/grids.json",
     output:
@@ -63,7 +79,7 @@ rule stitch_band:
         group=subpath(input.group, parent=True),
         results=subpath(input.grids, parent=True),
         store=subpath(output[0], ancestor=4),
-        patches=patch_settings,
+        patches=json_of(config["patches"]),
         blend=config["segment"]["blend"],
         probabilities=config["segment"]["probabilities"],
     shell:
@@ -76,7 +92,12 @@ rule stitch_band:
 
 rule finish_mask:
     input:
-        bands=image_bands,
+        bands=lambda wildcards: band_files(
+            wildcards.encoder,
+            wildcards.head,
+            wildcards.image,
+            masks().bands(wildcards.image),
+        ),
         group="<results>/heads/{encoder}.zarr/{head}/zarr.json",
         grids="<results>/grids.json",
     output:
@@ -96,7 +117,7 @@ rule finish_mask:
         version=versions.STITCH,
         group=subpath(input.group, parent=True),
         store=subpath(output.metadata, parent=True),
-        patches=patch_settings,
+        patches=json_of(config["patches"]),
         blend=config["segment"]["blend"],
         probabilities=config["segment"]["probabilities"],
     shell:
@@ -109,7 +130,11 @@ rule finish_mask:
 
 rule score_masks:
     input:
-        masks=scored_masks,
+        masks=lambda wildcards: [
+            file
+            for image in masks().images
+            for file in mask_files(wildcards.encoder, wildcards.head, image)
+        ],
         group="<results>/heads/{encoder}.zarr/{head}/zarr.json",
         manifest="<results>/manifest.csv",
         grids="<results>/grids.json",
@@ -128,7 +153,7 @@ rule score_masks:
         group=subpath(input.group, parent=True),
         results=subpath(input.manifest, parent=True),
         hd95="--hd95" if config["evaluation"]["hd95"] else "",
-        patches=patch_settings,
+        patches=json_of(config["patches"]),
     shell:
         "scripts/warm score_masks --group {params.group:q}"
         " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"

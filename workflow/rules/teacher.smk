@@ -1,6 +1,8 @@
 # in:   <results>/rows/<chunk>.csv, the images, a teacher's Python file and checkpoint
 # out:  <results>/features/teacher.zarr/logits/c/<chunk>/0/0/0, features/…; its results, and its probabilities
 
+import functools
+
 from unchoke.files import file_sha256
 
 
@@ -8,11 +10,14 @@ localrules:
     describe_teacher,
 
 
-@functools.cache  # a checkpoint may be large
-def teacher_digests():
-    """SHA-256 of the teacher's file and checkpoint."""
-    paths = [Path(config["teacher"][key]) for key in ("file", "checkpoint")]
-    return [file_sha256(path) if path.exists() else "" for path in paths]
+TEACHER_STORE = STORES[f"features/{TEACHER}"]
+# Of its file and checkpoint; read once, since a checkpoint may be large.
+teacher_digests = functools.cache(
+    lambda: [
+        file_sha256(path) if path.exists() else ""
+        for path in (Path(config["teacher"][key]) for key in ("file", "checkpoint"))
+    ]
+)
 
 
 rule run_teacher:
@@ -21,10 +26,7 @@ rule run_teacher:
         file=ancient(config["teacher"]["file"]),
         checkpoint=ancient(config["teacher"]["checkpoint"]),
     output:
-        [
-            f"<results>/features/{TEACHER}.zarr/{array}"
-            for array in store_arrays(TEACHER)
-        ],
+        TEACHER_STORE.array_files(["{chunk}"]),
     log:
         f"<logs>/run_teacher/{TEACHER}/{{chunk}}.log",
     group:
@@ -60,10 +62,9 @@ rule run_teacher:
 
 rule describe_teacher:
     input:
-        metadata=f"<results>/features/{TEACHER}.zarr/zarr.json",
-        seal=f"<results>/features/{TEACHER}.sealed.json",
-        labels="<results>/labels.zarr/zarr.json",
-        labels_seal="<results>/labels.sealed.json",
+        **TEACHER_STORE.sealed,
+        labels=STORES["labels"].metadata,
+        labels_seal=STORES["labels"].seal,
         manifest="<results>/manifest.csv",
         quarantine=f"<results>/quarantine/{TEACHER}.json",
     output:
@@ -89,10 +90,7 @@ rule describe_teacher:
 
 rule predict_teacher:
     input:
-        [
-            f"<results>/features/{TEACHER}.zarr/{array}"
-            for array in store_arrays(TEACHER)
-        ],
+        TEACHER_STORE.array_files(["{chunk}"]),
     output:
         f"<results>/predictions/{TEACHER}/{TEACHER}.zarr/probability/c/{{chunk}}/0/0/0",
     log:

@@ -1,6 +1,10 @@
 # in:   the hub, a Python package, the file that the config names, or a seed
 # out:  <resources>/weights/<model>.<origin>.safetensors and the .json that says what they are
 
+from unchoke.targets.weights import local_weights, weights_files, weights_name
+
+WEIGHTS = {weights_name(encoder): encoder for encoder in config["encoders"].values()}
+
 
 localrules:
     fetch_weights,
@@ -8,10 +12,9 @@ localrules:
 
 rule fetch_weights:
     input:
-        local_weights,
+        lambda wildcards: local_weights(WEIGHTS[wildcards.weights]),
     output:
-        weights="<resources>/weights/{weights}.safetensors",
-        card="<resources>/weights/{weights}.json",
+        **weights_files("{weights}"),
     log:
         "<logs>/fetch_weights/{weights}.log",
     conda:

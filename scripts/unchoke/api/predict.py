@@ -27,10 +27,8 @@ from unchoke.images.views import view_of
 from unchoke.machine.devices import lease_device
 from unchoke.machine.limits import VRAM_MB
 from unchoke.mask_heads.head import MaskHead
+from unchoke.names import WEIGHTS
 from unchoke.signed import signed_bytes
-
-WEIGHTS = Path("resources", "weights")
-"""Where the workflow keeps weights and their cards, below the folder that it is run in."""
 
 _BLOCK = 4096  # images that pass the head at once
 
@@ -70,7 +68,7 @@ def predict(
     """Predictions for one image or many, from features that are made as the head's own were.
 
     images: each a path, a PIL image, or a uint8 array (H, W, 3). decoding.jpeg_draft has a say on paths alone.
-    weights: the encoder's file; None: looked for by its digest in ``WEIGHTS`` below the working directory.
+    weights: the encoder's file; None: looked for by its digest in ``names.WEIGHTS`` below the working directory.
     device: auto, cuda, mps or cpu. A card is leased until this process ends, and no more than vram_mb of it is taken.
     threads: how many decode. image_ids: ids in the manifest, from which the views crop_<n> and colour_<n> draw; None:
     0 for every image. Raises UnchokeError where head or weights cannot be had, but not for an unreadable image.
@@ -99,11 +97,11 @@ def find_weights(head: Head | MaskHead, weights: str | os.PathLike[str] | None =
     assert head.encoder, "a head that sees pixels has no weights but its own"
     digest = head.encoder["weights_sha256"]
     if weights is None:
-        cards = {card.with_suffix(".safetensors"): read_card(card) for card in sorted(WEIGHTS.glob("*.json"))}
+        cards = {card.with_suffix(".safetensors"): read_card(card) for card in sorted(Path(WEIGHTS).glob("*.json"))}
         for file, card in cards.items():
             if card["sha256"] == digest and file.exists():
                 return file
-        raise _no_weights(head, ", ".join(file.name for file in cards) or "nothing", WEIGHTS)
+        raise _no_weights(head, ", ".join(file.name for file in cards) or "nothing", Path(WEIGHTS))
     file = Path(weights)
     if not file.is_file():
         raise _no_weights(head, "no file", file)

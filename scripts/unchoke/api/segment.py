@@ -47,7 +47,7 @@ def segment(
     """The classes of an image's pixels, uint8 (H, W): places among ``head.classes``.
 
     image: path of the image; tiled TIFF is read by windows, anything else whole if it has at most max_pixels.
-    weights: file of the encoder; None: looked for by its digest in ``resources/weights`` of the working directory.
+    weights: file of the encoder; None: looked for by its digest in ``names.WEIGHTS`` below the working directory.
     output: folder of a Zarr array to write the mask to and to give back, so that no more than two bands of it are ever
     in memory; None: an array in memory. overlap: of patches, px; None: the least with which the answer is that of the
     whole image, or a quarter of the patch where the network sees too far for that. blend: see ``segment.blend`` in

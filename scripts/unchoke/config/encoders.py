@@ -1,6 +1,5 @@
 """The frozen encoders."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
@@ -8,15 +7,12 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from unchoke.config.base import MAX_SEED, NAME_LENGTH, Section, listed_in, one_of, without_braces
 from unchoke.config.views import View
 from unchoke.encoders.packaged import without_package
-from unchoke.hashing import sha256_bytes
 
 POOLS = listed_in("encoders/pools/kinds")
 Pool = Annotated[
     str, AfterValidator(lambda pool: one_of(POOLS, pool)), WithJsonSchema({"type": "string", "enum": POOLS})
 ]
 
-ORIGINS = ("pretrained", "packaged", "untrained")
-"""Values of `weights` that are no path."""
 PRECISIONS = ["float16", "bfloat16", "float32"]
 
 
@@ -70,14 +66,3 @@ class Encoder(Section):
         if self.weights == "packaged" and (problem := without_package(self.model)):
             raise ValueError(f"weights: {problem}")
         return self
-
-
-def weights_name(model: str, weights: str, seed: int) -> str:
-    """Stem of the file that holds an encoder's weights: encoders with the same weights share it."""
-    if weights == "untrained":
-        origin = f"untrained-{seed}"
-    elif weights in ORIGINS:
-        origin = weights
-    else:
-        origin = f"file-{sha256_bytes(weights.encode())[:8]}"
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", f"{model}.{origin}")

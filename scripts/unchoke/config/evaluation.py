@@ -1,6 +1,7 @@
 """How sure the figures of heads are."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -41,3 +42,20 @@ class Evaluation(Section):
 
     seed: int = Field(0, ge=0, le=MAX_SEED)
     """Seed of the resamples."""
+
+
+def evaluation_flags(evaluation: Mapping[str, Any], *, masks: bool, splits: int = 1) -> list[str]:
+    """How heads are ranked and compared, and at which specificity those of two classes are read, as flags.
+
+    evaluation: the section as the config dumps it. masks: whether the dataset has them. splits: on which heads are
+    trained.
+    """
+    flags: dict[str, Any]
+    if masks:
+        flags = {"task": "segmentation", "metric": evaluation["mask_metric"]}
+        flags |= {key: evaluation[key] for key in ("resamples", "seed")}
+    else:
+        flags = {"task": "classification"}
+        flags |= {key: evaluation[key] for key in ("metric", "specificity", "positive")}
+        flags |= {"repeats": splits} if splits > 1 else {}
+    return [f"--{key}={value}" for key, value in flags.items() if value is not None]

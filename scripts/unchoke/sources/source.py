@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
+from unchoke.names import MASK_KINDS
 from unchoke.sources.locations import NO_FIELDS, Fields, known_split
 from unchoke.texts import clean_text, spellings
 
@@ -147,6 +148,12 @@ def prerequisites(kind: str, path: Path) -> list[str]:
     """Files that a rule must make before the source can be listed; none for data that the user brings."""
     module = _source(kind)
     return [str(file) for file in module.prerequisites(path)] if hasattr(module, "prerequisites") else []
+
+
+def image_root(kind: str, path: Path) -> Path:
+    """The folder that the paths of a manifest are below; path: of the source, which may be a table."""
+    is_table = kind == "csv" or (kind in MASK_KINDS and path.is_file())
+    return path.parent if is_table else path
 
 
 def _source(kind: str):  # type: ignore[no-untyped-def]

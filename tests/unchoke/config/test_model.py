@@ -11,7 +11,7 @@ import yaml
 from unchoke.config import docs
 from unchoke.config.base import Section
 from unchoke.config.dataset import KINDS
-from unchoke.config.encoders import POOLS, weights_name
+from unchoke.config.encoders import POOLS
 from unchoke.config.heads import Head
 from unchoke.config.model import Config, load_config
 from unchoke.errors import UnchokeError
@@ -447,16 +447,6 @@ def test_every_kind_of_head_has_a_module_and_every_module_a_kind():
 def test_every_module_of_a_folder_may_be_chosen(folder, names):
     modules = (REPOSITORY / "scripts" / "unchoke" / folder).glob("[!_]*.py")
     assert names == sorted(module.stem for module in modules)
-
-
-def test_encoders_share_a_file_of_weights_where_their_weights_are_the_same_and_nowhere_else():
-    settings = [("a", "pretrained"), ("b", "pretrained"), ("a", "untrained"), ("a", "x/w.pt"), ("a", "y/w.pt")]
-    names = [weights_name(model, weights, seed=0) for model, weights in settings]
-    assert len(set(names)) == len(names)
-    assert weights_name("a", "pretrained", 0) == weights_name("a", "pretrained", 1)
-    assert weights_name("a", "untrained", 0) != weights_name("a", "untrained", 1)
-    assert weights_name("a", "packaged", 0) == weights_name("a", "packaged", 1) not in names
-    assert "/" not in weights_name("hf-hub:timm/a", "x/w.pt", 0)
 
 
 def test_packaged_weights_of_a_model_without_a_package_name_the_models_that_have_one():

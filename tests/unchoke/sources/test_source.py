@@ -17,7 +17,7 @@ from unchoke.config.dataset import KINDS
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
 from unchoke.sources.kinds.digits import write_digits
-from unchoke.sources.source import list_images, listing_digest, prerequisites
+from unchoke.sources.source import image_root, list_images, listing_digest, prerequisites
 
 AWKWARD_NAMES = [
     "a b.png",
@@ -374,3 +374,18 @@ def test_the_digits_are_not_written_among_other_things(tmp_path, place):
 def test_the_digits_are_not_written_among_images_of_the_same_classes(tmp_path, place):
     with pytest.raises(UnchokeError, match="other things"):
         write_digits(place(tmp_path, "7/mine.png"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        ("folder", "images", "images"),
+        ("csv", "table.csv", "."),
+        ("masks", "images", "images"),
+        ("masks", "table.csv", "."),
+    ],
+)
+def test_paths_of_a_table_are_below_its_folder(tmp_path, kind, name, expected):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "table.csv").touch()
+    assert image_root(kind, tmp_path / name) == tmp_path / expected

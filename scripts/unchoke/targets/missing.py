@@ -1,0 +1,77 @@
+"""Missing files that no rule declares, found by their names alone; the Snakefile asks at every start.
+
+Some files are written beside the declared outputs: validity and record of a chunk, metadata of arrays, files of a
+receipt. Snakemake itself does not notice when one of these is missing. The answers are declared files of the jobs that
+make the missing ones again, as the rules name them.
+
+results: the folder of the dataset. chunks: of the manifest.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from unchoke.targets.heads import Place
+from unchoke.targets.masks import Masks, band_files, prediction_files
+from unchoke.targets.stores import RESULTS, Store
+
+
+def incomplete_chunks(stores: Mapping[str, Store], results: Path, chunks: int) -> Iterator[str]:
+    """Files of chunks beside which validity or record is missing, and metadata beside which that of an array is.
+
+    stores: by their path below `results`.
+    """
+    for name, store in stores.items():
+        folder = results / f"{name}.zarr"
+        incomplete = with_gaps(store.numbers(chunks), folder / "valid/c", folder.with_suffix(".chunks"))
+        yield from store.array_files(incomplete)[: len(incomplete)]  # one array names the job
+        if not has_metadata(folder):
+            yield store.metadata
+
+
+def incomplete_masks(masks: Masks, places: Iterable[Place], results: Path, chunks: int) -> Iterator[str]:
+    """Files of predictions and bands beside which the record is missing, or a band's probabilities."""
+    for encoder, head in places:
+        records = results / "predictions" / encoder / f"{head}.chunks"
+        yield from prediction_files(encoder, head, with_gaps(range(chunks), records))
+        for image in masks.images:
+            stem = results / "stitched" / encoder / head / image
+            folders = [stem.with_suffix(".bands")]
+            if masks.config["segment"]["probabilities"]:
+                folders.append(stem.with_suffix(".zarr") / "probability/c/0")
+            yield from band_files(encoder, head, image, with_gaps(masks.bands(image), *folders))
+
+
+def incomplete_receipts(receipts: Iterable[str], results: Path) -> list[str]:
+    """The `receipts` that are missing, or that list a missing file."""
+    return [receipt for receipt in receipts if not is_whole(results / receipt.removeprefix(f"{RESULTS}/"))]
+
+
+def with_gaps(numbers: Iterable[int], *folders: Path) -> list[int]:
+    """The `numbers` without a file of that name, with or without an ending, in at least one of the folders."""
+    there = [{name.partition(".")[0] for name in _names(folder)} for folder in folders]
+    return [number for number in numbers if not all(str(number) in names for names in there)]
+
+
+def has_metadata(store: Path) -> bool:
+    """Whether every array of a store has its metadata."""
+    return all((store / array / "zarr.json").exists() for array in _names(store) if array != "zarr.json")
+
+
+def is_whole(receipt: Path) -> bool:
+    """Whether every file of a receipt is there; see ``receipts``. An unreadable receipt counts as not whole."""
+    try:
+        files = json.loads(receipt.read_bytes())["files"]
+        places = [file.rpartition("/") for file in files]
+        there = {folder: set(_names(receipt.parent / folder)) for folder in {folder for folder, _, _ in places}}
+        return all(name in there[folder] for folder, _, name in places)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []

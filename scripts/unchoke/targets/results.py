@@ -1,0 +1,83 @@
+"""Pure: the files of results that a run is for, beside its stores and masks; configs as in ``stores``."""
+
+import posixpath
+from collections.abc import Iterable
+
+from unchoke.names import TEACHER
+from unchoke.targets.heads import Place, head_places, trained_places
+from unchoke.targets.masks import Masks
+from unchoke.targets.stores import RESULTS, Config, has_masks
+
+_PAGES = ("leaderboard", "quarantine", "durations")
+_FIGURES = ("settings", "parts", "confusion", "reliability", "mistakes")
+_MASK_FIGURES = ("mask_curves", "mask_overlays", "mask_confusion")
+_JOBS = ("list_quarantine", "summarise_rates", "build_database")
+
+
+def repeats(config: Config) -> range:
+    """Numbers of the further random splits, of which each has the results of all heads in a folder of its own."""
+    return range(1, config["dataset"]["split"]["repeats"])
+
+
+def finished_runs(config: Config) -> list[str]:
+    """The metadata of every head that a run is for, on all splits; of masks the scores and grids too."""
+    places = head_places(config)
+    folders = [RESULTS, *(f"{RESULTS}/repeats/{repeat}" for repeat in repeats(config))]
+    found = [f"{folder}/heads/{encoder}.zarr/{head}/zarr.json" for folder in folders for encoder, head in places]
+    if has_masks(config):
+        found += [f"{RESULTS}/scores/{encoder}/{head}.json" for encoder, head in places]
+        found.append(f"{RESULTS}/grids.json")
+    return found
+
+
+def report_files(config: Config) -> list[str]:
+    """Every figure and table of the report but those of cleaning."""
+    masks = has_masks(config)
+    found = [f"{page}.{kind}" for page in _PAGES for kind in ("png", "html")]
+    for encoder, head in trained_places(config):
+        found += [f"{encoder}/{head}/{figure}.png" for figure in (_MASK_FIGURES if masks else _FIGURES)]
+    if not masks:
+        found += [f"{encoder}/embedding.png" for encoder in config["encoders"]]
+    return [f"{RESULTS}/report/{file}" for file in found]
+
+
+def receipts(config: Config) -> dict[str, list[str]]:
+    """Names of the receipts of all jobs that have one but those of masks, by their folder; see ``machine.receipts``."""
+    masks, places = has_masks(config), head_places(config)
+    found = {"": [*_JOBS, *(f"draw_{page}" for page in _PAGES), *_listing_jobs(config)]}
+    for encoder, head in trained_places(config):
+        for job in ("train_mask_head" if masks else "train_head", "draw_head"):
+            found.setdefault(f"{job}/{encoder}", []).append(head)
+        for repeat in repeats(config):
+            found.setdefault(f"train_repeat/{repeat}/{encoder}", []).append(head)
+    if repeats(config):
+        found["draw_repeat"] = list(map(str, repeats(config)))
+    found |= dict.fromkeys(("list_quarantine", "check_quarantine"), sorted({encoder for encoder, _ in places}))
+    if not masks:
+        return found | {"draw_embedding": list(config["encoders"])}
+    for encoder, head in places:
+        found.setdefault(f"score_masks/{encoder}", []).append(head)
+    if (TEACHER, TEACHER) in places:
+        found[""].append("describe_teacher")
+    return found
+
+
+def _listing_jobs(config: Config) -> list[str]:
+    if has_masks(config):
+        return ["build_patches"]
+    return ["build_manifest", "select_rows", *(["clean_images", "draw_cleaning"] if config["cleaning"] else [])]
+
+
+def receipt_files(config: Config) -> list[str]:
+    """The files of ``receipts``."""
+    folders = receipts(config).items()
+    return [posixpath.join(RESULTS, "receipts", folder, f"{name}.json") for folder, names in folders for name in names]
+
+
+def mask_receipts(masks: Masks, places: Iterable[Place]) -> list[str]:
+    """The receipt of every finished mask."""
+    return [
+        f"{RESULTS}/receipts/finish_mask/{encoder}/{head}/{image}.json"
+        for encoder, head in places
+        for image in masks.images
+    ]

@@ -1,0 +1,30 @@
+"""How heads are ranked, as flags of the database's command."""
+
+import pytest
+
+from unchoke.config.evaluation import Evaluation, evaluation_flags
+
+
+def test_a_leaderboard_over_further_splits_is_told_how_many_there_are():
+    assert evaluation_flags(Evaluation().model_dump(), masks=False, splits=5)[-1] == "--repeats=5"
+
+
+@pytest.mark.parametrize(
+    ("section", "masks", "expected"),
+    [
+        ({}, False, ["--task=classification", "--metric=accuracy", "--specificity=0.95"]),
+        (
+            {"positive": "a"},
+            False,
+            ["--task=classification", "--metric=accuracy", "--specificity=0.95", "--positive=a"],
+        ),
+        ({"metric": "auroc", "specificity": None}, False, ["--task=classification", "--metric=auroc"]),
+        (
+            {"mask_metric": "mean_iou_in_truth", "resamples": 200, "seed": 3},
+            True,
+            ["--task=segmentation", "--metric=mean_iou_in_truth", "--resamples=200", "--seed=3"],
+        ),
+    ],
+)
+def test_flags_tell_what_a_task_is_ranked_by_and_no_more(section, masks, expected):
+    assert evaluation_flags(Evaluation(**section).model_dump(), masks=masks) == expected

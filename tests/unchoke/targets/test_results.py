@@ -1,0 +1,82 @@
+"""What a run is for beside its stores: runs, figures, receipts."""
+
+from collections import Counter
+
+import pytest
+from small_configs import image_config, mask_config, taught_config
+
+from unchoke.targets.masks import Masks
+from unchoke.targets.results import finished_runs, mask_receipts, receipt_files, receipts, report_files
+
+PAGES = [
+    f"<results>/report/{page}.{kind}" for page in ("leaderboard", "quarantine", "durations") for kind in ("png", "html")
+]
+
+
+def test_the_database_waits_for_every_run_and_of_masks_for_their_scores():
+    assert finished_runs(image_config(heads={"all": {"kind": "knn"}})) == [
+        "<results>/heads/b0.zarr/all/zarr.json",
+        "<results>/heads/vit.zarr/all/zarr.json",
+    ]
+    assert finished_runs(mask_config()) == [
+        "<results>/heads/tiny.zarr/linear/zarr.json",
+        "<results>/heads/pixels.zarr/unet/zarr.json",
+        "<results>/scores/tiny/linear.json",
+        "<results>/scores/pixels/unet.json",
+        "<results>/grids.json",
+    ]
+
+
+def test_every_further_split_has_runs_and_receipts_of_its_own():
+    dataset = {"name": "few", "kind": "folder", "path": "images", "split": {"repeats": 3}}
+    config = image_config(dataset=dataset, heads={"all": {"kind": "knn", "encoders": ["b0"]}})
+    folders = ["<results>", "<results>/repeats/1", "<results>/repeats/2"]
+    assert finished_runs(config) == [f"{folder}/heads/b0.zarr/all/zarr.json" for folder in folders]
+    found = receipts(config)
+    assert (found["draw_repeat"], found["train_repeat/2/b0"]) == (["1", "2"], ["all"])
+    assert not [folder for folder in receipts(image_config()) if "repeat" in folder]
+
+
+def test_every_head_has_its_figures_and_a_teacher_none():
+    found = report_files(image_config(heads={"all": {"kind": "knn", "encoders": ["b0"]}}))
+    names = ("settings", "parts", "confusion", "reliability", "mistakes")
+    heads = [f"<results>/report/b0/all/{name}.png" for name in names]
+    assert found == [*PAGES, *heads, "<results>/report/b0/embedding.png", "<results>/report/vit/embedding.png"]
+    masks = report_files(mask_config(segment={"heads": ["unet"]}))
+    assert masks[6:] == [
+        f"<results>/report/pixels/unet/{name}.png" for name in ("mask_curves", "mask_overlays", "mask_confusion")
+    ]
+    assert report_files(taught_config(segment={"head": "teacher"})) == PAGES
+
+
+def test_jobs_of_encoders_and_heads_have_receipts_in_folders():
+    found = receipts(image_config())
+    assert found["train_head/vit"] == found["draw_head/vit"] == ["all", "turned"]
+    assert found["check_quarantine"] == found["list_quarantine"] == ["b0", "vit"]
+    assert {"clean_images", "draw_cleaning"} <= set(found[""])
+    assert not {"clean_images", "draw_cleaning"} & set(receipts(image_config(cleaning=None))[""])
+
+
+def test_a_teacher_that_segments_is_described_and_listed_for():
+    found = receipts(taught_config(segment={"head": "teacher"}))
+    assert "describe_teacher" in found[""]
+    assert found["check_quarantine"] == found["list_quarantine"] == ["teacher"]
+    assert found["score_masks/teacher"] == ["teacher"]
+    assert not [folder for folder in found if folder.startswith(("train", "draw"))]
+
+
+@pytest.mark.parametrize("config", [image_config(), mask_config(), taught_config()])
+def test_a_receipt_is_named_once(config):
+    files = receipt_files(config)
+    assert max(Counter(files).values()) == 1
+    assert all(file.startswith("<results>/receipts/") and "//" not in file for file in files)
+
+
+def test_every_finished_mask_has_a_receipt():
+    grids = {str(n): {"height": 9, "width": 9, "first": n, "split": split} for n, split in enumerate(("val", "test"))}
+    masks = Masks(mask_config(), grids)
+    folder = "<results>/receipts/finish_mask"
+    assert mask_receipts(masks, [("tiny", "linear")]) == [
+        f"{folder}/tiny/linear/0.json",
+        f"{folder}/tiny/linear/1.json",
+    ]

@@ -1,0 +1,77 @@
+# What rules ask of the manifest, for which Snakemake then waits, and of the images that it lists.
+
+import functools
+
+from unchoke.machine.receipts import read_json
+from unchoke.sources import source as sources
+from unchoke.sources.locations import fields_of
+from unchoke.targets.masks import Masks
+
+
+def source_settings():
+    """Leaves of the config that the manifest depends on, and the digest of what the source holds now."""
+    dataset, split = config["dataset"], dict(config["dataset"]["split"])
+    del split["repeats"]  # drawn from the manifest, which does not depend on them
+    fields = fields_of(dataset)
+    digest = sources.listing_digest(
+        dataset["kind"],
+        Path(dataset["path"]),
+        split["group"],
+        fields,
+        record=Path(RESULTS, "manifest.json"),
+    )
+    return {
+        "kind": dataset["kind"],
+        **split,
+        # Functions, whose answers Snakemake does not search for wildcards: an expression may have {4}, a path {name}.
+        "group": lambda wildcards: split["group"],
+        "fields": lambda wildcards: json_of(fields),
+        "path": lambda wildcards: dataset["path"],
+        "listing": digest,
+    }
+
+
+def image_root(wildcards):
+    """The folder that the manifest's paths are below."""
+    dataset = config["dataset"]
+    return str(sources.image_root(dataset["kind"], Path(dataset["path"])))
+
+
+@functools.cache  # Snakemake would look the same answer up for every chunk
+def manifest_folder():
+    """Where the manifest is; asking makes Snakemake wait for it."""
+    # --batch cuts the seal's inputs before it looks at checkpoints, so that it needs the manifest as it stands.
+    if workflow.dag_settings.batch:
+        return Path(RESULTS)
+    made = checkpoints.build_patches if MASKS else checkpoints.build_manifest
+    return Path(made.get().output.record).parent
+
+
+@functools.cache
+def manifest_chunks():
+    """Number of the manifest's chunks."""
+    return read_json(manifest_folder() / "manifest.json")["chunks"]
+
+
+def chunk_rows(wildcards):
+    """The rows file of a chunk, which the checkpoint writes without declaring it."""
+    return f"{manifest_folder()}/rows/{wildcards.chunk}.csv"
+
+
+def rows_for(store):
+    """Gives the rows files of the chunks that a job of a store takes."""
+    return lambda wildcards: [
+        f"{manifest_folder()}/rows/{chunk}.csv"
+        for chunk in store.chunks_in(int(wildcards.chunk), manifest_chunks())
+    ]
+
+
+def store_files(store):
+    """Every file of a store that rules name."""
+    return store.array_files(store.numbers(manifest_chunks()))
+
+
+@functools.cache
+def masks():
+    """How the images of a dataset with masks are cut."""
+    return Masks(config, read_json(manifest_folder() / "grids.json"))

@@ -1,6 +1,7 @@
 # in:   an encoder's weights, the memory budget
 # out:  <results>/plans/<encoder>.json: how many images it sees at once; .peaks.json: what was measured
 
+from unchoke.targets.stores import seen_size
 from unchoke.targets.weights import encoder_weights
 
 
@@ -26,11 +27,7 @@ rule plan_memory:
         version=versions.PLAN,
         pools=[] if MASKS else lookup("encoders/{encoder}/pools", within=config),
         strides=lookup("encoders/{encoder}/strides", within=config),
-        image_size=(
-            config["patches"]["size"]
-            if MASKS
-            else lookup("encoders/{encoder}/image_size", within=config)
-        ),
+        image_size=lambda wildcards: seen_size(config, wildcards.encoder),
         micro_batch=lookup("encoders/{encoder}/micro_batch", within=config),
         precision=lookup("encoders/{encoder}/precision", within=config),
         device=config["gpu"]["device"],

@@ -89,6 +89,12 @@ def arrays(config: Config, encoder: str) -> list[str]:
     return [f"{pool}/c/{{chunk}}/0" for pool in settings["pools"]]
 
 
+def seen_size(config: Config, encoder: str) -> int | None:
+    """Height and width of what an encoder sees, px: those of a patch, or what the config says."""
+    size: int | None = config["patches"]["size"] if has_masks(config) else config["encoders"][encoder]["image_size"]
+    return size
+
+
 def features(name: str) -> str:
     """The stem of a store of features."""
     return f"{RESULTS}/features/{name}"

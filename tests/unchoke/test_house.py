@@ -77,6 +77,17 @@ def test_rules_call_commands_that_exist(path):
     assert commands_called(path.read_text()) <= {command.stem for command in COMMANDS}
 
 
+@pytest.mark.parametrize("path", RULES, ids=name_of)
+def test_a_command_of_a_rule_has_one_flag_a_line(path):
+    texts = [line for line in path.read_text().splitlines() if re.match(r' +f?"', line)]
+    assert not [text for text in texts if text.count(" --") > 1]
+
+
+def test_the_folder_of_weights_is_spelt_once():
+    files = [*LIBRARY.rglob("*.py"), *COMMANDS, *RULES]
+    assert [file.name for file in files if "resources/weights" in file.read_text()] == ["names.py"]
+
+
 def test_every_stage_is_called_by_a_rule():
     called = set().union(*(commands_called(path.read_text()) for path in RULES))
     assert called >= {

@@ -47,11 +47,17 @@ rule fingerprint_chunk:
         chunks_per_job=STORES["fingerprints"].chunks_per_file,
         store=subpath(output.hashes, ancestor=4),
     shell:
-        "scripts/warm --cold fingerprint_chunk --rows {input:q} --kind {params.kind:q}"
-        " --root {params.root:q} --max-pixels {params.max_pixels}"
-        " --memory-mb {resources.mem_mb} --chunk-size {params.chunk_size}"
-        " --chunks-per-job {params.chunks_per_job} --chunk {wildcards.chunk}"
-        " --store {params.store:q} 2>&1 | tee {log:q}"
+        "scripts/warm --cold fingerprint_chunk"
+        " --rows {input:q}"
+        " --kind {params.kind:q}"
+        " --root {params.root:q}"
+        " --max-pixels {params.max_pixels}"
+        " --memory-mb {resources.mem_mb}"
+        " --chunk-size {params.chunk_size}"
+        " --chunks-per-job {params.chunks_per_job}"
+        " --chunk {wildcards.chunk}"
+        " --store {params.store:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule seal_fingerprints:
@@ -73,8 +79,11 @@ rule seal_fingerprints:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.manifest, parent=True),
     shell:
-        "scripts/warm seal_store --store {params.store:q}"
-        " --manifest {input.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"
+        "scripts/warm seal_store"
+        " --store {params.store:q}"
+        " --manifest {input.manifest:q}"
+        " --rows {params.folder:q}/rows"
+        " 2>&1 | tee {log:q}"
 
 
 rule clean_images:
@@ -98,10 +107,16 @@ rule clean_images:
         rules=json_of(CLEANING["rules"]),
         store=subpath(input.metadata, parent=True),
     shell:
-        "python scripts/clean_images.py --store {params.store:q}"
-        " --manifest {input.manifest:q} --rules {params.rules:q}"
-        " --memory-mb {resources.mem_mb} --findings {output.findings:q}"
-        " --cleaning {output.cleaning:q} --summary {output.summary:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "python scripts/clean_images.py"
+        " --store {params.store:q}"
+        " --manifest {input.manifest:q}"
+        " --rules {params.rules:q}"
+        " --memory-mb {resources.mem_mb}"
+        " --findings {output.findings:q}"
+        " --cleaning {output.cleaning:q}"
+        " --summary {output.summary:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule draw_cleaning:
@@ -129,8 +144,15 @@ rule draw_cleaning:
         max_pixels=config["decoding"]["max_pixels"],
         folder=subpath(output[0], parent=True),
     shell:
-        "scripts/warm draw_cleaning --findings {input.findings:q}"
-        " --manifest {input.manifest:q} --selection {input.selection:q}"
-        " --store {params.store:q} --rules {params.rules:q} --kind {params.kind:q}"
-        " --root {params.root:q} --max-pixels {params.max_pixels}"
-        " --folder {params.folder:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm draw_cleaning"
+        " --findings {input.findings:q}"
+        " --manifest {input.manifest:q}"
+        " --selection {input.selection:q}"
+        " --store {params.store:q}"
+        " --rules {params.rules:q}"
+        " --kind {params.kind:q}"
+        " --root {params.root:q}"
+        " --max-pixels {params.max_pixels}"
+        " --folder {params.folder:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"

@@ -29,7 +29,9 @@ if config["dataset"]["kind"] == "digits":
             version=versions.DIGITS,
             folder=subpath(output.record, parent=True),
         shell:
-            "python scripts/write_digits.py --path {params.folder:q} 2>&1 | tee {log:q}"
+            "python scripts/write_digits.py"
+            " --path {params.folder:q}"
+            " 2>&1 | tee {log:q}"
 
 
 checkpoint build_manifest:
@@ -55,8 +57,16 @@ checkpoint build_manifest:
         folder=subpath(output.manifest, parent=True),
     shell:
         "python scripts/build_manifest.py"
-        " --kind {params.kind:q} --path {params.path:q} --group {params.group:q}"
-        " --fields {params.fields:q} --seed {params.seed} --val {params.val} --test {params.test}"
+        " --kind {params.kind:q}"
+        " --path {params.path:q}"
+        " --group {params.group:q}"
+        " --fields {params.fields:q}"
+        " --seed {params.seed}"
+        " --val {params.val}"
+        " --test {params.test}"
         " --chunk-size {params.chunk_size}"
         f"{POSITIVE_FLAG}"
-        " --manifest {output.manifest:q} --rows {params.folder:q}/rows --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --manifest {output.manifest:q}"
+        " --rows {params.folder:q}/rows"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"

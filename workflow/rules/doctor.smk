@@ -30,5 +30,8 @@ rule doctor:
             }
         ),
     shell:
-        "python scripts/examine_machine.py --config {params.config:q} --results {params.results:q}"
-        " --weights {params.weights:q} 2>&1 | tee {log:q}"
+        "python scripts/examine_machine.py"
+        " --config {params.config:q}"
+        " --results {params.results:q}"
+        " --weights {params.weights:q}"
+        " 2>&1 | tee {log:q}"

@@ -29,10 +29,17 @@ rule cut_masks:
         max_pixels=config["decoding"]["max_pixels"],
         store=subpath(output[0], ancestor=5),
     shell:
-        "scripts/warm cut_masks --rows {input.rows:q} --root {params.root:q}"
-        " --classes {params.classes:q} --ignore {params.ignore} --size {params.size}"
-        " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
-        " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"
+        "scripts/warm cut_masks"
+        " --rows {input.rows:q}"
+        " --root {params.root:q}"
+        " --classes {params.classes:q}"
+        " --ignore {params.ignore}"
+        " --size {params.size}"
+        " --max-pixels {params.max_pixels}"
+        " --per-chunk {params.per_chunk}"
+        " --chunk {wildcards.chunk}"
+        " --store {params.store:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule seal_labels:
@@ -54,5 +61,8 @@ rule seal_labels:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.patches, parent=True),
     shell:
-        "scripts/warm seal_store --store {params.store:q}"
-        " --manifest {input.patches:q} --rows {params.folder:q}/mask_rows 2>&1 | tee {log:q}"
+        "scripts/warm seal_store"
+        " --store {params.store:q}"
+        " --manifest {input.patches:q}"
+        " --rows {params.folder:q}/mask_rows"
+        " 2>&1 | tee {log:q}"

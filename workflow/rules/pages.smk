@@ -58,8 +58,12 @@ rule draw_quarantine:
     params:
         version=versions.REPORT,
     shell:
-        "scripts/warm draw_quarantine --quarantine {input:q}"
-        " --picture {output.picture:q} --table {output.table:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm draw_quarantine"
+        " --quarantine {input:q}"
+        " --picture {output.picture:q}"
+        " --table {output.table:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule draw_durations:
@@ -79,5 +83,10 @@ rule draw_durations:
     params:
         version=versions.REPORT,
     shell:
-        "scripts/warm draw_durations --rates {input.rates:q} --database {input.database:q}"
-        " --picture {output.picture:q} --table {output.table:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm draw_durations"
+        " --rates {input.rates:q}"
+        " --database {input.database:q}"
+        " --picture {output.picture:q}"
+        " --table {output.table:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"

@@ -24,7 +24,9 @@ if config["dataset"]["kind"] == "canvases":
             version=versions.CANVASES,
             folder=subpath(output.record, parent=True),
         shell:
-            "python scripts/write_canvases.py --path {params.folder:q} 2>&1 | tee {log:q}"
+            "python scripts/write_canvases.py"
+            " --path {params.folder:q}"
+            " 2>&1 | tee {log:q}"
 
 
 checkpoint build_patches:
@@ -52,7 +54,15 @@ checkpoint build_patches:
         per_chunk=config["patches"]["per_chunk"],
     shell:
         "python scripts/build_patches.py"
-        " --kind {params.kind:q} --path {params.path:q} --group {params.group:q}"
-        " --seed {params.seed} --val {params.val} --test {params.test}"
-        " --size {params.size} --overlap {params.overlap} --per-chunk {params.per_chunk}"
-        " --manifest {output.manifest:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --kind {params.kind:q}"
+        " --path {params.path:q}"
+        " --group {params.group:q}"
+        " --seed {params.seed}"
+        " --val {params.val}"
+        " --test {params.test}"
+        " --size {params.size}"
+        " --overlap {params.overlap}"
+        " --per-chunk {params.per_chunk}"
+        " --manifest {output.manifest:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"

@@ -33,8 +33,17 @@ rule plan_memory:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "scripts/warm plan_memory --weights {input.weights:q} --card {input.card:q}"
-        " --pools {params.pools} --strides {params.strides} --image-size {params.image_size}"
-        " --micro-batch {params.micro_batch} --precision {params.precision}"
-        " --device {params.device} --vram-mb {params.vram_mb} --threads {threads}"
-        " --plan {output.plan:q} --peaks {output.peaks:q} 2>&1 | tee {log:q}"
+        "scripts/warm plan_memory"
+        " --weights {input.weights:q}"
+        " --card {input.card:q}"
+        " --pools {params.pools}"
+        " --strides {params.strides}"
+        " --image-size {params.image_size}"
+        " --micro-batch {params.micro_batch}"
+        " --precision {params.precision}"
+        " --device {params.device}"
+        " --vram-mb {params.vram_mb}"
+        " --threads {threads}"
+        " --plan {output.plan:q}"
+        " --peaks {output.peaks:q}"
+        " 2>&1 | tee {log:q}"

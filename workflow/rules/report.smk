@@ -67,5 +67,11 @@ rule draw_embedding:
         store=subpath(input.metadata, parent=True),
         pool=lookup("encoders/{encoder}/pools/0", within=config),
     shell:
-        "scripts/warm draw_embedding --store {params.store:q} --pool {params.pool:q}"
-        " --manifest {input.manifest:q} --selection {input.selection:q} --picture {output.picture:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm draw_embedding"
+        " --store {params.store:q}"
+        " --pool {params.pool:q}"
+        " --manifest {input.manifest:q}"
+        " --selection {input.selection:q}"
+        " --picture {output.picture:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"

@@ -32,8 +32,11 @@ rule seal_features:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.manifest, parent=True),
     shell:
-        "scripts/warm seal_store --store {params.store:q}"
-        " --manifest {input.manifest:q} --rows {params.folder:q}/rows 2>&1 | tee {log:q}"
+        "scripts/warm seal_store"
+        " --store {params.store:q}"
+        " --manifest {input.manifest:q}"
+        " --rows {params.folder:q}/rows"
+        " 2>&1 | tee {log:q}"
 
 
 rule verify:
@@ -50,5 +53,10 @@ rule verify:
         plans=[f"{RESULTS}/plans/{encoder}.json" for encoder in config["encoders"]],
         weights=[weights_files(name)["weights"] for name in WEIGHTS],
     shell:
-        "python scripts/verify_results.py --results {params.results:q} --stores {params.stores:q}"
-        " --receipts {params.receipts:q} --plans {params.plans:q} --weights {params.weights:q} 2>&1 | tee {log:q}"
+        "python scripts/verify_results.py"
+        " --results {params.results:q}"
+        " --stores {params.stores:q}"
+        " --receipts {params.receipts:q}"
+        " --plans {params.plans:q}"
+        " --weights {params.weights:q}"
+        " 2>&1 | tee {log:q}"

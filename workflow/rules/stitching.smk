@@ -46,10 +46,19 @@ rule predict_patches:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "scripts/warm predict_patches --checkpoint {input.checkpoint:q} {params.store:q}"
-        " --rows {input.rows:q} --root {params.root:q} --max-pixels {params.max_pixels}"
-        " --per-chunk {params.per_chunk} --chunk {wildcards.chunk} --device {params.device}"
-        " --vram-mb {params.vram_mb} --threads {resources.worker_threads} --probability {output:q} 2>&1 | tee {log:q}"
+        "scripts/warm predict_patches"
+        " --checkpoint {input.checkpoint:q}"
+        " {params.store:q}"
+        " --rows {input.rows:q}"
+        " --root {params.root:q}"
+        " --max-pixels {params.max_pixels}"
+        " --per-chunk {params.per_chunk}"
+        " --chunk {wildcards.chunk}"
+        " --device {params.device}"
+        " --vram-mb {params.vram_mb}"
+        " --threads {resources.worker_threads}"
+        " --probability {output:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule stitch_band:
@@ -83,11 +92,18 @@ rule stitch_band:
         blend=config["segment"]["blend"],
         probabilities=config["segment"]["probabilities"],
     shell:
-        "scripts/warm stitch_band --group {params.group:q}"
+        "scripts/warm stitch_band"
+        " --group {params.group:q}"
         " --predictions {params.results:q}/predictions/{wildcards.encoder}/{wildcards.head}.zarr"
-        " --labels {params.results:q}/labels.zarr --grids {input.grids:q} --patches {params.patches:q}"
-        " --blend {params.blend} --probabilities {params.probabilities}"
-        " --image {wildcards.image} --band {wildcards.band} --store {params.store:q} 2>&1 | tee {log:q}"
+        " --labels {params.results:q}/labels.zarr"
+        " --grids {input.grids:q}"
+        " --patches {params.patches:q}"
+        " --blend {params.blend}"
+        " --probabilities {params.probabilities}"
+        " --image {wildcards.image}"
+        " --band {wildcards.band}"
+        " --store {params.store:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule finish_mask:
@@ -121,11 +137,18 @@ rule finish_mask:
         blend=config["segment"]["blend"],
         probabilities=config["segment"]["probabilities"],
     shell:
-        "scripts/warm finish_mask --group {params.group:q} --grids {input.grids:q}"
-        " --patches {params.patches:q} --blend {params.blend}"
-        " --probabilities {params.probabilities} --image {wildcards.image}"
-        " --store {params.store:q} --picture {output.picture:q}"
-        " --summary {output.summary:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm finish_mask"
+        " --group {params.group:q}"
+        " --grids {input.grids:q}"
+        " --patches {params.patches:q}"
+        " --blend {params.blend}"
+        " --probabilities {params.probabilities}"
+        " --image {wildcards.image}"
+        " --store {params.store:q}"
+        " --picture {output.picture:q}"
+        " --summary {output.summary:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule score_masks:
@@ -155,8 +178,15 @@ rule score_masks:
         hd95="--hd95" if config["evaluation"]["hd95"] else "",
         patches=json_of(config["patches"]),
     shell:
-        "scripts/warm score_masks --group {params.group:q}"
+        "scripts/warm score_masks"
+        " --group {params.group:q}"
         " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
-        " --manifest {input.manifest:q} --quarantine {input.quarantine:q}"
-        " {params.hd95} --labels {params.results:q}/labels.zarr --grids {input.grids:q} --patches {params.patches:q}"
-        " --scores {output.scores:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        " --manifest {input.manifest:q}"
+        " --quarantine {input.quarantine:q}"
+        " {params.hd95}"
+        " --labels {params.results:q}/labels.zarr"
+        " --grids {input.grids:q}"
+        " --patches {params.patches:q}"
+        " --scores {output.scores:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"

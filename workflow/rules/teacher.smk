@@ -52,12 +52,22 @@ rule run_teacher:
         per_chunk=config["patches"]["per_chunk"],
         max_pixels=config["decoding"]["max_pixels"],
     shell:
-        "scripts/warm run_teacher --rows {input.rows:q} --root {params.root:q}"
-        " --file {input.file:q} --checkpoint {input.checkpoint:q}"
-        " --features {params.features} --classes {params.classes} --size {params.size}"
-        " --device {params.device} --vram-mb {params.vram_mb} --threads {resources.worker_threads}"
-        " --max-pixels {params.max_pixels} --per-chunk {params.per_chunk}"
-        " --chunk {wildcards.chunk} --store {params.store:q} 2>&1 | tee {log:q}"
+        "scripts/warm run_teacher"
+        " --rows {input.rows:q}"
+        " --root {params.root:q}"
+        " --file {input.file:q}"
+        " --checkpoint {input.checkpoint:q}"
+        " --features {params.features}"
+        " --classes {params.classes}"
+        " --size {params.size}"
+        " --device {params.device}"
+        " --vram-mb {params.vram_mb}"
+        " --threads {resources.worker_threads}"
+        " --max-pixels {params.max_pixels}"
+        " --per-chunk {params.per_chunk}"
+        " --chunk {wildcards.chunk}"
+        " --store {params.store:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule describe_teacher:
@@ -84,8 +94,14 @@ rule describe_teacher:
         labels=subpath(input.labels, parent=True),
         group=subpath(output.metadata, parent=True),
     shell:
-        "scripts/warm describe_teacher --store {params.store:q} --labels {params.labels:q}"
-        " --manifest {input.manifest:q} --group {params.group:q} --run {output.run:q} --receipt {output.receipt:q} 2>&1 | tee {log:q}"
+        "scripts/warm describe_teacher"
+        " --store {params.store:q}"
+        " --labels {params.labels:q}"
+        " --manifest {input.manifest:q}"
+        " --group {params.group:q}"
+        " --run {output.run:q}"
+        " --receipt {output.receipt:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule predict_teacher:
@@ -107,5 +123,9 @@ rule predict_teacher:
         store=subpath(input[0], ancestor=6),
         size=config["patches"]["size"],
     shell:
-        "scripts/warm predict_teacher --store {params.store:q} --size {params.size}"
-        " --chunk {wildcards.chunk} --probability {output:q} 2>&1 | tee {log:q}"
+        "scripts/warm predict_teacher"
+        " --store {params.store:q}"
+        " --size {params.size}"
+        " --chunk {wildcards.chunk}"
+        " --probability {output:q}"
+        " 2>&1 | tee {log:q}"

@@ -28,5 +28,9 @@ rule fetch_weights:
         seed=lambda wildcards: WEIGHTS[wildcards.weights]["seed"],
     shell:
         "scripts/warm fetch_weights"
-        " --model {params.model:q} --weights {params.origin:q} --seed {params.seed}"
-        " --output {output.weights:q} --card {output.card:q} 2>&1 | tee {log:q}"
+        " --model {params.model:q}"
+        " --weights {params.origin:q}"
+        " --seed {params.seed}"
+        " --output {output.weights:q}"
+        " --card {output.card:q}"
+        " 2>&1 | tee {log:q}"

@@ -30,6 +30,7 @@ lint: setup
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --lint --configfile config/examples/canvases.yaml
 
 bench: setup
 	$(BIN)/python benchmarks/run_all.py

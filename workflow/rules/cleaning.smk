@@ -1,6 +1,7 @@
 # in:   <results>/rows/<chunk>.csv, the images
 # out:  <results>/fingerprints.zarr, findings.csv, cleaning.csv, cleaning.json
 
+# A dataset that is cleaned; images.smk includes this file for no other.
 CLEANING = config["cleaning"]
 CLEANING_PAGES = [
     report_entry(f"cleaning/{name}", "5 Cleaning", label, caption)

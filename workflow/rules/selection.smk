@@ -10,7 +10,7 @@ localrules:
     select_rows,
 
 
-# Cleaned or not, images are selected.
+# Datasets that are not cleaned have no fingerprints.
 FINGERPRINTS = STORES["fingerprints"].sealed if config["cleaning"] else {}
 DECIDING = deciding(config["cleaning"]["rules"]) if FINGERPRINTS else {}
 

@@ -1,8 +1,9 @@
 # in:   the hub, a Python package, the file that the config names, or a seed
-# out:  <resources>/weights/<model>.<origin>.safetensors and the .json that says what they are
+# out:  the folder of weights: <model>.<origin>.safetensors, and the .json that says what they are
 
 from unchoke.targets.weights import local_weights, weights_files, weights_name
 
+# By the stem of its file: encoders with the same weights share it.
 WEIGHTS = {weights_name(encoder): encoder for encoder in config["encoders"].values()}
 
 

@@ -92,10 +92,9 @@ class Grid:
     def covered_px(self, band: int) -> dict[int, int]:
         """Height of `band` that each row of patches covers, px: the row above the overlap, its own row all of it."""
         first, stop = self.band_rows(band)
-        covered_px = {
-            row: stop - first if row == band else min(self.overlap, stop - first) for row in self.rows_at(band)
-        }
-        return {row: height for row, height in covered_px.items() if height}
+        height = stop - first
+        covered_px = {row: height if row == band else min(self.overlap, height) for row in self.rows_at(band)}
+        return {row: covered for row, covered in covered_px.items() if covered}
 
     def band_places(self, band: int) -> list[int]:
         """Numbers of the patches that reach into `band`, in order."""

@@ -269,7 +269,7 @@ def test_the_card_is_leased_within_the_budget(run: Finished, monkeypatch: pytest
 
 
 def test_the_encoder_is_loaded_once(run: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
-    head, weights = unchoke.load_head(run.checkpoint("logistic")), predict.WEIGHTS / "tiny.safetensors"
+    head, weights = unchoke.load_head(run.checkpoint("logistic")), Path("resources", "weights", "tiny.safetensors")
     one, two = (predict.load_encoder_of(head, weights, CPU, 4096) for _ in range(2))
     assert one is two
 

@@ -18,6 +18,7 @@ BENCHMARKS = (
     "split_repeats",
     "extract_rate",
     "pixel_input",
+    "fine_tuning",
     "logistic_speed",
     "head_ablation",
     "logistic_path",

@@ -48,6 +48,11 @@ class TrainedRun:
     def weights(self, network: str) -> Path:
         return self.folder / "resources" / "weights" / f"{MODELS[GIVEN[network]['encoder']]}.safetensors"
 
+    def pixels(self, network: str) -> str:
+        """Name of the store that has the images as the network sees them."""
+        encoder = GIVEN[network].get("encoder")
+        return f"{encoder}~pixels" if encoder else f"pixels~{SIZE}"
+
     def path(self, image_id: int) -> Path:
         return self.folder / "images" / self.manifest["path"][image_id]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trained_networks import GIVEN, TrainedRun, make_run
+from trained_networks import GIVEN, TrainedRun
 
 import unchoke
 from unchoke.errors import UnchokeError
@@ -13,11 +13,6 @@ from unchoke.heads.checkpoint import read_checkpoint
 from unchoke.networks.checkpoint import TrainedNetwork, read_network
 
 NAMES = list(GIVEN)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
-    return make_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(autouse=True)

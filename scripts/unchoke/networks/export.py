@@ -105,7 +105,7 @@ def export_network(
     with TemporaryDirectory() as folder:
         file = Path(folder, "model.safetensors")
         file.write_bytes(save(tensors, metadata={"format": "pt"}))
-        whole = Whole(parts, timm.create_model(**call, checkpoint_path=str(file)).eval(), network.encoder["image_size"])
+        whole = Whole(parts, load_as_others_do(call, file), network.encoder["image_size"])
         with torch.no_grad():
             difference = whole.largest_difference(lambda pixels: whole.model(whole.normalise(pixels)).numpy())
         _refuse_other(output, "timm's model", difference, tolerance)
@@ -113,6 +113,19 @@ def export_network(
         write_atomic(output, file.read_bytes())
     write_atomic(output.with_suffix(".json"), json_bytes(card))
     return whole
+
+
+def load_as_others_do(call: dict[str, Any], file: Path) -> nn.Module:
+    """As a program without Unchoke does it; UnchokeError where timm has no such model of this size."""
+    try:
+        return timm.create_model(**call, checkpoint_path=str(file)).eval()
+    except (RuntimeError, TypeError) as error:
+        raise UnchokeError(
+            "timm cannot make a model that takes the network's tensors.",
+            found=" ".join(str(error).split())[:300],
+            expected=f"a model of timm.create_model with {call}",
+            do="train with encoders.*.image_size as timm has it: some models (Swin) have other tensors for other sizes",
+        ) from None
 
 
 def write_onnx(whole: Whole, output: Path, tolerance: float = TOLERANCE) -> None:

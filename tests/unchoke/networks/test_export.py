@@ -15,6 +15,7 @@ from trained_networks import GIVEN, TrainedRun
 
 import unchoke
 from unchoke.errors import UnchokeError
+from unchoke.networks import export
 from unchoke.networks.checkpoint import read_network
 
 ONNX = ("onnx", "onnxruntime", "onnxscript")
@@ -76,6 +77,13 @@ def test_onnx_takes_batches_of_any_size(run: TrainedRun, name: str, tmp_path: Pa
         (found,) = session.run(["logits"], {"pixels": (x_B3HW[:count] / 255).astype(np.float32)})
         np.testing.assert_allclose(found, logits_of(model, card, x_B3HW[:count]), rtol=1e-4, atol=1e-4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["it.json", "it.onnx", "it.safetensors"]
+
+
+def test_a_model_that_timm_does_not_make_is_refused(run: TrainedRun, tmp_path: Path) -> None:
+    """Swin has other tensors for other sizes; here a classifier of other classes stands for them."""
+    (tmp_path / "it.safetensors").write_bytes(run.weights("cut").read_bytes())
+    with pytest.raises(UnchokeError, match=r"(?s)cannot make a model.*found: +Error.*num_classes"):
+        export.load_as_others_do({"model_name": "test_vit", "num_classes": 2}, tmp_path / "it.safetensors")
 
 
 def test_what_cannot_be_exported_is_said_and_nothing_written(

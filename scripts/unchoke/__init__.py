@@ -3,7 +3,7 @@
 Functions for the results of a run:
 
     open_features(path)             the features of an encoder, after every chunk was compared with the seal
-    load_head(path)                 a trained head, for features of its encoder
+    load_head(path)                 a trained head, for features of its encoder, or a network
     predict(images, checkpoint)     from pictures to predictions
     segment(image, checkpoint)      from a large image to its mask
     compare(a, b)                   how two stores of features differ, such as those of two machines
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from unchoke.api.predict import predict
     from unchoke.api.segment import segment
     from unchoke.heads.checkpoint import Head
+    from unchoke.networks.checkpoint import TrainedNetwork
     from unchoke.store.compare import Comparison
     from unchoke.store.read import FeatureStore
     from unchoke.store.remote import RemoteStore
@@ -69,18 +70,18 @@ def compare(a: "str | os.PathLike[str]", b: "str | os.PathLike[str]", tolerance:
     return compare_stores(open_features(a), open_features(b), tolerance)
 
 
-def load_head(path: "str | os.PathLike[str]") -> "Head":
-    """The head of a checkpoint, ``checkpoints/<encoder>/<head>.safetensors`` of a run's results.
+def load_head(path: "str | os.PathLike[str]") -> "Head | TrainedNetwork":
+    """The head or network of a checkpoint, ``checkpoints/<encoder>/<head>.safetensors`` of a run's results.
 
-    ``head.logits(x_ND)`` and ``head.probabilities(x_ND)`` take features of ``head.settings["pool"]``;
-    the logits are raw, the probabilities calibrated on val.
-    Raises UnchokeError where the file holds no head.
+    ``head.logits(x_ND)`` and ``head.probabilities(x_ND)`` take features of ``head.settings["pool"]``; of a network they
+    take activations at its cut, or pixels. The logits are raw, the probabilities calibrated on val.
+    Raises UnchokeError where the file holds neither.
     """
     from pathlib import Path
 
-    from unchoke.heads.checkpoint import read_checkpoint
+    from unchoke.networks.checkpoint import read_trained
 
-    return read_checkpoint(Path(path))
+    return read_trained(Path(path))
 
 
 def __getattr__(name: str) -> object:

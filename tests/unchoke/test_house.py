@@ -32,7 +32,7 @@ TESTED_ELSEWHERE = {
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
     "metrics": "units",
-    "networks": "build checkpoint gauge images predict replay stored task",
+    "networks": "build gauge images predict replay stored task",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
         "mask_pictures mistakes pages parts points quarantine repeats reliability results settings steps "

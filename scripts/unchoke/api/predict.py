@@ -1,10 +1,10 @@
-"""Stage: from pictures to predictions, through the transform and the encoder that a head was trained behind."""
+"""Stage: from pictures to predictions, through what a head or a network was trained behind."""
 
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,25 +17,28 @@ from numpy.typing import NDArray
 
 from unchoke import versions
 from unchoke.encoders.cards import read_card
-from unchoke.encoders.encoder import Encoder, keep_encoder
+from unchoke.encoders.encoder import Encoder, SeesImages, keep_encoder
+from unchoke.encoders.pixels import Pixels
 from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.features.chunk import Picture, encode_pictures
 from unchoke.files import file_sha256
-from unchoke.heads.checkpoint import Head, read_checkpoint
+from unchoke.heads.checkpoint import Head
 from unchoke.images.given import Readable, name_of, read_picture, several
 from unchoke.images.views import view_of
 from unchoke.machine.devices import lease_device
 from unchoke.machine.limits import VRAM_MB
 from unchoke.mask_heads.head import MaskHead
 from unchoke.names import WEIGHTS
+from unchoke.networks.checkpoint import TrainedNetwork, read_trained
 from unchoke.signed import signed_bytes
 
-_BLOCK = 4096  # images that pass the head at once
+_BLOCK = 4096  # images that pass a head at once
+_DECODED = 16  # pictures that become a batch of pixels, which depend on no other
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a head says of N images; of one that could not be read: None, NaN, and the reason."""
+    """What a head or a network says of N images; of one that could not be read: None, NaN, and the reason."""
 
     names: list[str]
     """The path of each image, or the type of the given object."""
@@ -45,7 +48,7 @@ class Predictions:
     probability_N: NDArray[np.float64]
     """Of that class."""
     probabilities_NC: NDArray[np.float64]
-    """Of all classes, calibrated, the mean over the head's replicates."""
+    """Of all classes, calibrated, the mean over the replicates."""
     reasons: list[str]
     """Why there is no prediction; empty where there is one."""
 
@@ -57,7 +60,7 @@ class Predictions:
 
 def predict(
     images: Readable | Iterable[Readable],
-    checkpoint: str | os.PathLike[str] | Head,
+    checkpoint: str | os.PathLike[str] | Head | TrainedNetwork,
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
     *,
@@ -65,35 +68,57 @@ def predict(
     threads: int = 8,
     image_ids: Sequence[int] | None = None,
 ) -> Predictions:
-    """Predictions for one image or many, from features that are made as the head's own were.
+    """Predictions of a head or a network for one image or many, which it sees as it saw those of its training.
 
     images: each a path, a PIL image, or a uint8 array (H, W, 3). decoding.jpeg_draft has a say on paths alone.
-    weights: the encoder's file; None: looked for by its digest in ``names.WEIGHTS`` below the working directory.
+    weights: the encoder's file; None: looked for by its digest in ``names.WEIGHTS`` below the working directory. A
+    network that was trained whole needs none.
     device: auto, cuda, mps or cpu. A card is leased until this process ends, and no more than vram_mb of it is taken.
     threads: how many decode. image_ids: ids in the manifest, from which the views crop_<n> and colour_<n> draw; None:
     0 for every image. Raises UnchokeError where head or weights cannot be had, but not for an unreadable image.
     """
-    head = checkpoint if isinstance(checkpoint, Head) else read_checkpoint(Path(checkpoint))
+    head = checkpoint if isinstance(checkpoint, Head | TrainedNetwork) else read_trained(Path(checkpoint))
     pictures = several(images)
-    ids, file = _ids(image_ids, len(pictures)), find_weights(head, weights)
+    ids, file = _ids(image_ids, len(pictures)), _weights_of(head, weights)
     on, size = lease_device(device, vram_mb), head.encoder["chunk_size"]
-    encoder = load_encoder_of(head, file, on, vram_mb)
-    features, reasons = [], list[str]()
+    if isinstance(head, TrainedNetwork) and head.sees_pixels and file:
+        head = replace(head, weights=file)
+    at_once = 1 if isinstance(head, TrainedNetwork) else math.ceil(_BLOCK / size)  # features are small
+    source = load_encoder_of(head, file, on, vram_mb)
+    seen, found, reasons = [], [np.empty((0, len(head.classes)))], list[str]()
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(pictures), size):  # a chunk at a time, to limit the pictures in memory
             rows = slice(start, start + size)
-            x_VBD, why = _encode_views(pictures[rows], ids[rows], head, encoder, pool)
-            features.append(x_VBD)
+            x_VBD, why = _encode_views(pictures[rows], ids[rows], head, source, pool)
+            seen.append(x_VBD)
             reasons += why
-    probabilities_NC = _apply(head, features, [not reason for reason in reasons], on)
+            if len(seen) == at_once or rows.stop >= len(pictures):
+                found.append(_apply(head, np.concatenate(seen, 1), reasons, on))
+                seen = []
+    return _predictions(head, pictures, np.concatenate(found), reasons)
+
+
+def _predictions(
+    head: Head | TrainedNetwork, pictures: list[Readable], probabilities_NC: NDArray[np.float64], reasons: list[str]
+) -> Predictions:
     best_N = probabilities_NC.argmax(1)
     labels = [None if reason else head.classes[best] for reason, best in zip(reasons, best_N, strict=True)]
     names = list(map(name_of, pictures))
     return Predictions(names, head.classes, labels, probabilities_NC.max(1), probabilities_NC, reasons)
 
 
-def find_weights(head: Head | MaskHead, weights: str | os.PathLike[str] | None = None) -> Path:
-    """The weights file of a head's encoder; see ``predict``. UnchokeError says which it must be and how to get it."""
+def _weights_of(head: Head | TrainedNetwork, weights: str | os.PathLike[str] | None) -> Path | None:
+    """As ``find_weights``; None for a network that needs none."""
+    if not isinstance(head, TrainedNetwork):
+        return find_weights(head, weights)
+    return find_weights(head, weights or head.weights) if head.needs_weights else None
+
+
+def find_weights(head: Head | TrainedNetwork | MaskHead, weights: str | os.PathLike[str] | None = None) -> Path:
+    """The weights file of what a head or a network stands on; see ``predict``.
+
+    UnchokeError says which it must be and how to get it.
+    """
     assert head.encoder, "a head that sees pixels has no weights but its own"
     digest = head.encoder["weights_sha256"]
     if weights is None:
@@ -110,22 +135,46 @@ def find_weights(head: Head | MaskHead, weights: str | os.PathLike[str] | None =
     return file
 
 
-def _no_weights(head: Head | MaskHead, found: str, where: Path) -> UnchokeError:
+def _no_weights(head: Head | TrainedNetwork | MaskHead, found: str, where: Path) -> UnchokeError:
     facts = head.encoder or {}
-    origin = "" if facts["trained"] else ", untrained"
+    origin, what = "" if facts["trained"] else ", untrained", _spoken(head)
     return UnchokeError(
-        "The weights of the head's encoder are not here.",
+        f"The weights of the {what}'s encoder are not here.",
         found=found,
         expected=f"{facts['model']}{origin}, sha256 {facts['weights_sha256']}",
         where=str(where.absolute()),
-        do=f"work in the folder in which the head was trained, or give weights= the path of that file; the run that "
-        f"trained the head has it in {WEIGHTS}, and makes it anew: snakemake --cores all, with the same config",
+        do=f"work in the folder in which the {what} was trained, or give weights= the path of that file; the run that "
+        f"trained the {what} has it in {WEIGHTS}, and makes it anew: snakemake --cores all, with the same config",
     )
 
 
-def load_encoder_of(head: Head, weights: Path, device: torch.device, budget_mb: float) -> Encoder:
-    """The encoder as the checkpoint describes it, with the head's pool; loaded once a process."""
-    return described_encoder(head.path, head.encoder, weights, [head.settings["pool"]], [], device, budget_mb)
+def _spoken(head: object) -> str:
+    return "network" if isinstance(head, TrainedNetwork) else "head"
+
+
+def load_encoder_of(
+    head: Head | TrainedNetwork, weights: Path | None, device: torch.device, budget_mb: float
+) -> SeesImages:
+    """The encoder as the checkpoint describes it, with the head's pool or the network's cut; loaded once a process.
+
+    Of a network that sees pixels: what makes them. UnchokeError where this release does not make what was trained on.
+    """
+    facts = head.encoder
+    if isinstance(head, TrainedNetwork) and head.sees_pixels:
+        _refuse_other_version(head.path, facts["version"], versions.PIXELS, "network", "pixels")
+        return Pixels(facts["image_size"], facts["transform"])
+    assert weights, "only what sees pixels may need none"
+    encoder = described_encoder(head.path, facts, weights, [head.settings["pool"]], [], device, budget_mb)
+    cut = encoder.cut.facts() if encoder.cut else {}
+    if other := {name: fact for name, fact in cut.items() if facts[name] != fact}:
+        raise UnchokeError(
+            "The encoder is cut at another place than the network was.",
+            found=", ".join(f"{name} {fact}" for name, fact in other.items()),
+            expected=", ".join(f"{name} {facts[name]}" for name in other),
+            where=str(head.path),
+            do="use the release of timm that the network was trained with (runs/…), or train it anew",
+        )
+    return encoder
 
 
 def described_encoder(
@@ -141,14 +190,7 @@ def described_encoder(
 
     UnchokeError where this release makes features in another way than the head's were made.
     """
-    if facts["version"] != versions.EXTRACT:
-        raise UnchokeError(
-            "The head was trained on features of another version of Unchoke.",
-            found=f"version {facts['version']}",
-            expected=f"version {versions.EXTRACT}",
-            where=str(checkpoint),
-            do="make features and head anew: snakemake --cores all",
-        )
+    _refuse_other_version(checkpoint, facts["version"], versions.EXTRACT, "head or network", "features")
     card = {"sha256": facts["weights_sha256"], **{name: facts[name] for name in ("model", "trained", "data_config")}}
     with TemporaryDirectory() as folder:  # the card beside the weights may be missing, or from another release of timm
         path = Path(folder, "card.json")
@@ -157,24 +199,48 @@ def described_encoder(
         return keep_encoder(weights, path, size, pools, device, precision, budget_mb, strides)
 
 
+def _refuse_other_version(checkpoint: Path, found: int, expected: int, what: str, seen: str) -> None:
+    if found != expected:
+        raise UnchokeError(
+            f"The {what} was trained on {seen} of another version of Unchoke.",
+            found=f"version {found}",
+            expected=f"version {expected}",
+            where=str(checkpoint),
+            do=f"make the {seen} anew and train on them: snakemake --cores all",
+        )
+
+
 def stored_as(facts: dict[str, Any]) -> str:
     """Type of the features that a head was trained on, by a checkpoint's facts of the encoder."""
     return str(facts.get("store", "float16"))
 
 
 def _encode_views(
-    pictures: list[Readable], ids: list[int], head: Head, encoder: Encoder, pool: ThreadPoolExecutor
-) -> tuple[NDArray[np.floating], list[str]]:
-    """Features (V, B, D) in the head's test views, and why an image has none; empty where it has them in all."""
-    micro_batch, prepare = head.encoder["micro_batch"], encoder.preprocess()
+    pictures: list[Readable],
+    ids: list[int],
+    head: Head | TrainedNetwork,
+    encoder: SeesImages,
+    pool: ThreadPoolExecutor,
+) -> tuple[NDArray[Any], list[str]]:
+    """What is seen in the test views, and why an image has nothing; empty where it has something in all.
+
+    Features (V, B, D), activations as their store has them, or pixels (V, B, 3, H, W).
+    """
+    (array,), prepare = encoder.arrays, encoder.preprocess()
+    micro_batch, dtype = (_DECODED, "uint8") if isinstance(encoder, Pixels) else _how_encoded(head.encoder)
     features, reasons = [], [""] * len(pictures)
     for view in head.settings["test_views"]:
         prepared = pool.map(partial(_prepared, prepare, view, head.encoder, encoder.resized_px), pictures, ids)
-        encoded = encode_pictures(prepared, encoder, micro_batch, len(pictures), stored_as(head.encoder))
-        features.append(encoded.arrays[head.settings["pool"]])
+        encoded = encode_pictures(prepared, encoder, micro_batch, len(pictures), dtype)
+        features.append(encoded.arrays[array])
         for row, reason in encoded.reasons.items():
             reasons[row] = reasons[row] or reason
     return np.stack(features), reasons
+
+
+def _how_encoded(facts: dict[str, Any]) -> tuple[int, str]:
+    """Images that an encoder was given at once, and the type of what was kept of them."""
+    return int(facts["micro_batch"]), stored_as(facts)
 
 
 def _prepared(
@@ -194,15 +260,14 @@ def _prepared(
 
 
 def _apply(
-    head: Head, features: list[NDArray[np.floating]], valid: list[bool], device: torch.device
+    head: Head | TrainedNetwork, x_VNX: NDArray[Any], reasons: list[str], device: torch.device
 ) -> NDArray[np.float64]:
-    """Probabilities (N, C) from the features (V, B, D) of one batch after the other; NaN where not valid."""
-    probabilities_NC = np.full((len(valid), len(head.classes)), np.nan)
-    if any(valid):
-        x_VND, rows_N = np.concatenate(features, 1), np.flatnonzero(valid)
-        for rows_B in np.array_split(rows_N, math.ceil(len(rows_N) / _BLOCK)):
-            x_ND = x_VND[:, rows_B].reshape(-1, x_VND.shape[2])
-            probabilities_NC[rows_B] = head.probabilities(x_ND, device, views=len(x_VND))
+    """Probabilities (N, C) from what is seen of N images, (V, N, …); NaN where the last N reasons are not empty."""
+    rows_N = np.flatnonzero([not reason for reason in reasons[-x_VNX.shape[1] :]])
+    probabilities_NC = np.full((x_VNX.shape[1], len(head.classes)), np.nan)
+    if len(rows_N):
+        x = x_VNX[:, rows_N].reshape(-1, *x_VNX.shape[2:])
+        probabilities_NC[rows_N] = head.probabilities(x, device, views=len(x_VNX))
     return probabilities_NC
 
 

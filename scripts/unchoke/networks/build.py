@@ -20,6 +20,11 @@ ALL = "all"
 """Of ``blocks``: everything is trained."""
 
 
+def sees_pixels(settings: Mapping[str, Any]) -> bool:
+    """Whether a network of these settings reads pixels; else it reads activations."""
+    return bool(settings["blocks"] == ALL or settings["cache"] == "none")
+
+
 def build_network(
     facts: Mapping[str, Any], settings: Mapping[str, Any], n_classes: int, seed: int, weights: Path | None
 ) -> Network:

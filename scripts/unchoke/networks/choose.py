@@ -79,7 +79,7 @@ def choose_network(
     keys = [(fitted.chosen["learning_rate"], fitted.chosen["weight_decay"], seed) for seed in settings["seeds"]]
     micro_batch = min(members[key].facts["micro_batch"] for key in keys)
     origin = sources.classes, sources.facts, fitted.replicates
-    network = TrainedNetwork(Path(), described, *origin, temperatures=[], micro_batch=micro_batch)
+    network = TrainedNetwork(Path(), described, *origin, [], micro_batch, sources.weights)
     rows = {
         split: Rows(torch.empty(0), torch.from_numpy(part.label_N), part.image_id_N, part.group_N, part.views)
         for split, part in sources.images.items()

@@ -21,7 +21,7 @@ from unchoke.heads.checkpoint import read_checkpoint
 from unchoke.heads.train import store_digests
 from unchoke.machine.devices import add_device_flags
 from unchoke.networks import small_cnn  # noqa: F401 timm knows it from here on
-from unchoke.networks.build import ALL, build_network
+from unchoke.networks.build import build_network, sees_pixels
 from unchoke.networks.network import Network
 from unchoke.networks.start import refuse_unfit_start, start_from
 from unchoke.networks.stored import StoredImages, refuse_other_cache, split_images
@@ -102,7 +102,7 @@ def task_of(sources: Sources, settings: dict[str, Any], device: torch.device, st
 
 def _expected(facts: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the settings of a store must say. facts: of the network's origin."""
-    if settings["blocks"] != ALL and settings["cache"] != "none":
+    if not sees_pixels(settings):
         return {"weights_sha256": facts["weights_sha256"], "blocks": settings["blocks"]}
     data_config = facts["data_config"] if settings["encoder"] else NO_ENCODER
     return {"transform": transform_facts(facts["image_size"], data_config)}

@@ -18,6 +18,7 @@ from unchoke.errors import UnchokeError, mend
 from unchoke.files import file_sha256, write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.regular_files import check_regular
+from unchoke.store.run_record import NETWORK
 from unchoke.store.zarr_bytes import METADATA, read_facts
 
 Tensors = dict[str, torch.Tensor]
@@ -47,6 +48,22 @@ def _digest(tensors: Tensors, facts: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
+def holds_network(path: Path) -> bool:
+    """Whether a checkpoint says that it holds a network, of whatever version; False where it says nothing."""
+    try:
+        check_regular(path)
+        with safe_open(path, "pt") as file:
+            return _kind(json.loads((file.metadata() or {})["unchoke"])) == NETWORK
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RecursionError):
+        return False  # who reads the file says what is wrong with it
+
+
+def _kind(facts: Any) -> str:
+    """The kind in the settings of a checkpoint's facts; empty for none."""
+    settings = facts.get("settings") if isinstance(facts, dict) else None
+    return str(settings.get("kind", "")) if isinstance(settings, dict) else ""
+
+
 def read_checkpoint_file(
     path: Path, what: str, version: int, needed: Sequence[str]
 ) -> tuple[dict[str, Any], list[Tensors]]:
@@ -61,6 +78,8 @@ def read_checkpoint_file(
             facts = json.loads((file.metadata() or {})["unchoke"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
         found = facts["version"]
+        if _kind(facts) and (_kind(facts) == NETWORK) != (what == NETWORK):  # their versions are counted apart
+            raise ValueError(f"a checkpoint of kind {_kind(facts)}")
         known = {name: facts[name] for name in needed} if found == version else {}  # other versions may lack some
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise UnchokeError(

@@ -253,7 +253,7 @@ def test_a_loaded_encoder_is_kept_until_it_changes_or_the_budget_is_short(weight
     assert keep(64) is not other
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card here")
+@pytest.mark.card
 def test_a_real_card_keeps_the_budget(weights: tuple[Path, Path]) -> None:
     device = torch.device("cuda")
     keep_budget(Card(device), 1024)

@@ -49,14 +49,16 @@ class Sampler:
 
     def sample(self, peak: Peak) -> None:
         """Take one sample into a peak."""
-        own = [
-            process.usedGpuMemory or 0
-            for process in pynvml.nvmlDeviceGetComputeRunningProcesses(self.handle)
-            if self._is_ours(process.pid)
-        ]
+        own = [process.usedGpuMemory or 0 for process in self._processes() if self._is_ours(process.pid)]
         peak.own_mb = max(peak.own_mb, sum(own) / MB)
         peak.rise_mb = max(peak.rise_mb, self._taken_mb() - self.before_mb)
         peak.samples += 1
+
+    def _processes(self) -> list[Any]:
+        try:
+            return list(pynvml.nvmlDeviceGetComputeRunningProcesses(self.handle))
+        except pynvml.NVMLError:  # where the driver lists none, as in WSL
+            return []
 
     def _taken_mb(self) -> float:
         memory = pynvml.nvmlDeviceGetMemoryInfo(self.handle)

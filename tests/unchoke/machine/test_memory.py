@@ -60,6 +60,7 @@ class FakeEncoder:
     device = torch.device("cpu")
     pools = {"avg": None}
     encode = Encoder.encode
+    error: RuntimeError = torch.OutOfMemoryError("full")
 
     def __init__(self, meter: FakeCard) -> None:
         self.meter, self.batches = meter, []
@@ -68,7 +69,7 @@ class FakeEncoder:
         self.batches.append(len(images))
         self.meter.used = max(self.meter.used, 10.0 * len(images))
         if self.meter.limits and self.meter.used > self.meter.limits[-1]:
-            raise torch.OutOfMemoryError("full")
+            raise self.error
         return {"avg": images[:, 0, 0, :1].numpy().astype(np.float32)}
 
 
@@ -196,10 +197,17 @@ def test_candidates_grow_to_the_largest(largest: int) -> None:
     assert found == sorted(set(found))
 
 
-@given(st.integers(1, 64), st.integers(1, 64))
-def test_when_memory_runs_out_the_batch_is_done_in_halves_with_the_same_result(batch: int, fits: int) -> None:
+@given(
+    st.integers(1, 64),
+    st.integers(1, 64),
+    st.sampled_from([torch.OutOfMemoryError("full"), RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")]),
+)
+def test_when_memory_runs_out_the_batch_is_done_in_halves_with_the_same_result(
+    batch: int, fits: int, error: RuntimeError
+) -> None:
     card = FakeCard()
     encoder = FakeEncoder(card)
+    encoder.error = error
     card.limit(10.0 * fits)
     images = torch.arange(batch, dtype=torch.uint8)[:, None, None, None].expand(batch, 3, 8, 8)
 

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench docs
+.PHONY: setup demo test card lint bench docs
 
 setup: .venv/installed
 
@@ -23,6 +23,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+card: setup  # on a machine with a CUDA card, at most eight minutes: results as the CPU's, and memory under a budget
+	$(BIN)/python -m pytest -m card tests/unchoke
+	$(BIN)/python benchmarks/card.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from unchoke.encoders.plan import add_encoder_flags, plan_memory
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, or_none, run
 from unchoke.machine.devices import device_of
-from unchoke.machine.memory import Host, meter_of
+from unchoke.machine.memory import Host, budget_of, meter_of
 from unchoke.signed import signed_bytes
 
 
@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     device, source = device_of(args), (args.weights, args.card, args.image_size, args.pools)
     encoder = keep_encoder(*source, device, args.precision, args.vram_mb, args.strides)
-    plan = plan_memory(encoder, meter_of(device), args.vram_mb, args.micro_batch)
+    meter = meter_of(device)
+    plan = plan_memory(encoder, meter, budget_of(meter, args.vram_mb), args.micro_batch)
     write_atomic(args.peaks, signed_bytes({**plan, "host_mb": Host().peak_mb()}))
     write_atomic(args.plan, signed_bytes({"micro_batch": plan["micro_batch"]}))
     print(f"{plan['model']}: {plan['micro_batch']} images at once, peak {plan['peak_mb']:.0f} MB on {plan['device']}")

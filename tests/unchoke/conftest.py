@@ -14,6 +14,12 @@ hypothesis.settings.register_profile("unchoke", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("unchoke")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a card where there is none."""
+    if item.get_closest_marker("card") and not torch.cuda.is_available():
+        pytest.skip("no CUDA card here")
+
+
 @pytest.fixture
 def place() -> Callable[..., Path]:
     """Put small files below a folder; what they hold does not matter to a listing."""

@@ -2,6 +2,7 @@
 
 import functools
 
+from unchoke.config.caches import caches
 from unchoke.machine.receipts import read_json
 from unchoke.sources import source as sources
 from unchoke.targets.memory import cache_mb
@@ -97,6 +98,9 @@ def cache_mem_mb(cache):
 
 def store_files(store):
     """Every file of a store that rules name."""
+    # Snakemake would not ask again the jobs that it finds while it looks at checkpoints which were there.
+    if Path(store.stem).name in caches(config):
+        planned_caches()
     return store.array_files(store.numbers(manifest_chunks()))
 
 

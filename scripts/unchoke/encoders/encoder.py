@@ -21,6 +21,7 @@ from unchoke.encoders.pools.pool import FeatureMap, feature_map, find_pool
 from unchoke.encoders.preprocessing import resized_px, transform_of
 from unchoke.errors import UnchokeError, mend
 from unchoke.hashing import sha256_bytes
+from unchoke.machine.halving import is_out_of_memory
 from unchoke.names import ACTIVATIONS, blocks_of_pool
 
 CPU = torch.device("cpu")
@@ -87,8 +88,8 @@ class Encoder:
         """
         try:
             return self.encode_once(images_B3HW)
-        except torch.OutOfMemoryError:
-            if len(images_B3HW) == 1:
+        except RuntimeError as error:
+            if len(images_B3HW) == 1 or not is_out_of_memory(error):
                 raise
         # Outside the except block: its traceback would keep the tensors of the failed attempt alive.
         torch.cuda.empty_cache()
@@ -97,7 +98,7 @@ class Encoder:
 
     @torch.inference_mode()
     def encode_once(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]:
-        """As ``encode``, in one go; torch.OutOfMemoryError where that does not fit."""
+        """As ``encode``, in one go; an error of memory where that does not fit."""
         x = self.normalise(images_B3HW.to(self.device, non_blocking=True).float().div_(255))
         with torch.autocast(self.device.type, self.precision, enabled=self.device.type == "cuda"):
             if self.cut:

@@ -4,7 +4,9 @@ Only `Card` and `Host` ask torch's allocator, NVML and the kernel. 1 MB is 2**20
 """
 
 import contextlib
+import functools
 import os
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +16,7 @@ from unchoke.errors import UnchokeError
 from unchoke.machine.memory_watch import peak_memory_mb
 
 MB = 2**20
+_said: set[str] = set()
 
 
 class Meter(Protocol):
@@ -21,6 +24,9 @@ class Meter(Protocol):
 
     def total_mb(self) -> float:
         """Memory of the device."""
+
+    def available_mb(self) -> float:
+        """What this process can have of it beside the others: what is free now and what it has; all of a host's."""
 
     def taken_mb(self) -> float:
         """Memory of this process outside its allocator: CUDA's context; 0 on a host."""
@@ -40,13 +46,17 @@ class Card:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        taken_before_mb()
         torch.zeros(1, device=device)  # makes the context
 
     def total_mb(self) -> float:
         return torch.cuda.get_device_properties(self.device).total_memory / MB
 
+    def available_mb(self) -> float:
+        return free_card_mb()[0] + own_card_mb()
+
     def taken_mb(self) -> float:
-        return max(0.0, process_mb(card_handle()) - torch.cuda.memory_reserved(self.device) / MB)
+        return max(0.0, own_card_mb() - torch.cuda.memory_reserved(self.device) / MB)
 
     def limit(self, allocator_mb: float) -> None:
         torch.cuda.set_per_process_memory_fraction(min(1.0, allocator_mb / self.total_mb()), self.device)
@@ -63,6 +73,9 @@ class Host:
 
     def total_mb(self) -> float:
         return _status_mb(Path("/proc/meminfo"), "MemTotal")
+
+    def available_mb(self) -> float:
+        return self.total_mb()
 
     def taken_mb(self) -> float:
         return 0.0
@@ -88,19 +101,30 @@ def meters_of(device: torch.device) -> dict[str, Meter]:
     return {"host": Host(), **({"card": Card(device)} if device.type == "cuda" else {})}
 
 
+def budget_of(meter: Meter, asked_mb: float) -> float:
+    """The budget in force, MB: `asked_mb`, or what this process can have now where that is less, which is said once."""
+    available_mb = min(meter.total_mb(), meter.available_mb())
+    if available_mb < asked_mb:
+        _say_once(
+            "budget", f"gpu.vram_mb is {asked_mb:,.0f}, but only {available_mb:,.0f} MB can be had, the budget now"
+        )
+    return min(asked_mb, available_mb)
+
+
 def keep_budget(meter: Meter, budget_mb: float) -> float:
-    """Limit the allocator to the budget, or the device's smaller memory, minus the process's other memory.
+    """Hold the allocator to the budget in force, minus what the process takes beside it.
 
     Returns the allocator's limit, MB. Raises UnchokeError where it would be 0 or less.
     """
-    total_mb, taken_mb = meter.total_mb(), meter.taken_mb()
-    left_mb = min(budget_mb, total_mb) - taken_mb
+    held_mb, taken_mb = budget_of(meter, budget_mb), meter.taken_mb()
+    left_mb = held_mb - taken_mb
     if left_mb <= 0:
         raise UnchokeError(
             "The memory budget is used up before any encoder is loaded.",
-            found=f"{taken_mb:.0f} MB taken by CUDA itself, {total_mb:.0f} MB on the device",
+            found=f"{taken_mb:.0f} MB taken by CUDA itself, {held_mb:.0f} MB to be had of the device's "
+            f"{meter.total_mb():.0f}",
             expected=f"less than gpu.vram_mb: {budget_mb:.0f}",
-            do="raise gpu.vram_mb",
+            do="raise gpu.vram_mb" if held_mb >= budget_mb else "end other processes that use the card",
         )
     meter.limit(left_mb)
     return left_mb
@@ -132,17 +156,47 @@ def free_card_mb() -> tuple[float, float]:
     return float(memory.free) / MB, float(memory.total) / MB
 
 
-def process_mb(handle: Any) -> float:
-    """Memory that NVML sees this process take on a card.
+@functools.cache
+def taken_before_mb() -> float:
+    """What was taken on that card when this process first asked, MB; 0 where it had begun to use the card by then."""
+    free_mb, total_mb = free_card_mb()
+    return 0.0 if torch.cuda.is_initialized() else total_mb - free_mb  # type: ignore[no-untyped-call]
 
-    If the driver does not list processes (in some containers), all used memory of the card.
+
+def own_card_mb() -> float:
+    """Memory of that card that this process takes, CUDA's context included, MB.
+
+    Where the driver does not tell processes apart, what is taken beyond what was taken before this one began.
     """
+    found_mb = process_mb(card_handle())
+    if found_mb is not None:
+        return found_mb
+    _say_once(
+        "processes",
+        "the driver does not tell processes on the graphics card apart (WSL, some containers): "
+        "what was taken on it before this process began counts as the others'",
+    )
+    free_mb, total_mb = free_card_mb()
+    return max(0.0, total_mb - free_mb - taken_before_mb())
+
+
+def process_mb(handle: Any) -> float | None:
+    """Memory that NVML sees this process take on a card, MB; None where the driver does not tell processes apart."""
     import pynvml
 
-    for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
-        if process.pid == os.getpid() and process.usedGpuMemory is not None:
-            return float(process.usedGpuMemory) / MB
-    return float(pynvml.nvmlDeviceGetMemoryInfo(handle).used) / MB
+    try:
+        processes = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except pynvml.NVMLError:
+        return None
+    own = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
+    return float(own[0]) / MB if own and own[0] is not None else None
+
+
+def _say_once(subject: str, text: str) -> None:
+    if subject in _said:
+        return
+    _said.add(subject)
+    print(f"note: {text}", file=sys.stderr, flush=True)
 
 
 def _status_mb(path: Path, key: str) -> float:

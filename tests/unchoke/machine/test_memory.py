@@ -2,10 +2,13 @@
 
 import mmap
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pynvml
 import pytest
 import torch
 from hypothesis import given
@@ -15,7 +18,8 @@ from unchoke.encoders.encoder import Encoder, keep_encoder, load_encoder, weight
 from unchoke.encoders.plan import plan_memory
 from unchoke.encoders.weights import fetch_weights
 from unchoke.errors import UnchokeError
-from unchoke.machine.memory import Card, Host, keep_budget, meters_of
+from unchoke.machine import memory
+from unchoke.machine.memory import MB, Card, Host, budget_of, keep_budget, meters_of
 from unchoke.machine.peaks import MARGIN, candidates
 
 
@@ -25,11 +29,15 @@ class FakeCard:
 
     total: float = 4000
     context: float = 300
+    others: float = 0
     limits: list[float] = field(default_factory=list)
     used: float = 0
 
     def total_mb(self) -> float:
         return self.total
+
+    def available_mb(self) -> float:
+        return self.total - self.others
 
     def taken_mb(self) -> float:
         return self.context
@@ -52,6 +60,7 @@ class FakeEncoder:
     device = torch.device("cpu")
     pools = {"avg": None}
     encode = Encoder.encode
+    error: RuntimeError = torch.OutOfMemoryError("full")
 
     def __init__(self, meter: FakeCard) -> None:
         self.meter, self.batches = meter, []
@@ -60,7 +69,7 @@ class FakeEncoder:
         self.batches.append(len(images))
         self.meter.used = max(self.meter.used, 10.0 * len(images))
         if self.meter.limits and self.meter.used > self.meter.limits[-1]:
-            raise torch.OutOfMemoryError("full")
+            raise self.error
         return {"avg": images[:, 0, 0, :1].numpy().astype(np.float32)}
 
 
@@ -72,6 +81,94 @@ def test_the_allocator_gets_the_budget_less_the_context() -> None:
 
 def test_a_small_card_is_the_budget() -> None:
     assert keep_budget(FakeCard(total=1000), 4096) == 700
+
+
+def test_what_others_take_is_no_part_of_the_budget(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(memory, "_said", set())
+    card = FakeCard(total=4000, others=700)
+    assert keep_budget(card, 2048) == 1748
+    assert keep_budget(card, 4096) == 3300 - 300 == keep_budget(card, 4000)
+    assert capsys.readouterr().err == "note: gpu.vram_mb is 4,096, but only 3,300 MB can be had, the budget now\n"
+    plan = plan_memory(FakeEncoder(card), card, budget_of(card, 4096), largest=300)
+    assert plan["micro_batch"] == 256 and plan["budget_mb"] == 3300
+
+
+def test_a_card_that_others_fill_is_refused() -> None:
+    with pytest.raises(UnchokeError, match=r"(?s)300 MB taken by CUDA.*250 MB to be had.*4000.*end other processes"):
+        keep_budget(FakeCard(others=3750), 4096)
+
+
+@dataclass
+class Driver:
+    """What NVML and CUDA say of a card of 4,000 MB, MB."""
+
+    ours: float | None = 0
+    """None: the driver does not tell processes apart."""
+    others: float = 800
+    all_ours: float = 0
+    reserved: float = 0
+    share: float = 1
+
+    def processes(self, handle: object) -> list[SimpleNamespace]:
+        own = None if self.ours is None else int(self.ours * MB)
+        return [SimpleNamespace(pid=1, usedGpuMemory=5 * MB), SimpleNamespace(pid=os.getpid(), usedGpuMemory=own)]
+
+    def memory(self, handle: object) -> SimpleNamespace:
+        return SimpleNamespace(free=(4000 - self.others - self.all_ours) * MB, total=4000 * MB)
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
+    driver = Driver()
+    monkeypatch.setattr(memory, "card_handle", lambda: "handle")
+    monkeypatch.setattr("pynvml.nvmlDeviceGetComputeRunningProcesses", driver.processes)
+    monkeypatch.setattr("pynvml.nvmlDeviceGetMemoryInfo", driver.memory)
+    monkeypatch.setattr("torch.zeros", lambda *_, **__: setattr(driver, "all_ours", 450 + driver.reserved))
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda _: driver.reserved * MB)
+    monkeypatch.setattr(
+        "torch.cuda.get_device_properties", lambda _: SimpleNamespace(total_memory=driver.memory("").total)
+    )
+    monkeypatch.setattr("torch.cuda.set_per_process_memory_fraction", lambda share, _: setattr(driver, "share", share))
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: driver.all_ours > 0)
+    monkeypatch.setattr(memory, "_said", set())
+    memory.taken_before_mb.cache_clear()
+    yield driver
+    memory.taken_before_mb.cache_clear()
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_card_gives_what_is_free_and_what_is_ours(
+    apart: bool, driver: Driver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver.ours = 450 if apart else None
+    card = Card(torch.device("cuda"))
+    assert card.taken_mb() == 450 and card.available_mb() == 3200
+    assert keep_budget(card, 2048) == 2048 - 450 and keep_budget(card, 4096) == 2750
+    assert driver.share == 2750 / 4000
+    driver.reserved, driver.all_ours, driver.ours = 1000, 1450, 1450 if apart else None  # what is ours stays ours
+    assert Card(torch.device("cuda")).available_mb() == 3200 and keep_budget(card, 4096) == 2750
+    said = capsys.readouterr().err
+    assert said.count("does not tell processes") == (0 if apart else 1)
+
+
+def test_where_a_driver_refuses_to_list_processes_they_are_not_told_apart(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: object) -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    monkeypatch.setattr("pynvml.nvmlDeviceGetComputeRunningProcesses", refuse)
+    assert Card(torch.device("cuda")).taken_mb() == 450
+    assert "does not tell processes" in capsys.readouterr().err
+
+
+def test_a_process_that_is_not_listed_is_not_told_apart(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, where NVML lists ids of the host."""
+    others = driver.processes("")[:1]
+    monkeypatch.setattr("pynvml.nvmlDeviceGetComputeRunningProcesses", lambda _: others)
+    assert Card(torch.device("cuda")).taken_mb() == 450
 
 
 def test_a_budget_below_the_context_is_refused() -> None:
@@ -100,10 +197,17 @@ def test_candidates_grow_to_the_largest(largest: int) -> None:
     assert found == sorted(set(found))
 
 
-@given(st.integers(1, 64), st.integers(1, 64))
-def test_when_memory_runs_out_the_batch_is_done_in_halves_with_the_same_result(batch: int, fits: int) -> None:
+@given(
+    st.integers(1, 64),
+    st.integers(1, 64),
+    st.sampled_from([torch.OutOfMemoryError("full"), RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")]),
+)
+def test_when_memory_runs_out_the_batch_is_done_in_halves_with_the_same_result(
+    batch: int, fits: int, error: RuntimeError
+) -> None:
     card = FakeCard()
     encoder = FakeEncoder(card)
+    encoder.error = error
     card.limit(10.0 * fits)
     images = torch.arange(batch, dtype=torch.uint8)[:, None, None, None].expand(batch, 3, 8, 8)
 
@@ -157,7 +261,7 @@ def test_a_loaded_encoder_is_kept_until_it_changes_or_the_budget_is_short(weight
     assert keep(64) is not other
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card here")
+@pytest.mark.card
 def test_a_real_card_keeps_the_budget(weights: tuple[Path, Path]) -> None:
     device = torch.device("cuda")
     keep_budget(Card(device), 1024)

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import torch
+from fake_cards import fake_card
 from hypothesis import given
 from hypothesis import strategies as st
 from small_networks import CLASSES, CPU, SETTINGS, build, images
 from torch import nn
-from torch._subclasses import FakeTensorMode
 
 from unchoke.errors import UnchokeError
 from unchoke.networks import step as steps
@@ -147,39 +147,13 @@ def test_gradients_are_clipped_together() -> None:
     torch.testing.assert_close(moved / moved.norm(), full / full.norm(), rtol=1e-3, atol=1e-4)
 
 
-def moved(module: nn.Module, device: torch.device | None = None, **given: Any) -> nn.Module:
-    """``Module.to`` with new parameters: fake ones cannot change their device."""
-    for part in module.modules():
-        for tensors in (part._parameters, part._buffers):
-            for name, tensor in tensors.items():
-                if device is not None and tensor is not None:
-                    tensors[name] = tensor.detach().to(device)
-                    if isinstance(tensor, nn.Parameter):
-                        tensors[name] = nn.Parameter(tensors[name])
-    return module
-
-
 @pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
 def test_a_step_on_a_card_puts_every_tensor_there(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fake tensors of a fake card: a tensor left on the host fails as it would on a real one.
-
-    Autograd asks the driver for its streams, so that the backward pass is left out.
-    """
-
-    def backward(_: torch.Tensor) -> None:
-        for part in network.trained.parameters():
-            part.grad = torch.zeros_like(part)
-
-    monkeypatch.setattr(torch.Tensor, "backward", backward)
-    monkeypatch.setattr(nn.Module, "to", moved)
-    monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
-    device, seen = torch.device("cuda"), []
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    seen: list[torch.dtype] = []
+    with fake_card(monkeypatch) as device:
         network = build(0, 0.4)
         given = SETTINGS | DRAWN | {"precision": precision, "ema": 0.9, "clip_norm": 1.0, "optimizer": "sgd"}
         learner = make_learner(network, given, device, torch.ones(CLASSES), 0.1, 3)
-        learner.scaler = torch.amp.GradScaler("cuda", enabled=False)  # reads a value, and fake tensors have none
         network.trained.register_forward_hook(lambda _, __, logits: seen.append(logits.dtype))
         batch = batch_of()
         targets = Targets(*(part.to(device) for part in vars(batch.targets).values()))

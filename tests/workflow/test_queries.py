@@ -15,8 +15,8 @@ QUERIES = [
 ]
 
 
-def test_there_are_nine_queries() -> None:
-    assert len(QUERIES) == 9
+def test_there_are_ten_queries() -> None:
+    assert len(QUERIES) == 10
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.splitlines()[0][3:])

@@ -52,7 +52,7 @@ from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 
 MODEL, SIZE, BLOCKS, EPOCHS, BATCH = "tf_efficientnet_lite0", 128, 5, 8, 64
 CPU = torch.device("cpu")
-RATE = 3e-4
+RATE = 1e-3
 MEASURED_STEPS = 10
 KINDS = {
     "cached": {"blocks": BLOCKS},

@@ -12,6 +12,10 @@ TEACHER = "teacher"
 """Takes the place of an encoder and of a head in a teacher's results."""
 SMALL_CNN = "small_cnn"
 """The network of our own among timm's models."""
+PROBES = ("logistic", "linear")
+"""Kinds of heads that are one linear layer, with which a network's classifier may begin; the first choice first."""
+OF_OTHER_TRAININGS = ("learning_rates", "weight_decays", "seeds", "minutes", "cache_gb")
+"""Settings of a network that a training of one learning rate, weight decay and seed does not depend on."""
 ACTIVATIONS = "activations"
 """The array of a store that holds the activations at a cut."""
 WEIGHTS = "resources/weights"

@@ -2,13 +2,16 @@
 
 from unchoke.config.caches import caches_of
 from unchoke.machine.receipts import read_json
-from unchoke.names import member_name
+from unchoke.names import OF_OTHER_TRAININGS, member_name
 from unchoke.targets.networks import network_members
 from unchoke.targets.weights import encoder_weights
 
 
 def network_sources(wildcards):
-    """The sealed stores that a network reads, and the weights that it begins with."""
+    """The sealed stores that a network reads, and the weights that it begins with.
+
+    It waits, as heads do, until few enough images are in quarantine; without an encoder, in that of the first one.
+    """
     settings = config["networks"][wildcards.network]
     stores = [f"<results>/features/{cache.name}" for cache in caches_of(settings)]
     weights = (
@@ -19,6 +22,7 @@ def network_sources(wildcards):
     return {
         "metadata": [f"{store}.zarr/zarr.json" for store in stores],
         "seals": [f"{store}.sealed.json" for store in stores],
+        "quarantine": f"<results>/quarantine/{settings['encoder'] or next(iter(config['encoders']))}.json",
         **weights,
     }
 
@@ -47,10 +51,6 @@ def network_flags(wildcards, input):
     return flags
 
 
-# What a training of one learning rate, weight decay and seed does not depend on.
-OTHER_MEMBERS = ("learning_rates", "weight_decays", "seeds", "minutes", "cache_gb")
-
-
 def network_settings(wildcards):
     """A network's section of the config as one JSON flag."""
     return json_of(config["networks"][wildcards.network])
@@ -60,7 +60,7 @@ def member_settings(wildcards):
     """The same, less what other trainings of it alone depend on."""
     settings = config["networks"][wildcards.network]
     return json_of(
-        {key: value for key, value in settings.items() if key not in OTHER_MEMBERS}
+        {key: value for key, value in settings.items() if key not in OF_OTHER_TRAININGS}
     )
 
 

@@ -22,7 +22,7 @@ from unchoke.config.patches import Patches
 from unchoke.config.segment import Segment
 from unchoke.config.subset import Subset
 from unchoke.config.teacher import Teacher
-from unchoke.names import MASK_KINDS, PIXELS, SPLITS, TEACHER, suggestion
+from unchoke.names import MASK_KINDS, PIXELS, PROBES, SPLITS, TEACHER, suggestion
 
 Name = Annotated[str, Field(pattern=NAME, max_length=NAME_LENGTH)]
 
@@ -251,7 +251,7 @@ class Config(Section):
             raise ValueError(f"{where}.start: no head '{network.start}': {near}")
         if not _can_start(head, str(network.encoder)):
             raise ValueError(
-                f"{where}.start: '{network.start}' must be a head of kind {' or '.join(STARTS)} without shots, on "
+                f"{where}.start: '{network.start}' must be a head of kind {' or '.join(PROBES)} without shots, on "
                 f"encoder '{network.encoder}'"
             )
 
@@ -260,13 +260,9 @@ class Config(Section):
         if network.start != "probe" or network.encoder is None:
             return network.start if network.encoder else None
         fit = [name for name, head in self.heads.items() if _can_start(head, str(network.encoder))]
-        return min(fit, key=lambda name: STARTS.index(self.heads[name].kind), default=None)
-
-
-STARTS = ("logistic", "linear")
-"""Kinds of heads that a network's classifier may begin with, the first choice first."""
+        return min(fit, key=lambda name: PROBES.index(self.heads[name].kind), default=None)
 
 
 def _can_start(head: Head, encoder: str) -> bool:
     """Whether a head is a linear map of features of all training images."""
-    return head.kind in STARTS and head.shots is None and encoder in (head.encoders or [encoder])
+    return head.kind in PROBES and head.shots is None and encoder in (head.encoders or [encoder])

@@ -12,11 +12,10 @@ from torch import nn
 from unchoke.encoders.pools.pool import FeatureMap, feature_map, find_pool
 from unchoke.errors import UnchokeError
 from unchoke.heads.checkpoint import Head
+from unchoke.names import PROBES
 from unchoke.networks.network import Network
 from unchoke.training.resume import Tensors
 
-KINDS = ("logistic", "linear")
-"""Kinds of head that are one linear layer."""
 POOLS = ("avg", "cls", "head", "max")
 DECISIVE = ("model", "weights_sha256", "image_size")
 """Facts in which encoder and probe must agree."""
@@ -29,7 +28,7 @@ def refuse_unfit_start(head: Head, facts: Mapping[str, Any], classes: Sequence[s
     """
     kind = head.settings["kind"]
     problems = {
-        "kind": (kind, kind if kind in KINDS else f"one of {', '.join(KINDS)}"),
+        "kind": (kind, kind if kind in PROBES else f"one of {', '.join(PROBES)}"),
         "classes": (", ".join(head.classes), ", ".join(classes)),
         **{name: (head.encoder.get(name), facts[name]) for name in DECISIVE},
     }

@@ -8,14 +8,12 @@ import torch
 
 from unchoke import versions
 from unchoke.heads.rows import class_weights
+from unchoke.names import OF_OTHER_TRAININGS
 from unchoke.networks.images import Images, hold
 from unchoke.networks.network import Network
 from unchoke.training.batches import batch_count
 from unchoke.training.choose import grid_of
 from unchoke.training.resume import training_key
-
-OF_OTHERS = ("learning_rates", "weight_decays", "seeds", "minutes", "cache_gb")
-"""Settings that decide nothing about one member."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,6 @@ class NetworkTask:
 
     def key(self, rate: float, decay: float, seed: int, micro_batch: int) -> str:
         """Key of a member's state file."""
-        own = {name: value for name, value in self.settings.items() if name not in OF_OTHERS}
+        own = {name: value for name, value in self.settings.items() if name not in OF_OTHER_TRAININGS}
         sizes = [len(self.train.image_id_N), len(self.val.image_id_N), self.n_classes, self.chunk_size, self.budget_mb]
         return training_key(versions.NETWORKS, own, [self.data_sha256, sizes, rate, decay, seed, micro_batch])

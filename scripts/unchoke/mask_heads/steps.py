@@ -3,12 +3,11 @@
 import torch
 from torch import nn
 
+from unchoke.encoders.encoder import PRECISIONS
 from unchoke.machine.halving import in_halves
 from unchoke.mask_heads.layers import Maps
 from unchoke.mask_heads.losses import Loss
 from unchoke.names import IGNORED
-
-PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 def gradients(

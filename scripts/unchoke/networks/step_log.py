@@ -3,11 +3,12 @@
 import contextlib
 import sys
 import time
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from unchoke.files import disk_error, write_atomic
+from unchoke.store.tables import STEP_COLUMNS
 
 EVERY_S = 0.5  # between two looks of the line
 
@@ -31,9 +32,6 @@ class StepRow:
     """Of the card's allocator: it had to give back cached memory and try again."""
 
 
-COLUMNS = tuple(field.name for field in fields(StepRow))
-
-
 class StepLog:
     """Writes a row for each step; a training that goes on cuts off the steps that it does again."""
 
@@ -49,12 +47,13 @@ class StepLog:
             return
         lines = self._path.read_text().splitlines(keepends=True)[1:] if step and self._path.is_file() else []
         kept = [line for line in lines if line.endswith("\n") and int(line.split(",")[0]) < step]
-        write_atomic(self._path, "".join([",".join(COLUMNS) + "\n", *kept]).encode())
+        write_atomic(self._path, "".join([",".join(STEP_COLUMNS) + "\n", *kept]).encode())
         self._file = self._path.open("a", buffering=1)
 
     def step(self, row: StepRow) -> None:
         """Note a step."""
-        self._append(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in astuple(row)))
+        cells = (getattr(row, name) for name in STEP_COLUMNS)
+        self._append(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in cells))
         self._step_s = row.seconds if not self._step_s else 0.9 * self._step_s + 0.1 * row.seconds
         if self._screen.isatty() and time.monotonic() - self._shown_s > EVERY_S:
             self._shown_s = time.monotonic()

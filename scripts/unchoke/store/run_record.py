@@ -88,10 +88,9 @@ def counts_of_test(scores: dict[str, Any]) -> dict[int, Any]:
     return {int(name): one["counts"] for name, one in images if one["split"] == "test" and not one["unread_px"]}
 
 
-def member_files(results: Path, network: str, member: str) -> dict[str, Path]:
-    """Files of one training of a network: ``weights``, and ``steps`` with a row for each."""
-    folder = results / "members" / network
-    return {"weights": folder / f"{member}.safetensors", "steps": folder / f"{member}.steps.csv"}
+def steps_file(results: Path, network: str, member: str) -> Path:
+    """The table of one training of a network, a row a step."""
+    return results / "members" / network / f"{member}.steps.csv"
 
 
 @dataclass(frozen=True)
@@ -144,10 +143,10 @@ class RunRecord:
 
     @property
     def steps(self) -> dict[str, "pd.DataFrame"]:
-        """Of a network the steps of the trainings of its chosen setting, by their names; see ``member_files``."""
+        """Of a network the steps of the trainings of its chosen setting, by their names; see ``steps_file``."""
         from unchoke.store.tables import STEP_COLUMNS, read_table  # pandas is slow to import, and heads have no steps
 
-        files = {name: member_files(self.results, self.head, name)["steps"] for name in self.run.get("members", [])}
+        files = {name: steps_file(self.results, self.head, name) for name in self.run.get("members", [])}
         return {name: read_table(file, STEP_COLUMNS) for name, file in files.items()}
 
     @cached_property

@@ -31,7 +31,7 @@ from unchoke.hashing import sha256_bytes
 from unchoke.metrics.evaluation import METRICS
 from unchoke.names import member_name
 from unchoke.signed import signed_bytes
-from unchoke.store.run_record import find_runs, member_files
+from unchoke.store.run_record import find_runs, steps_file
 from unchoke.store.tables import SELECTION_COLUMNS, STEP_COLUMNS, table_bytes
 
 
@@ -357,7 +357,7 @@ def test_the_steps_of_a_network_are_those_of_its_members(tmp_path: Path) -> None
     write_atomic(tmp_path / "runs/tiny/network.json", signed_bytes(run))
     for place, name in enumerate(names):
         table = [(step, 1, step / 2, 1e-3, 0.1, 640.0, 64, 900.0, 0) for step in range(1, 3 + place)]
-        write_atomic(member_files(tmp_path, "network", name)["steps"], table_bytes(STEP_COLUMNS, table))
+        write_atomic(steps_file(tmp_path, "network", name), table_bytes(STEP_COLUMNS, table))
     build(tmp_path)
     assert rows(tmp_path, "SELECT replicate, count(*), sum(loss) FROM steps GROUP BY 1") == [(0, 2, 1.5), (1, 3, 3.0)]
 

@@ -13,7 +13,8 @@ from unchoke.networks import gauge as gauges
 from unchoke.networks import member as members
 from unchoke.networks.gauge import Gauge
 from unchoke.networks.member import train_member
-from unchoke.networks.step_log import COLUMNS, StepLog, StepRow
+from unchoke.networks.step_log import StepLog, StepRow
+from unchoke.store.tables import STEP_COLUMNS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -34,7 +35,7 @@ def test_a_training_leaves_a_row_a_step(tmp_path: Path) -> None:
     found = train_member(task_of(), 0.01, 0.1, 0, 3, watch=StepLog(path, 12, 3, screen))
     with path.open() as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == tuple(STEP_COLUMNS)
     assert [(int(row["step"]), int(row["epoch"])) for row in rows] == [(step, step // 4) for step in range(12)]
     losses = torch.tensor([float(row["loss"]) for row in rows]).view(3, 4).mean(1)
     torch.testing.assert_close(losses, torch.from_numpy(found.curves["train_loss"]), rtol=1e-4, atol=1e-5)
@@ -61,7 +62,7 @@ def test_a_training_that_goes_on_keeps_whole_rows_of_before(end: str, tmp_path: 
         log.step(row(step))
     assert path.read_text() == whole
     log.begin(0)
-    assert path.read_text() == ",".join(COLUMNS) + "\n"
+    assert path.read_text() == ",".join(STEP_COLUMNS) + "\n"
 
 
 def test_a_terminal_shows_progress_and_a_file_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

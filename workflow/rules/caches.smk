@@ -28,12 +28,12 @@ checkpoint plan_caches:
         version=versions.CACHES,
         caches=json_of(cache_requests(config)),
     shell:
-        "scripts/warm plan_caches"
+        "{scripts:q}/warm plan_caches"
         " --caches {params.caches:q}"
         " --manifest {input.manifest:q}"
         " --plan {output.plan:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 for name, cache in CACHES.items():
@@ -76,7 +76,7 @@ for name, cache in CACHES.items():
             max_pixels=config["decoding"]["max_pixels"],
             jpeg_draft=config["decoding"]["jpeg_draft"],
         shell:
-            "scripts/warm extract_pixels"
+            "{scripts:q}/warm extract_pixels"
             " --rows {input.rows:q}"
             " --kind {params.kind:q}"
             " --root {params.root:q}"
@@ -89,4 +89,4 @@ for name, cache in CACHES.items():
             " --chunk {wildcards.chunk}"
             " --store {params.store:q}"
             f"{SHARD_FLAG}"
-            " 2>&1 | tee {log:q}"
+            " > {log:q} 2>&1"

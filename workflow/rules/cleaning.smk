@@ -48,7 +48,7 @@ rule fingerprint_chunk:
         chunks_per_job=STORES["fingerprints"].chunks_per_file,
         store=subpath(output.hashes, ancestor=4),
     shell:
-        "scripts/warm --cold fingerprint_chunk"
+        "{scripts:q}/warm --cold fingerprint_chunk"
         " --rows {input:q}"
         " --kind {params.kind:q}"
         " --root {params.root:q}"
@@ -58,7 +58,7 @@ rule fingerprint_chunk:
         " --chunks-per-job {params.chunks_per_job}"
         " --chunk {wildcards.chunk}"
         " --store {params.store:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule seal_fingerprints:
@@ -80,11 +80,11 @@ rule seal_fingerprints:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.manifest, parent=True),
     shell:
-        "scripts/warm seal_store"
+        "{scripts:q}/warm seal_store"
         " --store {params.store:q}"
         " --manifest {input.manifest:q}"
         " --rows {params.folder:q}/rows"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule clean_images:
@@ -108,7 +108,7 @@ rule clean_images:
         rules=json_of(CLEANING["rules"]),
         store=subpath(input.metadata, parent=True),
     shell:
-        "python scripts/clean_images.py"
+        "python {scripts:q}/clean_images.py"
         " --store {params.store:q}"
         " --manifest {input.manifest:q}"
         " --rules {params.rules:q}"
@@ -117,7 +117,7 @@ rule clean_images:
         " --cleaning {output.cleaning:q}"
         " --summary {output.summary:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule draw_cleaning:
@@ -145,7 +145,7 @@ rule draw_cleaning:
         max_pixels=config["decoding"]["max_pixels"],
         folder=subpath(output[0], parent=True),
     shell:
-        "scripts/warm draw_cleaning"
+        "{scripts:q}/warm draw_cleaning"
         " --findings {input.findings:q}"
         " --manifest {input.manifest:q}"
         " --selection {input.selection:q}"
@@ -156,4 +156,4 @@ rule draw_cleaning:
         " --max-pixels {params.max_pixels}"
         " --folder {params.folder:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

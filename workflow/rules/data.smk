@@ -29,9 +29,9 @@ if config["dataset"]["kind"] == "digits":
             version=versions.DIGITS,
             folder=subpath(output.record, parent=True),
         shell:
-            "python scripts/write_digits.py"
+            "python {scripts:q}/write_digits.py"
             " --path {params.folder:q}"
-            " 2>&1 | tee {log:q}"
+            " > {log:q} 2>&1"
 
 
 checkpoint build_manifest:
@@ -56,7 +56,7 @@ checkpoint build_manifest:
         chunk_size=config["chunk_size"],
         folder=subpath(output.manifest, parent=True),
     shell:
-        "python scripts/build_manifest.py"
+        "python {scripts:q}/build_manifest.py"
         " --kind {params.kind:q}"
         " --path {params.path:q}"
         " --group {params.group:q}"
@@ -69,4 +69,4 @@ checkpoint build_manifest:
         " --manifest {output.manifest:q}"
         " --rows {params.folder:q}/rows"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

@@ -30,7 +30,7 @@ rule doctor:
             }
         ),
     shell:
-        "python scripts/examine_machine.py"
+        "python {scripts:q}/examine_machine.py"
         " --config {params.config:q}"
         " --results {params.results:q}"
         " --weights {params.weights:q}"

@@ -20,7 +20,7 @@ def refuse_impossible_encoders():
             "torch is not in Snakemake's environment: encoders are asked when they are planned"
         )
         return
-    client = "scripts/warm" if is_local() else "scripts/warm --cold"
+    client = "{scripts:q}/warm" if is_local() else "{scripts:q}/warm --cold"
     try:
         shell(
             f"{client} check_encoders --encoders {{asked:q}}", asked=json.dumps(asked)

@@ -31,9 +31,9 @@ rule build_database:
             splits=len(repeats(config)) + 1,
         ),
     shell:
-        "scripts/warm build_database"
+        "{scripts:q}/warm build_database"
         " --results {params.results:q}"
         " {params.evaluation:q}"
         " --database {output.database:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

@@ -66,7 +66,7 @@ for name, (encoder_name, view) in {**views(config), **CUTS}.items():
             max_pixels=config["decoding"]["max_pixels"],
             jpeg_draft=config["decoding"]["jpeg_draft"],
         shell:
-            "scripts/warm extract_chunk"
+            "{scripts:q}/warm extract_chunk"
             " --rows {input.rows:q}"
             " --kind {params.kind:q}"
             " --root {params.root:q}"
@@ -87,4 +87,4 @@ for name, (encoder_name, view) in {**views(config), **CUTS}.items():
             " --chunk {wildcards.chunk}"
             " --store {params.store:q}"
             f"{SHARD_FLAG}"
-            " 2>&1 | tee {log:q}"
+            " > {log:q} 2>&1"

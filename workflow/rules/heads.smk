@@ -43,7 +43,7 @@ rule train_head:
         ),
         group=subpath(output.metadata, parent=True),
     shell:
-        "scripts/warm train_head"
+        "{scripts:q}/warm train_head"
         " --stores {params.stores:q}"
         " --manifest {input.manifest:q}"
         " --selection {input.selection:q}"
@@ -57,4 +57,4 @@ rule train_head:
         " --checkpoint {output.checkpoint:q}"
         " --run {output.run:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

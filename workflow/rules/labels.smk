@@ -29,7 +29,7 @@ rule cut_masks:
         max_pixels=config["decoding"]["max_pixels"],
         store=subpath(output[0], ancestor=5),
     shell:
-        "scripts/warm cut_masks"
+        "{scripts:q}/warm cut_masks"
         " --rows {input.rows:q}"
         " --root {params.root:q}"
         " --classes {params.classes:q}"
@@ -39,7 +39,7 @@ rule cut_masks:
         " --per-chunk {params.per_chunk}"
         " --chunk {wildcards.chunk}"
         " --store {params.store:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule seal_labels:
@@ -61,8 +61,8 @@ rule seal_labels:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.patches, parent=True),
     shell:
-        "scripts/warm seal_store"
+        "{scripts:q}/warm seal_store"
         " --store {params.store:q}"
         " --manifest {input.patches:q}"
         " --rows {params.folder:q}/mask_rows"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

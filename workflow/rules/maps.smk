@@ -41,7 +41,7 @@ for name, encoder in config["encoders"].items():
             per_chunk=config["patches"]["per_chunk"],
             max_pixels=config["decoding"]["max_pixels"],
         shell:
-            "scripts/warm extract_patches"
+            "{scripts:q}/warm extract_patches"
             " --rows {input.rows:q}"
             " --root {params.root:q}"
             " --weights {input.weights:q}"
@@ -58,4 +58,4 @@ for name, encoder in config["encoders"].items():
             " --per-chunk {params.per_chunk}"
             " --chunk {wildcards.chunk}"
             " --store {params.store:q}"
-            " 2>&1 | tee {log:q}"
+            " > {log:q} 2>&1"

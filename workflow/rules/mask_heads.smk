@@ -54,7 +54,7 @@ rule train_mask_head:
         labels=subpath(input.labels, parent=True),
         group=subpath(output.metadata, parent=True),
     shell:
-        "scripts/warm train_mask_head"
+        "{scripts:q}/warm train_mask_head"
         " {params.source:q}"
         " --labels {params.labels:q}"
         " --manifest {input.manifest:q}"
@@ -68,4 +68,4 @@ rule train_mask_head:
         " --checkpoint {output.checkpoint:q}"
         " --run {output.run:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

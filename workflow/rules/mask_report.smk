@@ -39,7 +39,7 @@ rule draw_head:
             else ["--store", f"{RESULTS}/features/{wildcards.encoder}.zarr"]
         ),
     shell:
-        "scripts/warm draw_head"
+        "{scripts:q}/warm draw_head"
         " --group {params.group:q}"
         " --manifest {input.manifest:q}"
         " --root {params.root:q}"
@@ -55,4 +55,4 @@ rule draw_head:
         " --classes {params.classes:q}"
         " --ignore {params.ignore}"
         " {params.store:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

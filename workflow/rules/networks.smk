@@ -36,7 +36,7 @@ checkpoint plan_network:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "scripts/warm plan_network"
+        "{scripts:q}/warm plan_network"
         " {params.sources:q}"
         " --manifest {input.manifest:q}"
         " --selection {input.selection:q}"
@@ -46,7 +46,7 @@ checkpoint plan_network:
         " --threads {threads}"
         " --plan {output.plan:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule train_member:
@@ -79,12 +79,11 @@ rule train_member:
         vram_mb=config["gpu"]["vram_mb"],
         # Workers hold a card each; a training on several has processes of its own.
         alone=lambda wildcards: (
-            "scripts/warm --stop > /dev/null; UNCHOKE_WARM=0"
-            if network_cards(wildcards) > 1
-            else ""
+            "UNCHOKE_WARM=0" if network_cards(wildcards) > 1 else ""
         ),
     shell:
-        "{params.alone} scripts/warm train_member"
+        "test -z '{params.alone}' || {scripts:q}/warm --stop > /dev/null;"
+        " {params.alone} {scripts:q}/warm train_member"
         " {params.sources:q}"
         " {params.setting:q}"
         " --manifest {input.manifest:q}"
@@ -97,7 +96,7 @@ rule train_member:
         " --member {output.member:q}"
         " --steps {output.steps:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 for network, settings in config["networks"].items():
@@ -141,7 +140,7 @@ for network, settings in config["networks"].items():
             vram_mb=config["gpu"]["vram_mb"],
             group=subpath(output.metadata, parent=True),
         shell:
-            "scripts/warm choose_network"
+            "{scripts:q}/warm choose_network"
             " {params.sources:q}"
             " --members {input.members:q}"
             " --manifest {input.manifest:q}"
@@ -154,7 +153,7 @@ for network, settings in config["networks"].items():
             " --checkpoint {output.checkpoint:q}"
             " --run {output.run:q}"
             " --receipt {output.receipt:q}"
-            " 2>&1 | tee {log:q}"
+            " > {log:q} 2>&1"
 
 
 rule draw_steps:
@@ -178,9 +177,9 @@ rule draw_steps:
         version=versions.REPORT,
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "scripts/warm draw_steps"
+        "{scripts:q}/warm draw_steps"
         " --run {input.run:q}"
         " --vram-mb {params.vram_mb}"
         " --picture {output.picture:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

@@ -34,12 +34,12 @@ rule draw_leaderboard:
     params:
         version=versions.REPORT,
     shell:
-        "scripts/warm draw_leaderboard"
+        "{scripts:q}/warm draw_leaderboard"
         " --database {input:q}"
         " --picture {output.picture:q}"
         " --table {output.table:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule draw_quarantine:
@@ -58,12 +58,12 @@ rule draw_quarantine:
     params:
         version=versions.REPORT,
     shell:
-        "scripts/warm draw_quarantine"
+        "{scripts:q}/warm draw_quarantine"
         " --quarantine {input:q}"
         " --picture {output.picture:q}"
         " --table {output.table:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule draw_durations:
@@ -83,10 +83,10 @@ rule draw_durations:
     params:
         version=versions.REPORT,
     shell:
-        "scripts/warm draw_durations"
+        "{scripts:q}/warm draw_durations"
         " --rates {input.rates:q}"
         " --database {input.database:q}"
         " --picture {output.picture:q}"
         " --table {output.table:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

@@ -24,9 +24,9 @@ if config["dataset"]["kind"] == "canvases":
             version=versions.CANVASES,
             folder=subpath(output.record, parent=True),
         shell:
-            "python scripts/write_canvases.py"
+            "python {scripts:q}/write_canvases.py"
             " --path {params.folder:q}"
-            " 2>&1 | tee {log:q}"
+            " > {log:q} 2>&1"
 
 
 checkpoint build_patches:
@@ -53,7 +53,7 @@ checkpoint build_patches:
         overlap=config["patches"]["overlap"],
         per_chunk=config["patches"]["per_chunk"],
     shell:
-        "python scripts/build_patches.py"
+        "python {scripts:q}/build_patches.py"
         " --kind {params.kind:q}"
         " --path {params.path:q}"
         " --group {params.group:q}"
@@ -65,4 +65,4 @@ checkpoint build_patches:
         " --per-chunk {params.per_chunk}"
         " --manifest {output.manifest:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

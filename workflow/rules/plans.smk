@@ -33,7 +33,7 @@ rule plan_memory:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "scripts/warm plan_memory"
+        "{scripts:q}/warm plan_memory"
         " --weights {input.weights:q}"
         " --card {input.card:q}"
         " --pools {params.pools}"
@@ -46,4 +46,4 @@ rule plan_memory:
         " --threads {threads}"
         " --plan {output.plan:q}"
         " --peaks {output.peaks:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

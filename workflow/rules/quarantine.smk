@@ -26,12 +26,12 @@ rule list_quarantine:
     params:
         version=versions.QUARANTINE,
     shell:
-        "scripts/warm list_quarantine"
+        "{scripts:q}/warm list_quarantine"
         " --manifest {input.manifest:q}"
         " --seals {input.seals:q}"
         " --quarantine {output.quarantine:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 # An encoder's heads wait for its own list alone: another encoder, or a view, is no reason to train them again.
@@ -67,11 +67,11 @@ rule check_quarantine:
         version=versions.QUARANTINE,
         max_bad_share=config["dataset"]["max_bad_share"],
     shell:
-        "scripts/warm check_quarantine"
+        "{scripts:q}/warm check_quarantine"
         " --manifest {input.manifest:q}"
         " --quarantine {input.quarantine:q}"
         " --max-bad-share {params.max_bad_share}"
         f"{SPARED}"
         " --summary {output.summary:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

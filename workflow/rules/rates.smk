@@ -28,8 +28,8 @@ rule summarise_rates:
         version=versions.RATES,
         stores=lambda wildcards, input: [dirname(path) for path in input.metadata],
     shell:
-        "scripts/warm summarise_rates"
+        "{scripts:q}/warm summarise_rates"
         " --stores {params.stores:q}"
         " --table {output.table:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

@@ -23,12 +23,12 @@ rule draw_repeat:
     params:
         version=versions.MANIFEST,
     shell:
-        "scripts/warm draw_repeat"
+        "{scripts:q}/warm draw_repeat"
         " --manifest {input.manifest:q}"
         " --repeat {wildcards.repeat}"
         " --splits {output.splits:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 # What a head leaves on another split lies apart, so that nobody takes it for a head of its own.

@@ -35,7 +35,7 @@ rule draw_head:
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
     shell:
-        "scripts/warm draw_head"
+        "{scripts:q}/warm draw_head"
         " --group {params.group:q}"
         " --manifest {input.manifest:q}"
         " --root {params.root:q}"
@@ -45,7 +45,7 @@ rule draw_head:
         " classification"
         " --selection {input.selection:q}"
         " --kind {params.kind:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule draw_embedding:
@@ -67,11 +67,11 @@ rule draw_embedding:
         store=subpath(input.metadata, parent=True),
         pool=lookup("encoders/{encoder}/pools/0", within=config),
     shell:
-        "scripts/warm draw_embedding"
+        "{scripts:q}/warm draw_embedding"
         " --store {params.store:q}"
         " --pool {params.pool:q}"
         " --manifest {input.manifest:q}"
         " --selection {input.selection:q}"
         " --picture {output.picture:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

@@ -32,11 +32,11 @@ rule seal_features:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.manifest, parent=True),
     shell:
-        "scripts/warm seal_store"
+        "{scripts:q}/warm seal_store"
         " --store {params.store:q}"
         " --manifest {input.manifest:q}"
         " --rows {params.folder:q}/rows"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule verify:
@@ -53,7 +53,7 @@ rule verify:
         plans=[f"{RESULTS}/plans/{encoder}.json" for encoder in config["encoders"]],
         weights=[weights_files(name)["weights"] for name in WEIGHTS],
     shell:
-        "python scripts/verify_results.py"
+        "python {scripts:q}/verify_results.py"
         " --results {params.results:q}"
         " --stores {params.stores:q}"
         " --receipts {params.receipts:q}"

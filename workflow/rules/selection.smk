@@ -37,11 +37,11 @@ rule select_rows:
         rules=json_of(DECIDING),
         subset=json_of(config["subset"]),
     shell:
-        "scripts/warm select_rows"
+        "{scripts:q}/warm select_rows"
         " --manifest {input.manifest:q}"
         " {params.store:q}"
         " --rules {params.rules:q}"
         " --subset {params.subset:q}"
         " --selection {output.selection:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

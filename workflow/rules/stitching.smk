@@ -46,7 +46,7 @@ rule predict_patches:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "scripts/warm predict_patches"
+        "{scripts:q}/warm predict_patches"
         " --checkpoint {input.checkpoint:q}"
         " {params.store:q}"
         " --rows {input.rows:q}"
@@ -58,7 +58,7 @@ rule predict_patches:
         " --vram-mb {params.vram_mb}"
         " --threads {resources.worker_threads}"
         " --probability {output:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule stitch_band:
@@ -92,7 +92,7 @@ rule stitch_band:
         blend=config["segment"]["blend"],
         probabilities=config["segment"]["probabilities"],
     shell:
-        "scripts/warm stitch_band"
+        "{scripts:q}/warm stitch_band"
         " --group {params.group:q}"
         " --predictions {params.results:q}/predictions/{wildcards.encoder}/{wildcards.head}.zarr"
         " --labels {params.results:q}/labels.zarr"
@@ -103,7 +103,7 @@ rule stitch_band:
         " --image {wildcards.image}"
         " --band {wildcards.band}"
         " --store {params.store:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule finish_mask:
@@ -137,7 +137,7 @@ rule finish_mask:
         blend=config["segment"]["blend"],
         probabilities=config["segment"]["probabilities"],
     shell:
-        "scripts/warm finish_mask"
+        "{scripts:q}/warm finish_mask"
         " --group {params.group:q}"
         " --grids {input.grids:q}"
         " --patches {params.patches:q}"
@@ -148,7 +148,7 @@ rule finish_mask:
         " --picture {output.picture:q}"
         " --summary {output.summary:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule score_masks:
@@ -178,7 +178,7 @@ rule score_masks:
         hd95="--hd95" if config["evaluation"]["hd95"] else "",
         patches=json_of(config["patches"]),
     shell:
-        "scripts/warm score_masks"
+        "{scripts:q}/warm score_masks"
         " --group {params.group:q}"
         " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
         " --manifest {input.manifest:q}"
@@ -189,4 +189,4 @@ rule score_masks:
         " --patches {params.patches:q}"
         " --scores {output.scores:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

@@ -52,7 +52,7 @@ rule run_teacher:
         per_chunk=config["patches"]["per_chunk"],
         max_pixels=config["decoding"]["max_pixels"],
     shell:
-        "scripts/warm run_teacher"
+        "{scripts:q}/warm run_teacher"
         " --rows {input.rows:q}"
         " --root {params.root:q}"
         " --file {input.file:q}"
@@ -67,7 +67,7 @@ rule run_teacher:
         " --per-chunk {params.per_chunk}"
         " --chunk {wildcards.chunk}"
         " --store {params.store:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule describe_teacher:
@@ -94,14 +94,14 @@ rule describe_teacher:
         labels=subpath(input.labels, parent=True),
         group=subpath(output.metadata, parent=True),
     shell:
-        "scripts/warm describe_teacher"
+        "{scripts:q}/warm describe_teacher"
         " --store {params.store:q}"
         " --labels {params.labels:q}"
         " --manifest {input.manifest:q}"
         " --group {params.group:q}"
         " --run {output.run:q}"
         " --receipt {output.receipt:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"
 
 
 rule predict_teacher:
@@ -123,9 +123,9 @@ rule predict_teacher:
         store=subpath(input[0], ancestor=6),
         size=config["patches"]["size"],
     shell:
-        "scripts/warm predict_teacher"
+        "{scripts:q}/warm predict_teacher"
         " --store {params.store:q}"
         " --size {params.size}"
         " --chunk {wildcards.chunk}"
         " --probability {output:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

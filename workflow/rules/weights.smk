@@ -28,10 +28,10 @@ rule fetch_weights:
         origin=lambda wildcards: WEIGHTS[wildcards.weights]["weights"],
         seed=lambda wildcards: WEIGHTS[wildcards.weights]["seed"],
     shell:
-        "scripts/warm fetch_weights"
+        "{scripts:q}/warm fetch_weights"
         " --model {params.model:q}"
         " --weights {params.origin:q}"
         " --seed {params.seed}"
         " --output {output.weights:q}"
         " --card {output.card:q}"
-        " 2>&1 | tee {log:q}"
+        " > {log:q} 2>&1"

@@ -11,7 +11,7 @@ from unchoke.manifest.quarantine import list_quarantine
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--manifest", type=Path, required=True, help="manifest of the images")
-    parser.add_argument("--seals", type=Path, nargs="+", required=True, help="seals of the feature stores")
+    parser.add_argument("--seals", type=Path, nargs="*", required=True, help="seals of stores")
     parser.add_argument("--quarantine", type=Path, required=True, help="CSV to write")
     args = parser.parse_args(argv)
     listed = list_quarantine(args.manifest, args.seals, args.quarantine)

@@ -1,10 +1,11 @@
 """Bad input stops the run with a message that says what to do, and before any job where the config is at fault."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import CONFIG, Clone, jobs
+from conftest import CONFIG, ODD, Clone, jobs
 
 TINY = CONFIG["encoders"]["tiny"]
 
@@ -53,6 +54,18 @@ def test_too_many_bad_images_stop_before_any_head(clone: Clone) -> None:
     assert "1 of 47 (2.1%); 1 × broken image" in output
     assert jobs(output, "train_head") == 0
     assert "0/broken.png" in (clone.results / "quarantine.csv").read_text()  # the list stays to be read
+
+
+@pytest.mark.parametrize("cleaning", [{}, None], ids=["fingerprints", "listing"])
+def test_too_many_unusable_images_stop_the_run_before_one_is_encoded(clone: Clone, cleaning: object) -> None:
+    clone.configure(cleaning=cleaning)
+    files = sorted((clone.folder / ODD).rglob("*.png"))
+    for file in files[: len(files) * 6 // 10]:  # truncated, which fingerprints see; empty, which the list sees
+        file.write_bytes(file.read_bytes()[: 60 if cleaning is not None else 0])
+    output = clone.snakemake("--cores", "2", ok=False)
+    assert re.search(r"(2[89]|30) of 47 \(\d+\.\d%\); ", output)
+    assert jobs(output, "extract_chunk") == 0 and not (clone.results / "features").exists()
+    assert (clone.results / "unusable.csv").read_text().count("\n") > 28  # the list stays to be read
 
 
 def test_a_read_only_results_folder_is_named(clone: Clone, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ for name, cache in CACHES.items():
         input:
             **card,
             rows=cache_rows_for(store),
+            checked=checked_before(store),
         output:
             store.array_files(["{chunk}"]),
         log:

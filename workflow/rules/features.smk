@@ -29,6 +29,7 @@ for name, (encoder_name, view) in {**views(config), **CUTS}.items():
             **encoder_weights(encoder),
             rows=cache_rows_for(store) if name in CUTS else rows_for(store),
             plan=f"<results>/plans/{encoder_name}.json",
+            checked=checked_before(store),
         output:
             store.array_files(["{chunk}"]),
         log:

@@ -2,6 +2,7 @@
 # go on all the same: lock files name the run that wrote them, and those of a dead one are removed.
 
 import contextlib
+import functools
 
 import snakemake.workflow
 from snakemake.exceptions import LockException, WorkflowError
@@ -10,12 +11,16 @@ from snakemake.sourcecache import LocalSourceFile
 
 from unchoke.machine import run_locks
 
+# Inputs that jobs wait for, and that results do not depend on: a job that gains or loses one is not run again for it.
+UNCHANGING = [f"{RESULTS}/unusable.json"]
+
 # Snakemake formats the path of environment.yml, which has no wildcards, and stumbles over braces in that of the checkout.
 LocalSourceFile.format = lambda self, **wildcards: self
 
 
 class NamedLocks(FilePersistence):
-    """Snakemake's own records, with lock files that name their run. Undocumented, so tests pin it."""
+    """Snakemake's own records, with lock files that name their run, and inputs that only set an order. Undocumented, so
+    tests pin it."""
 
     @contextlib.contextmanager
     def lock(self):
@@ -48,6 +53,10 @@ class NamedLocks(FilePersistence):
         for lock in self._lockfile.values():
             Path(lock).unlink(missing_ok=True)
         self._lockfile.clear()
+
+    @functools.lru_cache  # as Snakemake has it
+    def _input(self, job):
+        return [path for path in super()._input(job) if path not in UNCHANGING]
 
     def cleanup_locks(self):
         super()._delete_locks()

@@ -96,12 +96,31 @@ def cache_mem_mb(cache):
     return mem_mb
 
 
+# Stores of which this run asks every file.
+WHOLE = set()
+
+
 def store_files(store):
     """Every file of a store that rules name."""
+    WHOLE.add(store.stem)
     # Snakemake would not ask again the jobs that it finds while it looks at checkpoints which were there.
     if Path(store.stem).name in caches(config):
         planned_caches()
     return store.array_files(store.numbers(manifest_chunks()))
+
+
+def checked_before(store):
+    """Gives what a new chunk of a store waits for: the check that few enough images are unusable.
+
+    Chunks that are there do not depend on it, nor does a chunk that is asked for alone.
+    """
+    first = store.array_files(["{chunk}"])[0].replace("<results>", RESULTS)
+
+    def checked(wildcards):
+        there = Path(first.replace("{chunk}", wildcards.chunk)).exists()
+        return [] if there or store.stem not in WHOLE else UNCHANGING
+
+    return checked
 
 
 @functools.cache

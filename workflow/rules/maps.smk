@@ -14,6 +14,7 @@ for name, encoder in config["encoders"].items():
             **encoder_weights(encoder),
             rows=chunk_rows,
             plan=f"<results>/plans/{name}.json",
+            checked=checked_before(store),
         output:
             store.array_files(["{chunk}"]),
         log:

@@ -7,7 +7,9 @@ from unchoke.targets.stores import seals_of_encoder
 localrules:
     list_quarantine,
     list_encoder_quarantine,
+    list_unusable,
     check_quarantine,
+    check_unusable,
 
 
 rule list_quarantine:
@@ -46,6 +48,18 @@ use rule list_quarantine as list_encoder_quarantine with:
         "<logs>/list_quarantine/{encoder}.log",
 
 
+# What is known before anything is encoded: from the list of the images, and from fingerprints.
+use rule list_quarantine as list_unusable with:
+    input:
+        manifest="<results>/manifest.csv",
+        seals=[STORES["fingerprints"].seal] if "fingerprints" in STORES else [],
+    output:
+        quarantine="<results>/unusable.csv",
+        receipt="<results>/receipts/list_unusable.json",
+    log:
+        "<logs>/list_unusable.log",
+
+
 # A teacher needs no masks: images without one are listed, but they are none that cannot be used.
 SPARED = " --spare 'no mask'" if config["teacher"] else ""
 
@@ -75,3 +89,15 @@ rule check_quarantine:
         " --summary {output.summary:q}"
         " --receipt {output.receipt:q}"
         " > {log:q} 2>&1"
+
+
+# New chunks of features wait for it: too many unusable images stop the run before they are encoded.
+use rule check_quarantine as check_unusable with:
+    input:
+        manifest="<results>/manifest.csv",
+        quarantine="<results>/unusable.csv",
+    output:
+        summary="<results>/unusable.json",
+        receipt="<results>/receipts/check_unusable.json",
+    log:
+        "<logs>/check_unusable.log",

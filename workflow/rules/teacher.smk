@@ -25,6 +25,7 @@ rule run_teacher:
         rows=chunk_rows,
         file=ancient(config["teacher"]["file"]),
         checkpoint=ancient(config["teacher"]["checkpoint"]),
+        checked=checked_before(TEACHER_STORE),
     output:
         TEACHER_STORE.array_files(["{chunk}"]),
     log:

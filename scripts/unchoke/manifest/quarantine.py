@@ -12,6 +12,8 @@ from unchoke.manifest.images import VANISHED
 from unchoke.store import tables
 from unchoke.store.read import read_seal_file
 
+_REASONS = {-1: "no such file or directory", 0: "empty file"}  # by size; in the words of ``images.decode``
+
 
 def invalid_patches(rows: pd.DataFrame, reasons: dict[int, str]) -> dict[int, str]:
     """By image_id, the reason why a patch was unreadable. reasons: by place in `rows`."""
@@ -20,10 +22,12 @@ def invalid_patches(rows: pd.DataFrame, reasons: dict[int, str]) -> dict[int, st
 
 
 def list_quarantine(manifest: Path, seals: list[Path], quarantine: Path) -> pd.DataFrame:
-    """Write and return the table of images that are marked in the manifest, or that some encoder could not read."""
+    """Write and return the table of images that are marked in the manifest, that are missing or empty files, or that a
+    job could not read; seals: of the stores of these jobs."""
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
     unread = {entry["image_id"]: entry["reason"] for seal in seals for entry in read_seal_file(seal)["invalid"]}
-    frame["reason"] = frame["excluded"].where(frame["excluded"] != "", frame["image_id"].map(unread)).fillna("")
+    by_reader = frame["image_id"].map(unread).fillna(frame["size_bytes"].map(_REASONS)).fillna("")
+    frame["reason"] = frame["excluded"].where(frame["excluded"] != "", by_reader)
     listed = frame[frame["reason"] != ""]
     write_atomic(quarantine, tables.frame_bytes(listed, tables.QUARANTINE_COLUMNS))
     return listed

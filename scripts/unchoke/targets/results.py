@@ -13,7 +13,7 @@ from unchoke.targets.stores import RESULTS, Config, has_masks
 _PAGES = ("leaderboard", "quarantine", "durations")
 _FIGURES = ("settings", "parts", "confusion", "reliability", "mistakes")
 _MASK_FIGURES = ("mask_curves", "mask_overlays", "mask_confusion")
-_JOBS = ("list_quarantine", "summarise_rates", "build_database")
+_JOBS = ("list_unusable", "check_unusable", "list_quarantine", "summarise_rates", "build_database")
 
 
 def repeats(config: Config) -> range:

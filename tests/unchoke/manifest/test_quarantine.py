@@ -43,6 +43,19 @@ def test_reasons_of_manifest_and_of_all_encoders_meet(manifest: Path, tmp_path: 
     assert dict(zip(listed["image_id"], listed["reason"], strict=True)) == expected
 
 
+def test_missing_and_empty_files_are_known_from_the_list_and_a_reader_s_reason_comes_first(
+    manifest: Path, tmp_path: Path
+) -> None:
+    frame = pd.read_csv(manifest, keep_default_na=False)
+    frame.loc[[1, 2, 3, 9], "size_bytes"] = [-1, 0, 0, -1]
+    manifest.write_bytes(frame_bytes(frame, MANIFEST_COLUMNS))
+    missing, empty = "no such file or directory", "empty file"
+    for seals, third in (([], empty), ([seal(tmp_path / "a.json", 3)], "broken 3")):
+        listed = list_quarantine(manifest, seals, tmp_path / "q.csv")
+        expected = {1: missing, 2: empty, 3: third, 8: "no label", 9: "vanished"}
+        assert dict(zip(listed["image_id"], listed["reason"], strict=True)) == expected
+
+
 def test_the_share_counts_images_that_are_there(manifest: Path, tmp_path: Path) -> None:
     list_quarantine(manifest, [seal(tmp_path / "a.json", 1, 3)], tmp_path / "q.csv")
     result = check_quarantine(manifest, tmp_path / "q.csv", 3 / 9, tmp_path / "q.json")

@@ -109,6 +109,11 @@ class Clone:
         shutil.copytree(self.folder, folder, symlinks=True)
         return replace(self, folder=folder)
 
+    def logs(self, rule: str) -> str:
+        """What jobs of the rule have written to their logs."""
+        logs = self.folder / "logs" / self.name
+        return "".join(log.read_text() for log in [*logs.glob(f"{rule}.log"), *logs.glob(f"{rule}/**/*.log")])
+
     def times(self, pattern: str) -> dict[str, int]:
         return {str(file.relative_to(self.folder)): file.stat().st_mtime_ns for file in self.results.glob(pattern)}
 

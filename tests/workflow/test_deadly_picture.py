@@ -27,7 +27,7 @@ def test_a_picture_that_ends_its_process_is_quarantined_and_the_run_goes_on(
         for chunk in (rerun.results / f"features/tiny.zarr/{array}/c").glob("*/0"):
             chunk.unlink()
     output = rerun.snakemake("--cores", "2")
-    assert jobs(output, "extract_chunk") == 3 and "counts as unreadable" in output
+    assert jobs(output, "extract_chunk") == 3 and "counts as unreadable" in rerun.logs("extract_chunk")
     reasons = pd.read_csv(rerun.results / "quarantine.csv").set_index("path")["reason"]
     assert reasons[FLAWED[0]] == "the process ended twice while this image was decoded" and len(reasons) == 1
     made, expected = store_digests(rerun), store_digests(finished[0])

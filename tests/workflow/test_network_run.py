@@ -24,7 +24,7 @@ def test_networks_are_trained_and_ranked_beside_heads(rerun: Clone) -> None:
     said = rerun.snakemake("--cores", "2")
     assert (jobs(said, "plan_network"), jobs(said, "train_member"), jobs(said, "choose_network")) == (2, 2, 2)
     assert jobs(said, "train_head") == 0
-    assert "gain of tiny last over logistic, with which it began:" in said
+    assert "gain of tiny last over logistic, with which it began:" in rerun.logs("build_database")
     with closing(sqlite3.connect(rerun.results / "experiments.db")) as connection:
         rows = connection.execute("SELECT encoder, head, kind, pool, weights FROM leaderboard WHERE kind = 'network'")
         assert sorted(rows) == [

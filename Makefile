@@ -14,9 +14,7 @@ setup: .venv/installed
 
 demo: setup
 	$(BIN)/snakemake --cores all --resources gpu=1
-	@$(BIN)/snakemake --report results/digits/report.html --quiet all
 	$(BIN)/snakemake --cores all --resources gpu=1 --configfile config/examples/canvases.yaml
-	@$(BIN)/snakemake --report results/canvases/report.html --quiet all --configfile config/examples/canvases.yaml
 	@$(BIN)/python scripts/print_leaderboard.py --database results/digits/experiments.db
 	@$(BIN)/python scripts/print_leaderboard.py --database results/canvases/experiments.db
 	@echo; echo "reports: results/digits/report.html, results/canvases/report.html; masks: results/canvases/stitched/"

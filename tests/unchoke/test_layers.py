@@ -30,6 +30,7 @@ ORDER = [
     "stitching",
     "experiments",
     "report",
+    "page",
     "config",
     "targets",
     "api",

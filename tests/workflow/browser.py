@@ -1,4 +1,4 @@
-"""A report, opened in a browser that has no network."""
+"""A page, opened in a browser that has no network."""
 
 import html
 import json
@@ -13,14 +13,14 @@ import pytest
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no chromium is installed")
 
-# Errors are collected from before the report's own scripts; behind them every menu and every entry is opened once.
+# Errors are collected from before the page's own scripts; behind them a function ``visit`` is run once.
 WATCH = """<script>
 const wrong = [];
 console.error = (...words) => wrong.push(words.join(" "));
 window.addEventListener("error", event => wrong.push(String(event.message || event.target.src)), true);
 window.addEventListener("unhandledrejection", event => wrong.push(String(event.reason)));
 </script>"""
-VISIT = """<script>
+SHOWN = """
 async function shown(find) {
   for (let turn = 0; turn < 200; turn++) {
     const found = find();
@@ -28,6 +28,8 @@ async function shown(find) {
     await new Promise(done => setTimeout(done, 20));
   }
 }
+"""
+EVERY_ENTRY = """
 async function visit() {
   const seen = {};
   await shown(() => typeof app !== "undefined");
@@ -47,13 +49,57 @@ async function visit() {
   }
   return seen;
 }
+"""
+# The page of a run: sorts the leaderboard by test, points at the first dot of a map, steps on by keyboard.
+PAGE = """
+function deep(root, selector) {
+  for (const one of root.querySelectorAll("*")) {
+    const found = one.matches(selector) ? one : one.shadowRoot && deep(one.shadowRoot, selector);
+    if (found) return found;
+  }
+}
+async function visit() {
+  const board = document.querySelector(".board"), map = document.querySelector(".map");
+  const headings = [...board.tHead.rows[0].cells], name = cell => cell.innerText.trim().split(" ")[0];
+  const place = headings.findIndex(cell => name(cell) === "test");
+  const column = place => [...board.tBodies[0].rows].map(row => Number(row.cells[place].dataset.sort));
+  const seen = {before: column(headings.findIndex(cell => name(cell) === "val")), before_test: column(place), said: []};
+  for (const order of ["down", "up"]) {
+    headings[place].querySelector("button").click();
+    seen[order] = column(place);
+    seen.said.push(headings[place].getAttribute("aria-sort"));
+  }
+  await shown(() => map.dataset.drawn === "done");
+  const view = Object.values(Bokeh.index).find(one => one.model.type === "Figure");
+  const {x, y, path} = Bokeh.documents[0].get_model_by_name("points").data;
+  const surface = view.canvas_view.events_el, box = surface.getBoundingClientRect();
+  const [across, down] = [view.frame.x_scale.compute(x[0]), view.frame.y_scale.compute(y[0])];
+  const point = {bubbles: true, composed: true, pointerType: "mouse", pointerId: 1, isPrimary: true};
+  for (const kind of ["pointerenter", "pointermove"]) {
+    surface.dispatchEvent(new PointerEvent(kind, {...point, clientX: box.x + across, clientY: box.y + down}));
+  }
+  const shownOf = picture => picture && picture.naturalWidth && picture;
+  const tip = await shown(() => shownOf(deep(document, ".tip img")));
+  seen.hovered = {width: tip.naturalWidth, text: tip.parentElement.textContent, path: path[0]};
+  const press = () => map.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight"}));
+  press();
+  const picked = await shown(() => shownOf(map.querySelector(".picked img")));
+  seen.picked = {width: picked.naturalWidth, alt: picked.alt};
+  seen.first = picked.alt;
+  press();
+  seen.second = (await shown(() => shownOf(map.querySelector(".picked img")))).alt;
+  seen.across = document.documentElement.scrollWidth;
+  return seen;
+}
+"""
+VERDICT = """
 visit().catch(error => wrong.push(String(error))).then(seen => {
   const note = document.createElement("pre");
   note.id = "verdict";
   note.textContent = JSON.stringify({seen, wrong});
   document.body.replaceChildren(note);
 });
-</script>"""
+"""
 
 
 def dumped(command: list[str], timeout_s: float) -> str:
@@ -61,22 +107,28 @@ def dumped(command: list[str], timeout_s: float) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=timeout_s).stdout
 
 
-def open_every_entry(report: str, folder: Path) -> dict[str, Any]:
-    """What the browser saw of each entry, by its path: the width of the picture, the caption. No error is allowed."""
-    before, end, after = report.replace("<head>", f"<head>{WATCH}", 1).rpartition("</body>")
-    (folder / "watched.html").write_text(before + VISIT + end + after)
+def visited(page: str, visit: str, folder: Path) -> dict[str, Any]:
+    """What the JavaScript function ``visit`` saw on a page, given as text. No error is allowed."""
+    before, end, after = page.replace("<head>", f"<head>{WATCH}", 1).rpartition("</body>")
+    (folder / "watched.html").write_text(f"{before}<script>{SHOWN}{visit}{VERDICT}</script>{end}{after}")
     flags = ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking")
     more = ("disable-component-update", "disable-sync", "host-resolver-rules=MAP * ~NOTFOUND", "dump-dom")
     command = [str(BROWSER), *(f"--{flag}" for flag in (*flags, *more)), "--virtual-time-budget=60000"]
-    command += [f"file://{folder / 'watched.html'}"]
+    command += ["--window-size=1280,900", f"file://{folder / 'watched.html'}"]
     try:  # Chromium now and then hangs before it opens any page, and is then started once more
-        page = dumped([*command, f"--user-data-dir={folder / 'profile'}"], timeout_s=60)
+        dom = dumped([*command, f"--user-data-dir={folder / 'profile'}"], timeout_s=60)
     except subprocess.TimeoutExpired:
-        page = dumped([*command, f"--user-data-dir={folder / 'another'}"], timeout_s=120)
-    found = re.search(r'<pre id="verdict">(.*?)</pre>', page, re.DOTALL)
-    assert found, page[-2000:]
+        dom = dumped([*command, f"--user-data-dir={folder / 'another'}"], timeout_s=120)
+    found = re.search(r'<pre id="verdict">(.*?)</pre>', dom, re.DOTALL)
+    assert found, dom[-2000:]
     verdict = json.loads(html.unescape(found[1]))
-    assert verdict["wrong"] == []
-    for path, seen in verdict["seen"].items():
-        assert seen and (path.endswith(".html") or seen[0] >= 100) and len(seen[1]) > 100, path
+    assert verdict["wrong"] == [], verdict
     return dict(verdict["seen"])
+
+
+def open_every_entry(report: str, folder: Path) -> dict[str, Any]:
+    """What the browser saw of each entry, by its path: the width of the picture, the caption."""
+    entries = visited(report, EVERY_ENTRY, folder)
+    for path, seen in entries.items():
+        assert seen and (path.endswith(".html") or seen[0] >= 100) and len(seen[1]) > 100, path
+    return entries

@@ -8,18 +8,19 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browser import needs_browser, open_every_entry
+from browser import PAGE, needs_browser, open_every_entry, visited
 from conftest import Clone
 from PIL import Image
 
 pytestmark = pytest.mark.xdist_group("run")
 
 FIGURES = ("settings", "parts", "confusion", "reliability", "mistakes")
-EXPECTED = {
+DRAWN = {
     *(f"{page}.{kind}" for page in ("leaderboard", "quarantine", "durations") for kind in ("png", "html")),
     *(f"tiny/{head}/{figure}.png" for head in ("logistic", "neighbours") for figure in FIGURES),
     "tiny/embedding.png",
 }
+EXPECTED = {"results/few/report.html", *DRAWN}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def entries(report: str) -> dict[str, dict]:
 def test_every_figure_and_table_of_the_config_is_in_the_report(report: str) -> None:
     assert entries(report).keys() == EXPECTED
     menu = variable(report, "categories")
-    assert sorted(menu) == ["1 Leaderboard", "2 Heads", "3 Features", "4 Quarantine", "6 Durations"]
+    assert sorted(menu) == ["0 Report", "1 Leaderboard", "2 Heads", "3 Features", "4 Quarantine", "6 Durations"]
     assert menu["2 Heads"].keys() == {"tiny · logistic", "tiny · neighbours"}
 
 
@@ -65,10 +66,13 @@ def test_the_quarantine_names_the_broken_image_and_its_reason(report: str) -> No
     assert "0/broken.png" in page and "truncated" in page
 
 
-def test_figures_are_the_same_bytes_when_drawn_again(rerun: Clone) -> None:
+def test_figures_and_page_are_the_same_bytes_when_made_again(rerun: Clone) -> None:
     before = {path: path.read_bytes() for path in rerun.results.glob("report/**/*.*")}
-    assert {str(path.relative_to(rerun.results / "report")) for path in before} == EXPECTED
+    assert {str(path.relative_to(rerun.results / "report")) for path in before} == DRAWN
+    page = rerun.results / "report.html"
+    before[page] = page.read_bytes()
     shutil.rmtree(rerun.results / "report")
+    page.unlink()
     rerun.snakemake("--cores", "2")
     assert {path: path.read_bytes() for path in before} == before
 
@@ -77,3 +81,19 @@ def test_figures_are_the_same_bytes_when_drawn_again(rerun: Clone) -> None:
 def test_a_browser_shows_every_entry_without_an_error_and_without_a_network(report: str, tmp_path: Path) -> None:
     seen = open_every_entry(report, tmp_path)
     assert {path.removeprefix("results/few/report/") for path in seen} == EXPECTED
+
+
+@needs_browser
+def test_the_page_sorts_and_shows_images_under_the_pointer_and_by_keyboard(
+    finished: tuple[Clone, str], tmp_path: Path
+) -> None:
+    page = finished[0].results / "report.html"
+    assert page.stat().st_size < 8_000_000
+    seen = visited(page.read_text(), PAGE, tmp_path)
+    assert sorted(seen["before"], reverse=True) == seen["before"]  # val, the best first
+    assert seen["down"] == sorted(seen["before_test"], reverse=True) and seen["up"] == seen["down"][::-1]
+    assert seen["said"] == ["descending", "ascending"]
+    assert seen["hovered"]["width"] == 8 and seen["hovered"]["path"] in seen["hovered"]["text"]
+    assert seen["picked"]["width"] == 8 and seen["picked"]["alt"].startswith("Image ")
+    assert seen["first"] != seen["second"]  # an arrow key steps to another image
+    assert seen["across"] <= 1280

@@ -1,5 +1,5 @@
 # in:   the results of all stages before
-# out:  <results>/report/…: figures and tables that `snakemake --report` puts into one page
+# out:  <results>/report/…: figures and tables of the page, and of `snakemake --report`
 
 
 localrules:
@@ -12,6 +12,7 @@ report: "../report/workflow.rst"
 
 
 include: "report_entries.smk"
+include: "page.smk"
 
 
 rule draw_leaderboard:

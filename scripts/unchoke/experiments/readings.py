@@ -2,7 +2,7 @@
 
 A reading is one run of a command that shows figures of test, or computes them anew from a saved head: build_database,
 print_leaderboard, draw_leaderboard, and evaluate_head on test. Training and
-scoring count as no reading, nor do the figures of single heads in the report, which are drawn with its leaderboard.
+scoring count as no reading, nor do the figures of single heads and the page, which are made with the leaderboard.
 What is read by SQL or in a notebook is not seen. So the count is a lower bound of the looks that people had.
 
 The file is no input of any rule, and experiments.db has a copy of it. One line a reading:

@@ -38,10 +38,11 @@ def table_page(title: str, note: str, columns: Iterable[str], rows: Sequence[Seq
 
 def _cell(value: Any) -> str:
     kind = ' class="number"' if isinstance(value, int | float) and not isinstance(value, bool) else ""
-    return f"<td{kind}>{html.escape(_text(value))}</td>"
+    return f"<td{kind}>{html.escape(cell_text(value))}</td>"
 
 
-def _text(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """The text of a cell: floats with four digits, a dash for None."""
     if value is None:
         return "-"
     if isinstance(value, bool):

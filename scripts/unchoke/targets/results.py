@@ -8,12 +8,12 @@ from unchoke.names import TEACHER
 from unchoke.targets.heads import Place, head_places, trained_places
 from unchoke.targets.masks import Masks
 from unchoke.targets.networks import network_members, network_places
-from unchoke.targets.stores import RESULTS, Config, has_masks
+from unchoke.targets.stores import RESULTS, Config, first_store, has_masks
 
 _PAGES = ("leaderboard", "quarantine", "durations")
 _FIGURES = ("settings", "parts", "confusion", "reliability", "mistakes")
 _MASK_FIGURES = ("mask_curves", "mask_overlays", "mask_confusion")
-_JOBS = ("list_unusable", "check_unusable", "list_quarantine", "summarise_rates", "build_database")
+_JOBS = ("list_unusable", "check_unusable", "list_quarantine", "summarise_rates", "build_database", "write_report")
 
 
 def repeats(config: Config) -> range:
@@ -35,7 +35,12 @@ def finished_runs(config: Config) -> list[str]:
 
 
 def report_files(config: Config) -> list[str]:
-    """Every figure and table of the report but those of cleaning."""
+    """The page of the run, and every figure and table but those of cleaning."""
+    return [f"{RESULTS}/report.html", *figure_files(config)]
+
+
+def figure_files(config: Config) -> list[str]:
+    """Every figure and table that the page is made from, but those of cleaning."""
     masks = has_masks(config)
     found = [f"{page}.{kind}" for page in _PAGES for kind in ("png", "html")]
     for encoder, head in [*trained_places(config), *network_places(config)]:
@@ -44,6 +49,14 @@ def report_files(config: Config) -> list[str]:
     if not masks:
         found += [f"{encoder}/embedding.png" for encoder in config["encoders"]]
     return [f"{RESULTS}/report/{file}" for file in found]
+
+
+def mapped_stores(config: Config) -> dict[str, list[str]]:
+    """By encoder the store and the pool that its map shows; none where there are masks."""
+    if has_masks(config):
+        return {}
+    encoders = config["encoders"].items()
+    return {name: [f"{first_store(config, name).stem}.zarr", encoder["pools"][0]] for name, encoder in encoders}
 
 
 def receipts(config: Config) -> dict[str, list[str]]:

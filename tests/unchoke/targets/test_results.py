@@ -9,7 +9,12 @@ from unchoke.targets.masks import Masks
 from unchoke.targets.results import finished_runs, mask_receipts, receipt_files, receipts, report_files
 
 PAGES = [
-    f"<results>/report/{page}.{kind}" for page in ("leaderboard", "quarantine", "durations") for kind in ("png", "html")
+    "<results>/report.html",
+    *(
+        f"<results>/report/{page}.{kind}"
+        for page in ("leaderboard", "quarantine", "durations")
+        for kind in ("png", "html")
+    ),
 ]
 
 
@@ -43,7 +48,7 @@ def test_every_head_has_its_figures_and_a_teacher_none():
     heads = [f"<results>/report/b0/all/{name}.png" for name in names]
     assert found == [*PAGES, *heads, "<results>/report/b0/embedding.png", "<results>/report/vit/embedding.png"]
     masks = report_files(mask_config(segment={"heads": ["unet"]}))
-    assert masks[6:] == [
+    assert masks[7:] == [
         f"<results>/report/pixels/unet/{name}.png" for name in ("mask_curves", "mask_overlays", "mask_confusion")
     ]
     assert report_files(taught_config(segment={"head": "teacher"})) == PAGES

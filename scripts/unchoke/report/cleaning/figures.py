@@ -20,14 +20,13 @@ from unchoke.report.cleaning.findings import COLUMNS, draw_findings, rules_on, s
 from unchoke.report.cleaning.measures import draw_measures
 from unchoke.report.pages import table_page
 from unchoke.report.style import plain
+from unchoke.report.thumbnails import Picture
 from unchoke.store.chunks import MEASURES as STORED_MEASURES
 from unchoke.store.read import open_complete
 from unchoke.store.tables import FINDING_COLUMNS, MANIFEST_COLUMNS, SELECTION_COLUMNS, read_table
 
 THUMBNAIL_PX = 200
 
-Picture = NDArray[np.uint8] | str
-"""uint8 (height, width, 3), or why there is none."""
 GetPictures = Callable[[list[str]], list[Picture]]
 """Pictures of the images with these paths of the manifest."""
 

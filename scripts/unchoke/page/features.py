@@ -1,0 +1,110 @@
+"""The maps of all encoders, and the thumbnails that they share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unchoke.metrics import calibration
+from unchoke.page.files import PageFiles
+from unchoke.page.maps import Points, draw_map
+from unchoke.page.pictures import small_picture
+from unchoke.report.embedding import project
+from unchoke.report.mistakes import percent
+from unchoke.report.results import read_head, read_sample
+from unchoke.store.origin import read_origin, rounding_warnings
+from unchoke.store.zarr_bytes import open_group
+
+MOST = 600
+"""Images on a map, each with a thumbnail that the page carries."""
+SIDE_PX = 72
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """The map of one encoder."""
+
+    encoder: str
+    pool: str
+    plot: dict[str, Any]
+    images: int
+    of: int
+    """Images of val and test in all."""
+    head: str
+    """The head whose predictions it shows; empty where there is none."""
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The maps, and the thumbnails by image_id."""
+
+    maps: list[FeatureMap]
+    thumbnails: dict[int, str]
+
+
+def feature_maps(files: PageFiles) -> Features:
+    """A map for each encoder with pooled features."""
+    maps: list[FeatureMap] = []
+    wanted: dict[int, str] = {}
+    for encoder, (store, pool) in files.maps.items():
+        points, of = _points(files, encoder, Path(store), pool)
+        head = _best_head(files, encoder)
+        warnings = rounding_warnings(read_origin(Path(store)))
+        maps.append(FeatureMap(encoder, pool, draw_map(points), len(points.label), of, head, warnings))
+        wanted |= dict(zip(points.image_id, points.path, strict=True))
+    return Features(maps, dict(_thumbnails(files, wanted)))
+
+
+def _thumbnails(files: PageFiles, wanted: dict[int, str]) -> Iterator[tuple[int, str]]:
+    for image_id, picture in zip(wanted, files.pictures(list(wanted.values()), SIDE_PX), strict=True):
+        if not isinstance(picture, str):
+            yield image_id, small_picture(picture).url
+
+
+def _points(files: PageFiles, encoder: str, store: Path, pool: str) -> tuple[Points, int]:
+    """The images of a map, and how many there are in all."""
+    manifest = files.in_use
+    x_ND, rows = read_sample(store, pool, manifest, MOST, seed=0)
+    place_N2, share_2 = project(x_ND)
+    said = _predictions(files, encoder)
+    ids = rows["image_id"].tolist()
+    points = Points(
+        place_N2,
+        share_2,
+        ids,
+        rows["label"].tolist(),
+        rows["split"].tolist(),
+        rows["path"].tolist(),
+        [said.get(image_id, "") for image_id in ids],
+    )
+    in_use = (manifest["excluded"] == "") & (manifest["split"] != "train")
+    return points, int(in_use.sum())
+
+
+def _best_head(files: PageFiles, encoder: str) -> str:
+    """The head on the encoder that is best on val."""
+    return next((row["head"] for row in files.rows if row["encoder"] == encoder), "")
+
+
+def _predictions(files: PageFiles, encoder: str) -> dict[int, str]:
+    """By image_id of val and test, what the best head on the encoder takes an image for."""
+    row = next((row for row in files.rows if row["encoder"] == encoder), None)
+    if row is None:
+        return {}
+    head, arrays = read_head(files.group(row)), open_group(files.group(row))
+    classes, temperatures = head.facts["classes"], head.facts["temperatures"]
+    found: dict[int, str] = {}
+    for split in ("val", "test"):
+        ids, label_N, logits_RNC = (np.asarray(arrays[f"{split}_{name}"]) for name in ("image_id", "label", "logits"))
+        probability_NC = calibration.probabilities(logits_RNC, temperatures).mean(0)
+        said = zip(probability_NC.argmax(1).tolist(), label_N.tolist(), probability_NC.max(1).tolist(), strict=True)
+        words = [_told(classes[place], sure, right=place == label) for place, label, sure in said]
+        found |= dict(zip(ids.tolist(), words, strict=True))
+    return found
+
+
+def _told(predicted: str, sure: float, *, right: bool) -> str:
+    return f"{'right' if right else 'wrong'}: taken for {predicted}, {percent(sure)} sure"

@@ -1,0 +1,133 @@
+"""The page of a run: templates filled with what the run found, in one HTML file."""
+
+import functools
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+from bokeh.resources import Resources
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from unchoke.files import write_atomic
+from unchoke.page.board import board_of
+from unchoke.page.cleaned import found_rules
+from unchoke.page.features import feature_maps
+from unchoke.page.files import PageFiles
+from unchoke.page.heads import OVERLAYS, Picture, Room, figure_of, head_part
+from unchoke.page.mistakes import mistakes_of
+from unchoke.page.provenance import provenance_of
+from unchoke.page.text import drawable
+from unchoke.page.verdict import verdict
+from unchoke.report.leaderboard import columns_of, merit_of, note_of, table_rows
+from unchoke.report.pages import cell_text
+from unchoke.report.points import add_points
+from unchoke.report.quarantine import count_reasons
+from unchoke.report.repeats import add_splits
+from unchoke.store.run_record import CLASSIFICATION
+
+MOST_FIGURE_BYTES = 12_000_000
+"""Of figures inside the page; those of the heads behind are linked."""
+MOST_LISTED = 20
+"""Rows of the quarantine; the file has all."""
+
+
+def write_report(files: PageFiles, page: Path) -> int:
+    """Write the page of a finished run, and return its bytes; the same files give the same bytes.
+
+    The page links to the figures and tables beside it, and needs none of them.
+    """
+    text = _environment().get_template("report.html").render(_content(files))
+    data = drawable(text).encode()
+    write_atomic(page, data)
+    return len(data)
+
+
+def _environment() -> Environment:
+    """Everything from the run is escaped: names of classes and files hold what they like."""
+    loader = PackageLoader("unchoke.page")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.policies["json.dumps_kwargs"] = {}  # sorted keys would put references of a plot before what they name
+    made.filters["number"] = lambda value: f"{value:,}"
+    made.filters["cell"] = cell_text
+    return made
+
+
+def _content(files: PageFiles) -> dict[str, Any]:
+    """What the template shows, by name."""
+    task, metric = files.ranking
+    room = Room(MOST_FIGURE_BYTES)
+    heads = [head_part(files, row, room) for row in files.rows]
+    features = feature_maps(files)
+    return {
+        "name": files.config["dataset"]["name"],
+        "masks": task != CLASSIFICATION,
+        "metric": merit_of(task, metric),
+        "verdict": verdict(files.rows, files.floor),
+        "counts": _counts(files),
+        "board": board_of(files.rows, files.floor),
+        "remarks": files.remarks,
+        "all_figures": _all_figures(files),
+        "mistakes": mistakes_of(files, files.rows[0]) if files.rows and task == CLASSIFICATION else None,
+        "overlays": heads[0].figures.get(OVERLAYS) if heads else None,
+        "rules": found_rules(files),
+        "quarantine": _quarantine(files),
+        "heads": heads,
+        "features": features,
+        "figures": _figures(files, room),
+        "rates": files.rates,
+        "provenance": provenance_of(files),
+        "style": _asset("style.css"),
+        "script": _asset("page.js"),
+        "bokeh": _bokeh() if features.maps else "",
+    }
+
+
+def _asset(name: str) -> str:
+    return (package_files("unchoke.page") / "templates" / name).read_text("utf-8")
+
+
+@functools.cache
+def _bokeh() -> str:
+    """The library's script, without the parts that only widgets and tables need."""
+    return "\n".join(Resources(mode="inline", components=["bokeh"], log_level="error").js_raw)
+
+
+def _counts(files: PageFiles) -> dict[str, str]:
+    """The run in numbers."""
+    used = files.manifest[files.manifest["excluded"] == ""]
+    splits = used["split"].value_counts()
+    of = ", ".join(f"{int(splits[split]):,} {split}" for split in ("train", "val", "test") if split in splits)
+    found = {"images": f"{len(used):,} ({of})"}
+    if files.ranking[0] == CLASSIFICATION:
+        found["classes"] = f"{used['label'].nunique():,}"
+    found["encoders"] = ", ".join(dict.fromkeys(row["encoder"] for row in files.rows)) or "none"
+    found["heads"] = f"{len(files.rows):,}, with {sum(row['trials'] for row in files.rows):,} settings tried"
+    return found
+
+
+def _all_figures(files: PageFiles) -> tuple[str, Any, Any]:
+    """Note, columns and cells of the table that has every figure."""
+    task, metric = files.ranking
+    columns = list(columns_of(task))
+    table = add_points(files.rows, note_of(task, metric), columns, list(table_rows(files.rows)))
+    return add_splits(files.rows, [], table)
+
+
+def _quarantine(files: PageFiles) -> dict[str, Any]:
+    table = files.quarantine
+    rows = table.head(MOST_LISTED)[["path", "label", "split", "reason"]].to_numpy().tolist()
+    return {"count": len(table), "reasons": count_reasons(table) if len(table) else {}, "rows": rows}
+
+
+def _figures(files: PageFiles, room: Room) -> dict[str, Picture]:
+    """The figures that belong to no head, by name."""
+    known = {
+        "leaderboard": ("Leaderboard", "A line a head, a dot an encoder."),
+        "cleaning/findings": ("Findings by rule", "Orange: the rule drops the image. Blue: it only reports it."),
+        "cleaning/balance": ("Classes before and after cleaning", "Where shares move, a class loses more than others."),
+        "cleaning/duplicates": ("Largest clusters of copies", "A row a cluster: the copy that stays is green."),
+        "cleaning/measures": ("Measures", "A good threshold lies between a few odd images and the rest."),
+        "durations": ("Seconds by stage", "Only speeding up the bottleneck helps much."),
+    }
+    drawn = {name: figure_of(files, f"{name}.png", *told, told[0], room) for name, told in known.items()}
+    return {name: picture for name, picture in drawn.items() if picture}

@@ -1,0 +1,138 @@
+"""The page of a run, from small results and odd names."""
+
+from html.parser import HTMLParser
+from importlib import import_module
+
+import numpy as np
+import pytest
+from small_results import LABEL, add_head, write_manifest
+
+from unchoke.experiments.database import build_database
+from unchoke.files import write_atomic
+from unchoke.page.files import PageFiles
+from unchoke.page.heads import Room
+from unchoke.page.pictures import Inline
+from unchoke.page.write import write_report
+from unchoke.store import tables
+
+ODD = ["ant", "<script>alert('größe & so')</script>", "猫 مرحبا नमस्ते"]
+WRONG = np.where(np.arange(9) < 3, (LABEL + 1) % 3, LABEL)  # three of nine
+VOID = {"meta", "link", "img", "br"}
+
+
+class Outline(HTMLParser):
+    """What a screen reader is given."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.headings, self.images, self.cells, self.landmarks, self.open = [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag in {"h1", "h2", "h3", "h4"}:
+            self.headings.append(int(tag[1]))
+        if tag == "img":
+            self.images.append(attrs)
+        if tag == "th":
+            self.cells.append(attrs)
+        if tag in {"header", "main", "nav", "footer"}:
+            self.landmarks.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def files(tmp_path):
+    write_manifest(tmp_path)
+    add_head(
+        tmp_path,
+        "knn",
+        val=0.75,
+        predicted=WRONG,
+        classes=ODD,
+        chosen={"k": 9},
+        history={"k": [1, 3, 9], "val_score": [0, 0, 1]},
+    )
+    add_head(tmp_path, "ridge", val=0.5, classes=ODD)
+    build_database(tmp_path, tmp_path / "experiments.db")
+    quarantine = [(3, "<b>bold</b>.png", ODD[1], "train", "not an image")]
+    write_atomic(tmp_path / "quarantine.csv", tables.table_bytes(tables.QUARANTINE_COLUMNS, quarantine))
+    write_atomic(tmp_path / "rates.csv", b"encoder,stage,seconds\ntiny,read,0.5\n")
+    return PageFiles(
+        database=tmp_path / "experiments.db",
+        manifest_file=tmp_path / "manifest.csv",
+        selection_file=None,
+        quarantine_file=tmp_path / "quarantine.csv",
+        rates_file=tmp_path / "rates.csv",
+        findings_file=None,
+        figures=tmp_path / "report",
+        stores=[],
+        maps={},
+        kind="folder",
+        root=tmp_path,
+        max_pixels=10**6,
+        config={"dataset": {"name": "</title><i>few"}, "cleaning": None},
+    )
+
+
+def text_of(files):
+    page = files.results / "report.html"
+    assert write_report(files, page) == page.stat().st_size
+    return page.read_text()
+
+
+def test_names_are_text_whatever_they_hold(files):
+    text = text_of(files)
+    for markup in ("<script>alert", "<b>bold", "<i>few"):
+        assert markup not in text
+    script = "&lt;script&gt;alert(&#39;größe &amp; so&#39;)&lt;/script&gt;"
+    assert f"<b>ant → {script}</b>" in text and f"<b>{script} → {ODD[2]}</b>" in text
+
+
+def test_the_page_begins_with_verdict_and_leaderboard_and_marks_an_edge(files):
+    text = text_of(files)
+    order = [text.index(f'id="{name}"') for name in ("leaderboard", "mistakes", "cleaning", "heads", "provenance")]
+    assert order == sorted(order) and text.index('class="verdict"') < order[0]
+    assert text.count('<span class="badge edge">edge of grid</span>') == 1
+    assert "is wrong on 3 of 9 test images" in text
+
+
+def test_a_screen_reader_finds_its_way(files):
+    outline = Outline(text_of(files))
+    assert outline.open == [] and outline.landmarks == ["header", "nav", "main", "footer"]
+    assert outline.headings[0] == 1 and outline.headings.count(1) == 1
+    assert max(np.diff(outline.headings)) <= 1
+    assert all(image.get("alt") for image in outline.images)
+    assert all(cell["scope"] in {"col", "row"} for cell in outline.cells)
+
+
+def test_the_same_files_give_the_same_bytes(files):
+    assert text_of(files) == text_of(files)
+
+
+def test_figures_that_do_not_fit_are_left_out_and_smaller_ones_behind_them_are_not():
+    room = Room(10)
+    sizes = [8, 4, 2]
+    assert [room.take(Inline("x" * size, 1, 1)) is not None for size in sizes] == [True, False, True]
+
+
+def test_the_command_writes_the_page(files, capsys):
+    flags = [
+        "--kind",
+        "folder",
+        "--root",
+        str(files.root),
+        "--max-pixels",
+        "9",
+        "--config",
+        '{"dataset": {"name": "few"}}',
+    ]
+    for name in ("database", "manifest", "quarantine", "rates"):
+        flags += [f"--{name}", str(getattr(files, name if name == "database" else f"{name}_file"))]
+    page = files.results / "page.html"
+    import_module("write_report").main([*flags, "--figures", str(files.figures), "--page", str(page)])
+    assert page.read_text().startswith("<!doctype html>") and str(page) in capsys.readouterr().out

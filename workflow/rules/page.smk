@@ -1,0 +1,69 @@
+# in:   the figures and tables of all stages, experiments.db
+# out:  <results>/report.html: the run in one page
+
+from unchoke.targets.results import figure_files, mapped_stores
+
+
+localrules:
+    write_report,
+
+
+rule write_report:
+    input:
+        lambda wildcards: [store.seal for store in STORES.values()],
+        figures=lambda wildcards: figure_files(config),
+        cleaned=lambda wildcards: (
+            ["<results>/findings.csv", *map(str, CLEANING_PAGES)]
+            if config["cleaning"]
+            else []
+        ),
+        selection=[] if MASKS else "<results>/selection.csv",
+        database="<results>/experiments.db",
+        manifest="<results>/manifest.csv",
+        quarantine="<results>/quarantine.csv",
+        rates="<results>/rates.csv",
+    output:
+        page=report(
+            "<results>/report.html",
+            caption="../report/page.rst",
+            category="0 Report",
+            labels={"shown": "the run in one page"},
+        ),
+        receipt="<results>/receipts/write_report.json",
+    log:
+        "<logs>/write_report.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        version=versions.PAGE,
+        folder=subpath(input.database, parent=True),
+        stores=lambda wildcards: [f"{RESULTS}/{name}.zarr" for name in STORES],
+        maps=lambda wildcards: json_of(mapped_stores(config)).replace(
+            "<results>", RESULTS
+        ),
+        findings=["--findings", f"{RESULTS}/findings.csv"] if config["cleaning"] else [],
+        selection=[] if MASKS else ["--selection", f"{RESULTS}/selection.csv"],
+        kind=config["dataset"]["kind"],
+        root=image_root,
+        max_pixels=config["decoding"]["max_pixels"],
+        config=lambda wildcards: json_of(config),
+    shell:
+        "{scripts:q}/warm write_report"
+        " --database {input.database:q}"
+        " --manifest {input.manifest:q}"
+        " {params.selection:q}"
+        " {params.findings:q}"
+        " --quarantine {input.quarantine:q}"
+        " --rates {input.rates:q}"
+        " --figures {params.folder:q}/report"
+        " --stores {params.stores:q}"
+        " --maps {params.maps:q}"
+        " --kind {params.kind:q}"
+        " --root {params.root:q}"
+        " --max-pixels {params.max_pixels}"
+        " --config {params.config:q}"
+        " --page {output.page:q}"
+        " --receipt {output.receipt:q}"
+        " > {log:q} 2>&1"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from forked import run_snakemake
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -90,11 +91,8 @@ class Clone:
 
     def snakemake(self, *arguments: str, ok: bool = True) -> str:
         """Output of snakemake with these arguments, after it has ended as expected."""
-        done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, env=self.environment
-        )
-        output = done.stdout + done.stderr
-        assert (done.returncode == 0) == ok, output
+        status, output = run_snakemake(self.command(*arguments)[3:], self.folder, self.environment)
+        assert (status == 0) == ok, output
         return output
 
     def configure(self, **sections: object) -> None:

@@ -56,6 +56,9 @@ BLOBS = {
 }
 # Clones share the commands of this repository, and so one warm worker, which reads torch once a process of tests.
 ENVIRONMENT = {**os.environ, "UNCHOKE_WARM_IDLE_S": "60", "UNCHOKE_WARM_STAY": "1"}
+del ENVIRONMENT[
+    "OMP_NUM_THREADS"
+]  # that of the tests' own processes: jobs have as many threads as Snakemake gives them
 # A folder's name of what Snakemake, shells, globs and printf take for something of their own.
 ODD = '{3f2a} {{cookiecutter.name}} } { a*b? [x] it\'s "q" $HOME %s back\\slash größe-图'
 FLAWED = ("0/broken.png", "1/quote' and \"space\nand line.png", "1/größe-图.png")

@@ -17,6 +17,8 @@ LIBRARY = REPOSITORY / "scripts" / "unchoke"
 TESTED_ELSEWHERE = {
     "": "errors signed versions",
     "api": "verify",
+    "cli": "census checks description expectations flags leaderboard pictures report results run",
+    "cli/look": "arrays found masks tables",
     "config": "base cleaning dataset decoding docs encoders gpu heads load patches segment subset teacher views",
     "encoders": "activations cards graph pixels places plan teacher",
     "encoders/pools/kinds": "avg cls head max",

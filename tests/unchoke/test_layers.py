@@ -34,6 +34,7 @@ ORDER = [
     "config",
     "targets",
     "api",
+    "cli",
 ]
 """The packages in the order in which an image travels. Before them stands the ground: the modules in no package."""
 MOST_MODULES = 24

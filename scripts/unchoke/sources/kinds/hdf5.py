@@ -86,6 +86,11 @@ def open_array(file: Path, key: str, root: Path | None = None) -> Rows:
     return opened.datasets[key]
 
 
+def array_names(file: Path) -> list[str]:
+    """The names of all datasets of a file; UnchokeError where it is no HDF5 file."""
+    return _keys(_open(file).handle)
+
+
 def _open(file: Path) -> _Opened:
     """The open file, the same one until it or a file that it refers to changes; a forked process opens its own."""
     name = (os.getpid(), file)

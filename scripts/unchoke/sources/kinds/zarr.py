@@ -48,7 +48,7 @@ def open_array(file: Path, key: str) -> Rows:
     try:
         array = zarr.open_array(file, path=key, mode="r")
     except FileNotFoundError:  # no array there, or no store
-        raise missing_key(key, _keys(file), file) from None
+        raise missing_key(key, [name for name in array_names(file) if name], file) from None
     except (ValueError, KeyError, TypeError) as error:
         raise broken_file("The metadata of a Zarr store cannot be read.", error, file) from None
     if array.metadata.fill_value is not None:
@@ -76,12 +76,14 @@ def _gaps(array: "zarr.Array", folder: Path) -> Gaps:
     return gaps
 
 
-def _keys(file: Path) -> list[str]:
-    """The names of all arrays of a store; none where it is no group."""
+def array_names(file: Path) -> list[str]:
+    """The names of all arrays of a store; one empty name where the store is an array, none where it is neither."""
     import zarr
 
     try:
-        group = zarr.open_group(file, mode="r")
+        store = zarr.open(file, mode="r")
     except (FileNotFoundError, ValueError):
         return []
-    return sorted(name for name, found in group.members(max_depth=None) if isinstance(found, zarr.Array))
+    if isinstance(store, zarr.Array):
+        return [""]
+    return sorted(name for name, found in store.members(max_depth=None) if isinstance(found, zarr.Array))

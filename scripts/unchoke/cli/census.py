@@ -1,0 +1,49 @@
+"""How many images of which class and split a source has: what the manifest will say, without writing it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unchoke.manifest.images import NO_LABEL, SplitSettings, check_classes, check_splits, in_use, list_manifest
+from unchoke.names import MASK_KINDS, SPLITS
+from unchoke.sources.locations import fields_of
+
+
+@dataclass(frozen=True)
+class Census:
+    """What a manifest would hold."""
+
+    paths: list[str]
+    classes: dict[str, int]
+    """Images of each class, by name; none for images with masks."""
+    splits: dict[str, int]
+    given: list[str]
+    """Splits that the data names itself."""
+    unlabelled: int
+    """Images without a class, or without a mask."""
+    left_out: dict[str, int]
+    """Files that are no images, by the endings of their names."""
+
+
+def take_census(dataset: dict[str, Any], manifest: Path) -> Census:
+    """Count the images of a config's section ``dataset``; UnchokeError where a run of it would be refused.
+
+    manifest: of the run, which goes on from it if it is there.
+    """
+    kind, path, split = dataset["kind"], Path(dataset["path"]), dataset["split"]
+    settings = SplitSettings(split["seed"], split["val"], split["test"])
+    frame, record = list_manifest(kind, path, split["group"], settings, manifest, fields_of(dataset))
+    if kind not in MASK_KINDS:
+        check_classes(frame, path)
+    check_splits(frame, path)
+    used = in_use(frame)
+    facts: dict[str, Any] = record
+    return Census(
+        frame["path"].tolist(),
+        {} if kind in MASK_KINDS else dict(sorted(Counter(used["label"]).items())),
+        {split: int((used["split"] == split).sum()) for split in SPLITS},
+        facts["split_settings"]["given"],
+        int((frame["excluded"] == NO_LABEL).sum()),
+        facts["left_out_files"],
+    )

@@ -1,0 +1,90 @@
+"""What a config costs on this machine: the doctor's findings, and how fast some of the pictures themselves are read."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from unchoke.api.doctor import examine_machine
+from unchoke.encoders.packaged import PACKAGES, packaged_bytes
+from unchoke.errors import UnchokeError, UnreadableImageError
+from unchoke.images.decode import picture_of
+from unchoke.images.windows import image_size
+from unchoke.machine.devices import choose_device
+from unchoke.names import MASK_KINDS
+from unchoke.sources.source import Reader, image_root, open_images
+from unchoke.targets.weights import encoder_weights
+
+_SUBJECTS = ("device", "time", "disk", "weights")
+_SAMPLE = 16  # pictures, evenly over all
+_A_MINUTE = 60
+
+
+def has_card() -> bool:
+    """Whether encoders run on a graphics card here."""
+    return choose_device("auto").type == "cuda"
+
+
+def has_package(model: str) -> bool:
+    """Whether the packaged weights of a model are installed."""
+    try:
+        return model in PACKAGES and bool(packaged_bytes(model))
+    except UnchokeError:
+        return False
+
+
+class Sample:
+    """Some pictures of a dataset, read to see how large they are and how long reading takes."""
+
+    def __init__(self, dataset: dict[str, Any], paths: list[str], max_pixels: int) -> None:
+        """dataset: section of the config. paths: of all images, as the manifest has them."""
+        self.count, self.sides_px, self.seconds, self.reasons = len(paths), list[int](), list[float](), list[str]()
+        root = image_root(dataset["kind"], Path(dataset["path"]))
+        chosen = paths[:: max(1, -(-len(paths) // _SAMPLE))]
+        readers = open_images(dataset["kind"], root, chosen)
+        for path, reader in zip(chosen, readers, strict=True):
+            try:
+                if dataset["kind"] in MASK_KINDS:  # may be too large to be read whole
+                    self.sides_px.append(min(image_size(root / path)))
+                else:
+                    self._read(reader, max_pixels)
+            except UnreadableImageError as error:
+                self.reasons.append(f"{path}: {error}")
+
+    def _read(self, reader: Reader, max_pixels: int) -> None:
+        started = time.perf_counter()
+        self.sides_px.append(min(picture_of(reader(), max_pixels=max_pixels).size))
+        self.seconds.append(time.perf_counter() - started)
+
+    @property
+    def side_px(self) -> int:
+        """The usual shorter side; UnchokeError where none of the pictures can be read."""
+        if not self.sides_px:
+            raise UnchokeError(
+                "None of the pictures that were tried can be read.",
+                found="\n            ".join(self.reasons[:3]),
+                do="open one of them in another program, and correct or replace the files",
+            )
+        return int(median(self.sides_px))
+
+    def lines(self, threads: int) -> Iterator[str]:
+        """How long reading all of them takes, from the time of these, and which cannot be read."""
+        if self.seconds:
+            threads = min(threads, os.cpu_count() or 1)
+            rate = threads * len(self.seconds) / max(1e-6, sum(self.seconds))
+            minutes = round(self.count / rate / _A_MINUTE)
+            whole = f"{minutes} min" if minutes else "under a minute"
+            tried = f"tried with {len(self.seconds)} of them"
+            yield f"reading: about {rate:,.0f} pictures/s by {threads} threads, {whole} for all ({tried})"
+        yield from (f"! not readable: {reason}" for reason in self.reasons[:3])
+
+
+def expectations(config: dict[str, Any], results: Path, sample: Sample) -> Iterator[str]:
+    """Lines for a comment. config: with every default filled in. results: its folder of results, there or not."""
+    weights = {name: Path(encoder_weights(encoder)["weights"]) for name, encoder in config["encoders"].items()}
+    for finding in examine_machine(config, results, weights):
+        if finding.subject in _SUBJECTS or not finding.fine:
+            yield f"{finding.subject}: {finding.text}"
+    yield from sample.lines(config["decoding"]["threads"])

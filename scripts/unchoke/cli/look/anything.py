@@ -1,0 +1,136 @@
+"""Which kind of source lies at a path."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from unchoke.cli.look.found import Found
+from unchoke.cli.pictures import endings
+from unchoke.errors import UnchokeError
+from unchoke.names import nearest
+from unchoke.sources.kinds.folder import IMAGE_ENDINGS
+
+ARRAYS = {".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".hdf": "hdf5", ".npy": "npy", ".zarr": "zarr"}
+"""Kinds of source by the endings of their files."""
+_PACKED = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".npz", ".zst")
+HEIC = (".heic", ".heif", ".hif")
+_RAW = (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf")
+_ADVICE = {
+    HEIC: "save them as JPEG (an iPhone: Settings, Camera, Formats, Most Compatible)",
+    _RAW: "develop them to JPEG or TIFF",
+    (".avif", ".jp2", ".jxl", ".svg", ".ppm", ".pgm"): "save them as PNG or JPEG",
+    (".mp4", ".mov", ".avi", ".mkv"): "save frames of it as PNG or JPEG",
+    _PACKED: "unpack it",
+}
+"""What to do about files that are left out, by the endings of their names."""
+
+
+def look_at(path: Path) -> Found:
+    """The source at `path`; UnchokeError where there is none that a run can read."""
+    if not path.exists():
+        raise _missing(path)
+    return _folder(path) if path.is_dir() else _file(path)
+
+
+def _missing(path: Path) -> UnchokeError:
+    names = os.listdir(path.parent) if path.parent.is_dir() else []
+    near = nearest(path.name, names, count=1)
+    return UnchokeError(
+        "There is nothing to look at.",
+        found=f"'{near[0]}' beside it" if near else "nothing like it",
+        expected="a folder of images, a CSV, arrays (HDF5, .npy, Zarr), or tar shards",
+        where=str(path.absolute()),
+        do=f"unchoke init '{path.parent / near[0]}'" if near else "correct the path",
+    )
+
+
+def _file(path: Path) -> Found:
+    from unchoke.cli.look import arrays, tables
+
+    ending = path.suffix.lower()
+    if ending in ARRAYS:
+        return arrays.look_at(path.parent, [path.name], ARRAYS[ending])
+    if ending == ".csv":
+        return tables.look_at(path)
+    if ending == ".tar":
+        return _shards(path.parent, f"Every *.tar below {path.parent} is read, not {path.name} alone.")
+    if path.name.lower().endswith(IMAGE_ENDINGS + HEIC):
+        do = f"give the folder that has a folder for each class: unchoke init '{path.parent}'"
+    elif ending in _PACKED:
+        do = "unpack it, and give what is in it"
+    else:
+        do = "give the folder or the file that names the images; a table must be a CSV"
+    raise UnchokeError(
+        "A run cannot begin with this file.",
+        found=path.name,
+        expected=f"a folder, .csv, .tar, {', '.join(ARRAYS)}",
+        where=str(path.absolute()),
+        do=do,
+    )
+
+
+def _folder(path: Path) -> Found:
+    """A store, images with masks, images by class, shards, arrays, or a table: the first that is there."""
+    from unchoke.cli.look import arrays, masks, tables
+    from unchoke.sources.kinds import folder
+
+    if any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup")):
+        return arrays.look_at(path.parent, [path.name], "zarr")
+    if all((path / name).is_dir() for name in ("images", "masks")):
+        return masks.look_at(path)
+    entries = sorted(name for name in os.listdir(path) if not name.startswith("."))
+    csvs = [path / name for name in entries if name.lower().endswith(".csv")]
+    listing = folder.list_images(path)
+    labels = {image.label for image in listing.images} - {""}
+    if labels:
+        return Found({"kind": "folder", "path": str(path)}, "a folder of images, with a folder for each class")
+    if listing.images and len(csvs) != 1:
+        raise _without_classes(path, len(listing.images), csvs)
+    if listing.left_out[".tar"]:
+        return _shards(path)
+    if by_kind := _arrays(entries):
+        return arrays.look_at(path, by_kind, ARRAYS[Path(by_kind[0]).suffix.lower()])
+    if len(csvs) == 1:
+        return tables.look_at(csvs[0])
+    raise _without_images(path, listing.left_out)
+
+
+def _arrays(names: Iterable[str]) -> list[str]:
+    """The files of arrays of the kind that there is most of."""
+    files = [name for name in names if Path(name).suffix.lower() in ARRAYS]
+    kinds = Counter(ARRAYS[Path(name).suffix.lower()] for name in files).most_common(1)
+    return [name for name in files if ARRAYS[Path(name).suffix.lower()] == kinds[0][0]]
+
+
+def _shards(path: Path, *notes: str) -> Found:
+    return Found({"kind": "webdataset", "path": str(path)}, "tar shards (WebDataset)", list(notes))
+
+
+def _without_classes(path: Path, count: int, csvs: list[Path]) -> UnchokeError:
+    tables = f", {len(csvs)} CSV files" if csvs else ""
+    return UnchokeError(
+        "The images have no classes.",
+        found=f"{count:,} images directly in the folder{tables}",
+        expected="a folder for each class with its images, images/ and masks/, or a CSV with the columns path,label",
+        where=str(path.absolute()),
+        do=f"unchoke init '{csvs[0]}'"
+        if csvs
+        else "give the folder above if that has one for each class; else sort the images into such folders",
+    )
+
+
+def _without_images(path: Path, left_out: Counter[str]) -> UnchokeError:
+    return UnchokeError(
+        "There are no images.",
+        found=endings(left_out) or "an empty folder",
+        expected=f"files that end in {', '.join(IMAGE_ENDINGS)}; a CSV, arrays, or tar shards",
+        where=str(path.absolute()),
+        do=next(filter(None, (advice(ending) for ending in left_out)), "").removeprefix(": ")
+        or "give the folder that has a folder for each class",
+    )
+
+
+def advice(ending: str) -> str:
+    """What to do about files of an ending that are left out; empty where nothing is known."""
+    return next((f": {do}" for endings_, do in _ADVICE.items() if ending in endings_), "")

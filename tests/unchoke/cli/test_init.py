@@ -1,0 +1,153 @@
+"""``unchoke init``: a config that holds, for folders with any name, and nothing overwritten."""
+
+import errno
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from unchoke.cli import expectations
+from unchoke.cli.main import main
+from unchoke.config.load import load_config
+
+NASTY = "Fotos 2024 {größe} 'q' \"d\" #1: 图 *a? $HOME %s \\n"
+CLASSES = ["null", "it's", 'Äpfel & "Birnen": #1', "图书 馆"]
+
+
+def picture(seed: int, kind: str = "JPEG", deep: bool = False) -> bytes:
+    values = np.random.default_rng(seed).integers(0, 65536 if deep else 256, (40, 60), np.uint16 if deep else np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(values).save(data, kind)
+    return data.getvalue()
+
+
+def write_photographs(folder: Path, classes: list[str], count: int = 8) -> None:
+    for place, label in enumerate(classes):
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            (folder / label / f"Foto {number} ß 图.jpg").write_bytes(picture(100 * place + number))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No encoder is built and timed."""
+    monkeypatch.setattr(expectations, "examine_machine", lambda *_: [])
+
+
+def test_a_folder_of_photographs_becomes_a_config(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_photographs(folder / NASTY, CLASSES)
+    (folder / NASTY / "null/16 bit.png").write_bytes(picture(1, "PNG", deep=True))
+    (folder / NASTY / "null/cut.jpg").write_bytes(picture(2)[:200])
+    (folder / NASTY / "null/IMG_1.HEIC").write_bytes(b"heic")
+    (folder / NASTY / "tow").mkdir()
+    (folder / NASTY / "tow/1.jpg").write_bytes(picture(3))
+    assert main(["init", NASTY, "-o", "my config.yaml"]) == 0
+    text = Path("my config.yaml").read_text()
+    loaded = load_config(yaml.safe_load(text), [Path("my config.yaml")])
+    assert (loaded["dataset"]["path"], loaded["dataset"]["kind"]) == (NASTY, "folder")
+    assert loaded["encoders"]["lite0"]["image_size"] == 64
+    out, err = capsys.readouterr()
+    assert "unchoke run -c 'my config.yaml'" in out
+    for said in (
+        "35 images",
+        "null (10)",
+        "tow (1)",
+        "one image alone: tow",
+        "1 × .heic: save",
+        "images/s",
+        "MB needed",
+    ):
+        assert said in text and said in err, said
+    assert "# splits: train 25, val 5, test 5" in text
+
+
+def test_nothing_is_overwritten(folder: Path, untimed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    write_photographs(folder / "few", ["a", "b"])
+    Path("few.yaml").write_text("mine")
+    assert main(["init", "few"]) == 1
+    assert "nothing is overwritten" in capsys.readouterr().err
+    Path("few.yaml").unlink()
+    Path("few.yaml").symlink_to("elsewhere.yaml")
+    assert main(["init", "few"]) == 1
+    assert not Path("elsewhere.yaml").exists()
+    assert main(["init", "few", "-o", "no/where.yaml"]) == 1
+    assert "folder of the config is missing" in capsys.readouterr().err
+
+
+def test_results_that_are_there_are_said(folder: Path, untimed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    write_photographs(folder / "few", ["a", "b"])
+    (folder / "results/few").mkdir(parents=True)
+    assert main(["init", "few"]) == 0
+    assert "results/few is there already" in capsys.readouterr().err
+    assert main(["init", "few", "--name", "other"]) == 0
+    assert "there already" not in capsys.readouterr().err
+    assert yaml.safe_load(Path("other.yaml").read_text())["dataset"]["name"] == "other"
+
+
+def test_masks_become_a_config(folder: Path, untimed: None) -> None:
+    for name in ("images", "masks"):
+        (folder / "cells" / name).mkdir(parents=True)
+        for number in range(9):
+            values = np.full((70, 90), number, np.uint8) if name == "images" else np.eye(70, 90, dtype=np.uint8)
+            Image.fromarray(values).save(folder / "cells" / name / f"{number}.png")
+    assert main(["init", "cells"]) == 0
+    loaded = load_config(yaml.safe_load(Path("cells.yaml").read_text()))
+    assert loaded["dataset"]["classes"] == {"background": [0], "foreground": [1]}
+    assert (loaded["patches"]["size"], sorted(loaded["mask_heads"])) == (128, ["decoder", "linear"])
+
+
+@pytest.mark.parametrize(
+    ("classes", "count", "said"),
+    [(["cat"], 8, "found:    1 ('cat')"), (["a", "b"], 1, "The val split is empty"), ([], 0, "an empty folder")],
+)
+def test_what_a_run_would_refuse_is_refused_at_once(
+    folder: Path, untimed: None, capsys: pytest.CaptureFixture[str], classes: list[str], count: int, said: str
+) -> None:
+    Path("few").mkdir()
+    write_photographs(folder / "few", classes, count)
+    assert main(["init", "few"]) == 1
+    assert said in capsys.readouterr().err
+    assert not Path("few.yaml").exists()
+
+
+def test_pictures_none_of_which_can_be_read_are_refused(
+    folder: Path, untimed: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photographs(folder / "few", ["a", "b"])
+    for file in (folder / "few").rglob("*.jpg"):
+        file.write_bytes(b"")
+    assert main(["init", "few"]) == 1
+    assert "empty file" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_read_is_named(
+    folder: Path, untimed: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photographs(folder / "few", ["a", "b"])
+    scandir = os.scandir
+
+    def scan(place: str) -> object:  # root may read everything
+        if str(place).endswith("b"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    assert main(["init", "few"]) == 1
+    assert "Permission denied\n  where:    few/b" in capsys.readouterr().err
+
+
+def test_a_name_that_is_none_is_refused(folder: Path, untimed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    write_photographs(folder / "few", ["a", "b"])
+    assert main(["init", "few", "--name", "a/b", "-o", "my.yaml"]) == 1
+    assert "dataset.name" in capsys.readouterr().err

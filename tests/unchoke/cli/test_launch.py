@@ -28,6 +28,7 @@ def test_a_target_behind_resources_is_taken_for_one() -> None:
     """The trap that the order avoids; once Snakemake has none, targets may stand anywhere."""
     with pytest.raises(ValueError):
         parse_args(["--cores", "2", "--resources", "gpu=1", "verify"])
+    assert list(parse_args(["--cores", "2", "--resources", "gpu=1", "--", "verify"])[1].targets) == ["verify"]
 
 
 def test_the_snakefile_is_named_outside_of_a_clone_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

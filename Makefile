@@ -2,15 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test card lint bench docs
+.PHONY: setup develop demo test card lint bench docs
 
-setup: .venv/installed
+setup: .venv/installed  # what runs need
+develop: .venv/installed-dev  # and what tests, linters and types need
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Unchoke needs Python 3.11 or newer, found " + sys.version.split()[0] + ": call make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[dev,packaged]'
-	touch $@
+	@$(BIN)/python scripts/install_packages.py '.[packaged]'
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@$(BIN)/python scripts/install_packages.py '.[dev,packaged]'
+	@touch $@
 
 demo: setup
 	$(BIN)/snakemake --cores all --resources gpu=1
@@ -19,14 +24,14 @@ demo: setup
 	@$(BIN)/python scripts/print_leaderboard.py --database results/canvases/experiments.db
 	@echo; echo "reports: results/digits/report.html, results/canvases/report.html; masks: results/canvases/stitched/"
 
-test: setup
+test: develop
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
-card: setup  # on a machine with a CUDA card, at most eight minutes: results as the CPU's, and memory under a budget
+card: develop  # on a machine with a CUDA card, at most eight minutes: results as the CPU's, and memory under a budget
 	$(BIN)/python -m pytest -m card tests/unchoke
 	$(BIN)/python benchmarks/card.py
 
-lint: setup
+lint: develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
@@ -34,8 +39,8 @@ lint: setup
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake --lint --configfile config/examples/canvases.yaml
 
-bench: setup
+bench: develop
 	$(BIN)/python benchmarks/run_all.py
 
-docs: setup  # after a change of the config model: schema, defaults and table
+docs: develop  # after a change of the config model: schema, defaults and table
 	$(BIN)/python scripts/write_config_docs.py

@@ -17,6 +17,7 @@ BENCHMARKS = (
     "many_heads",
     "split_repeats",
     "extract_rate",
+    "encoders",
     "pixel_input",
     "fine_tuning",
     "logistic_speed",

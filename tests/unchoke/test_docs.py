@@ -6,6 +6,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import yaml
+
+from unchoke.config.load import load_config
 
 REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "README.md"
@@ -55,6 +58,21 @@ def test_the_two_commands_of_the_readme_are_made() -> None:
 def test_commands_and_benchmarks_that_a_page_names_are_there(page: Path) -> None:
     named = re.findall(r"(?<![\w/])(?:scripts|benchmarks|config|notebooks)/[\w/]+\.\w+", page.read_text())
     assert [name for name in named if not (REPOSITORY / name).exists()] == []
+
+
+def test_the_page_of_encoders_has_a_row_for_each_that_the_benchmark_measures() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (REPOSITORY / "docs" / "encoders.md").read_text(), re.MULTILINE)
+    source = (REPOSITORY / "benchmarks" / "encoders.py").read_text()
+    measured = source.partition("MODELS = (")[2].partition(")")[0].replace("FIRST", '"tf_efficientnet_lite0"')
+    assert rows == re.findall(r'"(\w+)"', measured)
+
+
+def test_configs_beside_the_cells_of_a_notebook_hold() -> None:
+    blocks = re.findall(r"```yaml\n(.+?)```", (REPOSITORY / "docs" / "notebook.md").read_text(), re.DOTALL)
+    first, *others = map(yaml.safe_load, blocks)
+    assert len(others) == 3
+    for section in others:
+        load_config(section if "mask_heads" in section else {**first, **section})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

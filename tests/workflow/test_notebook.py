@@ -1,4 +1,7 @@
-"""The notebook and the example of docs/python.md run on a finished run; the notebook is stored without its outputs."""
+"""The notebook and the examples of docs/python.md and docs/notebook.md run on a finished run.
+
+The notebook is stored without its outputs.
+"""
 
 import json
 import re
@@ -7,9 +10,15 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from conftest import REPOSITORY, Clone
 from nbclient import NotebookClient
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+import unchoke
 
 pytestmark = pytest.mark.xdist_group("run")
 
@@ -68,3 +77,17 @@ def test_the_example_of_the_page_runs(rerun: Clone) -> None:
     assert header.split() == ["image", "label", "probability", "reason"]
     assert first.split()[2] in ("0", "1")
     assert second.split()[2:4] == ["NaN", "NaN"] and "broken image" in second
+
+
+def test_cells_for_a_notebook_go_on_with_the_split_of_the_run(rerun: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (REPOSITORY / "docs" / "notebook.md").read_text()
+    cells = re.findall(r"```python\n((?:store =|train, test =).+?)```", page, re.DOTALL)
+    assert len(cells) == 2
+    names = {"unchoke": unchoke, "pd": pd, "make_pipeline": make_pipeline, "StandardScaler": StandardScaler, "SVC": SVC}
+    monkeypatch.chdir(rerun.folder)
+    for cell in cells:
+        exec(cell.replace("results/birds", "results/few").replace("/lite0.", "/tiny."), names)
+    test, manifest = names["test"], names["manifest"]
+    assert manifest["split"][test].unique() == ["test"] and not (names["train"] & test).any()
+    # Ones and zeros are easy; a test set of other rows than the labels' would give half.
+    assert names["scaled"].score(names["features"][test], manifest["label"][test]) > 0.8

@@ -16,11 +16,11 @@ ANEW = (
     "heads/tiny.zarr/linear/zarr.json",
     "stitched/tiny/linear/2.png",
 )
-# What is there when a stage begins, and within what time it is disturbed, s.
-STAGES = {
-    "extraction": ("plans/tiny.json", 1.0),
-    "training": ("quarantine/tiny.json", 1.0),
-    "stitching": ("stitched/*/*/*.bands", 1.2),
+# What is killed when: as soon as a chunk of maps is there, within a second of training, and while masks are stitched.
+KILLS = {
+    "snakemake": ("features/tiny.zarr/s4/c/1/0/0/0", 0.2),
+    "client": ("quarantine/tiny.json", 1.0),
+    "worker": ("stitched/*/*/*.bands", 0.2),
 }
 
 
@@ -32,26 +32,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 @pytest.mark.xdist_group("killed masks")
-@pytest.mark.parametrize(
-    ("stage", "victim"),
-    [
-        ("extraction", "worker"),
-        ("training", "snakemake"),
-        ("stitching", "client"),
-    ],
-)
-def test_a_run_over_masks_that_was_killed_ends_in_the_same_bytes(
-    undisturbed: Clone, tmp_path: Path, stage: str, victim: str
+def test_a_run_over_masks_that_was_killed_in_each_stage_ends_in_the_same_bytes(
+    undisturbed: Clone, tmp_path: Path
 ) -> None:
-    pattern, longest_s = STAGES[stage]
     clone = make_masked_clone(tmp_path / "killed", mask_heads=LONGER).with_own_worker()
-    run = start(clone, *SCORES)
-    while not any(clone.results.glob(pattern)):
-        assert run.poll() is None, f"snakemake ended before {stage} began"
-        time.sleep(0.01)
-    time.sleep(random.Random(stage + victim).uniform(0, longest_s))
-    kill(clone, victim, run)
-    run.wait(120)
+    for victim, (pattern, longest_s) in KILLS.items():
+        run = start(clone, *SCORES)
+        while not any(clone.results.glob(pattern)):
+            assert run.poll() is None, f"snakemake ended before there was {pattern}"
+            time.sleep(0.01)
+        time.sleep(random.Random(victim).uniform(0, longest_s))
+        kill(clone, victim, run)
     clone.snakemake("--cores", "2", *SCORES)
     assert_same_bytes(clone, undisturbed)
 

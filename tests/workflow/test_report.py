@@ -6,10 +6,12 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from browser import PAGE, needs_browser, open_every_entry, visited
-from conftest import Clone
+from conftest import REPOSITORY, Clone
+from jinja2 import Environment
 from PIL import Image
 
 pytestmark = pytest.mark.xdist_group("run")
@@ -75,6 +77,19 @@ def test_figures_and_page_are_the_same_bytes_when_made_again(rerun: Clone) -> No
     page.unlink()
     rerun.snakemake("--cores", "2")
     assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("kind", ["folder", "masks"])
+@pytest.mark.parametrize("cleaning", [None, {"rules": {}}])
+def test_every_item_of_the_menu_is_told_in_a_line_of_its_own(kind: str, cleaning: dict | None) -> None:
+    template = Environment(trim_blocks=True, lstrip_blocks=True).from_string(  # as Snakemake reads it
+        (REPOSITORY / "workflow/report/workflow.rst").read_text()
+    )
+    told = SimpleNamespace(config={"dataset": {"name": "x", "kind": kind, "path": "x"}, "cleaning": cleaning})
+    lines = template.render(snakemake=told).splitlines()
+    items = [line for line in lines if "- **" in line]
+    assert all(line.startswith("- **") and line.count("- **") == 1 for line in items)
+    assert len(items) == 4 + (kind == "folder") + bool(cleaning)
 
 
 @needs_browser

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from unchoke.metrics.classification import LOWER_IS_BETTER
+from unchoke.metrics.grids import grid_edges
 from unchoke.report.settings import setting_names, spoken
 from unchoke.report.style import COLOURS, GREY, logarithmic, new_figure, styled
 
@@ -90,6 +91,8 @@ class Lines:
     """Places of the settings that get a colour and a name."""
     picked: int
     """Place of the setting that was chosen."""
+    mark: str
+    """What its label says."""
 
 
 def lines_of(
@@ -97,7 +100,8 @@ def lines_of(
 ) -> Lines:
     """Named are the settings with the best last scores, and the one that was chosen."""
     picked = _is_chosen(history, chosen)
-    return Lines(_labels(history, settings), _named(score_ELS, picked), picked)
+    mark = "chosen, edge of grid" if grid_edges(chosen, history) else "chosen"
+    return Lines(_labels(history, settings), _named(score_ELS, picked), picked, mark)
 
 
 def _labels(history: dict[str, list[Any]], settings: dict[str, Any]) -> list[str]:
@@ -133,7 +137,7 @@ def draw_lines(
     colours = matplotlib.colormaps["cividis"](np.linspace(0.05, 0.85, len(named)))
     for colour, place in zip(colours, named, strict=True):
         strong = {"color": COLOURS[1], "linewidth": 3, "zorder": 3} if place == picked else {"color": colour}
-        label = lines.labels[place] + (" (chosen)" if place == picked else "")
+        label = lines.labels[place] + (f" ({lines.mark})" if place == picked else "")
         axes.plot(x_E, mean_EL[:, place], label=label, marker="." if len(x_E) < 5 else "", **strong)
         low_E, high_E = finite(values_ELS[:, place].min(-1)), finite(values_ELS[:, place].max(-1))
         if place == picked or len(named) <= MOST_BANDS:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
+from unchoke.report.labels import part_labels
 from unchoke.report.style import COLOURS, MARKERS, new_figure, plain, styled
 
 MOST_IN_COLOUR = 21
@@ -53,20 +55,24 @@ def draw_embedding(
     axes = figure.subplots()
     rest_N = ~np.isin(label_N, shown)
     axes.plot(*place_N2[rest_N].T, ".", color="#c8c8c8", markersize=4)
-    for place, name in enumerate(shown):
+    labels = [
         _draw_class(axes, place_N2[label_N == name], name, place, named=len(shown) <= MOST_NAMED)
+        for place, name in enumerate(shown)
+    ]
     axes.set_xlabel(f"first component, {share_2[0]:.1%} of the variance")
     axes.set_ylabel(f"second component, {share_2[1]:.1%} of the variance")
     axes.tick_params(labelbottom=False, labelleft=False)  # the components have no unit
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    part_labels(axes, [label for label in labels if label])
     return figure
 
 
-def _draw_class(axes: Axes, place_M2: NDArray[np.floating], name: str, place: int, named: bool) -> None:
+def _draw_class(axes: Axes, place_M2: NDArray[np.floating], name: str, place: int, named: bool) -> Text | None:
+    """The dots of a class, and its name, which is returned."""
     colour, marker = COLOURS[place % len(COLOURS)], MARKERS[(place // len(COLOURS) + place) % len(MARKERS)]
     axes.plot(*place_M2.T, marker, color=colour, markersize=4.5, alpha=0.7, markeredgewidth=0, label=plain(name))
     if not named:
-        return
+        return None
     box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": colour, "alpha": 0.85}
     x, y = np.median(place_M2, 0)
-    axes.text(x, y, plain(name, 14), color=colour, weight="bold", ha="center", va="center", bbox=box)
+    return axes.text(x, y, plain(name, 14), color=colour, weight="bold", ha="center", va="center", bbox=box)

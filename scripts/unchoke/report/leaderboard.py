@@ -141,7 +141,7 @@ def floor_cells(columns: Iterable[str], largest: str, val: float | None, test: f
 def draw_leaderboard(
     rows: list[Row], figure_of_merit: str = "accuracy", floor: tuple[str, float | None] | None = None
 ) -> Figure:
-    """A figure on test with its 95 % interval: a line a head, a dot an encoder.
+    """A figure on test with its 95 % interval, where there is one: a line a head, a dot an encoder.
 
     rows: those of the view, the best on val first; the mean over images of mask heads stands beside their figure.
     figure_of_merit: in words, such as "accuracy" or "mean IoU". floor: the largest class of train, and what always
@@ -155,7 +155,8 @@ def draw_leaderboard(
     heads = list(dict.fromkeys(row["head"] for row in rows))
     encoders = {row["encoder"]: row["weights"] for row in sorted(rows, key=lambda row: row["encoder"])}
     height_in = 1.9 + max(0.4 * len(heads), 0.26 * len(heads) * len(encoders))
-    title = f"{figure_of_merit[0].upper()}{figure_of_merit[1:]} on test, with 95 % intervals"
+    title = f"{figure_of_merit[0].upper()}{figure_of_merit[1:]} on test"
+    title += ", with 95 % intervals" if any(row["test_low"] is not None for row in rows) else ""
     title += " (untrained weights: a floor)" if set(encoders.values()) == {"untrained"} else ""
     figure = new_figure(10, height_in, title, FLOOR if "untrained" in encoders.values() else "")
     axes = figure.subplots()

@@ -15,7 +15,7 @@ from unchoke.names import IGNORED
 from unchoke.report.mask_pictures import Views
 from unchoke.report.style import COLOURS, GREY, new_figure, note_figure, plain, styled
 
-COLUMNS = 3
+COLUMNS = 2
 QUANTILES = (0, 1 / 6, 1 / 3, 1 / 2, 3 / 4, 1)
 """The shown images, as quantiles of their mean IoU."""
 MOST_CLASSES = 4  # as many as fit below a picture
@@ -58,7 +58,7 @@ def draw_mask_overlays(overlays: list[Overlay], classes: list[str], images: int,
     if not overlays:
         return note_figure(heading, "There are none: no test image has a pixel that counts.")
     rows = -(-len(overlays) // COLUMNS)
-    height_in = 1.2 + rows * (0.9 + 3.8 * _highest(overlays))
+    height_in = 1.2 + rows * (0.9 + 5.8 * _highest(overlays))
     figure = new_figure(12, height_in, f"{heading}, {len(overlays)} of {images:,} images")
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for place, panel in enumerate(axes):

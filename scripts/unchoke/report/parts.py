@@ -30,7 +30,10 @@ def draw_parts(
     many, lines = max(sides) > MOST_NAMED, min(max(*sides, 3), MOST_NAMED)
     note = f"Hollow: from fewer than {FEW_UNITS} independent images or groups, which says little."
     height_in = 2.2 + 0.36 * lines
-    figure = new_figure(7 * len(sides), height_in + 2.2 * many, f"{title}: parts of test, with 95 % intervals", note)
+    known = [one.low for found in classes.values() for one in (found.precision, found.recall, found.f1)]
+    known += [one.low for one in groups.values()]
+    intervals = ", with 95 % intervals" if np.isfinite(known).any() else ""
+    figure = new_figure(7 * len(sides), height_in + 2.2 * many, f"{title}: parts of test{intervals}", note)
     ratios = [height_in, 2.0] if many else [1]
     panels = figure.subplots(len(ratios), len(sides), squeeze=False, height_ratios=ratios)
     _draw_classes(panels[0, 0], classes)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from unchoke.metrics.classification import SPOKEN
+from unchoke.metrics.grids import grid_edges
 from unchoke.report.style import COLOURS, GREY, MARKERS, logarithmic, new_figure, some_ticks, styled
 
 NAMES = {
@@ -96,4 +97,8 @@ def _finish(axes: Axes, tried: pd.DataFrame, name: str, over: str, values: list[
         place = values.index(chosen[over])
         axes.axvline(place, color=GREY, linestyle="--", linewidth=1)
         where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-        axes.annotate("chosen", (place, 0), (3, 3), size=9, color=GREY, **where)
+        edge = over in grid_edges(chosen, {over: values})
+        label = "chosen, at the edge of the grid" if edge else "chosen"
+        side = "right" if place > len(values) / 2 else "left"
+        shift = (-3, 3) if side == "right" else (3, 3)
+        axes.annotate(label, (place, 0), shift, size=9, color=GREY, ha=side, **where)

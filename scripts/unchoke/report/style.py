@@ -3,7 +3,6 @@
 import functools
 import io
 import textwrap
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec
@@ -12,9 +11,10 @@ import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
+
+from unchoke.report.fonts import add_fonts, missing_letters
 
 P = ParamSpec("P")
 
@@ -23,7 +23,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = "osD^vPX"
 GREY = "#767676"
 DOTS_PER_INCH = 100
-_FOREIGN_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Microsoft YaHei", "Arial Unicode MS")
 _STYLE = {
     "font.size": 11,
     "text.parse_math": False,  # a dollar in the name of a class is a dollar
@@ -43,9 +42,7 @@ _STYLE = {
 @contextmanager
 def house_style() -> Iterator[None]:
     """Draw with our settings for a while."""
-    known = {font.name for font in fontManager.ttflist}
-    fonts = ["DejaVu Sans", *(name for name in _FOREIGN_FONTS if name in known)]
-    with matplotlib.style.context(["default", {**_STYLE, "font.family": fonts}]):
+    with matplotlib.style.context(["default", {**_STYLE, "font.family": ["DejaVu Sans"]}]):
         yield
 
 
@@ -78,10 +75,21 @@ def note_figure(title: str, text: str) -> Figure:
 
 
 def png_bytes(figure: Figure) -> bytes:
-    """The figure as a PNG without date or software, so that the same figure gives the same bytes."""
+    """The figure as a PNG without date or software, so that the same figure gives the same bytes.
+
+    Letters that our font lacks are drawn with other installed fonts; see ``fonts.add_fonts``.
+    """
+    with missing_letters() as letters:
+        data = _saved(figure)
+    if letters and add_fonts(figure, letters):
+        with missing_letters():
+            data = _saved(figure)
+    return data
+
+
+def _saved(figure: Figure) -> bytes:
     file = io.BytesIO()
-    with house_style(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # missing in all fonts: a box is drawn instead
+    with house_style():
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 

@@ -100,6 +100,12 @@ def test_a_leaderboard_without_heads_or_intervals_is_drawn():
     picture(draw_leaderboard([run_of("b0", "knn", 0.8, test_low=None, test_high=None)]))
 
 
+def test_intervals_are_named_only_where_there_are_some():
+    none = run_of("b0", "knn", 0.8, test_low=None, test_high=None)
+    assert "95 % intervals" in texts(draw_leaderboard([none, run_of("b1", "knn", 0.7)]))
+    assert "interval" not in texts(draw_leaderboard([none]))
+
+
 def test_the_table_compares_every_head_with_the_best():
     names = ("balanced_accuracy", "macro_f1", "auroc", "average_precision", "ece", "log_loss", "brier", "sd")
     other = {"pool": "avg", "chosen": '{"k": 3}', "val": 0.5, **{f"test_{name}": None for name in names}}

@@ -104,8 +104,10 @@ def draw_measures(measure_NM: NDArray[np.floating], rules: Mapping[str, Any]) ->
 def bin_edges(panel: str, value_N: NDArray[np.floating]) -> NDArray[np.float64]:
     """Ends of the bins; for sizes far apart and for sharpness evenly spaced in the logarithm (of 1 + it)."""
     low, high = float(value_N.min()), float(value_N.max())
-    if low == high:
-        return np.array([low - 0.5, high + 0.5])
+    if low == high:  # one bar, as wide as the panel's values reach where that is known
+        return (
+            np.linspace(0, max(1.0, high), 51) if panel == "saturation" else np.array([max(0.0, low - 0.5), high + 0.5])
+        )
     if panel == "mean":
         return np.linspace(0, 255, 52)
     if panel == "sharpness":
@@ -141,6 +143,8 @@ def _scale_values(axes: Axes, panel: str, edges: NDArray[np.float64]) -> None:
     elif panel in SIZES and edges[-1] > 10 * edges[0] > 0:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
+    if axes.get_xscale() == "linear":
+        axes.set_xlim(left=max(0.0, axes.get_xlim()[0]))  # no measure is negative
     axes.xaxis.set_major_formatter(lambda value, _: _number(value))
 
 

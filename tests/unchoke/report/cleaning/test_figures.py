@@ -384,6 +384,14 @@ def test_a_tile_says_what_was_found():
     assert place_of("", "test") == "(no label) · test" and len(place_of("x" * 90, "train")) <= 26
 
 
+def test_the_axis_of_a_measure_begins_where_its_values_can():
+    figure = draw_measures(np.array([[100.0, 20.0, 0.0, 5.0, 8.0, 8.0]] * 9), {})
+    lefts = {axes.get_xlabel(): axes.get_xlim() for axes in figure.axes if axes.get_xlabel()}
+    assert min(left for left, _ in lefts.values()) >= 0
+    low, high = lefts[LABELS["saturation"]]
+    assert low == 0 and high == pytest.approx(1, abs=0.06)
+
+
 @pytest.mark.parametrize("n", [1, 5, COLUMNS + 1, MOST_PICTURES])
 def test_a_sheet_shows_pictures_of_all_shapes_without_overlaps(n):
     shapes = [(9, 200), (200, 9), (1, 1), (96, 96)]

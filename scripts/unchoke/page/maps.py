@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from unchoke.page.text import drawable
 from unchoke.report.embedding import MOST_IN_COLOUR
-from unchoke.report.style import COLOURS, GREY
+from unchoke.report.style import COLOURS, GREY, plain
 
 SOURCE = "points"
 """Name of the data in a plot, by which the page's script finds it."""
-_SHAPES = ("circle", "square", "diamond", "triangle", "inverted_triangle", "plus", "x")
+_SHAPES = ("circle", "square", "diamond", "triangle", "inverted_triangle", "plus", "hex")
 _COLOURS = (*COLOURS[:-1], "#8a8f98")  # black cannot be seen in the dark
 _OTHER = "other classes"
+_MOST_LETTERS = 22  # of a name beside the map; the tooltip has all of it
 # Bokeh shows tooltips where the page's style does not reach.
 _TOOLTIP = (
     '<div class="tip" style="display:flex;gap:.7em;max-width:22em;overflow-wrap:anywhere">'
@@ -65,6 +66,7 @@ def draw_map(points: Points) -> dict[str, Any]:
         output_backend="canvas",
     )
     plot.toolbar.logo = None
+    plot.toolbar.active_drag = None  # fingers scroll the page until a reader asks for more
     dots = _add_dots(plot, ColumnDataSource(_columns(points, shown), name=SOURCE), len(shown))
     plot.add_tools(HoverTool(tooltips=_TOOLTIP, renderers=[dots], limit=1, attachment="horizontal"))
     plot.axis.major_label_text_font_size = "0pt"  # the components have no unit
@@ -95,7 +97,7 @@ def _columns(points: Points, shown: list[str]) -> dict[str, Any]:
         "split": list(points.split),
         "path": list(map(drawable, points.path)),
         "prediction": list(map(drawable, points.prediction)),
-        "legend": [_OTHER if place is None else drawable(shown[place]) for place in places],
+        "legend": [_OTHER if place is None else drawable(plain(shown[place], _MOST_LETTERS)) for place in places],
         "colour": [GREY if place is None else _COLOURS[place % len(_COLOURS)] for place in places],
         "shape": ["dot" if place is None else _shape(place) for place in places],
         "image": [""] * len(places),

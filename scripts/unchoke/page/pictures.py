@@ -10,6 +10,8 @@ from PIL import Image
 
 _LOSSLESS_PX = 48  # pictures up to this side keep their pixels; larger ones are photographs
 _QUALITY = 75  # of WebP, 0 to 100
+_MOST_LOSSLESS = 400_000  # bytes; figures that hold photographs take more
+_FIGURE_QUALITY = 88
 _EFFORT = 20  # of the lossless encoder, 0 to 100: more takes seconds for few bytes
 
 
@@ -25,9 +27,13 @@ class Inline:
 
 
 def figure_picture(png: bytes) -> Inline:
-    """A drawn figure, without loss, in about half of the PNG's bytes."""
+    """A drawn figure, in about half of the PNG's bytes; without loss, unless it holds large photographs."""
     with Image.open(io.BytesIO(png)) as image:
-        return _inline(image.convert("RGB"), lossless=True, quality=_EFFORT, method=2)
+        pixels = image.convert("RGB")
+    exact = _inline(pixels, lossless=True, quality=_EFFORT, method=2)
+    if len(exact.url) <= _MOST_LOSSLESS:
+        return exact
+    return _inline(pixels, lossless=False, quality=_FIGURE_QUALITY, method=4)
 
 
 def small_picture(pixels_HW3: NDArray[np.uint8]) -> Inline:

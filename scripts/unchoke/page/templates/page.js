@@ -75,6 +75,7 @@ async function drawMap(map) {
   source.data = {...source.data, image: [...source.data.image_id].map(id => thumbnails[id] ?? "")};
   plots.push(plot);
   paint(plot);
+  for (const legend of plot.right) legend.visible = map.clientWidth > 560;
   const data = source.data, panel = map.querySelector(".picked");
   const spread = values => Math.max(...values) - Math.min(...values) || 1;
   const scale = [spread(data.x), spread(data.y)];

@@ -35,7 +35,7 @@ TESTED_ELSEWHERE = {
     "mask_heads/kinds": "decoder linear unet",
     "metrics": "units",
     "networks": "build gauge images predict replay stored task",
-    "page": "board cleaned features files heads maps mistakes pictures provenance text",
+    "page": "alts cleaned features files heads mistakes pictures provenance text",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
         "mask_pictures mistakes pages parts points quarantine repeats reliability results settings steps "

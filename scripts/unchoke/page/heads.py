@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from unchoke.metrics.grids import choice_text
+from unchoke.page.alts import alts_of
 from unchoke.page.files import PageFiles
 from unchoke.page.pictures import Inline, figure_picture
 from unchoke.page.text import duration
 from unchoke.page.verdict import Row, figure_text, name_of
+from unchoke.report.results import read_head
 from unchoke.report.settings import spoken
+from unchoke.store.run_record import CLASSIFICATION
 from unchoke.store.zarr_bytes import read_facts
 
 CAPTIONS = {
@@ -89,8 +92,10 @@ def figure_of(files: PageFiles, path: str, title: str, caption: str, alt: str, r
 
 
 def _figures(files: PageFiles, row: Row, room: Room) -> Iterator[tuple[str, Picture]]:
+    head = read_head(files.group(row)) if row["task"] == CLASSIFICATION else None
+    said = alts_of(row, head)
     for name, (title, caption) in CAPTIONS.items():
-        alt = f"{title}, of {name_of(row)}"
+        alt = ": ".join(filter(None, [f"{title}, of {name_of(row)}", said.get(name)]))
         if picture := figure_of(files, f"{row['encoder']}/{row['head']}/{name}.png", title, caption, alt, room):
             yield name, picture
 

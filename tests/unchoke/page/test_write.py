@@ -5,6 +5,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_results import LABEL, add_head, write_manifest
 
 from unchoke.experiments.database import build_database
@@ -108,6 +109,15 @@ def test_a_screen_reader_finds_its_way(files):
     assert max(np.diff(outline.headings)) <= 1
     assert all(image.get("alt") for image in outline.images)
     assert all(cell["scope"] in {"col", "row"} for cell in outline.cells)
+
+
+def test_a_figure_is_described_by_what_it_shows(files):
+    folder = files.figures / "tiny/knn"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (120, 100)).save(folder / "confusion.png")
+    [alt] = [image["alt"] for image in Outline(text_of(files)).images if image["alt"].startswith("Confusion")]
+    pairs = [f"{ODD[true]} taken for {ODD[(true + 1) % 3]} once" for true in range(3)]
+    assert alt == f"Confusion, of knn on tiny: most often {', '.join(pairs)}"
 
 
 def test_the_same_files_give_the_same_bytes(files):

@@ -56,10 +56,10 @@ def head_lines(file: Path, facts: list[str], costs: list[str]) -> list[str]:
     ]
 
 
-def comments_of(proposal: Proposal, results: Path) -> dict[tuple[str, ...], str]:
-    """Comments above sections and keys."""
+def comments_of(proposal: Proposal, path: str, results: Path) -> dict[tuple[str, ...], str]:
+    """Comments above sections and keys. path: of the data, as the config has it."""
     [encoder] = proposal.sections["encoders"]
-    return {
+    comments: dict[tuple[str, ...], str] = {
         ("dataset", "name"): f"results go to {results}/",
         ("dataset", "path"): "relative to the folder that you run it in",
         ("dataset", "classes"): "the numbers in the masks, by the names of their classes",
@@ -68,3 +68,6 @@ def comments_of(proposal: Proposal, results: Path) -> dict[tuple[str, ...], str]
         ("mask_heads",): "each is trained on the feature maps of every encoder",
         ("patches",): "images are cut into these, in px",
     }
+    if Path(path).is_absolute():
+        del comments["dataset", "path"]
+    return comments

@@ -86,5 +86,5 @@ def expectations(config: dict[str, Any], results: Path, sample: Sample) -> Itera
     weights = {name: Path(encoder_weights(encoder)["weights"]) for name, encoder in config["encoders"].items()}
     for finding in examine_machine(config, results, weights):
         if finding.subject in _SUBJECTS or not finding.fine:
-            yield f"{finding.subject}: {finding.text}"
+            yield f"{'' if finding.fine else '! '}{finding.subject}: {finding.text}"
     yield from sample.lines(config["decoding"]["threads"])

@@ -5,6 +5,7 @@ tar shards. Nothing is overwritten.
 """
 
 import argparse
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ def main(args: argparse.Namespace) -> None:
     from unchoke.cli.config_text import dataset_name, refuse_unwritable
 
     refuse_unwritable(str(args.data))
-    name = args.name or dataset_name(_without_ending(args.data.absolute()))
+    name = args.name or dataset_name(
+        _without_ending(Path(os.path.normpath(args.data.absolute())))
+    )  # `..` has a name, too
     file: Path = args.out or Path(f"{name}.yaml")
     _refuse_existing(file)
     try:
@@ -80,6 +83,11 @@ def _config_of(data: Path, name: str, file: Path) -> str:
     sections |= proposal.sections
     costs = list(expectations(load_config(sections), results, sample))
     other = [proposal.why_other + ":", *(f"{key}: {flow(value)}" for key, value in proposal.other.items())]
-    text = config_text(sections, head_lines(file, facts, costs), comments_of(proposal, results), {"encoders": other})
+    text = config_text(
+        sections,
+        head_lines(file, facts, costs),
+        comments_of(proposal, found.dataset["path"], results),
+        {"encoders": other},
+    )
     note("\n".join(["", *costs, ""]))
     return text

@@ -95,6 +95,18 @@ def test_results_that_are_there_are_said(folder: Path, untimed: None, capsys: py
     assert yaml.safe_load(Path("other.yaml").read_text())["dataset"]["name"] == "other"
 
 
+def test_the_folder_that_one_is_in_has_a_name_and_absolute_paths_stay(
+    folder: Path, untimed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photographs(folder / "Vögel/2024/x", ["a", "b"])
+    monkeypatch.chdir(folder / "Vögel/2024/x/a")
+    for given, name, path in (("..", "x", ".."), (str(folder / "Vögel/2024/x"), "y", str(folder / "Vögel/2024/x"))):
+        assert main(["init", given, *(["--name", "y"] if name == "y" else [])]) == 0
+        text = Path(f"{name}.yaml").read_text()
+        assert yaml.safe_load(text)["dataset"]["path"] == path
+        assert ("relative to" in text) == (path == "..")
+
+
 def test_masks_become_a_config(folder: Path, untimed: None) -> None:
     for name in ("images", "masks"):
         (folder / "cells" / name).mkdir(parents=True)

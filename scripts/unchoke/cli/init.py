@@ -28,9 +28,8 @@ def main(args: argparse.Namespace) -> None:
     from unchoke.cli.config_text import dataset_name, refuse_unwritable
 
     refuse_unwritable(str(args.data))
-    name = args.name or dataset_name(
-        _without_ending(Path(os.path.normpath(args.data.absolute())))
-    )  # `..` has a name, too
+    data = Path(os.path.normpath(args.data.absolute()))  # `..` has a name, too
+    name = args.name or dataset_name(_without_ending(data))
     file: Path = args.out or Path(f"{name}.yaml")
     _refuse_existing(file)
     try:
@@ -64,7 +63,7 @@ def _refuse_existing(file: Path) -> None:
 def _config_of(data: Path, name: str, file: Path) -> str:
     """The text of the config; what was found is said as soon as it is known."""
     from unchoke.cli.census import take_census
-    from unchoke.cli.config_text import config_text, flow
+    from unchoke.cli.config_text import config_text, flow, printable
     from unchoke.cli.description import comments_of, data_lines, head_lines
     from unchoke.cli.expectations import Sample, expectations, has_card, has_package
     from unchoke.cli.look.anything import look_at
@@ -76,7 +75,7 @@ def _config_of(data: Path, name: str, file: Path) -> str:
     bare = load_config({**sections, **propose(found.dataset["kind"], 0, 0, card=False, packaged=False).sections})
     census = take_census(bare["dataset"], results / "manifest.csv")
     facts = list(data_lines(data, found, census, results))
-    note("\n".join(facts))
+    note("\n".join(map(printable, facts)))
     sample = Sample(bare["dataset"], census.paths, bare["decoding"]["max_pixels"])
     has = {"card": has_card(), "packaged": has_package(LITE_MODEL)}
     proposal = propose(bare["dataset"]["kind"], sample.side_px, census.splits["train"], **has)

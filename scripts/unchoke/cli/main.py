@@ -17,7 +17,10 @@ _SUBCOMMANDS = (init, checks, run, leaderboard, report, predict, segment)
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status of ``unchoke argv``, as ``commands.run`` has it; 2 for a wrong command line."""
     given = list(sys.argv[1:] if argv is None else argv)
-    args = _parser().parse_args(*_split(given))
+    parser = _parser()
+    args, unknown = parser.parse_known_args(*_split(given))
+    if unknown:
+        parser.error(f"unknown: {' '.join(unknown)}; flags of snakemake stand behind --: -c FILE -- {unknown[0]} …")
     status: list[int | None] = []
     failed = commands.run(lambda _: status.append(args.main(args)), [])
     return failed or (status and status[0]) or 0

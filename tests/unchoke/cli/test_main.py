@@ -55,6 +55,13 @@ def test_subcommands_become_snakemake(
     assert command[1:place] + command[place + 2 :] == expected
 
 
+def test_flags_of_snakemake_are_shown_their_place(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["run", "-c", "my.yaml", "--resources", "gpu=2"])
+    assert end.value.code == 2
+    assert "behind --: -c FILE -- --resources" in capsys.readouterr().err
+
+
 def test_a_missing_config_is_said_with_the_one_that_is_there(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "-c", "mi.yaml"]) == 1
     assert "do:       -c my.yaml" in capsys.readouterr().err

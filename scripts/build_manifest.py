@@ -19,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     split = SplitSettings(args.seed, args.val, args.test)
     source = (args.kind, args.path, args.group)
-    record = build_manifest(*source, split, args.chunk_size, args.manifest, args.rows, args.fields, args.positive)
+    place, forget = (args.chunk_size, args.manifest, args.rows), args.vanished == "forget"
+    record = build_manifest(*source, split, *place, args.fields, args.positive, forget)
     for name, value in record.items():
         print(f"{name}: {value}")
 

@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     split = SplitSettings(args.seed, args.val, args.test)
     settings = PatchSettings(args.size, args.overlap, args.per_chunk)
-    record = build_patches(args.kind, args.path, args.group, split, settings, args.manifest)
+    record = build_patches(args.kind, args.path, args.group, split, settings, args.manifest, args.vanished == "forget")
     for name, value in record.items():
         print(f"{name}: {value}")
 

@@ -12,7 +12,7 @@ from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import device_of
 from unchoke.machine.limits import planned_batch
 from unchoke.manifest.patches import add_patch_flags
-from unchoke.store.tables import PATCH_ROW_COLUMNS, read_table
+from unchoke.store.tables import PATCH_ROW_COLUMNS, read_rows
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     source = (args.weights, args.card, args.size, [])
     encoder = keep_encoder(*source, device_of(args), args.precision, args.vram_mb, args.strides)
     settings = Extraction(args.per_chunk, planned_batch(args.plan), args.max_pixels, store=args.dtype)
-    maps = extract_patches(read_table(args.rows, PATCH_ROW_COLUMNS), args.root, encoder, settings, args.threads)
+    maps = extract_patches(read_rows(args.rows, PATCH_ROW_COLUMNS), args.root, encoder, settings, args.threads)
     save_chunk(args.store, args.chunk, args.rows, maps, encoder, settings)
 
 

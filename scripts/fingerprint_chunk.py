@@ -10,7 +10,7 @@ from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_chunk, save
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.memory_watch import memory_watched
 from unchoke.sources.source import add_source_flags
-from unchoke.store.tables import ROW_COLUMNS, read_table
+from unchoke.store.tables import ROW_COLUMNS, read_rows
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     settings = Fingerprinting(args.chunk_size * args.chunks_per_job, args.chunks_per_job, args.max_pixels)
     with memory_watched("fingerprint_chunk", args.memory_mb, "cleaning.memory_mb"):
-        rows = pd.concat([read_table(file, ROW_COLUMNS) for file in args.rows], ignore_index=True)
+        rows = pd.concat([read_rows(file, ROW_COLUMNS) for file in args.rows], ignore_index=True)
         found = fingerprint_chunk(rows, args.kind, args.root, args.max_pixels, args.memory_mb)
         save_fingerprints(args.store, args.chunk, rows, args.rows, found, settings)
 

@@ -10,7 +10,7 @@ from unchoke.manifest.patches import add_patch_flags
 from unchoke.mask_heads.head import read_mask_checkpoint
 from unchoke.mask_heads.predict import cached_maps, predict_patches, read_pixels
 from unchoke.stitching.stitch import write_predictions
-from unchoke.store.tables import PATCH_ROW_COLUMNS, read_table
+from unchoke.store.tables import PATCH_ROW_COLUMNS, read_rows
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.store:
         inputs = cached_maps(args.store, args.chunk, list(head.channels))
     else:
-        rows = read_table(args.rows, PATCH_ROW_COLUMNS)
+        rows = read_rows(args.rows, PATCH_ROW_COLUMNS)
         inputs = read_pixels(rows, args.root, head.patch_px, args.per_chunk, args.max_pixels)
     made_with = {"settings": {"device": device.type}}
     write_predictions(args.probability, predict_patches(head, inputs, device), made_with)

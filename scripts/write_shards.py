@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.machine.commands import argument_parser, run
-from unchoke.manifest.images import VANISHED
+from unchoke.manifest.moves import GONE
 from unchoke.sources.tar_shards import samples_of, write_shards
 from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--per-shard", type=int, default=4096, help="images a shard")
     args = parser.parse_args(argv)
     frame = read_table(args.manifest, MANIFEST_COLUMNS)
-    rows = frame.loc[frame["excluded"] != VANISHED, ["image_id", "path", "label", "split"]]
+    rows = frame.loc[~frame["excluded"].isin(GONE), ["image_id", "path", "label", "split"]]
     skipped: dict[str, str] = {}
     samples = samples_of(args.kind, args.root, rows.itertuples(index=False, name=None), skipped)
     shards = write_shards(args.folder, samples, args.per_shard)

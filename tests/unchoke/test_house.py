@@ -31,6 +31,7 @@ TESTED_ELSEWHERE = {
         "client cold commands connections devices messages patience peaks process_state retries sockets turns "
         "worker_requests"
     ),
+    "manifest": "checks digests",
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "decoder linear unet",
     "metrics": "units",
@@ -42,7 +43,7 @@ TESTED_ELSEWHERE = {
         "style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",
-    "sources": "csv_files locations",
+    "sources": "csv_files digests locations",
     "sources/arrays": "array containers folders hdf5_files hdf5_mappings hdf5_rows listing npy values",
     "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",
     "stitching": "blends",

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -127,6 +128,54 @@ def test_new_images_cost_their_own_chunks_only(rerun: Clone) -> None:
     assert [row["path"] for row in new[len(old) :]] == more
     store = zarr.open_group(rerun.results / "features/tiny.zarr", mode="r")
     assert store["avg"].shape[0] == len(new) == 49
+
+
+def test_moved_images_keep_id_split_and_features(rerun: Clone) -> None:
+    """A class is renamed, a file moves, two change names. All bytes stay, so that no image is encoded again."""
+    images, manifest = rerun.folder / "images", rerun.results / "manifest.csv"
+    before, seal = rows_of(manifest), (rerun.results / "features/tiny.sealed.json").read_bytes()
+    times, figures = rerun.times("features/tiny.*/**/[0-9]*"), accuracies(rerun)
+    in_class = [row for row in before if row["label"] == "1"]
+    moved, one = in_class[:2]
+    other = next(row for row in in_class[2:] if row["size_bytes"] != one["size_bytes"])
+    (images / "0").rename(images / "zero")
+    (images / "1/below").mkdir()
+    (images / moved["path"]).rename(images / "1/below/größe.png")
+    for old, new in ((one["path"], "swap"), (other["path"], one["path"]), ("swap", other["path"])):
+        (images / old).rename(images / new)
+
+    output = rerun.snakemake("--cores", "2")
+    assert (jobs(output, "build_manifest"), jobs(output, "extract_chunk"), jobs(output, "train_head")) == (1, 0, 2)
+    new_path = {moved["path"]: "1/below/größe.png", one["path"]: other["path"], other["path"]: one["path"]}
+    for row in before:
+        row["path"] = new_path.get(row["path"], re.sub("^0/", "zero/", row["path"]))
+        row["label"] = {"0": "zero", "1": "1"}[row["label"]]
+    assert rows_of(manifest) == before
+    assert (rerun.results / "features/tiny.sealed.json").read_bytes() == seal
+    assert rerun.times("features/tiny.*/**/[0-9]*") == times
+    assert accuracies(rerun) == figures
+    log = (rerun.folder / "logs/few/build_manifest.log").read_text()
+    assert f"{len(before) - len(in_class) + 3} images moved: they keep id, split and features" in log
+    assert len(rows_of(rerun.results / "moves.csv")) == len(before) - len(in_class) + 3
+    rerun.snakemake("verify")
+
+    # A second encoder finds the files where they are now, and a forgotten image counts nowhere.
+    (images / before[40]["path"]).unlink()
+    encoders = dict.fromkeys(("tiny", "second"), CONFIG["encoders"]["tiny"])
+    rerun.configure(encoders=encoders, dataset={**CONFIG["dataset"], "vanished": "forget"})
+    output = rerun.snakemake("--cores", "2")
+    assert jobs(output, "extract_chunk_tiny") == 0
+    first, second = (zarr.open_group(rerun.results / f"features/{name}.zarr", mode="r") for name in encoders)
+    there = np.array([row["excluded"] == "" for row in rows_of(manifest)])
+    assert np.array_equal(first["avg"][:][there], second["avg"][:][there])
+    assert [row["path"] for row in rows_of(rerun.results / "quarantine.csv")] == ["zero/broken.png"]
+    gone = [row for row in rows_of(manifest) if row["excluded"] == "forgotten"]
+    assert [(row["image_id"], row["label"], row["split"]) for row in gone] == [("40", "", "")]
+
+
+def accuracies(clone: Clone) -> list[tuple[str, float]]:
+    with closing(sqlite3.connect(clone.results / "experiments.db")) as connection:
+        return connection.execute("SELECT head, test_accuracy FROM leaderboard ORDER BY head").fetchall()
 
 
 def test_a_changed_head_alone_is_trained_again(rerun: Clone) -> None:

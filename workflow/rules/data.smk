@@ -66,6 +66,7 @@ checkpoint build_manifest:
         " --test {params.test}"
         " --chunk-size {params.chunk_size}"
         f"{POSITIVE_FLAG}"
+        f"{VANISHED_FLAG}"
         " --manifest {output.manifest:q}"
         " --rows {params.folder:q}/rows"
         " --receipt {output.receipt:q}"

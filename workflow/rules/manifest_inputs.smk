@@ -9,6 +9,11 @@ from unchoke.targets.memory import cache_mb
 from unchoke.sources.locations import fields_of
 from unchoke.targets.masks import Masks
 
+# Told only where images are forgotten, so that manifests made before there was a choice stay as they are.
+FORGETS = config["dataset"]["vanished"] == "forget"
+VANISHED_PARAMS = {"vanished": "forget"} if FORGETS else {}
+VANISHED_FLAG = " --vanished {params.vanished}" if FORGETS else ""
+
 
 def source_settings():
     """Leaves of the config that the manifest depends on, and the digest of what the source holds now."""
@@ -30,6 +35,7 @@ def source_settings():
         "fields": lambda wildcards: json_of(fields),
         "path": lambda wildcards: dataset["path"],
         "listing": digest,
+        **VANISHED_PARAMS,
     }
 
 

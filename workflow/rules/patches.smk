@@ -63,6 +63,7 @@ checkpoint build_patches:
         " --size {params.size}"
         " --overlap {params.overlap}"
         " --per-chunk {params.per_chunk}"
+        f"{VANISHED_FLAG}"
         " --manifest {output.manifest:q}"
         " --receipt {output.receipt:q}"
         " > {log:q} 2>&1"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unchoke.manifest.images import NO_LABEL, SplitSettings, check_classes, check_splits, in_use, list_manifest
+from unchoke.manifest.checks import check_classes, check_splits
+from unchoke.manifest.images import NO_LABEL, SplitSettings, in_use, list_manifest
 from unchoke.names import MASK_KINDS, SPLITS
 from unchoke.sources.locations import fields_of
 
@@ -33,12 +34,12 @@ def take_census(dataset: dict[str, Any], manifest: Path) -> Census:
     """
     kind, path, split = dataset["kind"], Path(dataset["path"]), dataset["split"]
     settings = SplitSettings(split["seed"], split["val"], split["test"])
-    frame, record = list_manifest(kind, path, split["group"], settings, manifest, fields_of(dataset))
+    listed = list_manifest(kind, path, split["group"], settings, manifest, fields_of(dataset))
+    frame, facts = listed.frame, listed.record
     if kind not in MASK_KINDS:
-        check_classes(frame, path)
-    check_splits(frame, path)
+        check_classes(frame, str(path))
+    check_splits(frame, str(path))
     used = in_use(frame)
-    facts: dict[str, Any] = record
     return Census(
         frame["path"].tolist(),
         {} if kind in MASK_KINDS else dict(sorted(Counter(used["label"]).items())),

@@ -151,6 +151,10 @@ class Dataset(Section):
     max_bad_share: float = Field(0.05, ge=0, le=1)
     """Share of images that may be unreadable, 0 to 1; above it the run stops before any head is trained."""
 
+    vanished: Literal["keep", "forget"] = "keep"
+    """What becomes of images that are gone from `path`. `keep`: they keep id, label and split, and have them again when
+    the same bytes come back. `forget`: they lose label and split for good; what comes back is a new image."""
+
     classes: dict[str, MaskValues] = Field(
         {"background": [0], "foreground": [1, 255]}, min_length=2, max_length=254, validate_default=True
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -56,6 +57,8 @@ class Chunk:
     """Most memory taken, MB: ``host`` resident, and ``card`` on a graphics card, CUDA's context included."""
     rounding: dict[str, dict[str, float]] = field(default_factory=dict)
     """As of ``Encoded``."""
+    digests: dict[int, tuple[int, int, str]] = field(default_factory=dict)
+    """By image id of what was read: size and time as the rows have them, and ``sources.digests.digest_of`` it."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Picture:
     reason: str = ""
     read_s: float = 0.0
     decode_s: float = 0.0
+    digest: str = ""
+    """Of the whole image as its source holds it, where this was read."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,12 @@ class Encoded:
     rounding: dict[str, dict[str, float]]
     """By pool or map, what rounding costs: see ``rounding_of``."""
     seconds: dict[str, float]
+    digests: dict[int, str]
+    """Those of the pictures, by place."""
 
 
 def make_chunk(
+    rows: pd.DataFrame,
     pictures: Callable[[Callable[..., Iterator[Any]]], Iterable[Picture]],
     encoder: Encodes,
     settings: Extraction,
@@ -92,7 +100,8 @@ def make_chunk(
 ) -> Chunk:
     """A chunk of what `pictures` reads, with its times and its most memory.
 
-    pictures: given a map over reading threads, the pictures in their order, at most chunk_size. threads: how many read
+    rows: of the chunk, as its rows file has them. pictures: given a map over reading threads, the pictures in their
+    order, at most chunk_size. threads: how many read
     and decode ahead of the encoder. invalid: from the reasons by place to those by image id.
     """
     started = time.perf_counter()
@@ -104,7 +113,15 @@ def make_chunk(
     seconds = {**encoded.seconds, "total": time.perf_counter() - started}
     peaks = {name: meter.peak_mb() for name, meter in meters.items()}
     arrays = {**encoded.arrays, chunks.VALID: encoded.valid_N}
-    return Chunk(arrays, invalid(encoded.reasons), seconds, threads, peaks, encoded.rounding)
+    digests = _digests(rows, encoded.digests)
+    return Chunk(arrays, invalid(encoded.reasons), seconds, threads, peaks, encoded.rounding, digests)
+
+
+def _digests(rows: pd.DataFrame, digests: dict[int, str]) -> dict[int, tuple[int, int, str]]:
+    """By image id the state of each image that was read. digests: by place in `rows`."""
+    read = rows.iloc[list(digests)]
+    states = zip(read["image_id"].tolist(), read["size_bytes"].tolist(), read["mtime_ns"].tolist(), strict=True)
+    return {image: (size, time, digest) for (image, size, time), digest in zip(states, digests.values(), strict=True)}
 
 
 def encode_pictures(
@@ -116,12 +133,14 @@ def encode_pictures(
     """
     seconds = dict.fromkeys(("read", "decode", "encode"), 0.0)
     valid_N, reasons = np.zeros(rows, bool), {}
+    digests: dict[int, str] = {}
     found: list[Mapping[str, NDArray[Any]]] = []
     for start, batch in _batches(pictures, micro_batch):
         images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
         for row, picture in enumerate(batch):
             seconds["read"] += picture.read_s
             seconds["decode"] += picture.decode_s
+            digests |= {start + row: picture.digest} if picture.digest else {}
             if picture.pixels_3HW is None:
                 reasons[start + row] = picture.reason
             else:
@@ -136,7 +155,7 @@ def encode_pictures(
     rounding = {name: rounding_of([batch[name] for batch in found], arrays[name], valid_N) for name in floats}
     for values in arrays.values():
         values[~valid_N] = 0
-    return Encoded(arrays, valid_N, reasons, rounding, seconds)
+    return Encoded(arrays, valid_N, reasons, rounding, seconds, digests)
 
 
 def _batches(pictures: Iterable[Picture], size: int) -> Iterator[tuple[int, list[Picture]]]:
@@ -211,6 +230,7 @@ def chunk_record(rows_file: Path, features: Chunk, settings: dict[str, Any]) -> 
         "rows_sha256": sha256_bytes(rows_file.read_bytes()),
         "settings": settings,
         "invalid": [{"image_id": image_id, "reason": reason} for image_id, reason in features.invalid.items()],
+        "digests": {str(image_id): list(entry) for image_id, entry in features.digests.items()},
         "images": int(features.arrays[chunks.VALID].sum()),
         "rounding_errors": features.rounding,
         "seconds": features.seconds,

@@ -29,15 +29,18 @@ class Decoded:
     valid_N: NDArray[np.bool_]
     reasons: dict[int, str]
     """Why an image could not be read, by its image_id."""
+    digests: dict[int, str]
+    """Of the images that were read, by image_id."""
 
     def pictures(self, rows: pd.DataFrame) -> Iterator[Picture]:
         """The pictures of some of the rows, as the files gave them."""
         for image_id in rows["image_id"].tolist():
             row = image_id - self.first
+            digest = self.digests.get(image_id, "")
             if self.valid_N[row]:
-                yield Picture(torch.from_numpy(self.pixels_N3HW[row]))
+                yield Picture(torch.from_numpy(self.pixels_N3HW[row]), digest=digest)
             else:
-                yield Picture(None, self.reasons[image_id])
+                yield Picture(None, self.reasons[image_id], digest=digest)
 
 
 def find_decoded(
@@ -70,4 +73,5 @@ def _read(store: Path, chunk: int, rows_sha256: str, settings: dict[str, Any]) -
         return None
     reasons = {entry["image_id"]: entry["reason"] for entry in record["invalid"]}
     first = chunk * len(arrays[chunks.VALID])
-    return Decoded(store.stem, first, arrays[PIXELS], arrays[chunks.VALID], reasons)
+    digests = {int(image_id): digest for image_id, (*_, digest) in record.get("digests", {}).items()}
+    return Decoded(store.stem, first, arrays[PIXELS], arrays[chunks.VALID], reasons, digests)

@@ -16,6 +16,7 @@ from unchoke.features.decoded import Decoded
 from unchoke.images.decode import picture_of
 from unchoke.images.views import view_of
 from unchoke.machine.suspects import in_flight
+from unchoke.sources.digests import digest_of
 from unchoke.sources.source import Reader, open_images
 
 
@@ -38,6 +39,7 @@ def extract_chunk(
     draft_px = 2 * encoder.resized_px if settings.jpeg_draft else None
     read = partial(_read_picture, encoder.preprocess(), settings, draft_px)
     return make_chunk(
+        rows,
         lambda each: decoded.pictures(rows) if decoded else each(read, open_images(kind, root, paths), ids, paths),
         encoder,
         settings,
@@ -55,12 +57,14 @@ def _read_picture(
     path: str,
 ) -> Picture:
     started = read = time.perf_counter()
+    digest = ""
     try:
         with in_flight(path):
             data = reader()
+            digest = digest_of(data)
             read = time.perf_counter()
             image = picture_of(data, max_pixels=settings.max_pixels, draft_px=draft_px)
             pixels = prepare(view_of(settings.view, image, image_id))
     except UnreadableImageError as error:
-        return Picture(None, str(error), read - started, time.perf_counter() - read)
-    return Picture(pixels, "", read - started, time.perf_counter() - read)
+        return Picture(None, str(error), read - started, time.perf_counter() - read, digest)
+    return Picture(pixels, "", read - started, time.perf_counter() - read, digest)

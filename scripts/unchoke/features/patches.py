@@ -13,6 +13,7 @@ from unchoke.features.chunk import Chunk, Extraction, Picture, make_chunk
 from unchoke.images.windows import open_image, read_patch
 from unchoke.machine.suspects import in_flight
 from unchoke.manifest.quarantine import invalid_patches
+from unchoke.sources.digests import digest_of_file
 
 
 def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: Extraction, threads: int) -> Chunk:
@@ -23,6 +24,7 @@ def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: 
     """
     read = partial(_read_picture, root, encoder.image_size, settings.max_pixels)
     return make_chunk(
+        rows,
         lambda each: each(read, rows["path"], rows["y0"], rows["x0"]),
         encoder,
         settings,
@@ -37,7 +39,8 @@ def _read_picture(root: Path, size: int, max_pixels: int, path: str, y0: int, x0
     try:
         with in_flight(path):
             pixels_HW3 = read_patch(open_image(root / path, max_pixels), y0, x0, size)
+            digest = digest_of_file(root / path) if (y0, x0) == (0, 0) else ""  # once an image
     except UnreadableImageError as error:
         return Picture(None, str(error), 0.0, time.perf_counter() - started)
     pixels_3HW = torch.from_numpy(pixels_HW3).permute(2, 0, 1)
-    return Picture(pixels_3HW, "", 0.0, time.perf_counter() - started)
+    return Picture(pixels_3HW, "", 0.0, time.perf_counter() - started, digest)

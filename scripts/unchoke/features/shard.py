@@ -14,7 +14,7 @@ from unchoke.machine.releases import made_by
 from unchoke.store import chunks
 from unchoke.store.origin import group_makers, sum_rounding
 from unchoke.store.partial_shards import Draft, read_draft, remove_drafts, write_draft
-from unchoke.store.tables import ROW_COLUMNS, read_table
+from unchoke.store.tables import ROW_COLUMNS, read_rows
 
 
 def extract_shard(
@@ -32,7 +32,7 @@ def extract_shard(
     other, and each is kept as a draft until the shard is written. Drafts of a killed call are reused.
     """
     if chunks_per_shard == 1:
-        write_chunk(store, shard, rows_files[0], encode(read_table(rows_files[0], ROW_COLUMNS)), settings)
+        write_chunk(store, shard, rows_files[0], encode(read_rows(rows_files[0], ROW_COLUMNS)), settings)
         return
     settings = {**settings, "rows_files": chunks_per_shard}
     parts, made_before = [], 0
@@ -40,7 +40,7 @@ def extract_shard(
         draft = read_draft(store, shard, chunk, _origin([file], settings))
         made_before += draft is not None
         if draft is None:
-            features = encode(read_table(file, ROW_COLUMNS))
+            features = encode(read_rows(file, ROW_COLUMNS))
             record = {**chunk_record(file, features, settings), "made_by": made_by(settings.get("device", "cpu"))}
             draft = Draft(features.arrays, record)
             write_draft(store, shard, chunk, draft)
@@ -57,6 +57,7 @@ def _summed(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     seconds, peaks = records[0]["seconds"], records[0]["peak_mb"]
     return {
         "invalid": [entry for record in records for entry in record["invalid"]],
+        "digests": {image_id: entry for record in records for image_id, entry in record.get("digests", {}).items()},
         "images": sum(record["images"] for record in records),
         "rounding_errors": sum_rounding(records),
         "seconds": {stage: sum(record["seconds"][stage] for record in records) for stage in seconds},

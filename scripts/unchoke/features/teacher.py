@@ -18,7 +18,7 @@ from unchoke.names import SPLITS, TEACHER
 from unchoke.store import chunks
 from unchoke.store.read import read_seal
 from unchoke.store.run_record import write_run
-from unchoke.store.tables import MANIFEST_COLUMNS, PATCH_ROW_COLUMNS, read_table
+from unchoke.store.tables import MANIFEST_COLUMNS, PATCH_ROW_COLUMNS, read_rows, read_table
 from unchoke.store.zarr_bytes import MemoryGroup, place_group
 
 
@@ -26,7 +26,7 @@ def run_teacher(
     store: Path, chunk: int, rows_file: Path, root: Path, teacher: Teacher, settings: Extraction, threads: int
 ) -> None:
     """Write a chunk of the teacher's outputs, for the patches in `rows_file`; image paths are below `root`."""
-    outputs = extract_patches(read_table(rows_file, PATCH_ROW_COLUMNS), root, teacher, settings, threads)
+    outputs = extract_patches(read_rows(rows_file, PATCH_ROW_COLUMNS), root, teacher, settings, threads)
     write_chunk(store, chunk, rows_file, outputs, teacher_settings(teacher, settings))
 
 

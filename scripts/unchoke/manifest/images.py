@@ -1,25 +1,32 @@
 """Stage: the manifest, a table with one row for each image; it only grows."""
 
 import argparse
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from unchoke import versions
-from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_if_changed
 from unchoke.machine.commands import or_none
 from unchoke.machine.receipts import read_json
+from unchoke.manifest.checks import check_classes, check_groups, check_splits
+from unchoke.manifest.digests import known_digests
+from unchoke.manifest.moves import FORGOTTEN, GONE, VANISHED, Placing, describe_placing, place_files
+from unchoke.manifest.rows import found_paths, kept_lines, moves_of, read_lines, write_moves, write_rows
 from unchoke.manifest.splits import draw_splits
 from unchoke.metrics.positive import positive_place
 from unchoke.names import SPLITS
+from unchoke.sources.digests import read_digests
 from unchoke.sources.locations import NO_FIELDS, Fields
-from unchoke.sources.source import Listing, list_images
+from unchoke.sources.source import ImageFile, Listing, image_root, list_images
 from unchoke.store import tables
-from unchoke.store.cuts import chunk_bounds, chunk_count
 
-VANISHED = "vanished"
 NO_LABEL = "no label"
 
 
@@ -40,6 +47,7 @@ def add_listing_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, required=True, help="seed of the splits")
     parser.add_argument("--val", type=float, required=True, help="share of val, 0 to 1")
     parser.add_argument("--test", type=float, required=True, help="share of test, 0 to 1")
+    parser.add_argument("--vanished", choices=("keep", "forget"), default="keep", help="see dataset.vanished")
     parser.add_argument("--manifest", type=Path, required=True, help="CSV to bring up to date; the others lie beside")
 
 
@@ -53,27 +61,48 @@ def build_manifest(
     rows: Path,
     fields: Fields = NO_FIELDS,
     positive: str | None = None,
+    forget: bool = False,
 ) -> dict[str, object]:
     """Bring `manifest`, its JSON record beside it and the folder `rows` up to date with the source; return the record.
 
-    An image keeps its id, and its split while the split settings stay; a new one takes the next id; one that is gone is
-    marked ``vanished``. Files whose content stays are not touched. Raises UnchokeError, before anything is written,
-    where labels, groups and splits contradict each other, or where `positive` of the config is neither of two classes.
-    fields: where arrays are, as ``locations.fields_of`` gives it.
+    An image keeps its id, and its split while the split settings stay, also where its file moved; a new one takes the
+    next id; one that is gone is marked ``vanished``, or ``forgotten``. Files whose content stays are not touched.
+    Raises UnchokeError, before anything is written, where labels, groups and splits contradict each other, or where
+    `positive` of the config is neither of two classes.
+    fields: where arrays are, as ``locations.fields_of`` gives it. forget: whether vanished images are forgotten.
     """
-    frame, record = list_manifest(kind, path, group, split, manifest, fields)
-    check_classes(frame, path)
+    frame, lines, record, notes = list_manifest(kind, path, group, split, manifest, fields, forget)
+    check_classes(frame, str(path))
     if positive is not None:
         positive_place(sorted(in_use(frame)["label"].unique()), positive)
-    check_splits(frame, path)
-    n_chunks = write_rows(frame, tables.ROW_COLUMNS, chunk_size, rows)
+    check_splits(frame, str(path))
+    n_chunks = write_rows(lines, tables.ROW_COLUMNS, chunk_size, rows, found_paths(frame, lines))
+    write_moves(moves_of(frame, lines), manifest.with_name("moves.csv"))
+    print(*notes, sep="\n", flush=True)
     return write_manifest(frame, {**record, "chunk_size": chunk_size, "chunks": n_chunks}, manifest)
 
 
+class Listed(NamedTuple):
+    """The manifest brought up to date with its source."""
+
+    frame: pd.DataFrame
+    lines: pd.DataFrame
+    """The same with path and time of each image as its rows file has them."""
+    record: dict[str, Any]
+    notes: list[str]
+    """What was recognised, for the log."""
+
+
 def list_manifest(
-    kind: str, path: Path, group: str | None, split: SplitSettings, manifest: Path, fields: Fields = NO_FIELDS
-) -> tuple[pd.DataFrame, dict[str, object]]:
-    """The manifest brought up to date with the source, and its record; nothing is written."""
+    kind: str,
+    path: Path,
+    group: str | None,
+    split: SplitSettings,
+    manifest: Path,
+    fields: Fields = NO_FIELDS,
+    forget: bool = False,
+) -> Listed:
+    """The manifest brought up to date with the source; nothing is written. forget: see ``dataset.vanished``."""
     record_path = manifest.with_suffix(".json")
     listing = list_images(kind, path, group, fields)
     grouping = fields.get("groups", group)
@@ -82,22 +111,40 @@ def list_manifest(
     drawn = read_json(record_path)["split_settings"] if old is not None and record_path.exists() else {}
     # Another version draws other splits; those of an earlier one stay, and the record says which one drew them.
     keep_splits = {**drawn, "version": versions.MANIFEST} == settings
+    lines = None if old is None else read_lines(old, manifest)
+    placing = None if old is None or lines is None else _place(old, lines, listing, kind, path, manifest)
+    frame = grow_manifest(old, listing, split, keep_splits, placing, forget)
     left_out = dict(sorted(listing.left_out.items()))
-    return grow_manifest(old, listing, split, keep_splits), {
+    record = {
         "kind": kind,
         "split_settings": drawn if keep_splits else settings,
         "left_out_files": left_out,
         **({"containers": listing.containers} if listing.containers else {}),
     }
+    if old is None or lines is None or placing is None:
+        return Listed(frame, frame, record, [])
+    return Listed(frame, kept_lines(frame, lines, placing), record, describe_placing(old, frame, placing))
+
+
+def _place(old: pd.DataFrame, lines: pd.DataFrame, listing: Listing, kind: str, path: Path, manifest: Path) -> Placing:
+    """Which images the files are; bytes are read where a file may be an image that is not at its place."""
+    root, paths = image_root(kind, path), [image.path for image in listing.images]
+
+    def read(places: Sequence[int]) -> dict[int, str]:
+        found = read_digests(kind, root, [paths[place] for place in places])
+        return {place: digest for place, digest in zip(places, found, strict=True) if digest}
+
+    return place_files(old, listed_frame(listing), partial(known_digests, manifest.parent / "features", lines), read)
 
 
 def write_manifest(frame: pd.DataFrame, record: dict[str, object], manifest: Path) -> dict[str, object]:
     """Write the manifest and its record, where they changed; return the record with its counts."""
     write_if_changed(manifest, tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
+    counted = frame.loc[frame["excluded"] != FORGOTTEN, "excluded"]
     record = {
         **record,
-        "images": len(frame),
-        "excluded": frame.loc[frame["excluded"] != "", "excluded"].value_counts().to_dict(),
+        "images": len(counted),
+        "excluded": counted[counted != ""].value_counts().to_dict(),
         "images_by_split": in_use(frame)["split"].value_counts().reindex(list(SPLITS), fill_value=0).to_dict(),
     }
     write_if_changed(manifest.with_suffix(".json"), json_bytes(record))
@@ -114,40 +161,61 @@ def given_splits(listing: Listing) -> list[str]:
     return sorted({image.split for image in listing.images} - {""})
 
 
-def grow_manifest(old: pd.DataFrame | None, listing: Listing, split: SplitSettings, keep_splits: bool) -> pd.DataFrame:
+def listed_frame(listing: Listing) -> pd.DataFrame:
+    """The images of a listing as a table, with the columns of ``ImageFile``."""
+    found = pd.DataFrame(listing.images, columns=list(ImageFile._fields), dtype=object)
+    return found.astype({"size_bytes": "int64", "mtime_ns": "int64"})
+
+
+def grow_manifest(
+    old: pd.DataFrame | None,
+    listing: Listing,
+    split: SplitSettings,
+    keep_splits: bool,
+    placing: Placing | None = None,
+    forget: bool = False,
+) -> pd.DataFrame:
     """The manifest with the images of `listing`: rows of `old` in their order, then new images in the listing's order.
 
-    old: the manifest so far, or None. keep_splits: whether drawn splits of `old` still hold.
+    old: the manifest so far, or None. keep_splits: whether drawn splits of `old` still hold. placing: which images the
+    files are; None: images are known by their paths alone. forget: whether vanished images are forgotten.
     """
-    found = pd.DataFrame(listing.images, columns=list(listing.images[0]._fields), dtype=object)
-    known = pd.Series([], dtype=object) if old is None else old["path"]
-    paths = pd.concat([known, found.loc[~found["path"].isin(known), "path"]])
-    frame = found.set_index("path").reindex(pd.Index(paths, dtype=object, name="path")).reset_index()
+    found, so_far = listed_frame(listing), pd.DataFrame(columns=list(tables.MANIFEST_COLUMNS)) if old is None else old
+    placing = placing or place_files(so_far, found, lambda ids: {}, lambda places: {})
+    n_images = max(len(so_far), placing.image_id_N.max() + 1)
+    frame = found.astype(object).set_index(placing.image_id_N).reindex(range(n_images))
     gone = frame["size_bytes"].isna()
-    if old is not None:
-        frame.loc[gone, list(found.columns)] = old.loc[gone[: len(old)].to_numpy(), list(found.columns)].to_numpy()
+    columns = list(found.columns)
+    frame.loc[gone, columns] = so_far.loc[gone[: len(so_far)].to_numpy(), columns].to_numpy()
     frame.insert(0, "image_id", range(len(frame)))
     frame["excluded"] = ""
     frame.loc[frame["label"] == "", "excluded"] = NO_LABEL
     frame.loc[gone, "excluded"] = VANISHED
-    frame["split"] = _splits(frame, old if keep_splits else None, given_splits(listing), split)
+    forgotten = gone & (forget | (so_far["excluded"].reindex(frame.index) == FORGOTTEN))
+    frame.loc[forgotten, "excluded"] = FORGOTTEN
+    frame["split"] = _splits(frame, old if keep_splits else None, given_splits(listing), split, placing)
+    frame.loc[forgotten, ["label", "split", "group"]] = ""
     return frame.astype({"size_bytes": "int64", "mtime_ns": "int64"})
 
 
-def _splits(frame: pd.DataFrame, old: pd.DataFrame | None, given: list[str], settings: SplitSettings) -> list[str]:
+def _splits(
+    frame: pd.DataFrame, old: pd.DataFrame | None, given: list[str], settings: SplitSettings, placing: Placing
+) -> list[str]:
     """Given splits, and drawn ones for the rows without a split; if all rows have one, missing splits come out of
     train.
 
     old: the manifest whose drawn splits are kept; None: all are drawn anew. Excluded rows do not count.
     """
     shares = {"val": 0.0 if "val" in given else settings.val, "test": 0.0 if "test" in given else settings.test}
-    split = frame["split"].copy()
-    split[frame["excluded"] == VANISHED] = ""
+    split, gone = frame["split"].copy(), frame["excluded"].isin(GONE)
+    split[gone] = ""
     if any(shares.values()):
         split[split == "train"] = ""
     if old is not None:
+        drawn_before = split.eq("").to_numpy()
         so_far = split.iloc[: len(old)]
         split.iloc[: len(old)] = so_far.where(so_far != "", old["split"].to_numpy())
+        split = settle_groups(split, frame["group"], drawn_before & ~gone.to_numpy(), placing.moved)
     used = (frame["excluded"] == "").to_numpy()
     rows = frame[used]
     check_groups(rows["group"], split[used])
@@ -156,70 +224,16 @@ def _splits(frame: pd.DataFrame, old: pd.DataFrame | None, given: list[str], set
     return [str(name) for name in split]
 
 
-def check_groups(group: pd.Series, split: pd.Series) -> None:
-    """UnchokeError where a group stands in two splits."""
-    named = pd.DataFrame({"group": group, "split": split})[(group != "") & (split != "")]
-    splits = named.groupby("group")["split"].unique()
-    if len(torn := splits[splits.str.len() > 1]):
-        raise UnchokeError(
-            "A group stands in two splits.",
-            found=f"{torn.index[0]!r} in {' and '.join(sorted(torn.iloc[0]))}"
-            + (f", and {len(torn) - 1} more groups" if len(torn) > 1 else ""),
-            expected="all images of one group (patient, slide) in one split, or test figures are too good",
-            do="correct the splits, or leave them empty to have them drawn by whole groups",
-        )
+def settle_groups(split: pd.Series, group: pd.Series, drawn: NDArray[np.bool_], moved: Collection[int]) -> pd.Series:
+    """The splits, where a moved image that came into a group of another split takes the split of that group.
 
-
-def check_classes(frame: pd.DataFrame, where: Path) -> None:
-    """UnchokeError where there is only one class, or a class without images in train."""
-    rows = in_use(frame)
-    classes = sorted(rows["label"].unique())
-    if len(classes) < 2:
-        raise UnchokeError(
-            "There are too few classes.",
-            found=f"{len(classes)} ({', '.join(map(repr, classes)) or 'no image has a label'})",
-            expected="at least 2",
-            where=str(where),
-            do="one folder a class below dataset.path, or labels (column or array) with two values",
-        )
-    labels = {split: set(rows.loc[rows["split"] == split, "label"]) for split in SPLITS}
-    for split in ("val", "test"):
-        if unseen := sorted(labels[split] - labels["train"]):
-            raise UnchokeError(
-                f"The {split} split has a class that train lacks.",
-                found=", ".join(map(repr, unseen[:5])),
-                expected="every class in train",
-                where=str(where),
-                do="move some of its images to train, or delete the class",
-            )
-
-
-def check_splits(frame: pd.DataFrame, where: Path) -> None:
-    """UnchokeError where a split is empty."""
-    rows, reasons = in_use(frame), frame.loc[frame["excluded"] != "", "excluded"].value_counts()
-    for split in SPLITS:
-        if not (rows["split"] == split).any():
-            left_out = "".join(f"; left out: {count} × {reason}" for reason, count in reasons.head(3).items())
-            raise UnchokeError(
-                f"The {split} split is empty.",
-                found=f"{len(rows)} images, none of them in {split}{left_out}",
-                expected="train to fit, val to choose, test to report",
-                where=str(where),
-                do=f"give it images, or change dataset.split.{split}; with few groups a split may get none",
-            )
-
-
-def write_rows(frame: pd.DataFrame, columns: dict[str, type], chunk_size: int, folder: Path) -> int:
-    """Write ``<folder>/<chunk>.csv`` for every chunk, touching only what changed; return the number of chunks.
-
-    Its columns are those that features depend on. A vanished row keeps its line, so that its chunk is not made again.
+    Series are by image_id. drawn: whether the split is a drawn one, which the data does not give. moved: image ids.
+    Where only moved images meet in a group, the first of them says which split.
     """
-    rows = list(zip(*(frame[name].tolist() for name in columns), strict=True))
-    n_chunks = chunk_count(len(rows), chunk_size)
-    for chunk in range(n_chunks):
-        start, stop = chunk_bounds(chunk, len(rows), chunk_size)
-        write_if_changed(folder / f"{chunk}.csv", tables.table_bytes(list(columns), rows[start:stop]), sync=False)
-    for file in folder.glob("*.csv"):
-        if not file.stem.isdigit() or int(file.stem) >= n_chunks:
-            file.unlink()
-    return n_chunks
+    moved_N = drawn & split.index.isin(list(moved)) & (group != "").to_numpy()
+    for name in sorted(set(group[moved_N])):
+        members = split[(group == name) & (split != "")]
+        if members.nunique() > 1:
+            stayed = members[~members.index.isin(list(moved))]
+            split = split.mask(moved_N & (group == name).to_numpy(), (stayed if len(stayed) else members).iloc[0])
+    return split

@@ -15,7 +15,10 @@ from unchoke.hashing import sha256_bytes
 from unchoke.images.grid import Grid
 from unchoke.images.windows import image_size
 from unchoke.machine.receipts import read_json
-from unchoke.manifest.images import NO_LABEL, SplitSettings, check_splits, list_manifest, write_manifest, write_rows
+from unchoke.manifest.checks import check_splits
+from unchoke.manifest.images import NO_LABEL, SplitSettings, list_manifest, write_manifest
+from unchoke.manifest.moves import GONE
+from unchoke.manifest.rows import found_paths, moves_of, write_moves, write_rows
 from unchoke.sources.source import add_picture_flags
 from unchoke.store import tables
 
@@ -43,7 +46,13 @@ def add_patch_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def build_patches(
-    kind: str, path: Path, group: str | None, split: SplitSettings, settings: PatchSettings, manifest: Path
+    kind: str,
+    path: Path,
+    group: str | None,
+    split: SplitSettings,
+    settings: PatchSettings,
+    manifest: Path,
+    forget: bool = False,
 ) -> dict[str, object]:
     """Bring the manifest and, beside it, patches, grids and rows of chunks up to date; return the manifest's record.
 
@@ -57,17 +66,21 @@ def build_patches(
     Raises UnchokeError where a split is left empty.
     """
     folder, masks_of = manifest.parent, importlib.import_module(f"unchoke.sources.kinds.{kind}").list_masks
-    frame, record = list_manifest(kind, path, group, split, manifest)
+    frame, lines, record, notes = list_manifest(kind, path, group, split, manifest, forget=forget)
     frame = _with_masks(frame, {name: file._asdict() for name, file in masks_of(path, group).items()})
     _measure(frame, path if path.is_dir() else path.parent)
-    check_splits(frame, path)
+    check_splits(frame, str(path))
     old = tables.read_table(folder / "patches.csv", tables.PATCH_COLUMNS) if _holds(folder, settings) else None
     patches = grow_patches(old, frame, settings)
     rows = patches.merge(frame, "left", "image_id", suffixes=("", "_image"), validate="many_to_one")
-    chunks = write_rows(rows, tables.PATCH_ROW_COLUMNS, settings.per_chunk, folder / "rows")
+    of_features = patches.drop(columns="excluded").merge(lines, "left", "image_id", validate="many_to_one")
+    found = found_paths(frame, lines)
+    chunks = write_rows(of_features, tables.PATCH_ROW_COLUMNS, settings.per_chunk, folder / "rows", found)
     write_rows(_mask_rows(rows), tables.PATCH_ROW_COLUMNS, settings.per_chunk, folder / "mask_rows")
     write_if_changed(folder / "patches.csv", data := tables.frame_bytes(patches, tables.PATCH_COLUMNS))
     write_if_changed(folder / "grids.json", json_bytes(grids_of(patches, frame, settings)))
+    write_moves(moves_of(frame, lines), folder / "moves.csv")
+    print(*notes, sep="\n", flush=True)
     cut = {"patches": len(patches), "chunks": chunks, "patches_sha256": sha256_bytes(data)}
     facts = {**record, **cut, "patch_settings": asdict(settings)}
     return write_manifest(frame, facts, manifest)
@@ -85,7 +98,8 @@ def _holds(folder: Path, settings: PatchSettings) -> bool:
 
 def _with_masks(frame: pd.DataFrame, masks: dict[str, dict[str, object]]) -> pd.DataFrame:
     """The manifest with each image's mask: ``mask_path``, empty where there is none, its size and time."""
-    found = pd.DataFrame([masks.get(path, _NO_FILE) for path in frame["path"]]).add_prefix("mask_")
+    paths = frame["path"].mask(frame["excluded"].isin(GONE), "")  # another image may have its path now
+    found = pd.DataFrame([masks.get(path, _NO_FILE) for path in paths]).add_prefix("mask_")
     return pd.concat([frame, found], axis=1).replace({"excluded": {NO_LABEL: NO_MASK}})
 
 
@@ -95,6 +109,8 @@ def _measure(frame: pd.DataFrame, root: Path) -> None:
     for row, (path, mask, excluded) in enumerate(
         zip(frame["path"], frame["mask_path"], frame["excluded"], strict=True)
     ):
+        if excluded in GONE:
+            continue
         try:
             sides[row] = image_size(root / path)
             mask_sides = image_size(root / mask) if mask else None

@@ -128,20 +128,36 @@ def entries_digest(entries: list[tuple[object, ...]]) -> str:
 def open_images(kind: str, root: Path, paths: Sequence[str]) -> list[Reader]:
     """A callable for each image, in order, that reads it; threads may call them.
 
-    paths: of the manifest, below `root`. Neighbouring rows of an array are read in one slice, when the first of them is
-    asked for. An image that cannot be read raises errors.UnreadableImageError; a machine at fault raises its
-    OSError.
+    paths: of the manifest, below `root`; empty for an image without a file. Neighbouring rows of an array are read in
+    one slice, when the first of them is asked for. An image that cannot be read raises errors.UnreadableImageError; a
+    machine at fault raises its OSError.
     """
+    readers = iter(_open_images(kind, root, [path for path in paths if path]))
+    return [next(readers) if path else _no_file for path in paths]
+
+
+def _open_images(kind: str, root: Path, paths: Sequence[str]) -> list[Reader]:
     from unchoke.images.decode import read_image_file
     from unchoke.machine.suspects import is_careful
 
     module = _source(kind)
-    if hasattr(module, "open_images") and is_careful():  # careful mode: each row is read alone
+    if reads_files(kind):
+        return [partial(read_image_file, root / path) for path in paths]
+    if is_careful():  # each row is read alone
         return [reader for path in paths for reader in module.open_images(root, [path])]
-    if hasattr(module, "open_images"):
-        readers: list[Reader] = module.open_images(root, paths)
-        return readers
-    return [partial(read_image_file, root / path) for path in paths]
+    readers: list[Reader] = module.open_images(root, paths)
+    return readers
+
+
+def _no_file() -> bytes:
+    from unchoke.errors import UnreadableImageError
+
+    raise UnreadableImageError("no such file or directory")
+
+
+def reads_files(kind: str) -> bool:
+    """Whether every image is a file of its own."""
+    return not hasattr(_source(kind), "open_images")
 
 
 def prerequisites(kind: str, path: Path) -> list[str]:

@@ -25,6 +25,12 @@ MANIFEST_COLUMNS = {
     "excluded": str,  # the reason why no head may use the row; else empty
 }
 ROW_COLUMNS = {name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "size_bytes", "mtime_ns")}
+MOVE_COLUMNS = {
+    **{name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "mtime_ns")},
+    "row_path": str,  # path and time of the same bytes in rows/<chunk>.csv
+    "row_mtime_ns": int,
+}
+PLACE_COLUMNS = {name: MANIFEST_COLUMNS[name] for name in ("image_id", "path")}
 SPLIT_COLUMNS = {name: MANIFEST_COLUMNS[name] for name in ("image_id", "split")}
 PATCH_COLUMNS = {
     **dict.fromkeys(("patch_id", "image_id", "y0", "x0", "height", "width", "halo"), int),  # px
@@ -91,6 +97,20 @@ def rows_files(folder: Path, chunk: int, count: int) -> list[Path]:
     """The rows files of a chunk, where each chunk takes `count` of them; the last one may take fewer."""
     files = (folder / f"{number}.csv" for number in range(chunk * count, (chunk + 1) * count))
     return [file for file in files if file.exists()]
+
+
+def moved_file(rows_file: Path) -> Path:
+    """The table, if there is one, that says where images of a rows file lie now."""
+    return rows_file.parent.with_name("moved") / rows_file.name
+
+
+def read_rows(path: Path, columns: dict[str, type]) -> pd.DataFrame:
+    """A rows file with the paths at which its images lie now; empty where an image has no file any more."""
+    rows, moved = read_table(path, columns), moved_file(path)
+    if moved.exists():
+        places = read_table(moved, PLACE_COLUMNS).set_index("image_id")["path"]
+        rows["path"] = rows["image_id"].map(places).fillna(rows["path"])
+    return rows
 
 
 def count_rows(path: Path) -> int:

@@ -1,5 +1,6 @@
 """Extraction on small real images, with a tiny encoder."""
 
+import hashlib
 import importlib
 import json
 from pathlib import Path
@@ -73,6 +74,8 @@ def test_an_unreadable_image_is_invalid_and_zero_and_its_neighbours_are_not(data
             readable = row.path not in ("3/cut-short.png", "7/no-image.png")
             assert features.arrays["valid"][place] == readable
             assert (row.image_id in features.invalid) != readable
+            digest = hashlib.sha256((data / "digits" / row.path).read_bytes()).hexdigest()
+            assert features.digests[row.image_id] == (row.size_bytes, row.mtime_ns, digest)
             assert np.any(features.arrays["avg"][place]) == readable
     assert not features.arrays["valid"][len(rows) :].any()  # the padding of the last chunk
     assert features.arrays["avg"].shape == (64, 96)

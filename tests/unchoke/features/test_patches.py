@@ -1,5 +1,6 @@
 """Maps of patches are timm's own maps of patches cut and normalised by hand."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_the_last_chunk_is_padded_with_zeros_that_are_not_valid(data: Path, enco
     assert arrays["valid"].tolist() == [True] * patches + [False] * (PER_CHUNK - patches)
     assert arrays["s4"].shape == (PER_CHUNK, 32, SIZE // 4, SIZE // 4) and arrays["s8"].shape[1:] == (48, 8, 8)
     assert not arrays["s4"][patches:].any() and arrays["s4"][:patches].any()
+
+
+def test_the_digest_of_an_image_stands_in_the_chunk_of_its_first_patch(data: Path, encoder: Encoder) -> None:
+    first = patches_of(data / "out").groupby("image_id")["patch_id"].min()
+    for chunk in range(-(-len(patches_of(data / "out")) // PER_CHUNK)):
+        digests = {image_id: digest for image_id, (*_, digest) in extract(data, encoder, chunk).digests.items()}
+        assert digests == {
+            image_id: hashlib.sha256((data / f"images/{list(SIDES)[image_id]}.png").read_bytes()).hexdigest()
+            for image_id in first.index[first // PER_CHUNK == chunk]
+        }
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -47,6 +47,8 @@ def test_features_of_pixels_are_those_of_files(
         extract(data, "two", "test_resnet", *SIZE, per_shard=per_shard, pools=pools)
     seal(data, "two")
     assert bytes_below(data, "one") == bytes_below(data, "two")
+    one, two = (chunks.read_record(data / f"features/{name}.zarr", 0)["digests"] for name in ("one", "two"))
+    assert one == two and len(one) > 1
 
 
 def test_pixels_are_what_timm_makes_of_the_pictures(data: Path) -> None:

@@ -64,7 +64,8 @@ class Encoder:
         seconds = {"read": 0.25, "decode": 2.0, "encode": 0.5, "total": 3.0}
         invalid = {int(image_id): "broken" for image_id in ids if image_id in UNREADABLE}
         peak = {"host": 100.0 + len(self.calls)}
-        return Chunk({"avg": features, chunks.VALID: valid}, invalid, seconds, threads=2, peak_mb=peak)
+        digests = {int(image_id): (1, 2, f"of {image_id}") for image_id in ids}
+        return Chunk({"avg": features, chunks.VALID: valid}, invalid, seconds, 2, peak, digests=digests)
 
 
 def make_shard(data: Path, shard: int, count: int, encoder: Encoder | None = None, **made_with: object) -> Encoder:
@@ -203,6 +204,7 @@ def test_the_record_of_a_shard_sums_up_those_of_its_chunks(data: Path) -> None:
     record = chunks.read_record(data / "tiny.zarr", 2)  # three chunks, of the images 16 to 20
     assert (record["images"], record["threads"]) == (4, 2)
     assert record["invalid"] == [{"image_id": 17, "reason": "broken"}]
+    assert record["digests"] == {str(image_id): [1, 2, f"of {image_id}"] for image_id in range(16, 21)}
     assert record["peak_mb"] == {"host": 103.0}
     assert {stage: record["seconds"][stage] for stage in ("read", "decode", "encode", "total")} == {
         "read": 0.75,

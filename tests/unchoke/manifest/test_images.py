@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.errors import UnchokeError
-from unchoke.manifest.images import NO_LABEL, VANISHED, SplitSettings, build_manifest, grow_manifest, in_use
+from unchoke.manifest.images import NO_LABEL, SplitSettings, build_manifest, grow_manifest, in_use
+from unchoke.manifest.moves import VANISHED
 from unchoke.sources.source import ImageFile, Listing
 from unchoke.store.tables import MANIFEST_COLUMNS, ROW_COLUMNS, read_table
 

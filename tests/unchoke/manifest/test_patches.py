@@ -28,7 +28,8 @@ from small_patches import (
 )
 
 from unchoke.errors import UnchokeError
-from unchoke.manifest.images import NO_LABEL, VANISHED
+from unchoke.manifest.images import NO_LABEL
+from unchoke.manifest.moves import VANISHED
 from unchoke.manifest.patches import NO_MASK, RESIZED, PatchSettings, grow_patches
 
 

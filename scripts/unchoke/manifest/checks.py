@@ -1,0 +1,59 @@
+"""Pure: what a manifest must hold before anything is made from it: whole groups, two classes, images in every split."""
+
+import pandas as pd
+
+from unchoke.errors import UnchokeError
+from unchoke.names import SPLITS
+
+
+def check_groups(group: pd.Series, split: pd.Series) -> None:
+    """UnchokeError where a group stands in two splits."""
+    named = pd.DataFrame({"group": group, "split": split})[(group != "") & (split != "")]
+    splits = named.groupby("group")["split"].unique()
+    if len(torn := splits[splits.str.len() > 1]):
+        raise UnchokeError(
+            "A group stands in two splits.",
+            found=f"{torn.index[0]!r} in {' and '.join(sorted(torn.iloc[0]))}"
+            + (f", and {len(torn) - 1} more groups" if len(torn) > 1 else ""),
+            expected="all images of one group (patient, slide) in one split, or test figures are too good",
+            do="correct the splits, or leave them empty to have them drawn by whole groups",
+        )
+
+
+def check_classes(frame: pd.DataFrame, where: str) -> None:
+    """UnchokeError where there is only one class, or a class without images in train."""
+    rows = frame[frame["excluded"] == ""]
+    classes = sorted(rows["label"].unique())
+    if len(classes) < 2:
+        raise UnchokeError(
+            "There are too few classes.",
+            found=f"{len(classes)} ({', '.join(map(repr, classes)) or 'no image has a label'})",
+            expected="at least 2",
+            where=where,
+            do="one folder a class below dataset.path, or labels (column or array) with two values",
+        )
+    labels = {split: set(rows.loc[rows["split"] == split, "label"]) for split in SPLITS}
+    for split in ("val", "test"):
+        if unseen := sorted(labels[split] - labels["train"]):
+            raise UnchokeError(
+                f"The {split} split has a class that train lacks.",
+                found=", ".join(map(repr, unseen[:5])),
+                expected="every class in train",
+                where=where,
+                do="move some of its images to train, or delete the class",
+            )
+
+
+def check_splits(frame: pd.DataFrame, where: str) -> None:
+    """UnchokeError where a split is empty."""
+    rows, reasons = frame[frame["excluded"] == ""], frame.loc[frame["excluded"] != "", "excluded"].value_counts()
+    for split in SPLITS:
+        if not (rows["split"] == split).any():
+            left_out = "".join(f"; left out: {count} × {reason}" for reason, count in reasons.head(3).items())
+            raise UnchokeError(
+                f"The {split} split is empty.",
+                found=f"{len(rows)} images, none of them in {split}{left_out}",
+                expected="train to fit, val to choose, test to report",
+                where=where,
+                do=f"give it images, or change dataset.split.{split}; with few groups a split may get none",
+            )

@@ -10,9 +10,14 @@ from snakemake.persistence.file import FilePersistence
 from snakemake.sourcecache import LocalSourceFile
 
 from unchoke.machine import run_locks
+from unchoke.machine.sockets import RUN_NAME
 
 # Inputs that jobs wait for, and that results do not depend on: a job that gains or loses one is not run again for it.
 UNCHANGING = [f"{RESULTS}/unusable.json"]
+
+# What messages call this run, those of its jobs too.
+NAME = run_locks.run_name(config["dataset"]["name"], workflow.configfiles)
+os.environ[RUN_NAME] = f"{NAME}, Snakemake {os.getpid()}"
 
 # Snakemake formats the path of environment.yml, which has no wildcards, and stumbles over braces in that of the checkout.
 LocalSourceFile.format = lambda self, **wildcards: self
@@ -30,7 +35,9 @@ class NamedLocks(FilePersistence):
             with run_locks.turn(self.path / "unchoke.turn") as flock:
                 for sentence in run_locks.remove_dead_locks(folder):
                     print(sentence, file=sys.stderr)
-                self._holder = run_locks.this_run(flock=flock, cluster=not is_local())
+                self._holder = run_locks.this_run(
+                    flock=flock, cluster=not is_local(), name=NAME
+                )
                 os.environ[run_locks.RUN_VARIABLE] = self._holder.run
                 try:
                     stack.enter_context(super().lock())

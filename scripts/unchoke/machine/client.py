@@ -22,8 +22,8 @@ import os
 import sys
 
 from unchoke.machine.connections import connect, reach, read_line, send
-from unchoke.machine.sockets import SCRIPTS, log_path, socket_path, sockets
-from unchoke.machine.turns import cards_of_run, show, take_card
+from unchoke.machine.sockets import RUN_NAME, SCRIPTS, log_path, socket_path, sockets
+from unchoke.machine.turns import WAITING, cards_of_run, show, take_card
 
 TRIES = 10  # more often than a client can meet workers that are just ending
 NOTICE_S = 5  # until the client checks a worker that has not taken its command
@@ -62,7 +62,7 @@ def answer(arguments: list[str]) -> int:
         return load_code(command)
     _signal.signal(_signal.SIGTERM, _signal.default_int_handler)
     if option != "--cold":
-        take_card()
+        take_card(command)
         if os.environ.get("UNCHOKE_WARM") != "0":
             return work(arguments)
     return library("retries").run_cold(arguments)  # type: ignore[no-any-return]
@@ -123,7 +123,8 @@ def run_warm(arguments: list[str], care: str) -> tuple[int | None, str]:
         try:
             line = first_line(connection)  # received before we send our outputs, which a stopped worker would keep open
             if line:
-                send(connection, [command, os.getcwd(), str(os.getpid()), care, *others], outputs=[1, 2])
+                run = os.environ.get(RUN_NAME, "")
+                send(connection, [command, os.getcwd(), str(os.getpid()), care, run, *others], outputs=[1, 2])
                 line = first_line(connection)
         except (BrokenPipeError, ConnectionResetError):
             line = ""
@@ -138,12 +139,19 @@ def run_warm(arguments: list[str], care: str) -> tuple[int | None, str]:
 
 
 def first_line(connection: _socket.socket) -> str | None:
-    """The worker's first line; empty where it has gone, None where it has been silent for too long."""
-    connection.settimeout(NOTICE_S)
-    try:
-        return read_line(connection)
-    except TimeoutError:
-        return library("patience").await_turn(connection)  # type: ignore[no-any-return]
+    """The worker's first line; empty where it has gone, None where it has been silent for too long.
+
+    Before it the worker may say for whom this client waits, which is printed at once.
+    """
+    while True:
+        connection.settimeout(NOTICE_S)
+        try:
+            line: str | None = read_line(connection)
+        except TimeoutError:
+            line = library("patience").await_turn(connection)
+        if line is None or not line.startswith(WAITING):
+            return line
+        print(line, file=sys.stderr, flush=True)
 
 
 def follow(connection: _socket.socket) -> tuple[int | None, str]:

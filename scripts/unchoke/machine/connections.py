@@ -5,7 +5,7 @@ import _socket
 import os
 import sys
 
-from unchoke.machine.sockets import SCRIPTS, log_path, open_lock, socket_path
+from unchoke.machine.sockets import RUN_NAME, SCRIPTS, log_path, open_lock, socket_path
 
 INT_BYTES = 4  # bytes of a C int on every system with Unix sockets
 
@@ -75,7 +75,9 @@ def spawn(listener: _socket.socket, path: str) -> None:
     subprocess.Popen(
         [sys.executable, "-m", "unchoke.machine.worker", str(listener.fileno()), path],
         cwd=SCRIPTS,
-        env={name: value for name, value in os.environ.items() if name != "UNCHOKE_RUN"},  # it outlives the run
+        env={
+            name: value for name, value in os.environ.items() if name not in ("UNCHOKE_RUN", RUN_NAME)
+        },  # it outlives both
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

@@ -22,10 +22,12 @@ from pathlib import Path
 
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
+from unchoke.machine.turns import WAITING
 
 POLL_S = 0.5
 KEEP_S = 10.0
 LONGEST_NAME = 200  # characters of another user's description of itself
+_LONGEST_ANSWER = 4096  # characters of a line
 _held: dict[str, "_Lease"] = {}
 
 
@@ -44,9 +46,13 @@ def take_lease(card: str) -> None:
     lease, told = _Lease(lock_folder() / f"{card}.lock"), ""
     while holder := lease.try_to_take():
         if holder != told:
-            print(f"waiting for graphics card {card}: held by {_name_of(holder)}", file=sys.stderr, flush=True)
+            runs = _shown(_ask_to_yield(holder).partition(", runs ")[2])
+            what = f"{_name_of(holder)}{f', which runs {runs}' if runs else ''}"
+            text = f"{WAITING}for graphics card {card}, since {time.strftime('%F %T')}: held by {what}"
+            print(text, file=sys.stderr, flush=True)
             told = holder
-        _ask_to_yield(holder)
+        else:
+            _ask_to_yield(holder)
         time.sleep(POLL_S)  # polling, since the kernel's queue for locks cannot ask the holder to yield
     lease.describe()
     _held[card] = lease
@@ -212,19 +218,26 @@ def _holder(handle: int) -> str:
 
 def _name_of(holder: str) -> str:
     """A holder's description, made safe for a terminal, since another user may have written anything."""
-    shown = "".join(character if character.isprintable() else "?" for character in holder.split("\n")[0])
-    if not shown.strip():
-        return "a process that has not given its name yet"
+    return _shown(holder.split("\n")[0]) or "a process that has not given its name yet"
+
+
+def _shown(text: str) -> str:
+    """A text of another process without codes for the terminal, cut after LONGEST_NAME."""
+    shown = "".join(character if character.isprintable() else "?" for character in text).strip()
     return shown if len(shown) <= LONGEST_NAME else f"{shown[:LONGEST_NAME]}…"
 
 
-def _ask_to_yield(holder: str) -> None:
-    """Ask the holder to end. An idle worker does; a busy one, or one of another user, does not."""
+def _ask_to_yield(holder: str) -> str:
+    """Ask the holder to end, and return its answer. An idle worker does; a busy one, or one of another user, does
+    not."""
     path = holder.split("\n")[1:2]
     if not path or not path[0]:
-        return
+        return ""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(POLL_S)
         connection.connect(path[0])
         connection.sendall(struct.pack("!I", 5) + b"yield")
-        connection.recv(4096)
+        with connection.makefile(errors="replace") as lines:
+            lines.readline(_LONGEST_ANSWER)  # `ready`
+            return lines.readline(_LONGEST_ANSWER).strip()
+    return ""

@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from unchoke.machine.turns import WAITING
+
 QUESTION = struct.pack("!I", 6) + b"status"
 ASK_EVERY_S = 10.0
 SILENT_S = 3.0  # without an answer
@@ -72,7 +74,7 @@ class Watch:
         if self.question in readable:
             self._hear()
         elif not readable and self.asked > self.heard and time.monotonic() - self.asked > SILENT_S:
-            self._tell("silent", f"waiting for {name_of(self.connection)}, since {self.since}: it does not answer")
+            self._tell("silent", f"{WAITING}for {name_of(self.connection)}, since {self.since}: it does not answer")
         return self.connection in readable
 
     def _ask(self) -> None:
@@ -100,7 +102,7 @@ class Watch:
         if self.told == "silent":
             self._tell("answers", f"{name_of(self.connection)}, answers again")
         if self.waits and state not in ("", "ready") and self.heard - self.began > BUSY_NOTICE_S:
-            self._tell("busy", f"waiting for the worker, since {self.since}: {state}")
+            self._tell("busy", f"{WAITING}for the worker, since {self.since}: {state}")
 
     def _tell(self, what: str, text: str) -> None:
         if self.told != what:

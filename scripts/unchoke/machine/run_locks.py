@@ -9,8 +9,9 @@ import fcntl
 import json
 import os
 import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from unchoke.errors import UnchokeError
+from unchoke.machine.turns import WAITING
 
 RUN_VARIABLE = "UNCHOKE_RUN"
 """Environment variable that marks the jobs of a run. The worker lacks it, since it may outlive the run."""
@@ -44,9 +46,13 @@ class Holder:
     """Whether the folder's file system knows ``flock``."""
     cluster: bool
     """Whether its jobs run on a cluster, where they outlive it."""
+    name: str = ""
+    """Its dataset and config files; empty of a run of an earlier release."""
 
     def __str__(self) -> str:
-        return f"Snakemake, process {self.pid} on {self.host}, since {self.since}"
+        return (
+            f"Snakemake{f' of {self.name}' if self.name else ''}, process {self.pid} on {self.host}, since {self.since}"
+        )
 
     @property
     def line(self) -> str:
@@ -59,12 +65,18 @@ class Holder:
         return f"{self.boot} {self.namespace} {self.pid} {self.started}"
 
 
-def this_run(*, flock: bool, cluster: bool) -> Holder:
+def run_name(dataset: str, files: Iterable[str | Path]) -> str:
+    """What messages call a run of Snakemake: its dataset and config files, in one printable line."""
+    text = f"{dataset} ({', '.join(Path(file).name for file in files) or 'the default config'})"
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def this_run(*, flock: bool, cluster: bool, name: str = "") -> Holder:
     """This process as a holder."""
     pid = os.getpid()
     place = (socket.gethostname(), _text("/etc/machine-id"), _text("/proc/sys/kernel/random/boot_id"))
     since = time.strftime("%F %T")
-    return Holder(*place, _namespace(), pid, started(pid), since, flock, cluster)
+    return Holder(*place, _namespace(), pid, started(pid), since, flock, cluster, name)
 
 
 @cache
@@ -151,17 +163,32 @@ def hold(lock: Path) -> int:
 
 @contextlib.contextmanager
 def turn(file: Path) -> Iterator[bool]:
-    """Keep other runs from looking for locks or taking them meanwhile; False if the file system does not support it."""
+    """Keep other runs from looking for locks or taking them meanwhile; False if the file system does not support it.
+
+    If another run has its turn, a message says so.
+    """
     handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _wait_for(handle, file)
         except OSError:
             yield False
         else:
             yield True
     finally:
         os.close(handle)
+
+
+def _wait_for(handle: int, file: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(handle, 1000, 0).decode(errors="replace") or "another run"
+        text = f"{WAITING}for the locks in {file.parent}, since {time.strftime('%F %T')}: {holder} looks at them"
+        print(text, file=sys.stderr, flush=True)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"Snakemake, process {os.getpid()},".encode(), 0)
 
 
 def remove_dead_locks(folder: Path) -> list[str]:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from unchoke.machine.messages import LONGEST_S, Message, refuse_other_user
 from unchoke.machine.process_state import code_state, cuda_is_broken, memory_text
+from unchoke.machine.turns import WAITING
 from unchoke.machine.worker_requests import Request, known_command, request_of, run_command, tell
 
 YIELD_AFTER_S = 1.0  # jobs of one run follow each other faster
@@ -38,6 +39,7 @@ class Worker:
         self.inode, self.code = path.stat().st_ino, code_state()
         self.requests: queue.SimpleQueue[Request | str | None] = queue.SimpleQueue()
         self.current: Request | None = None
+        self.waiting: list[Request] = []
         self.since = time.monotonic()
         self.stopping = False
         self.lock = threading.Lock()  # so that a request is either taken or dropped
@@ -93,9 +95,24 @@ class Worker:
     def _take_on(self, request: Request) -> bool:
         """Make a request the current one; False if its client has gone."""
         with self.lock:
+            self.waiting.remove(request)
             if not request.dropped:
                 self.current, self.since = request, time.monotonic()
+                self._name_current()
             return not request.dropped
+
+    def _name_current(self) -> None:
+        """Say to the waiting clients of other runs, once each, for whom they wait. Call it with the lock held."""
+        current, now = self.current, time.time()
+        if current is None:
+            return
+        since = time.strftime("%F %T", time.localtime(now - (time.monotonic() - self.since)))
+        for request in self.waiting:
+            if request.waits_for_another(current):
+                request.told = True
+                waits = f"since {time.strftime('%F %T', time.localtime(now))}"
+                text = f"{WAITING}for the worker, pid {os.getpid()}, {waits}: it runs {current}, since {since}"
+                tell(request.connection, text)
 
     def _load(self, command: str) -> None:
         """Import a command's code before its first call; that call will report any error."""
@@ -175,6 +192,9 @@ class Worker:
             self._end_message(message)
             request.connection.setblocking(True)
             self.selector.register(request.connection, selectors.EVENT_READ, request)
+            with self.lock:
+                self.waiting.append(request)
+                self._name_current()
             self.requests.put(request)
         elif fields[0] == "load" and len(fields) == 2:
             self.requests.put(known_command(fields[1]))

@@ -24,20 +24,30 @@ class Request:
     pid: str
     care: str
     """As ``suspects.begin`` takes it."""
+    run: str
+    """Dataset, config and process of its Snakemake; empty of a command that no run has started."""
     arguments: list[str]
     dropped: bool = False
     """Whether the client has gone before its turn."""
+    told: bool = False
+    """Whether the client knows for whom it waits."""
 
     def __str__(self) -> str:
-        return f"{self.command} for pid {self.pid} in {self.folder}"
+        return f"{self.command}{f' of {self.run}' if self.run else ''} for pid {self.pid} in {self.folder}"
+
+    def waits_for_another(self, current: "Request") -> bool:
+        """Whether `current`, which runs, is of another run, for which its client does not know yet that it waits."""
+        return not (self.told or self.dropped) and (not self.run or self.run != current.run)
 
 
 def request_of(message: Message, fields: list[str]) -> Request:
     """The request in a whole message, with its descriptors; ValueError for an unknown command."""
-    if len(fields) < 4:
-        raise ValueError(f"a command with {len(fields)} fields, where name, folder, process and care were expected")
-    command, folder, pid, care, *arguments = fields
-    request = Request(message.connection, message.outputs, known_command(command), folder, pid, care, arguments)
+    if len(fields) < 5:
+        raise ValueError(
+            f"a command with {len(fields)} fields, where name, folder, process, care and run were expected"
+        )
+    command, folder, pid, care, run, *arguments = fields
+    request = Request(message.connection, message.outputs, known_command(command), folder, pid, care, run, arguments)
     message.outputs = []
     return request
 

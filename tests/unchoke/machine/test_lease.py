@@ -40,7 +40,7 @@ def test_the_second_waits_and_says_for_whom_until_the_first_ends(locks: dict[str
     assert read(first.stdout) == "held\n"
     second = start(locks)
     line = read(second.stderr)
-    assert f"held by pid {first.pid} " in line and "since" in line
+    assert line.startswith("waiting: for graphics card card, since 20") and f"held by pid {first.pid} " in line
     first.send_signal(signal.SIGKILL)  # the lock of a dead process never blocks
     first.wait()
     assert read(second.stdout) == "held\n"
@@ -220,10 +220,11 @@ def test_an_idle_worker_makes_room_and_a_busy_one_does_not(house: House, locks: 
     )
     assert house.warm("hold")[1] == "held\n"
     begun = house.folder / "begun"
-    client = house.start("last", str(begun), "never")
+    client = house.start("last", str(begun), "never", UNCHOKE_RUN_NAME="birds (my.yaml), Snakemake 7")
     wait_until(begun.exists)
     waiting = start(locks)
-    assert "(warm worker)" in read(waiting.stderr)
+    line = read(waiting.stderr)
+    assert "(warm worker)" in line and ", which runs last of birds (my.yaml), Snakemake 7 for pid" in line
     time.sleep(2)  # longer than an idle worker would need
     assert waiting.poll() is None and house.worker()
     client.kill()

@@ -21,6 +21,7 @@ from unchoke.machine.run_locks import (
     is_dead,
     living_locks,
     remove_dead_locks,
+    run_name,
     this_run,
     turn,
 )
@@ -165,6 +166,23 @@ def test_runs_look_for_locks_in_turn(tmp_path: Path) -> None:
         assert works
         with pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_run_that_waits_for_its_turn_says_for_whom(tmp_path: Path) -> None:
+    code = "import sys, pathlib, unchoke.machine.run_locks as locks\nwith locks.turn(pathlib.Path(sys.argv[1])): pass"
+    with turn(tmp_path / "turn"):
+        command = [sys.executable, "-c", code, str(tmp_path / "turn")]
+        other = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        line = other.stderr.readline()  # type: ignore[union-attr]
+    assert line.startswith(f"waiting: for the locks in {tmp_path}, since 20")
+    assert f"process {os.getpid()}, looks" in line
+    assert other.communicate(timeout=20)[1] == ""
+
+
+def test_a_run_is_named_by_dataset_and_configs() -> None:
+    assert run_name("birds", []) == "birds (the default config)"
+    here = this_run(flock=True, cluster=False, name=run_name("birds", ["/a/my.yaml", "b\n.yaml"]))
+    assert str(here).startswith(f"Snakemake of birds (my.yaml, b?.yaml), process {os.getpid()} on ")
 
 
 def test_a_file_system_without_flock_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

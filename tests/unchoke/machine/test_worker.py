@@ -57,7 +57,7 @@ def test_a_request_by_hand_for_something_else_is_refused(house: House) -> None:
     path = next(file for file in (house.folder / f"unchoke-{os.getuid()}").iterdir() if file.is_socket())
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(path))
-        message = b"\0".join([b"../../../etc/passwd", b"/", b"1", b""])
+        message = b"\0".join([b"../../../etc/passwd", b"/", b"1", b"", b""])
         socket.send_fds(connection, [struct.pack("!I", len(message))], [1, 2])
         connection.sendall(message)
         assert (connection.recv(10), connection.recv(10)) == (b"ready\n", b"")
@@ -235,6 +235,27 @@ def test_a_client_that_is_killed_while_it_waits_leaves_nobody_waiting(house: Hou
     assert client.communicate(timeout=4) == ("", "")  # its outputs end, though the worker is still busy
 
 
+BIRDS, FISH = ({"UNCHOKE_RUN_NAME": f"{name} (my.yaml), Snakemake {pid}"} for name, pid in (("birds", 7), ("fish", 8)))
+
+
+def test_a_command_that_waits_for_another_run_says_so_at_once_and_for_whom(house: House) -> None:
+    begun = house.folder / "begun"
+    first = house.start("last", str(begun), "never", **BIRDS)
+    wait_until(begun.exists)
+    own, other, foreign = (house.start("count", **run) for run in (BIRDS, FISH, {}))
+    began = time.monotonic()
+    for client in (other, foreign):
+        line = client.stderr.readline()  # type: ignore[union-attr]
+        assert line.startswith("waiting: for the worker, pid ") and line.count(", since 20") == 2
+        assert f"it runs last of birds (my.yaml), Snakemake 7 for pid {first.pid} in {house.folder}" in line
+    assert time.monotonic() - began < 2  # Python starts twice within it
+    first.kill()
+    out, err = own.communicate(timeout=20)
+    assert "birds" not in err  # it may have waited for the others at the next worker
+    served = [out, *(client.communicate(timeout=20)[0] for client in (other, foreign))]
+    assert sorted(served) == ["1\n", "2\n", "3\n"]
+
+
 HOLD = """
 import os, sys, time
 from pathlib import Path
@@ -288,6 +309,19 @@ def test_two_run_at_once_on_two_cards_and_a_third_waits(cards: House, warm: str)
     assert end(cards, clients["b"], "b") == "1"
     wait_until(lambda: begun(cards) == {"0.a", "1.b", "1.c"})
     assert [end(cards, clients[name], name) for name in "ac"] == ["0", "1"]
+
+
+def test_who_waits_for_a_card_of_another_run_says_so_and_of_its_own_nothing(cards: House) -> None:
+    holders = [hold(cards, name, **BIRDS) for name in "ab"]
+    wait_until(lambda: len(begun(cards)) == 2)
+    other = hold(cards, "c", **FISH)
+    line = other.stderr.readline()  # type: ignore[union-attr]
+    assert line.startswith("waiting: for a graphics card, since 20")
+    assert all(f"hold of birds (my.yaml), Snakemake 7, pid {holder.pid}, since 20" in line for holder in holders)
+    own = hold(cards, "d", **BIRDS)  # the second in line
+    for name in "abcd":
+        (cards.folder / f"end.{name}").touch()
+    assert [client.communicate(timeout=20)[1] for client in (*holders, own)] == ["", "", ""]
 
 
 def test_a_killed_client_frees_its_card(cards: House) -> None:
@@ -366,16 +400,16 @@ def test_a_stopped_worker_is_named_and_after_a_while_done_without(house: House) 
     os.kill(worker, signal.SIGSTOP)
     status, out, err = house.warm("count", UNCHOKE_WARM_PATIENCE_S="9")
     assert (status, out) == (0, "1\n")  # in a process of its own
-    assert f"waiting for the worker, pid {worker} (stopped), since 20" in err and "it does not answer" in err
+    assert f"waiting: for the worker, pid {worker} (stopped), since 20" in err and "it does not answer" in err
     os.kill(worker, signal.SIGCONT)
     assert house.warm("say", "x")[0] == 0
 
 
 def test_a_busy_worker_is_waited_for_beyond_all_patience(house: House) -> None:
     (house.folder / "scripts" / "slow.py").write_text("import time\ndef main(argv):\n    time.sleep(8)")
-    slow = house.start("slow")
+    slow = house.start("slow", **BIRDS)
     wait_until(lambda: "runs slow" in house.warm("--status")[1])
-    assert house.warm("count", UNCHOKE_WARM_PATIENCE_S="0.1") == (0, "1\n", "")
+    assert house.warm("count", UNCHOKE_WARM_PATIENCE_S="0.1", **BIRDS) == (0, "1\n", "")
     assert slow.wait(20) == 0 and house.warm("count")[1] == "2\n"
 
 
@@ -405,7 +439,7 @@ def whole(*fields: bytes) -> bytes:
     return struct.pack("!I", len(message)) + message
 
 
-COUNT = (b"count", b"/", b"1", b"")
+COUNT = (b"count", b"/", b"1", b"", b"")
 
 
 @pytest.mark.parametrize(
@@ -416,7 +450,7 @@ COUNT = (b"count", b"/", b"1", b"")
         (whole(*COUNT), 40),
         (whole(*COUNT), 0),
         (whole(b"count"), 2),
-        (whole(b"nope", b"/", b"1", b""), 2),
+        (whole(b"nope", b"/", b"1", b"", b""), 2),
         (whole(b"status"), 2),
         (whole(b"status", b"more"), 0),
         (whole(b"dance"), 0),

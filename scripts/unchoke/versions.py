@@ -6,6 +6,7 @@ param; a golden test per stage fails when the output moves and the number does n
 
 DIGITS = 1
 MANIFEST = 2
+CLASSES = 1
 WEIGHTS = 1
 PLAN = 1
 EXTRACT = 3

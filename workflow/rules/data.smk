@@ -1,5 +1,5 @@
 # in:   the images of dataset.path
-# out:  <results>/manifest.csv, <results>/manifest.json, <results>/rows/<chunk>.csv
+# out:  <results>/manifest.csv, <results>/manifest.json, <results>/rows/<chunk>.csv; classes.json: images by class
 
 # Whose class the manifest looks for; nothing where none is named, so that manifests made before stay as they are.
 POSITIVE = config["evaluation"]["positive"]
@@ -9,6 +9,7 @@ POSITIVE_FLAG = " --positive {params.positive:q}" if POSITIVE_PARAMS else ""
 
 localrules:
     build_manifest,
+    count_classes,
 
 
 if config["dataset"]["kind"] == "digits":
@@ -69,5 +70,27 @@ checkpoint build_manifest:
         f"{VANISHED_FLAG}"
         " --manifest {output.manifest:q}"
         " --rows {params.folder:q}/rows"
+        " --receipt {output.receipt:q}"
+        " > {log:q} 2>&1"
+
+
+rule count_classes:
+    input:
+        manifest="<results>/manifest.csv",
+    output:
+        classes="<results>/classes.json",
+        receipt="<results>/receipts/count_classes.json",
+    log:
+        "<logs>/count_classes.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+    params:
+        version=versions.CLASSES,
+    shell:
+        "{scripts:q}/warm count_classes"
+        " --manifest {input.manifest:q}"
+        " --classes {output.classes:q}"
         " --receipt {output.receipt:q}"
         " > {log:q} 2>&1"

@@ -5,7 +5,11 @@ from subprocess import CalledProcessError
 
 from snakemake.exceptions import WorkflowError
 
-from unchoke.targets.untried import untried_encoders
+from unchoke.targets.untried import refuse_unknown_models, untried_encoders
+
+# A misspelt name stops a dry run too. The doctor says it among all else, and jobs of a cluster need not ask again.
+if not (workflow.remote_exec or {"doctor", "verify"} & set(sys.argv)):
+    refuse_unknown_models(config, Path(RESULTS))
 
 
 def refuse_impossible_encoders():

@@ -12,14 +12,16 @@ import torch
 from safetensors.torch import save
 from timm.data.config import resolve_model_data_config
 
+from unchoke.encoders.hub import unreachable
+from unchoke.encoders.model_names import ELSEWHERE, no_such_model
 from unchoke.encoders.packaged import DATA_CONFIG, PACKAGES, packaged_bytes, timm_names
 from unchoke.errors import UnchokeError
 from unchoke.files import write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
-from unchoke.names import suggestion
 from unchoke.regular_files import check_regular
 from unchoke.signed import signed_bytes
 
+HUB_PATIENCE_S = 10.0  # the hub's client would try for minutes
 _DATA_CONFIG_KEYS = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
 _CLASSIFIER = re.compile(r"^(head|head_drop|fc|classifier|head_dist|last_linear)\.|\.fc\.(weight|bias)$")
 
@@ -64,7 +66,7 @@ def fetch_weights(model_name: str, weights: str, seed: int, weights_path: Path, 
 
 def refuse_unknown_model(model_name: str) -> None:
     """UnchokeError with the nearest name where timm has no such model, or no weights of that tag."""
-    if model_name.startswith(("hf-hub:", "hf_hub:", "local-dir:")):
+    if model_name.startswith(ELSEWHERE):
         return
     name, _, tag = model_name.partition(".")
     known: Iterable[str] = timm.list_models()
@@ -72,11 +74,7 @@ def refuse_unknown_model(model_name: str) -> None:
         if not tag or model_name in timm.list_pretrained():
             return
         known = timm.list_pretrained(f"{name}.*")
-    raise UnchokeError(
-        "timm has no such model.",
-        found=f"'{model_name}' (timm {timm.__version__})",
-        do=suggestion(model_name, known) if list(known) else f"'{name}' has no pretrained weights; leave the tag out",
-    )
+    raise no_such_model(model_name, known)
 
 
 def untrained_model(model_name: str, seed: int, data_config: dict[str, Any] | None = None) -> Any:
@@ -100,6 +98,8 @@ def packaged_tensors(model_name: str) -> dict[str, torch.Tensor]:
 
 def _from_hub(model_name: str) -> Any:
     try:
+        if reason := unreachable(model_name, HUB_PATIENCE_S):
+            raise ConnectionError(reason)
         return timm.create_model(model_name, pretrained=True, num_classes=0).eval()
     except Exception as error:  # the hub's client, its HTTP library and timm raise different exceptions
         config = timm.get_pretrained_cfg(model_name) if not model_name.startswith("hf") else None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from unchoke.errors import UnchokeError, UnreadableImageError
+from unchoke.images import heif
 from unchoke.images.codestreams import RGB_BYTES, decoder_bytes, most_bytes, pixels_alone, size_of
 from unchoke.images.upright import Stored, orientation_of
 from unchoke.regular_files import read_regular
@@ -22,7 +23,8 @@ Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF")
-"""Formats that are read, recognised by content. Pillow's others start programs, or take any memory for a small file."""
+"""Formats that are read, recognised by content. Pillow's others start programs, or take any memory for a small file.
+Those of ``heif`` come beside them where their package is installed."""
 
 PLAIN_HEADERS = ("PNG", "JPEG", "BMP")
 """Formats whose headers Pillow opens with little memory."""
@@ -160,6 +162,8 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
     Raises UnreadableImageError where it has more than max_pixels, its decoder would take more memory than one of so
     many in RGB, or it is of another format than ``FORMATS``; and what Pillow raises.
     """
+    if heif.is_heif(data):
+        return _open_heif(data, max_pixels)
     if size := size_of(data):
         check_size(*size, max_pixels)
         check_memory(*size, max_pixels, *decoder_bytes(data))
@@ -171,6 +175,19 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
                 f"a picture of the format {name}, which is not read ({', '.join(FORMATS)} are)"
             ) from None
         raise
+    check_size(*image.size, max_pixels)
+    return image
+
+
+def _open_heif(data: bytes, max_pixels: int) -> Image.Image:
+    """``open_picture`` for a HEIC or AVIF; UnreadableImageError where their package is missing."""
+    if not heif.is_readable():
+        raise UnreadableImageError(f"a HEIC or AVIF picture, which is read after {heif.INSTALL}")
+    if size := heif.size_of(data):
+        check_size(*size, max_pixels)
+        check_memory(*size, max_pixels, "HEIC or AVIF", heif.HEIF_BYTES)
+    heif.register()
+    image = Image.open(io.BytesIO(data), formats=heif.FORMATS)
     check_size(*image.size, max_pixels)
     return image
 

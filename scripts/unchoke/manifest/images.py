@@ -16,6 +16,7 @@ from unchoke.files import json_bytes, write_if_changed
 from unchoke.machine.commands import or_none
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.checks import check_classes, check_groups, check_splits
+from unchoke.manifest.classes import class_warnings, counts_of
 from unchoke.manifest.digests import known_digests
 from unchoke.manifest.moves import FORGOTTEN, GONE, VANISHED, Placing, describe_placing, place_files
 from unchoke.manifest.rows import found_paths, kept_lines, moves_of, read_lines, write_moves, write_rows
@@ -78,7 +79,8 @@ def build_manifest(
     check_splits(frame, str(path))
     n_chunks = write_rows(lines, tables.ROW_COLUMNS, chunk_size, rows, found_paths(frame, lines))
     write_moves(moves_of(frame, lines), manifest.with_name("moves.csv"))
-    print(*notes, sep="\n", flush=True)
+    warnings = [f"warning: {text}" for text in class_warnings(counts_of(frame))]  # which count_classes writes
+    print(*notes, *warnings, sep="\n", flush=True)
     return write_manifest(frame, {**record, "chunk_size": chunk_size, "chunks": n_chunks}, manifest)
 
 

@@ -90,7 +90,7 @@ def _listing_jobs(config: Config) -> list[str]:
     if has_masks(config):
         return ["build_patches"]
     cleaning = ["clean_images", "draw_cleaning"] if config["cleaning"] else []
-    return ["build_manifest", "select_rows", *cleaning, *(["plan_caches"] if caches(config) else [])]
+    return ["build_manifest", "count_classes", "select_rows", *cleaning, *(["plan_caches"] if caches(config) else [])]
 
 
 def receipt_files(config: Config) -> list[str]:

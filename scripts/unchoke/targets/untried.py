@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from unchoke.config.caches import blocks_of, caches
+from unchoke.encoders.model_names import check_name
 from unchoke.errors import UnchokeError
 from unchoke.machine.limits import measured_peaks
+from unchoke.names import SMALL_CNN
 from unchoke.targets.stores import Config, first_store, has_masks, seen_size
 
 
@@ -31,6 +33,15 @@ def untried_encoders(config: Config, results: Path) -> dict[str, dict[str, Any]]
         if not stored or not _was_planned(results / "plans" / f"{name}.json", asked):
             found[name] = asked
     return found
+
+
+def refuse_unknown_models(config: Config, results: Path) -> None:
+    """UnchokeError with the nearest name where timm has no such model; those that a run has tried are not looked up."""
+    for encoder in untried_encoders(config, results).values():
+        check_name(encoder["model"])
+    for network in config["networks"].values():
+        if network["model"] and network["model"] != SMALL_CNN:
+            check_name(network["model"])
 
 
 def _was_planned(plan: Path, asked: Mapping[str, Any]) -> bool:

@@ -17,8 +17,8 @@ from unchoke.names import suggestion
 
 ELSEWHERE = ("hf-hub:", "hf_hub:", "local-dir:")
 """How names begin of models that timm does not list."""
-_MODEL = re.compile(r"^@register_model\s+def (\w+)\(", re.M)
-_RENAMED = re.compile(r"^register_model_deprecations\((.*?)^\}?\)", re.M | re.S)
+_MODEL = re.compile(r"@register_model\s+def (\w+)\(")
+_RENAMED, _END = "\nregister_model_deprecations(", "\n})"
 _OLD_NAME = re.compile(r"""['"](\w+)['"]\s*:""")
 
 
@@ -56,8 +56,8 @@ def model_names() -> frozenset[str]:
 
 @cache
 def _old_names() -> frozenset[str]:
-    blocks = (block for text in _sources() for block in _RENAMED.findall(text))
-    return frozenset(name for block in blocks for name in _OLD_NAME.findall(block))
+    blocks = (block for text in _sources() for block in text.split(_RENAMED)[1:])
+    return frozenset(name for block in blocks for name in _OLD_NAME.findall(block.partition(_END)[0]))
 
 
 @cache

@@ -58,7 +58,7 @@ def test_jobs_of_encoders_and_heads_have_receipts_in_folders():
     found = receipts(image_config())
     assert found["train_head/vit"] == found["draw_head/vit"] == ["all", "turned"]
     assert found["check_quarantine"] == found["list_quarantine"] == ["b0", "vit"]
-    assert {"clean_images", "draw_cleaning"} <= set(found[""])
+    assert {"clean_images", "draw_cleaning", "count_classes", "check_unusable", "list_unusable"} <= set(found[""])
     assert not {"clean_images", "draw_cleaning"} & set(receipts(image_config(cleaning=None))[""])
 
 

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.api.doctor import examine_machine, page
+from unchoke.api.doctor import examine_machine
+from unchoke.api.findings import page
 from unchoke.errors import UnchokeError
 from unchoke.machine.commands import argument_parser, run
 

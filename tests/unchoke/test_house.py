@@ -16,7 +16,7 @@ COMMANDS = sorted(REPOSITORY.glob("scripts/*.py"))
 LIBRARY = REPOSITORY / "scripts" / "unchoke"
 TESTED_ELSEWHERE = {
     "": "errors signed versions",
-    "api": "verify",
+    "api": "findings verify weights_findings",
     "cli": "census checks description expectations flags leaderboard pictures report results run",
     "cli/look": "arrays found masks tables",
     "config": "base cleaning dataset decoding docs encoders gpu heads load patches segment subset teacher views",

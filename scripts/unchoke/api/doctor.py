@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import timm
 import torch
 
+from unchoke.api.findings import Finding, duration
+from unchoke.api.image_findings import TRIED, decoding_rate, image_findings
+from unchoke.api.weights_findings import unknown_models, weights_findings
+from unchoke.config.caches import cache_requests
+from unchoke.encoders.caches import size_of
 from unchoke.encoders.maps import find_maps
-from unchoke.encoders.packaged import PACKAGES, packaged_bytes
 from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.images.grid import Grid
 from unchoke.images.windows import image_size
@@ -25,24 +30,16 @@ from unchoke.machine.memory import card_uuid, free_card_mb
 from unchoke.machine.releases import environment
 from unchoke.names import MASK_KINDS, map_name, store_name
 from unchoke.sources.locations import fields_of
-from unchoke.sources.source import list_images
+from unchoke.sources.source import Listing, list_images
 from unchoke.store.chunks import seal_file
 from unchoke.store.cuts import chunk_count
 from unchoke.store.origin import read_origin, rounding_warnings
 
 FILES_OPEN = 256  # open files of Snakemake, a worker and its threads, and some room
+FINGERPRINT_BYTES = 100  # of an image, at most: two hashes and its measures
 BYTES_A_FILE = 4096  # the least that a small file takes on most file systems
 MIN_HOST_MB = 2048
 MIN_CARD_MB = 1024  # free, where the config asks for no less: CUDA's context takes half
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the page."""
-
-    subject: str
-    text: str
-    fine: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,23 +62,33 @@ def examine_machine(config: dict[str, Any], results: Path, weights: dict[str, Pa
     config: as ``load_config`` gives it. results: the folder of results, there or not. weights: the weights file of
     every encoder, there or not.
     """
-    work = _work(config)
-    findings = [Finding("images", work.text), _versions()]
+    dataset = config["dataset"]
+    listing = list_images(dataset["kind"], Path(dataset["path"]), dataset["split"]["group"], fields_of(dataset))
+    work = _work(config, listing)
+    findings = [Finding("images", work.text), *image_findings(config, listing, results), _versions()]
     device = choose_device(config["gpu"]["device"])
     findings += [_host(), _device(device, config["gpu"]["vram_mb"])]
+    if unknown := unknown_models(config):
+        return [*findings, *(Finding("model", f"{name}: {text}", False) for name, text in unknown.items())]
     models = {name: _model(encoder["model"]) for name, encoder in config["encoders"].items()}
     findings += [_disk(config, models, work, results), _inodes(config, work, results), _open_files()]
-    findings += _rounding(config, results)
-    findings += [_weights(name, config["encoders"][name], path) for name, path in weights.items()]
+    findings += [*_rounding(config, results), *weights_findings(config, weights)]
     findings += [_teacher(config["teacher"])] if config["teacher"] else []
+    decoded = decoding_rate(config, listing)
+    if decoded:
+        findings.append(Finding("time", _decoding_text(decoded, len(listing.images))))
     findings += [_time(name, config["encoders"][name], models[name], device, work) for name in models]
     return findings
 
 
-def _work(config: dict[str, Any]) -> _Work:
+def _decoding_text(rate: float, images: int) -> str:
+    tried = f"from {min(TRIED, images)} of them, just now"
+    return f"reading: about {rate:,.0f} images/s a thread, {duration(images / rate)} for all with one ({tried})"
+
+
+def _work(config: dict[str, Any], listing: Listing) -> _Work:
     """What there is to encode; of images with masks, their patches, from the headers of the files."""
     dataset, patches = config["dataset"], config["patches"]
-    listing = list_images(dataset["kind"], Path(dataset["path"]), dataset["split"]["group"], fields_of(dataset))
     count = len(listing.images)
     if dataset["kind"] not in MASK_KINDS:
         chunks = chunk_count(count, config["chunk_size"])
@@ -102,15 +109,6 @@ def _size(path: Path) -> tuple[int, int] | None:
         return None  # which the quarantine will say
 
 
-def page(findings: list[Finding]) -> str:
-    """The findings for a terminal; a mark stands before each that prevents the run."""
-    width = max(len(finding.subject) for finding in findings)
-    lines = [f"{'  ' if found.fine else '! '}{found.subject.ljust(width)}  {found.text}" for found in findings]
-    stops = sum(not finding.fine for finding in findings)
-    verdict = f"{stops} of these must be mended first." if stops else "This machine can run this config."
-    return "\n".join([*lines, "", verdict])
-
-
 def _versions() -> Finding:
     facts = environment()
     names = ("unchoke", "python", "torch", "timm", "zarr", "snakemake")
@@ -118,8 +116,8 @@ def _versions() -> Finding:
 
 
 def _host() -> Finding:
-    total_mb = host_memory_mb()
-    text = f"{os.cpu_count()} processors, {total_mb:,} MB of memory"
+    total_mb, free_mb = host_memory_mb(), psutil.virtual_memory().available // 2**20
+    text = f"{os.cpu_count()} processors, {total_mb:,} MB of memory, {min(free_mb, total_mb):,} MB of it free now"
     return Finding("machine", f"{text}, {MIN_HOST_MB:,} MB needed", total_mb >= MIN_HOST_MB)
 
 
@@ -147,9 +145,14 @@ def _disk(config: dict[str, Any], models: dict[str, Any], work: _Work, results: 
     sizes = {name: np.dtype(encoder["store"]).itemsize for name, encoder in config["encoders"].items()}
     stored = sum(sizes[name] * _values(encoder, models[name], work) for name, encoder in config["encoders"].items())
     labels = (work.patch_px or 0) ** 2
-    need = work.rows * (stored + labels) + _n_files(config, work) * BYTES_A_FILE
-    free = shutil.disk_usage(_existing(results)).free
-    return Finding("disk", f"about {need / 2**20:,.0f} MB needed, {free / 2**20:,.0f} MB free", need < free)
+    parts = {"features": work.rows * stored, "labels": work.rows * labels}
+    parts["fingerprints"] = work.rows * FINGERPRINT_BYTES if config["cleaning"] else 0
+    parts["caches"] = sum(size_of(request, work.rows).bytes for request in cache_requests(config).values())
+    parts["small files"] = _n_files(config, work) * BYTES_A_FILE
+    need, free = sum(parts.values()), shutil.disk_usage(_existing(results)).free
+    named = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in parts.items() if size >= 2**20)
+    text = f"about {need / 2**20:,.0f} MB needed{f' ({named})' if named else ''}, {free / 2**20:,.0f} MB free"
+    return Finding("disk", text, need < free)
 
 
 def _values(encoder: dict[str, Any], model: Any, work: _Work) -> int:
@@ -183,29 +186,6 @@ def _open_files() -> Finding:
     return Finding("open files", f"{soft:,} may be open at once, {FILES_OPEN} needed (ulimit -n)", soft >= FILES_OPEN)
 
 
-def _weights(name: str, encoder: dict[str, Any], path: Path) -> Finding:
-    if path.exists():
-        return Finding("weights", f"{name}: {path}")
-    origin = encoder["weights"]
-    if origin == "pretrained":
-        return Finding("weights", f"{name}: to be fetched from the hub, which needs a network, to {path}")
-    if origin == "packaged":
-        return _packaged(name, encoder["model"])
-    if origin == "untrained":
-        return Finding("weights", f"{name}: to be drawn from seed {encoder['seed']}")
-    return Finding(
-        "weights", f"{name}: {origin}{'' if Path(origin).exists() else ' is missing'}", Path(origin).exists()
-    )
-
-
-def _packaged(name: str, model_name: str) -> Finding:
-    try:
-        packaged_bytes(model_name)
-    except UnchokeError as error:
-        return Finding("weights", f"{name}: {error}", False)
-    return Finding("weights", f"{name}: to be taken from the package {PACKAGES[model_name].pinned}")
-
-
 def _rounding(config: dict[str, Any], results: Path) -> Iterator[Finding]:
     """What rounding costs in each store that is sealed."""
     for name, encoder in config["encoders"].items():
@@ -228,7 +208,7 @@ def _teacher(teacher: dict[str, Any]) -> Finding:
 
 
 def _time(name: str, encoder: dict[str, Any], model: Any, device: torch.device, work: _Work) -> Finding:
-    """From two batches of noise, the first one to warm up; decoding may add to it."""
+    """From two batches of noise, the first one to warm up; reading goes on beside it."""
     size = work.patch_px or encoder["image_size"] or model.pretrained_cfg["input_size"][-1]
     if hasattr(model, "set_input_size"):
         model.set_input_size(img_size=(size, size))
@@ -241,19 +221,9 @@ def _time(name: str, encoder: dict[str, Any], model: Any, device: torch.device, 
             float(model.forward_features(images).float().sum())
             seconds = time.perf_counter() - started
     rate = batch / seconds
-    whole = _duration(work.rows * len(encoder["views"]) / rate)
-    return Finding("time", f"{name}: about {rate:,.0f} images/s on {device.type}, {whole} for all")
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return (
-        f"{minutes // 60} h {minutes % 60:02d} min"
-        if minutes >= 60
-        else f"{minutes} min"
-        if minutes
-        else "under a minute"
-    )
+    whole = duration(work.rows * len(encoder["views"]) / rate)
+    told = f"about {rate:,.0f} images/s on {device.type}, {whole} for all (from a batch of {batch} of noise, just now)"
+    return Finding("time", f"{name}: {told}")
 
 
 def _existing(folder: Path) -> Path:

@@ -1,16 +1,21 @@
 """The doctor's page: what stands in the way is marked, and the run is refused."""
 
 import shutil
+import socket
+import time
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 from PIL import Image
 from small_results import write_rounding
 
-from unchoke.api.doctor import Finding, examine_machine, page
+from unchoke.api.doctor import examine_machine
+from unchoke.api.findings import Finding, page
+from unchoke.api.weights_findings import weights_findings
 from unchoke.config.load import load_config
 from unchoke.encoders.packaged import PACKAGES
 from unchoke.errors import UnchokeError
@@ -80,6 +85,30 @@ def test_a_package_of_weights_that_is_missing_is_marked_with_the_command_that_in
     monkeypatch.syspath_prepend(tmp_path)
     found = by_subject(examine_machine(config, tmp_path / "results", places))["weights"]
     assert found.fine and PACKAGES[model].pinned in found.text
+
+
+def test_an_unknown_model_is_named_beside_what_is_known_of_the_images(config: dict, tmp_path: Path) -> None:
+    config["encoders"]["tiny"]["model"] = "test_resnett"
+    found = by_subject(examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
+    assert not found["model"].fine and "did you mean 'test_resnet'?" in found["model"].text
+    assert found["splits"].fine
+
+
+def test_a_hub_that_does_not_answer_is_said_of_all_models_within_two_seconds(
+    config: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = ("test_resnet", "test_vit", "test_efficientnet")
+    base = {**config["encoders"]["tiny"], "weights": "pretrained"}
+    config["encoders"] = {model: {**base, "model": model} for model in models}
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it takes connections and says nothing
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        began = time.monotonic()
+        found = list(weights_findings(config, {model: tmp_path / model for model in models}))
+    assert time.monotonic() - began < 3
+    assert len(found) == 3 and all("cannot be fetched from the hub" in finding.text for finding in found)
+    assert not any(finding.fine for finding in found)
 
 
 def test_patches_are_counted_from_the_headers_of_images_with_masks(tmp_path: Path) -> None:

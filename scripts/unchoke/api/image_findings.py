@@ -1,0 +1,88 @@
+"""What the doctor says of the images: classes and splits, files left out, and how fast images are read."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from unchoke.api.findings import Finding, one_line
+from unchoke.errors import UnchokeError, UnreadableImageError
+from unchoke.images import heif
+from unchoke.images.decode import picture_of
+from unchoke.manifest.classes import class_warnings, counts_of
+from unchoke.manifest.images import SplitSettings, check_classes, check_splits, list_manifest
+from unchoke.names import MASK_KINDS, SPLITS
+from unchoke.sources.locations import fields_of
+from unchoke.sources.source import Listing, open_images
+
+MOST_CLASSES = 12  # named with their counts
+MOST_ENDINGS = 6
+TRIED = 16  # images that are read to learn the rate
+_ADVICE = {
+    **dict.fromkeys(heif.ENDINGS, f"{heif.INSTALL} reads them"),
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf"), "raw: develop them to JPEG or TIFF"),
+    **dict.fromkeys((".jp2", ".j2k", ".jxl", ".psd", ".tga", ".ppm", ".svg", ".pdf"), "save them as PNG or JPEG"),
+    **dict.fromkeys((".dcm", ".nii"), "export them as PNG or 16-bit TIFF, or as HDF5 (docs/arrays.md)"),
+    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv"), "films: save their frames as images"),
+    **dict.fromkeys((".zip", ".tar", ".gz", ".7z", ".rar"), "unpack them"),
+}
+"""By the ending of files that a listing leaves out, what to do where they hold images."""
+
+
+def image_findings(config: dict[str, Any], listing: Listing, results: Path) -> Iterator[Finding]:
+    """Classes with their images by split as the run will draw them, doubtful classes, and files that are left out."""
+    yield from _split_findings(config, results)
+    if left_out := _left_out(listing.left_out):
+        yield Finding("left out", left_out)
+
+
+def _split_findings(config: dict[str, Any], results: Path) -> Iterator[Finding]:
+    """Findings on splits and classes, from the manifest as the next run will have it."""
+    dataset = config["dataset"]
+    split = SplitSettings(*(dataset["split"][name] for name in ("seed", "val", "test")))
+    source = dataset["kind"], Path(dataset["path"]), dataset["split"]["group"]
+    try:
+        frame, _ = list_manifest(*source, split, results / "manifest.csv", fields_of(dataset))
+        masks = dataset["kind"] in MASK_KINDS
+        if not masks:
+            check_classes(frame, source[1])
+            check_splits(frame, source[1])
+    except UnchokeError as error:
+        yield Finding("classes", one_line(error), False)
+        return
+    sizes = frame.loc[frame["excluded"] == "", "split"].value_counts()
+    if masks:
+        return  # whose splits depend on which masks can be read
+    yield Finding("splits", ", ".join(f"{sizes.get(name, 0):,} {name}" for name in SPLITS))
+    counts = counts_of(frame)
+    shown = [f"{name} {'/'.join(f'{by_split[split]:,}' for split in SPLITS)}" for name, by_split in counts.items()]
+    more = f", and {len(shown) - MOST_CLASSES:,} more" if len(shown) > MOST_CLASSES else ""
+    yield Finding("classes", f"{len(shown):,} ({'/'.join(SPLITS)}): {', '.join(shown[:MOST_CLASSES])}{more}")
+    yield from (Finding("classes", f"warning: {text}") for text in class_warnings(counts))
+    if unusable := frame.loc[~frame["excluded"].isin(["", "vanished"]), "excluded"].value_counts().to_dict():
+        yield Finding("unusable", ", ".join(f"{count:,} × {reason}" for reason, count in unusable.items()))
+
+
+def _left_out(left_out: Counter[str]) -> str:
+    """The most frequent endings of files that are left out, with what to do."""
+    named = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))[:MOST_ENDINGS]
+    parts = [
+        f"{count:,} × {ending}" + (f" ({_ADVICE[ending]})" if ending in _ADVICE else "") for ending, count in named
+    ]
+    rest = left_out.total() - sum(count for _, count in named)
+    return "; ".join(parts) + (f"; and {rest:,} more files" if rest else "")
+
+
+def decoding_rate(config: dict[str, Any], listing: Listing) -> float | None:
+    """Images a second that one thread reads and decodes, from TRIED of them; None where none of these can be read."""
+    step = max(1, len(listing.images) // TRIED)
+    paths = [image.path for image in listing.images[::step][:TRIED]]
+    done, began = 0, time.perf_counter()
+    for read in open_images(config["dataset"]["kind"], listing.root, paths):
+        try:
+            picture_of(read(), max_pixels=config["decoding"]["max_pixels"])
+            done += 1
+        except UnreadableImageError:
+            continue  # which the quarantine will say
+    return done / (time.perf_counter() - began) if done else None

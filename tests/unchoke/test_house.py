@@ -43,7 +43,7 @@ TESTED_ELSEWHERE = {
         "style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",
-    "sources": "csv_files digests locations",
+    "sources": "csv_files digests left_out locations",
     "sources/arrays": "array containers folders hdf5_files hdf5_mappings hdf5_rows listing npy values",
     "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",
     "stitching": "blends",

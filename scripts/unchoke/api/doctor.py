@@ -76,14 +76,14 @@ def examine_machine(config: dict[str, Any], results: Path, weights: dict[str, Pa
     findings += [_teacher(config["teacher"])] if config["teacher"] else []
     decoded = decoding_rate(config, listing)
     if decoded:
-        findings.append(Finding("time", _decoding_text(decoded, len(listing.images))))
+        findings.append(Finding("reading", _decoding_text(decoded, len(listing.images))))
     findings += [_time(name, config["encoders"][name], models[name], device, work) for name in models]
     return findings
 
 
 def _decoding_text(rate: float, images: int) -> str:
     tried = f"from {min(TRIED, images)} of them, just now"
-    return f"reading: about {rate:,.0f} images/s a thread, {duration(images / rate)} for all with one ({tried})"
+    return f"about {rate:,.0f} images/s a thread, {duration(images / rate)} for all with one ({tried})"
 
 
 def _work(config: dict[str, Any], listing: Listing) -> _Work:

@@ -8,26 +8,17 @@ from typing import Any
 
 from unchoke.api.findings import Finding, one_line
 from unchoke.errors import UnchokeError, UnreadableImageError
-from unchoke.images import heif
 from unchoke.images.decode import picture_of
 from unchoke.manifest.classes import class_warnings, counts_of
 from unchoke.manifest.images import SplitSettings, check_classes, check_splits, list_manifest
 from unchoke.names import MASK_KINDS, SPLITS
+from unchoke.sources.left_out import what_to_do
 from unchoke.sources.locations import fields_of
 from unchoke.sources.source import Listing, open_images
 
 MOST_CLASSES = 12  # named with their counts
 MOST_ENDINGS = 6
 TRIED = 16  # images that are read to learn the rate
-_ADVICE = {
-    **dict.fromkeys(heif.ENDINGS, f"{heif.INSTALL} reads them"),
-    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf"), "raw: develop them to JPEG or TIFF"),
-    **dict.fromkeys((".jp2", ".j2k", ".jxl", ".psd", ".tga", ".ppm", ".svg", ".pdf"), "save them as PNG or JPEG"),
-    **dict.fromkeys((".dcm", ".nii"), "export them as PNG or 16-bit TIFF, or as HDF5 (docs/arrays.md)"),
-    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv"), "films: save their frames as images"),
-    **dict.fromkeys((".zip", ".tar", ".gz", ".7z", ".rar"), "unpack them"),
-}
-"""By the ending of files that a listing leaves out, what to do where they hold images."""
 
 
 def image_findings(config: dict[str, Any], listing: Listing, results: Path) -> Iterator[Finding]:
@@ -67,9 +58,7 @@ def _split_findings(config: dict[str, Any], results: Path) -> Iterator[Finding]:
 def _left_out(left_out: Counter[str]) -> str:
     """The most frequent endings of files that are left out, with what to do."""
     named = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))[:MOST_ENDINGS]
-    parts = [
-        f"{count:,} × {ending}" + (f" ({_ADVICE[ending]})" if ending in _ADVICE else "") for ending, count in named
-    ]
+    parts = [f"{count:,} × {ending}" + (f" ({do})" if (do := what_to_do(ending)) else "") for ending, count in named]
     rest = left_out.total() - sum(count for _, count in named)
     return "; ".join(parts) + (f"; and {rest:,} more files" if rest else "")
 

@@ -7,7 +7,7 @@ import struct
 from functools import cache
 from importlib.util import find_spec
 
-ENDINGS = (".heic", ".heif", ".avif")
+ENDINGS = (".heic", ".heif", ".hif", ".avif")
 FORMATS = ("HEIF", "AVIF")
 """As Pillow calls them."""
 INSTALL = "pip install 'unchoke[heif]'"

@@ -9,13 +9,14 @@ from unchoke.api.findings import Finding
 from unchoke.api.image_findings import decoding_rate, image_findings
 from unchoke.config.load import load_config
 from unchoke.images import heif
+from unchoke.sources.kinds import folder
 from unchoke.sources.source import list_images
 
 
-def findings(folder: Path, **dataset: object) -> dict[str, list[Finding]]:
-    config = load_config({"dataset": {"name": "few", "kind": "folder", "path": str(folder), **dataset}})
+def findings(images: Path, **dataset: object) -> dict[str, list[Finding]]:
+    config = load_config({"dataset": {"name": "few", "kind": "folder", "path": str(images), **dataset}})
     found: dict[str, list[Finding]] = {}
-    for finding in image_findings(config, list_images("folder", folder), folder.parent / "results"):
+    for finding in image_findings(config, list_images("folder", images), images.parent / "results"):
         found.setdefault(finding.subject, []).append(finding)
     return found
 
@@ -43,12 +44,13 @@ def test_files_that_are_left_out_come_with_what_to_do(
     place,
     monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
 ) -> None:
-    monkeypatch.setattr("unchoke.sources.kinds.folder.IMAGE_ENDINGS", (".png",))
+    monkeypatch.setattr(folder, "IMAGE_ENDINGS", folder.PLAIN_ENDINGS)
     place(tmp_path / "images", *(f"{label}/{number}.png" for label in "ab" for number in range(9)))
     for name in ("1.HEIC", "2.heic", "3.nef", "notes.txt"):
         (tmp_path / "images/a" / name).write_bytes(b"x")
     (said,) = findings(tmp_path / "images")["left out"]
-    assert said.text == f"2 × .heic ({heif.INSTALL} reads them); 1 × .nef (raw: develop them to JPEG or TIFF); 1 × .txt"
+    heic = f"2 × .heic ({heif.INSTALL} reads them, or save them as JPEG)"
+    assert said.text == f"{heic}; 1 × .nef (develop them to JPEG or TIFF); 1 × .txt"
 
 
 def test_the_rate_of_reading_is_measured_on_what_can_be_read(tmp_path: Path, place) -> None:  # type: ignore[no-untyped-def]

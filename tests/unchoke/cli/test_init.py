@@ -13,6 +13,7 @@ from PIL import Image
 from unchoke.cli import expectations
 from unchoke.cli.main import main
 from unchoke.config.load import load_config
+from unchoke.sources.kinds import folder as folders
 
 NASTY = "Fotos 2024 {größe} 'q' \"d\" #1: 图 *a? $HOME %s \\n"
 CLASSES = ["null", "it's", 'Äpfel & "Birnen": #1', "图书 馆"]
@@ -45,7 +46,10 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expectations, "examine_machine", lambda *_: [])
 
 
-def test_a_folder_of_photographs_becomes_a_config(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_photographs_becomes_a_config(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "IMAGE_ENDINGS", folders.PLAIN_ENDINGS)  # as without the extra heif
     write_photographs(folder / NASTY, CLASSES)
     (folder / NASTY / "null/16 bit.png").write_bytes(picture(1, "PNG", deep=True))
     (folder / NASTY / "null/cut.jpg").write_bytes(picture(2)[:200])
@@ -64,7 +68,7 @@ def test_a_folder_of_photographs_becomes_a_config(folder: Path, capsys: pytest.C
         "null (10)",
         "tow (1)",
         "one image alone: tow",
-        "1 × .heic: save",
+        "1 × .heic: pip install 'unchoke[heif]'",
         "images/s",
         "MB needed",
     ):

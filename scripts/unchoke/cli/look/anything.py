@@ -8,22 +8,13 @@ from pathlib import Path
 from unchoke.cli.look.found import Found
 from unchoke.cli.pictures import endings
 from unchoke.errors import UnchokeError
+from unchoke.images import heif
 from unchoke.names import nearest
 from unchoke.sources.kinds.folder import IMAGE_ENDINGS
+from unchoke.sources.left_out import PACKED, what_to_do
 
 ARRAYS = {".h5": "hdf5", ".hdf5": "hdf5", ".he5": "hdf5", ".hdf": "hdf5", ".npy": "npy", ".zarr": "zarr"}
 """Kinds of source by the endings of their files."""
-_PACKED = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".npz", ".zst")
-HEIC = (".heic", ".heif", ".hif")
-_RAW = (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf")
-_ADVICE = {
-    HEIC: "save them as JPEG (an iPhone: Settings, Camera, Formats, Most Compatible)",
-    _RAW: "develop them to JPEG or TIFF",
-    (".avif", ".jp2", ".jxl", ".svg", ".ppm", ".pgm"): "save them as PNG or JPEG",
-    (".mp4", ".mov", ".avi", ".mkv"): "save frames of it as PNG or JPEG",
-    _PACKED: "unpack it",
-}
-"""What to do about files that are left out, by the endings of their names."""
 
 
 def look_at(path: Path) -> Found:
@@ -55,9 +46,9 @@ def _file(path: Path) -> Found:
         return tables.look_at(path)
     if ending == ".tar":
         return _shards(path.parent, f"Every *.tar below {path.parent} is read, not {path.name} alone.")
-    if path.name.lower().endswith(IMAGE_ENDINGS + HEIC):
+    if path.name.lower().endswith((*IMAGE_ENDINGS, *heif.ENDINGS)):
         do = f"give the folder that has a folder for each class: unchoke init '{path.parent}'"
-    elif ending in _PACKED:
+    elif ending in PACKED:
         do = "unpack it, and give what is in it"
     else:
         do = "give the folder or the file that names the images; a table must be a CSV"
@@ -133,4 +124,5 @@ def _without_images(path: Path, left_out: Counter[str]) -> UnchokeError:
 
 def advice(ending: str) -> str:
     """What to do about files of an ending that are left out; empty where nothing is known."""
-    return next((f": {do}" for endings_, do in _ADVICE.items() if ending in endings_), "")
+    do = what_to_do(ending)
+    return f": {do}" if do else ""

@@ -15,8 +15,8 @@ from unchoke.sources.source import ImageFile, Listing, size_and_time
 from unchoke.sources.split_folders import EMPTY, is_system_folder, split_folders
 from unchoke.texts import clean_label
 
-_PLAIN_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
-IMAGE_ENDINGS = (*_PLAIN_ENDINGS, *(heif.ENDINGS if heif.is_readable() else ()))
+PLAIN_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
+IMAGE_ENDINGS = (*PLAIN_ENDINGS, *(heif.ENDINGS if heif.is_readable() else ()))
 
 SplitsOf: TypeAlias = Callable[[Mapping[str, int], Collection[str]], Mapping[str, str]]
 """From the images below each first folder, and the first folders with folders in them, to the folders' splits."""

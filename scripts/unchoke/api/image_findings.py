@@ -9,8 +9,10 @@ from typing import Any
 from unchoke.api.findings import Finding, one_line
 from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.images.decode import picture_of
+from unchoke.manifest.checks import check_classes, check_splits
 from unchoke.manifest.classes import class_warnings, counts_of
-from unchoke.manifest.images import SplitSettings, check_classes, check_splits, list_manifest
+from unchoke.manifest.images import SplitSettings, list_manifest
+from unchoke.manifest.moves import GONE
 from unchoke.names import MASK_KINDS, SPLITS
 from unchoke.sources.left_out import what_to_do
 from unchoke.sources.locations import fields_of
@@ -34,11 +36,11 @@ def _split_findings(config: dict[str, Any], results: Path) -> Iterator[Finding]:
     split = SplitSettings(*(dataset["split"][name] for name in ("seed", "val", "test")))
     source = dataset["kind"], Path(dataset["path"]), dataset["split"]["group"]
     try:
-        frame, _ = list_manifest(*source, split, results / "manifest.csv", fields_of(dataset))
+        frame = list_manifest(*source, split, results / "manifest.csv", fields_of(dataset)).frame
         masks = dataset["kind"] in MASK_KINDS
         if not masks:
-            check_classes(frame, source[1])
-            check_splits(frame, source[1])
+            check_classes(frame, str(source[1]))
+            check_splits(frame, str(source[1]))
     except UnchokeError as error:
         yield Finding("classes", one_line(error), False)
         return
@@ -51,7 +53,7 @@ def _split_findings(config: dict[str, Any], results: Path) -> Iterator[Finding]:
     more = f", and {len(shown) - MOST_CLASSES:,} more" if len(shown) > MOST_CLASSES else ""
     yield Finding("classes", f"{len(shown):,} ({'/'.join(SPLITS)}): {', '.join(shown[:MOST_CLASSES])}{more}")
     yield from (Finding("classes", f"warning: {text}") for text in class_warnings(counts))
-    if unusable := frame.loc[~frame["excluded"].isin(["", "vanished"]), "excluded"].value_counts().to_dict():
+    if unusable := frame.loc[~frame["excluded"].isin(["", *GONE]), "excluded"].value_counts().to_dict():
         yield Finding("unusable", ", ".join(f"{count:,} × {reason}" for reason, count in unusable.items()))
 
 

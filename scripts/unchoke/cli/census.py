@@ -1,12 +1,13 @@
 """How many images of which class and split a source has: what the manifest will say, without writing it."""
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unchoke.manifest.checks import check_classes, check_splits
+from unchoke.manifest.classes import class_warnings, counts_of
 from unchoke.manifest.images import NO_LABEL, SplitSettings, in_use, list_manifest
+from unchoke.manifest.moves import VANISHED
 from unchoke.names import MASK_KINDS, SPLITS
 from unchoke.sources.locations import fields_of
 
@@ -18,6 +19,8 @@ class Census:
     paths: list[str]
     classes: dict[str, int]
     """Images of each class, by name; none for images with masks."""
+    warnings: list[str]
+    """Sentences on classes that look like a mistake."""
     splits: dict[str, int]
     given: list[str]
     """Splits that the data names itself."""
@@ -39,10 +42,11 @@ def take_census(dataset: dict[str, Any], manifest: Path) -> Census:
     if kind not in MASK_KINDS:
         check_classes(frame, str(path))
     check_splits(frame, str(path))
-    used = in_use(frame)
+    used, counts = in_use(frame), {} if kind in MASK_KINDS else counts_of(frame)
     return Census(
-        frame["path"].tolist(),
-        {} if kind in MASK_KINDS else dict(sorted(Counter(used["label"]).items())),
+        frame.loc[frame["excluded"] != VANISHED, "path"].tolist(),
+        {label: sum(by_split.values()) for label, by_split in counts.items()},
+        class_warnings(counts),
         {split: int((used["split"] == split).sum()) for split in SPLITS},
         facts["split_settings"]["given"],
         int((frame["excluded"] == NO_LABEL).sum()),

@@ -20,8 +20,7 @@ def data_lines(data: Path, found: Found, census: Census, results: Path) -> Itera
         more = f" and {len(census.classes) - _MOST_CLASSES:,} more" if len(census.classes) > _MOST_CLASSES else ""
         yield f"{len(census.classes):,} classes: {', '.join(listed)}{more}"
     yield f"splits: {_splits(census)}"
-    if alone := [label for label, count in census.classes.items() if count == 1]:
-        yield f"! one image alone: {', '.join(alone[:8])}; is it a class, or a typing mistake?"
+    yield from (f"! {warning}" for warning in census.warnings)
     if census.unlabelled:
         yield f"! {census.unlabelled:,} images without a class or mask, which heads do not see"
     for ending, count in sorted(census.left_out.items(), key=lambda item: -item[1]):

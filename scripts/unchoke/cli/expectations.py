@@ -1,7 +1,5 @@
-"""What a config costs on this machine: the doctor's findings, and how fast some of the pictures themselves are read."""
+"""What a config costs on this machine, as the doctor finds it; and some of the pictures, read to see their size."""
 
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -14,12 +12,11 @@ from unchoke.images.decode import picture_of
 from unchoke.images.windows import image_size
 from unchoke.machine.devices import choose_device
 from unchoke.names import MASK_KINDS
-from unchoke.sources.source import Reader, image_root, open_images
+from unchoke.sources.source import image_root, open_images
 from unchoke.targets.weights import encoder_weights
 
-_SUBJECTS = ("device", "time", "disk", "weights")
+_SUBJECTS = ("device", "time", "reading", "disk", "weights")
 _SAMPLE = 16  # pictures, evenly over all
-_A_MINUTE = 60
 
 
 def has_card() -> bool:
@@ -36,27 +33,21 @@ def has_package(model: str) -> bool:
 
 
 class Sample:
-    """Some pictures of a dataset, read to see how large they are and how long reading takes."""
+    """Some pictures of a dataset, read to see how large they are, and whether they can be read at all."""
 
     def __init__(self, dataset: dict[str, Any], paths: list[str], max_pixels: int) -> None:
         """dataset: section of the config. paths: of all images, as the manifest has them."""
-        self.count, self.sides_px, self.seconds, self.reasons = len(paths), list[int](), list[float](), list[str]()
+        self.sides_px, self.reasons = list[int](), list[str]()
         root = image_root(dataset["kind"], Path(dataset["path"]))
         chosen = paths[:: max(1, -(-len(paths) // _SAMPLE))]
-        readers = open_images(dataset["kind"], root, chosen)
-        for path, reader in zip(chosen, readers, strict=True):
+        masks = dataset["kind"] in MASK_KINDS  # whose images may be too large to be read whole
+        for path, reader in zip(chosen, open_images(dataset["kind"], root, chosen), strict=True):
             try:
-                if dataset["kind"] in MASK_KINDS:  # may be too large to be read whole
-                    self.sides_px.append(min(image_size(root / path)))
-                else:
-                    self._read(reader, max_pixels)
+                size = image_size(root / path) if masks else picture_of(reader(), max_pixels=max_pixels).size
             except UnreadableImageError as error:
                 self.reasons.append(f"{path}: {error}")
-
-    def _read(self, reader: Reader, max_pixels: int) -> None:
-        started = time.perf_counter()
-        self.sides_px.append(min(picture_of(reader(), max_pixels=max_pixels).size))
-        self.seconds.append(time.perf_counter() - started)
+            else:
+                self.sides_px.append(min(size))
 
     @property
     def side_px(self) -> int:
@@ -69,17 +60,6 @@ class Sample:
             )
         return int(median(self.sides_px))
 
-    def lines(self, threads: int) -> Iterator[str]:
-        """How long reading all of them takes, from the time of these, and which cannot be read."""
-        if self.seconds:
-            threads = min(threads, os.cpu_count() or 1)
-            rate = threads * len(self.seconds) / max(1e-6, sum(self.seconds))
-            minutes = round(self.count / rate / _A_MINUTE)
-            whole = f"{minutes} min" if minutes else "under a minute"
-            tried = f"tried with {len(self.seconds)} of them"
-            yield f"reading: about {rate:,.0f} pictures/s by {threads} threads, {whole} for all ({tried})"
-        yield from (f"! not readable: {reason}" for reason in self.reasons[:3])
-
 
 def expectations(config: dict[str, Any], results: Path, sample: Sample) -> Iterator[str]:
     """Lines for a comment. config: with every default filled in. results: its folder of results, there or not."""
@@ -87,4 +67,4 @@ def expectations(config: dict[str, Any], results: Path, sample: Sample) -> Itera
     for finding in examine_machine(config, results, weights):
         if finding.subject in _SUBJECTS or not finding.fine:
             yield f"{'' if finding.fine else '! '}{finding.subject}: {finding.text}"
-    yield from sample.lines(config["decoding"]["threads"])
+    yield from (f"! not readable: {reason}" for reason in sample.reasons[:3])

@@ -13,6 +13,7 @@ from PIL import Image
 from unchoke.cli import expectations
 from unchoke.cli.main import main
 from unchoke.config.load import load_config
+from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.sources.kinds import folder as folders
 
 NASTY = "Fotos 2024 {größe} 'q' \"d\" #1: 图 *a? $HOME %s \\n"
@@ -67,7 +68,7 @@ def test_a_folder_of_photographs_becomes_a_config(
         "35 images",
         "null (10)",
         "tow (1)",
-        "one image alone: tow",
+        "class 'tow' with 1 image",
         "1 × .heic: pip install 'unchoke[heif]'",
         "images/s",
         "MB needed",
@@ -91,8 +92,12 @@ def test_nothing_is_overwritten(folder: Path, untimed: None, capsys: pytest.Capt
 
 def test_results_that_are_there_are_said(folder: Path, untimed: None, capsys: pytest.CaptureFixture[str]) -> None:
     write_photographs(folder / "few", ["a", "b"])
-    (folder / "results/few").mkdir(parents=True)
+    manifest = folder / "results/few/manifest.csv"
+    settings = SplitSettings(seed=0, val=0.15, test=0.15)
+    build_manifest("folder", Path("few"), None, settings, 64, manifest, manifest.parent / "rows")
+    (folder / "few/a/Foto 0 ß 图.jpg").unlink()
     assert main(["init", "few"]) == 0
+    assert "15 images" in Path("few.yaml").read_text()
     assert "results/few is there already" in capsys.readouterr().err
     assert main(["init", "few", "--name", "other"]) == 0
     assert "there already" not in capsys.readouterr().err

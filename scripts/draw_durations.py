@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from unchoke.experiments.leaderboard import leaderboard, ranking_of
+from unchoke.experiments.board import leaderboard, ranking_of
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.receipts import read_result

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.experiments.leaderboard import failed_repeats, floors, leaderboard, ranking_of, readings_of, remarks
+from unchoke.experiments.board import failed_repeats, floors, leaderboard, ranking_of, readings_of
+from unchoke.experiments.leaderboard import remarks
 from unchoke.experiments.readings import count_reading
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run

@@ -22,7 +22,7 @@ TESTED_ELSEWHERE = {
     "config": "base cleaning dataset decoding docs encoders gpu heads load patches segment subset teacher views",
     "encoders": "activations cards graph pixels places plan teacher",
     "encoders/pools/kinds": "avg cls head max",
-    "experiments": "floors parts rows splits_text",
+    "experiments": "board floors parts rows splits_text",
     "features": "chunk decoded flags",
     "heads": "batches group losses network optimizer products task validation",
     "heads/kinds": "knn linear logistic mlp",

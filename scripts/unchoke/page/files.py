@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from unchoke.cleaning.clean import selected
-from unchoke.experiments.leaderboard import floors, leaderboard, ranking_of, readings_of, remarks
+from unchoke.experiments.board import floors, leaderboard, ranking_of, readings_of
+from unchoke.experiments.leaderboard import remarks
 from unchoke.machine.commands import or_none
 from unchoke.machine.receipts import read_result
 from unchoke.page.verdict import Floor, Row

@@ -22,8 +22,9 @@ from small_results import CLASSES, ENCODER, LABEL, add_head, seal_of, write_mani
 from unchoke import versions
 from unchoke.errors import UnchokeError
 from unchoke.experiments import database
+from unchoke.experiments.board import leaderboard
 from unchoke.experiments.database import build_database
-from unchoke.experiments.leaderboard import leaderboard, leaderboard_text
+from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.experiments.parts import Asked
 from unchoke.experiments.repeats import read_repeat
 from unchoke.files import write_atomic

@@ -12,8 +12,9 @@ from scipy.stats import binomtest
 from small_results import ENCODER, LABEL, add_head, write_manifest
 
 from unchoke.errors import UnchokeError
+from unchoke.experiments.board import leaderboard, readings_of
 from unchoke.experiments.database import build_database
-from unchoke.experiments.leaderboard import leaderboard, leaderboard_text, readings_of
+from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.experiments.parts import Asked
 from unchoke.experiments.readings import read_readings
 

@@ -18,9 +18,10 @@ from sklearn.metrics import f1_score, jaccard_score
 from small_masks import CLASSES, ENCODER, SETTINGS, SPLITS, add_mask_head, predicted_of, truth_of, write_dataset
 from small_results import add_head, write_manifest
 
+from unchoke.experiments.board import leaderboard, ranking_of
 from unchoke.experiments.comparisons import Counts, compare_masks
 from unchoke.experiments.database import build_database
-from unchoke.experiments.leaderboard import leaderboard, leaderboard_text, ranking_of
+from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.files import write_atomic
 from unchoke.machine.receipts import read_json
 from unchoke.metrics import iou

@@ -13,8 +13,9 @@ import pytest
 from scipy.stats import t
 from small_results import LABEL, add_head, write_manifest
 
+from unchoke.experiments.board import leaderboard
 from unchoke.experiments.database import build_database
-from unchoke.experiments.leaderboard import leaderboard, leaderboard_text
+from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.store.tables import SPLIT_COLUMNS, table_bytes
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"

@@ -33,8 +33,8 @@ from small_masks import (
 from small_results import write_rounding
 
 from report.test_figures import ODD_NAMES, picture, texts
+from unchoke.experiments.board import leaderboard
 from unchoke.experiments.database import build_database
-from unchoke.experiments.leaderboard import leaderboard
 from unchoke.features.timings import summarise_rates
 from unchoke.files import write_atomic
 from unchoke.metrics import iou as overlaps

@@ -1,4 +1,4 @@
-"""What each step of a training cost: a table on disk, and a line on a terminal."""
+"""What each step of a training cost: a table on disk, and a line on a terminal or, now and then, in a log."""
 
 import contextlib
 import sys
@@ -10,7 +10,8 @@ from typing import IO
 from unchoke.files import disk_error, write_atomic
 from unchoke.store.tables import STEP_COLUMNS
 
-EVERY_S = 0.5  # between two looks of the line
+EVERY_S = 0.5  # between two looks of the line on a terminal
+LOG_EVERY_S = 5.0  # between two lines of a log, of which the run shows the last
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class StepLog:
         """path: of the CSV file; None: no table. steps, epochs: of the whole training."""
         self._path, self._steps, self._epochs, self._screen = path, steps, epochs, screen
         self._file: IO[str] | None = None
-        self._shown_s, self._step_s = 0.0, 0.0
+        self._shown_s, self._step_s = 0.0 if screen.isatty() else time.monotonic(), 0.0
 
     def begin(self, step: int) -> None:
         """Keep the rows before `step`, whole lines alone, and write behind them."""
@@ -55,9 +56,11 @@ class StepLog:
         cells = (getattr(row, name) for name in STEP_COLUMNS)
         self._append(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in cells))
         self._step_s = row.seconds if not self._step_s else 0.9 * self._step_s + 0.1 * row.seconds
-        if self._screen.isatty() and time.monotonic() - self._shown_s > EVERY_S:
+        live = self._screen.isatty()
+        if time.monotonic() - self._shown_s > (EVERY_S if live else LOG_EVERY_S):
             self._shown_s = time.monotonic()
-            print(f"\r{self._line(row)}", end="\x1b[K", file=self._screen, flush=True)
+            start, end = ("\r", "\x1b[K") if live else ("", "\n")
+            print(f"{start}{self._line(row)}", end=end, file=self._screen, flush=True)
 
     def epoch(self, row: StepRow, score: float) -> None:
         """Say how an epoch ended. score: on val, the higher, the better."""

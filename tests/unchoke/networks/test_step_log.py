@@ -65,13 +65,20 @@ def test_a_training_that_goes_on_keeps_whole_rows_of_before(end: str, tmp_path: 
     assert path.read_text() == ",".join(STEP_COLUMNS) + "\n"
 
 
-def test_a_terminal_shows_progress_and_a_file_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unchoke.networks.step_log.EVERY_S", -1.0)
+def test_a_terminal_shows_each_look_and_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr("unchoke.networks.step_log.time.monotonic", lambda: now_s[0])
     screen, file = Terminal(), io.StringIO()
-    for log in (StepLog(None, 100, 25, screen), StepLog(None, 100, 25, file)):
-        log.step(row(10))
+    logs = [StepLog(None, 100, 25, screen), StepLog(None, 100, 25, file)]
+    for step in range(10, 22):  # 12 s
+        now_s[0] += 1.0
+        for log in logs:
+            log.step(row(step))
     assert screen.getvalue().startswith("\repoch 3 of 25, loss 0.5123, 32 images/s, 812 MB, 2:58 left")
-    assert file.getvalue() == ""
+    assert screen.getvalue().count("\r") == 12 and "\n" not in screen.getvalue()
+    lines = file.getvalue().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["epoch 4 of 25", "epoch 6 of 25"]  # after 6 s, and 6 s later
+    assert not [line for line in lines if "\r" in line or "\x1b" in line]
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:

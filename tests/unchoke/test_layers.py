@@ -33,6 +33,7 @@ ORDER = [
     "page",
     "config",
     "targets",
+    "progress",
     "api",
     "cli",
 ]

@@ -1,4 +1,4 @@
-# `make demo` runs the default config and that of the canvases, with leaderboards and reports; `make test` and `make lint` check the code.
+# `make demo` runs the default config and that of the canvases, which end with their best heads and their reports; `make test` and `make lint` check the code.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -20,9 +20,7 @@ develop: .venv/installed-dev  # and what tests, linters and types need
 demo: setup
 	$(BIN)/snakemake --cores all --resources gpu=1
 	$(BIN)/snakemake --cores all --resources gpu=1 --configfile config/examples/canvases.yaml
-	@$(BIN)/python scripts/print_leaderboard.py --database results/digits/experiments.db
-	@$(BIN)/python scripts/print_leaderboard.py --database results/canvases/experiments.db
-	@echo; echo "reports: results/digits/report.html, results/canvases/report.html; masks: results/canvases/stitched/"
+	@echo; echo "masks: results/canvases/stitched/"
 
 test: develop
 	$(BIN)/python -m pytest -n auto --dist loadgroup

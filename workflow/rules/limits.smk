@@ -1,6 +1,10 @@
 # What jobs may take at once, also where the command line says nothing: Snakemake takes a profile's whole block of
 # resources away as soon as --resources gives one of them.
 
+
+include: "progress.smk"
+
+
 from unchoke.machine.limits import (
     announce_cards,
     host_memory_mb,

@@ -22,8 +22,9 @@ import os
 import sys
 
 from unchoke.machine.connections import connect, reach, read_line, send
-from unchoke.machine.sockets import RUN_NAME, SCRIPTS, log_path, socket_path, sockets
+from unchoke.machine.sockets import RUN_NAME, log_path, socket_path, sockets
 from unchoke.machine.turns import WAITING, cards_of_run, show, take_card
+from unchoke.places import LIBRARIES, SCRIPTS
 
 TRIES = 10  # more often than a client can meet workers that are just ending
 NOTICE_S = 5  # until the client checks a worker that has not taken its command
@@ -70,8 +71,8 @@ def answer(arguments: list[str]) -> int:
 
 def library(name: str):  # type: ignore[no-untyped-def]
     """A module that only rare cases need, and whose import would delay every command."""
-    if SCRIPTS not in sys.path:
-        sys.path.append(SCRIPTS)
+    if LIBRARIES not in sys.path:
+        sys.path.append(LIBRARIES)
     __import__(module := f"unchoke.machine.{name}")
     return sys.modules[module]
 

@@ -10,10 +10,13 @@ import sys
 import threading
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[2])  # where the commands are
+sys.path[0] = str(Path(__file__).resolve().parents[2])  # where the library is
 
 from unchoke.machine import suspects  # noqa: E402
 from unchoke.machine.commands import run_by_name  # noqa: E402
+from unchoke.places import SCRIPTS  # noqa: E402
+
+sys.path.insert(0, SCRIPTS)  # where the commands are
 
 
 def main() -> int:

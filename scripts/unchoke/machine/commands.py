@@ -14,9 +14,9 @@ from typing import TypeVar
 from unchoke.errors import UnchokeError
 from unchoke.files import disk_error
 from unchoke.machine.receipts import FLAG, receipt_kept
+from unchoke.places import SCRIPTS
 
 T = TypeVar("T")
-SCRIPTS = Path(__file__).resolve().parents[2]
 INTERRUPTED, NOBODY_READS = 130, 141  # the shells' convention: 128 plus the number of the signal
 # Messages of the dynamic loader and the C library when a library finds no memory.
 _NO_MEMORY = ("failed to map segment", "cannot allocate memory", "cannot map", "out of memory")
@@ -100,7 +100,7 @@ def no_memory(error: BaseException) -> UnchokeError:
 
 def run_by_name(command: str, arguments: Sequence[str]) -> int:
     """Import ``scripts/<command>.py``, run it and return its exit status; print any exception."""
-    sys.argv = [str(SCRIPTS / f"{command}.py"), *arguments]
+    sys.argv = [f"{SCRIPTS}/{command}.py", *arguments]
     try:
         return run(_main_of(command), arguments)
     except SystemExit as end:  # argparse

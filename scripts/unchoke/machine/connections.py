@@ -5,7 +5,8 @@ import _socket
 import os
 import sys
 
-from unchoke.machine.sockets import RUN_NAME, SCRIPTS, log_path, open_lock, socket_path
+from unchoke.machine.sockets import RUN_NAME, log_path, open_lock, socket_path
+from unchoke.places import SCRIPTS
 
 INT_BYTES = 4  # bytes of a C int on every system with Unix sockets
 

@@ -5,12 +5,12 @@ import resource
 import sys
 from typing import Any
 
-from unchoke.machine.commands import SCRIPTS
+from unchoke.places import CODE
 
 
 def code_state() -> dict[str, tuple[int, int]]:
     """Time and size of every file of the code."""
-    found, folders = {}, [str(SCRIPTS)]
+    found, folders = {}, [CODE]
     while folders:  # takes a third of the time of rglob, before every command
         with os.scandir(folders.pop()) as entries:
             for entry in entries:

@@ -4,7 +4,8 @@ import os
 import sys
 from _blake2 import blake2b
 
-SCRIPTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+from unchoke.places import SCRIPTS
+
 RUN_NAME = "UNCHOKE_RUN_NAME"  # environment variable of jobs: dataset, config and process of their Snakemake
 LONGEST_PATH = 103  # bytes of a socket's path on macOS; Linux allows 107
 

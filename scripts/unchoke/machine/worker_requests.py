@@ -6,10 +6,12 @@ import socket
 import sys
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from unchoke.machine import suspects
-from unchoke.machine.commands import SCRIPTS, run_by_name
+from unchoke.machine.commands import run_by_name
 from unchoke.machine.messages import Message
+from unchoke.places import SCRIPTS
 
 
 @dataclass(eq=False)
@@ -54,7 +56,7 @@ def request_of(message: Message, fields: list[str]) -> Request:
 
 def known_command(name: str) -> str:
     """`name`, if ``scripts/<name>.py`` exists; else ValueError, so that only files of that folder are run."""
-    if name.isidentifier() and (SCRIPTS / f"{name}.py").is_file():
+    if name.isidentifier() and Path(SCRIPTS, f"{name}.py").is_file():
         return name
     raise ValueError(f"{name[:99]!r} is no command of {SCRIPTS}")
 

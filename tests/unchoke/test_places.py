@@ -8,26 +8,16 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from wheels import build_wheel
 
 from unchoke import places
 
 REPOSITORY = Path(__file__).parents[2]
-PARTS = ("workflow", "scripts", "config", "environment.yml", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The wheel of this checkout, built without an index in a copy, into which setuptools writes."""
-    pytest.importorskip("setuptools", minversion="77")
-    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for part in PARTS:
-        copy = shutil.copy if (REPOSITORY / part).is_file() else lambda *a: shutil.copytree(*a, ignore=ignored)
-        copy(REPOSITORY / part, source / part)
-    code = f"from setuptools import build_meta; build_meta.build_wheel({str(built)!r})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return next(built.glob("*.whl"))
+    return build_wheel(tmp_path_factory.mktemp("built"))
 
 
 def files_below(folder, *ends):

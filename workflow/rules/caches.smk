@@ -7,10 +7,6 @@ from unchoke.config.caches import cache_requests
 from unchoke.targets.weights import encoder_weights
 
 
-localrules:
-    plan_caches,
-
-
 checkpoint plan_caches:
     input:
         manifest="<results>/manifest.csv",
@@ -20,6 +16,7 @@ checkpoint plan_caches:
     log:
         "<logs>/plan_caches.log",
     priority: 2
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

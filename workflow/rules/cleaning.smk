@@ -20,11 +20,6 @@ CLEANING_PAGES = [
 ]
 
 
-localrules:
-    seal_fingerprints,
-    draw_cleaning,
-
-
 rule fingerprint_chunk:
     input:
         rows_for(STORES["fingerprints"]),
@@ -71,6 +66,7 @@ rule seal_fingerprints:
         origin="<results>/fingerprints.origin.json",
     log:
         "<logs>/seal_fingerprints.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:
@@ -132,6 +128,7 @@ rule draw_cleaning:
         receipt="<results>/receipts/draw_cleaning.json",
     log:
         "<logs>/draw_cleaning.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

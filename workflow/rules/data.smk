@@ -7,21 +7,14 @@ POSITIVE_PARAMS = {} if POSITIVE is None else {"positive": lambda wildcards: POS
 POSITIVE_FLAG = " --positive {params.positive:q}" if POSITIVE_PARAMS else ""
 
 
-localrules:
-    build_manifest,
-    count_classes,
-
-
 if config["dataset"]["kind"] == "digits":
-
-    localrules:
-        write_digits,
 
     rule write_digits:
         output:
             record=f"{config['dataset']['path']}/digits.json",
         log:
             "<logs>/write_digits.log",
+        localrule: True
         conda:
             "../../environment.yml"
         resources:
@@ -46,6 +39,7 @@ checkpoint build_manifest:
         receipt=update("<results>/receipts/build_manifest.json"),
     log:
         "<logs>/build_manifest.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:
@@ -82,6 +76,7 @@ rule count_classes:
         receipt="<results>/receipts/count_classes.json",
     log:
         "<logs>/count_classes.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

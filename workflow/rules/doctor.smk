@@ -5,10 +5,6 @@
 from unchoke.targets.weights import encoder_weights
 
 
-localrules:
-    doctor,
-
-
 rule doctor:
     input:
         sources.prerequisites(
@@ -16,6 +12,7 @@ rule doctor:
         ),
     log:
         "<logs>/doctor.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -25,7 +25,8 @@ def everything(wildcards):
     if MASKS:
         files += all_masks()
     force_incomplete()
-    return files
+    # Another Snakefile may ask for the input of `all`, and its rules know no <results>.
+    return [file.replace("<results>", RESULTS) for file in files]
 
 
 def all_masks():

@@ -5,10 +5,6 @@ from unchoke.config.evaluation import evaluation_flags
 from unchoke.targets.results import finished_runs, repeats
 
 
-localrules:
-    build_database,
-
-
 rule build_database:
     input:
         finished_runs(config),
@@ -18,6 +14,7 @@ rule build_database:
         receipt="<results>/receipts/build_database.json",
     log:
         "<logs>/build_database.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

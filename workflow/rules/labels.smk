@@ -2,10 +2,6 @@
 # out:  <results>/labels.zarr/mask/c/<chunk>/0/0, its zarr.json, labels.sealed.json
 
 
-localrules:
-    seal_labels,
-
-
 rule cut_masks:
     input:
         rows=lambda wildcards: f"{manifest_folder()}/mask_rows/{wildcards.chunk}.csv",
@@ -52,6 +48,7 @@ rule seal_labels:
         origin="<results>/labels.origin.json",
     log:
         "<logs>/seal_labels.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

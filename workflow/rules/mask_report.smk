@@ -2,10 +2,6 @@
 # out:  <results>/report/…: what they are worth
 
 
-localrules:
-    draw_head,
-
-
 rule draw_head:
     input:
         scores="<results>/scores/{encoder}/{head}.json",
@@ -20,6 +16,7 @@ rule draw_head:
         receipt="<results>/receipts/draw_head/{encoder}/{head}.json",
     log:
         "<logs>/draw_head/{encoder}/{head}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -3,10 +3,6 @@
 #       have it: <results>/heads/<encoder>.zarr/<network>, checkpoints/<encoder>/<network>.safetensors, runs/…
 
 
-localrules:
-    draw_steps,
-
-
 wildcard_constraints:
     network="|".join(map(re.escape, config["networks"])),
     member=r"rate[^/]+_decay[^/]+_seed\d+",
@@ -169,6 +165,7 @@ rule draw_steps:
         receipt="<results>/receipts/draw_steps/{encoder}/{network}.json",
     log:
         "<logs>/draw_steps/{encoder}/{network}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -4,10 +4,6 @@
 from unchoke.targets.results import figure_files, mapped_stores
 
 
-localrules:
-    write_report,
-
-
 rule write_report:
     input:
         lambda wildcards: [store.seal for store in STORES.values()],
@@ -32,6 +28,7 @@ rule write_report:
         receipt="<results>/receipts/write_report.json",
     log:
         "<logs>/write_report.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -2,13 +2,10 @@
 # out:  <results>/report/…: figures and tables of the page, and of `snakemake --report`
 
 
-localrules:
-    draw_leaderboard,
-    draw_quarantine,
-    draw_durations,
+# It tells of the config, which in a module is not that of the whole report.
+if not IS_MODULE:
 
-
-report: "../report/workflow.rst"
+    report: "../report/workflow.rst"
 
 
 include: "report_entries.smk"
@@ -28,6 +25,7 @@ rule draw_leaderboard:
         receipt="<results>/receipts/draw_leaderboard.json",
     log:
         "<logs>/draw_leaderboard.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:
@@ -52,6 +50,7 @@ rule draw_quarantine:
         receipt="<results>/receipts/draw_quarantine.json",
     log:
         "<logs>/draw_quarantine.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:
@@ -77,6 +76,7 @@ rule draw_durations:
         receipt="<results>/receipts/draw_durations.json",
     log:
         "<logs>/draw_durations.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

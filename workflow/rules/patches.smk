@@ -2,20 +2,14 @@
 # out:  <results>/manifest.csv, patches.csv, grids.json, rows/<chunk>.csv, mask_rows/<chunk>.csv
 
 
-localrules:
-    build_patches,
-
-
 if config["dataset"]["kind"] == "canvases":
-
-    localrules:
-        write_canvases,
 
     rule write_canvases:
         output:
             record=f"{config['dataset']['path']}/canvases.json",
         log:
             "<logs>/write_canvases.log",
+        localrule: True
         conda:
             "../../environment.yml"
         resources:
@@ -42,6 +36,7 @@ checkpoint build_patches:
         receipt=update("<results>/receipts/build_patches.json"),
     log:
         "<logs>/build_patches.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -4,14 +4,6 @@
 from unchoke.targets.stores import seals_of_encoder
 
 
-localrules:
-    list_quarantine,
-    list_encoder_quarantine,
-    list_unusable,
-    check_quarantine,
-    check_unusable,
-
-
 rule list_quarantine:
     input:
         manifest="<results>/manifest.csv",
@@ -21,6 +13,7 @@ rule list_quarantine:
         receipt="<results>/receipts/list_quarantine.json",
     log:
         "<logs>/list_quarantine.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:
@@ -73,6 +66,7 @@ rule check_quarantine:
         receipt="<results>/receipts/check_quarantine/{encoder}.json",
     log:
         "<logs>/check_quarantine/{encoder}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

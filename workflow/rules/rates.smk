@@ -7,10 +7,6 @@ from posixpath import dirname
 TIMED = [store for name, store in STORES.items() if name != "labels"]
 
 
-localrules:
-    summarise_rates,
-
-
 rule summarise_rates:
     input:
         metadata=[store.metadata for store in TIMED],
@@ -20,6 +16,7 @@ rule summarise_rates:
         receipt="<results>/receipts/summarise_rates.json",
     log:
         "<logs>/summarise_rates.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

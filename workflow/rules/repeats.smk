@@ -2,10 +2,6 @@
 # out:  <results>/repeats/<repeat>.csv: another random split; repeats/<repeat>/heads, checkpoints, runs: all heads on it
 
 
-localrules:
-    draw_repeat,
-
-
 rule draw_repeat:
     input:
         manifest="<results>/manifest.csv",
@@ -16,6 +12,7 @@ rule draw_repeat:
         receipt="<results>/receipts/draw_repeat/{repeat}.json",
     log:
         "<logs>/draw_repeat/{repeat}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

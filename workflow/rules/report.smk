@@ -4,11 +4,6 @@
 from unchoke.targets.stores import first_store
 
 
-localrules:
-    draw_head,
-    draw_embedding,
-
-
 rule draw_head:
     input:
         metadata="<results>/heads/{encoder}.zarr/{head}/zarr.json",
@@ -23,6 +18,7 @@ rule draw_head:
         receipt="<results>/receipts/draw_head/{encoder}/{head}.json",
     log:
         "<logs>/draw_head/{encoder}/{head}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:
@@ -58,6 +54,7 @@ rule draw_embedding:
         receipt="<results>/receipts/draw_embedding/{encoder}.json",
     log:
         "<logs>/draw_embedding/{encoder}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -3,12 +3,6 @@
 
 from unchoke.targets.results import receipts
 
-
-localrules:
-    seal_features,
-    verify,
-
-
 # What a store has a row for: an image, or a patch.
 ROWS_TABLE = "patches.csv" if MASKS else "manifest.csv"
 
@@ -23,6 +17,7 @@ rule seal_features:
         origin="<results>/features/{store}.origin.json",
     log:
         "<logs>/seal_features/{store}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:
@@ -42,6 +37,7 @@ rule seal_features:
 rule verify:
     log:
         "<logs>/verify.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

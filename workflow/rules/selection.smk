@@ -5,11 +5,6 @@ from posixpath import dirname
 
 from unchoke.config.cleaning import deciding
 
-
-localrules:
-    select_rows,
-
-
 # Datasets that are not cleaned have no fingerprints.
 FINGERPRINTS = STORES["fingerprints"].sealed if config["cleaning"] else {}
 DECIDING = deciding(config["cleaning"]["rules"]) if FINGERPRINTS else {}
@@ -25,6 +20,7 @@ rule select_rows:
         receipt="<results>/receipts/select_rows.json",
     log:
         "<logs>/select_rows.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -4,10 +4,6 @@
 from unchoke.targets.masks import band_files, mask_files, prediction_files
 
 
-localrules:
-    score_masks,
-
-
 rule predict_patches:
     input:
         lambda wildcards: (
@@ -167,6 +163,7 @@ rule score_masks:
         receipt="<results>/receipts/score_masks/{encoder}/{head}.json",
     log:
         "<logs>/score_masks/{encoder}/{head}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -4,18 +4,15 @@
 import functools
 
 from unchoke.files import file_sha256
+from unchoke.places import find_beside
 
-
-localrules:
-    describe_teacher,
-
-
+TEACHER_FILE = find_beside(config["teacher"]["file"])
 TEACHER_STORE = STORES[f"features/{TEACHER}"]
 # Of its file and checkpoint; read once, since a checkpoint may be large.
 teacher_digests = functools.cache(
     lambda: [
         file_sha256(path) if path.exists() else ""
-        for path in (Path(config["teacher"][key]) for key in ("file", "checkpoint"))
+        for path in map(Path, (TEACHER_FILE, config["teacher"]["checkpoint"]))
     ]
 )
 
@@ -23,7 +20,7 @@ teacher_digests = functools.cache(
 rule run_teacher:
     input:
         rows=chunk_rows,
-        file=ancient(config["teacher"]["file"]),
+        file=ancient(TEACHER_FILE),
         checkpoint=ancient(config["teacher"]["checkpoint"]),
         checked=checked_before(TEACHER_STORE),
     output:
@@ -84,6 +81,7 @@ rule describe_teacher:
         receipt="<results>/receipts/describe_teacher.json",
     log:
         "<logs>/describe_teacher.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -7,10 +7,6 @@ from unchoke.targets.weights import local_weights, weights_files, weights_name
 WEIGHTS = {weights_name(encoder): encoder for encoder in config["encoders"].values()}
 
 
-localrules:
-    fetch_weights,
-
-
 rule fetch_weights:
     input:
         lambda wildcards: local_weights(WEIGHTS[wildcards.weights]),
@@ -18,6 +14,7 @@ rule fetch_weights:
         **weights_files("{weights}"),
     log:
         "<logs>/fetch_weights/{weights}.log",
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -41,3 +41,12 @@ onsuccess:
 
 onerror:
     shell(f"{STOP_WORKER} > /dev/null")
+
+
+# Snakemake leaves out the hooks of modules. One that the other Snakefile has below its module takes the place of these.
+if IS_MODULE:
+    for hook in ("onstart", "onsuccess", "onerror"):
+        both = [getattr(workflow, f"_{hook}"), globals()[hook].func]
+        setattr(
+            workflow, f"_{hook}", lambda log, both=both: [each(log) for each in both]
+        )

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-SNAKEFILE = Path(__file__).resolve().parents[3] / "workflow" / "Snakefile"
+from unchoke import places
+
+SNAKEFILE = Path(places.SNAKEFILE)
 _SIGNALLED = 128  # the shells' convention: 128 plus the number of the signal
 
 

@@ -13,8 +13,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     add_page_flags(parser)
     parser.add_argument("--page", type=Path, required=True, help="HTML file to write")
+    parser.add_argument("--entry", type=Path, required=True, help="the same without figures and maps, to write too")
     args = parser.parse_args(argv)
-    size = write_report(read_page_files(args), args.page)
+    size = write_report(read_page_files(args), args.page, args.entry)
     print(f"{size / 1e6:.1f} MB: {args.page}")
 
 

@@ -1,5 +1,5 @@
 # in:   the figures and tables of all stages, experiments.db
-# out:  <results>/report.html: the run in one page
+# out:  <results>/report.html: the run in one page; report/page.html: the same for `snakemake --report`
 
 from unchoke.targets.results import figure_files, mapped_stores
 
@@ -19,12 +19,8 @@ rule write_report:
         quarantine="<results>/quarantine.csv",
         rates="<results>/rates.csv",
     output:
-        page=report(
-            "<results>/report.html",
-            caption="../report/page.rst",
-            category="0 Report",
-            labels={"shown": "the run in one page"},
-        ),
+        page="<results>/report.html",
+        entry=report_entry("page.html", "0 Report", "the run in one page"),
         receipt="<results>/receipts/write_report.json",
     log:
         "<logs>/write_report.log",
@@ -62,5 +58,6 @@ rule write_report:
         " --max-pixels {params.max_pixels}"
         " --config {params.config:q}"
         " --page {output.page:q}"
+        " --entry {output.entry:q}"
         " --receipt {output.receipt:q}"
         " > {log:q} 2>&1"

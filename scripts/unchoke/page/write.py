@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from unchoke.files import write_atomic
 from unchoke.page.board import board_of
 from unchoke.page.cleaned import found_rules
-from unchoke.page.features import feature_maps
+from unchoke.page.features import Features, feature_maps
 from unchoke.page.files import PageFiles
 from unchoke.page.heads import OVERLAYS, Picture, Room, figure_of, head_part
 from unchoke.page.mistakes import mistakes_of
@@ -31,15 +31,39 @@ MOST_LISTED = 20
 """Rows of the quarantine; the file has all."""
 
 
-def write_report(files: PageFiles, page: Path) -> int:
+MOST_IN_ENTRY = 100
+"""Heads on the leaderboard of the entry."""
+
+
+def write_report(files: PageFiles, page: Path, entry: Path) -> int:
     """Write the page of a finished run, and return its bytes; the same files give the same bytes.
 
-    The page links to the figures and tables beside it, and needs none of them.
+    The page links to the figures and tables beside it, and needs none of them. entry: the same page without figures
+    and maps, for Snakemake's report, which has them as further entries: Chromium opens no entry above 1.5 MB.
     """
-    text = _environment().get_template("report.html").render(_content(files))
-    data = drawable(text).encode()
+    content = _content(files)
+    data = _rendered(content)
     write_atomic(page, data)
+    write_atomic(entry, _rendered(content | _without_figures(files)))
     return len(data)
+
+
+def _rendered(content: dict[str, Any]) -> bytes:
+    return drawable(_environment().get_template("report.html").render(content)).encode()
+
+
+def _without_figures(files: PageFiles) -> dict[str, Any]:
+    """What the entry has in place of the page's content."""
+    few = board_of(files.rows[:MOST_IN_ENTRY], files.floor)
+    nothing: dict[str, Any] = {
+        "heads": [],
+        "overlays": None,
+        "figures": {},
+        "bokeh": "",
+        "all_figures": None,
+        "links": False,
+    }
+    return {"board": few, "features": Features([], {}), **nothing}
 
 
 def _environment() -> Environment:
@@ -71,7 +95,9 @@ def _content(files: PageFiles) -> dict[str, Any]:
         "overlays": heads[0].figures.get(OVERLAYS) if heads else None,
         "rules": found_rules(files),
         "quarantine": _quarantine(files),
+        "best": heads[0].name if heads else "",
         "heads": heads,
+        "links": True,
         "features": features,
         "figures": _figures(files, room),
         "rates": files.rates,

@@ -36,7 +36,7 @@ def finished_runs(config: Config) -> list[str]:
 
 def report_files(config: Config) -> list[str]:
     """The page of the run, and every figure and table but those of cleaning."""
-    return [f"{RESULTS}/report.html", *figure_files(config)]
+    return [f"{RESULTS}/report.html", f"{RESULTS}/report/page.html", *figure_files(config)]
 
 
 def figure_files(config: Config) -> list[str]:

@@ -80,9 +80,15 @@ def files(tmp_path):
     )
 
 
+def add_figure(files):
+    folder = files.figures / "tiny/knn"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (120, 100)).save(folder / "confusion.png")
+
+
 def text_of(files):
     page = files.results / "report.html"
-    assert write_report(files, page) == page.stat().st_size
+    assert write_report(files, page, files.results / "entry.html") == page.stat().st_size
     return page.read_text()
 
 
@@ -112,12 +118,19 @@ def test_a_screen_reader_finds_its_way(files):
 
 
 def test_a_figure_is_described_by_what_it_shows(files):
-    folder = files.figures / "tiny/knn"
-    folder.mkdir(parents=True)
-    Image.new("RGB", (120, 100)).save(folder / "confusion.png")
+    add_figure(files)
     [alt] = [image["alt"] for image in Outline(text_of(files)).images if image["alt"].startswith("Confusion")]
     pairs = [f"{ODD[true]} taken for {ODD[(true + 1) % 3]} once" for true in range(3)]
     assert alt == f"Confusion, of knn on tiny: most often {', '.join(pairs)}"
+
+
+def test_the_entry_of_snakemakes_report_has_the_words_alone(files):
+    add_figure(files)
+    verdict = text_of(files).partition('class="verdict">')[2].partition("<")[0]
+    entry = (files.results / "entry.html").read_text()
+    assert verdict in entry and "is wrong on 3 of 9 test images" in entry
+    assert Outline(entry).images == [] and 'href="quarantine.csv' not in entry
+    assert max(np.diff(Outline(entry).headings)) <= 1
 
 
 def test_the_same_files_give_the_same_bytes(files):
@@ -144,5 +157,7 @@ def test_the_command_writes_the_page(files, capsys):
     for name in ("database", "manifest", "quarantine", "rates"):
         flags += [f"--{name}", str(getattr(files, name if name == "database" else f"{name}_file"))]
     page = files.results / "page.html"
-    import_module("write_report").main([*flags, "--figures", str(files.figures), "--page", str(page)])
+    import_module("write_report").main(
+        [*flags, "--figures", str(files.figures), "--page", str(page), "--entry", str(page.with_name("e.html"))]
+    )
     assert page.read_text().startswith("<!doctype html>") and str(page) in capsys.readouterr().out

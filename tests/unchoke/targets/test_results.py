@@ -10,6 +10,7 @@ from unchoke.targets.results import finished_runs, mask_receipts, receipt_files,
 
 PAGES = [
     "<results>/report.html",
+    "<results>/report/page.html",
     *(
         f"<results>/report/{page}.{kind}"
         for page in ("leaderboard", "quarantine", "durations")
@@ -48,7 +49,7 @@ def test_every_head_has_its_figures_and_a_teacher_none():
     heads = [f"<results>/report/b0/all/{name}.png" for name in names]
     assert found == [*PAGES, *heads, "<results>/report/b0/embedding.png", "<results>/report/vit/embedding.png"]
     masks = report_files(mask_config(segment={"heads": ["unet"]}))
-    assert masks[7:] == [
+    assert masks[8:] == [
         f"<results>/report/pixels/unet/{name}.png" for name in ("mask_curves", "mask_overlays", "mask_confusion")
     ]
     assert report_files(taught_config(segment={"head": "teacher"})) == PAGES

@@ -8,6 +8,7 @@ from typing import Any
 from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from unchoke.experiments.board import failed_repeats
 from unchoke.files import write_atomic
 from unchoke.page.board import board_of
 from unchoke.page.cleaned import found_rules
@@ -29,8 +30,6 @@ MOST_FIGURE_BYTES = 12_000_000
 """Of figures inside the page; those of the heads behind are linked."""
 MOST_LISTED = 20
 """Rows of the quarantine; the file has all."""
-
-
 MOST_IN_ENTRY = 100
 """Heads on the leaderboard of the entry."""
 
@@ -136,7 +135,7 @@ def _all_figures(files: PageFiles) -> tuple[str, Any, Any]:
     task, metric = files.ranking
     columns = list(columns_of(task))
     table = add_points(files.rows, note_of(task, metric), columns, list(table_rows(files.rows)))
-    return add_splits(files.rows, [], table)
+    return add_splits(files.rows, failed_repeats(files.database), table)
 
 
 def _quarantine(files: PageFiles) -> dict[str, Any]:

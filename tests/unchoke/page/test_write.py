@@ -1,5 +1,6 @@
 """The page of a run, from small results and odd names."""
 
+import shutil
 from html.parser import HTMLParser
 from importlib import import_module
 
@@ -106,6 +107,14 @@ def test_the_page_begins_with_verdict_and_leaderboard_and_marks_an_edge(files):
     assert order == sorted(order) and text.index('class="verdict"') < order[0]
     assert text.count('<span class="badge edge">edge of grid</span>') == 1
     assert "is wrong on 3 of 9 test images" in text
+
+
+def test_a_run_without_heads_has_a_page(files):
+    shutil.rmtree(files.results / "heads")
+    build_database(files.results, files.database)
+    text = text_of(files)
+    assert "No head has been trained: the config names none." in text and 'id="provenance"' in text
+    assert 'class="board"' not in text
 
 
 def test_a_screen_reader_finds_its_way(files):

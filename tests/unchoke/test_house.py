@@ -69,7 +69,7 @@ def lines(path):
 
 def commands_called(text):
     """Names of the commands that rules call, each in a process of its own or in the warm worker."""
-    return set(re.findall(r'{scripts:q}/(?:warm (?:--cold )?)?(\w+)(?:\.py)?[ "]', text)) - {"warm"}
+    return set(re.findall(r'"\$UNCHOKE_SCRIPTS"/(?:warm (?:--cold )?)?(\w+)(?:\.py)?[ "\']', text)) - {"warm"}
 
 
 def commands_of_rules():

@@ -25,7 +25,7 @@ checkpoint plan_caches:
         version=versions.CACHES,
         caches=json_of(cache_requests(config)),
     shell:
-        "{scripts:q}/warm plan_caches"
+        '"$UNCHOKE_SCRIPTS"/warm plan_caches'
         " --caches {params.caches:q}"
         " --manifest {input.manifest:q}"
         " --plan {output.plan:q}"
@@ -74,7 +74,7 @@ for name, cache in CACHES.items():
             max_pixels=config["decoding"]["max_pixels"],
             jpeg_draft=config["decoding"]["jpeg_draft"],
         shell:
-            "{scripts:q}/warm extract_pixels"
+            '"$UNCHOKE_SCRIPTS"/warm extract_pixels'
             " --rows {input.rows:q}"
             " --kind {params.kind:q}"
             " --root {params.root:q}"

@@ -43,7 +43,7 @@ rule fingerprint_chunk:
         chunks_per_job=STORES["fingerprints"].chunks_per_file,
         store=subpath(output.hashes, ancestor=4),
     shell:
-        "{scripts:q}/warm --cold fingerprint_chunk"
+        '"$UNCHOKE_SCRIPTS"/warm --cold fingerprint_chunk'
         " --rows {input:q}"
         " --kind {params.kind:q}"
         " --root {params.root:q}"
@@ -76,7 +76,7 @@ rule seal_fingerprints:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.manifest, parent=True),
     shell:
-        "{scripts:q}/warm seal_store"
+        '"$UNCHOKE_SCRIPTS"/warm seal_store'
         " --store {params.store:q}"
         " --manifest {input.manifest:q}"
         " --rows {params.folder:q}/rows"
@@ -104,7 +104,7 @@ rule clean_images:
         rules=json_of(CLEANING["rules"]),
         store=subpath(input.metadata, parent=True),
     shell:
-        "python {scripts:q}/clean_images.py"
+        'python "$UNCHOKE_SCRIPTS"/clean_images.py'
         " --store {params.store:q}"
         " --manifest {input.manifest:q}"
         " --rules {params.rules:q}"
@@ -142,7 +142,7 @@ rule draw_cleaning:
         max_pixels=config["decoding"]["max_pixels"],
         folder=subpath(output[0], parent=True),
     shell:
-        "{scripts:q}/warm draw_cleaning"
+        '"$UNCHOKE_SCRIPTS"/warm draw_cleaning'
         " --findings {input.findings:q}"
         " --manifest {input.manifest:q}"
         " --selection {input.selection:q}"

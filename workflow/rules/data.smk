@@ -23,7 +23,7 @@ if config["dataset"]["kind"] == "digits":
             version=versions.DIGITS,
             folder=subpath(output.record, parent=True),
         shell:
-            "python {scripts:q}/write_digits.py"
+            'python "$UNCHOKE_SCRIPTS"/write_digits.py'
             " --path {params.folder:q}"
             " > {log:q} 2>&1"
 
@@ -51,7 +51,7 @@ checkpoint build_manifest:
         chunk_size=config["chunk_size"],
         folder=subpath(output.manifest, parent=True),
     shell:
-        "python {scripts:q}/build_manifest.py"
+        'python "$UNCHOKE_SCRIPTS"/build_manifest.py'
         " --kind {params.kind:q}"
         " --path {params.path:q}"
         " --group {params.group:q}"
@@ -84,7 +84,7 @@ rule count_classes:
     params:
         version=versions.CLASSES,
     shell:
-        "{scripts:q}/warm count_classes"
+        '"$UNCHOKE_SCRIPTS"/warm count_classes'
         " --manifest {input.manifest:q}"
         " --classes {output.classes:q}"
         " --receipt {output.receipt:q}"

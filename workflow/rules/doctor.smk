@@ -27,7 +27,7 @@ rule doctor:
             }
         ),
     shell:
-        "python {scripts:q}/examine_machine.py"
+        'python "$UNCHOKE_SCRIPTS"/examine_machine.py'
         " --config {params.config:q}"
         " --results {params.results:q}"
         " --weights {params.weights:q}"

@@ -25,10 +25,12 @@ def refuse_impossible_encoders():
             "torch is not in Snakemake's environment: encoders are asked when they are planned"
         )
         return
-    client = "{scripts:q}/warm" if is_local() else "{scripts:q}/warm --cold"
+    way = "" if is_local() else "--cold"
     try:
         shell(
-            f"{client} check_encoders --encoders {{asked:q}}", asked=json.dumps(asked)
+            '"$UNCHOKE_SCRIPTS"/warm {way} check_encoders --encoders {asked:q}',
+            way=way,
+            asked=json.dumps(asked),
         )
     except CalledProcessError:
         shell(f"{STOP_WORKER} > /dev/null")

@@ -28,7 +28,7 @@ rule build_database:
             splits=len(repeats(config)) + 1,
         ),
     shell:
-        "{scripts:q}/warm build_database"
+        '"$UNCHOKE_SCRIPTS"/warm build_database'
         " --results {params.results:q}"
         " {params.evaluation:q}"
         " --database {output.database:q}"

@@ -67,7 +67,7 @@ for name, (encoder_name, view) in {**views(config), **CUTS}.items():
             max_pixels=config["decoding"]["max_pixels"],
             jpeg_draft=config["decoding"]["jpeg_draft"],
         shell:
-            "{scripts:q}/warm extract_chunk"
+            '"$UNCHOKE_SCRIPTS"/warm extract_chunk'
             " --rows {input.rows:q}"
             " --kind {params.kind:q}"
             " --root {params.root:q}"

@@ -43,7 +43,7 @@ rule train_head:
         ),
         group=subpath(output.metadata, parent=True),
     shell:
-        "{scripts:q}/warm train_head"
+        '"$UNCHOKE_SCRIPTS"/warm train_head'
         " --stores {params.stores:q}"
         " --manifest {input.manifest:q}"
         " --selection {input.selection:q}"

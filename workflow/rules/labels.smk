@@ -25,7 +25,7 @@ rule cut_masks:
         max_pixels=config["decoding"]["max_pixels"],
         store=subpath(output[0], ancestor=5),
     shell:
-        "{scripts:q}/warm cut_masks"
+        '"$UNCHOKE_SCRIPTS"/warm cut_masks'
         " --rows {input.rows:q}"
         " --root {params.root:q}"
         " --classes {params.classes:q}"
@@ -58,7 +58,7 @@ rule seal_labels:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.patches, parent=True),
     shell:
-        "{scripts:q}/warm seal_store"
+        '"$UNCHOKE_SCRIPTS"/warm seal_store'
         " --store {params.store:q}"
         " --manifest {input.patches:q}"
         " --rows {params.folder:q}/mask_rows"

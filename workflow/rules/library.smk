@@ -15,7 +15,7 @@ checkout = Path(
 if (checkout / "scripts").is_dir():
     sys.path.insert(0, str(checkout / "scripts"))
 try:
-    from unchoke.places import SCRIPTS as scripts  # for shell texts
+    from unchoke.machine.commands import find_own_commands
 except ModuleNotFoundError:
     raise WorkflowError(
         "The package unchoke is missing in the environment of Snakemake: its rules call commands on this disk. "
@@ -26,5 +26,4 @@ if IS_MODULE and workflow.modifier.path_modifier.prefix:
         "The module of unchoke cannot have a prefix: its commands find results by their names. "
         "Name the dataset otherwise (dataset.name), or run in another folder (--directory)."
     )
-# Snakemake writes a job's command down with the names of the main Snakefile, and runs it with those of the module.
-workflow.modifier_stack[0].globals.setdefault("scripts", scripts)
+find_own_commands()

@@ -42,7 +42,7 @@ for name, encoder in config["encoders"].items():
             per_chunk=config["patches"]["per_chunk"],
             max_pixels=config["decoding"]["max_pixels"],
         shell:
-            "{scripts:q}/warm extract_patches"
+            '"$UNCHOKE_SCRIPTS"/warm extract_patches'
             " --rows {input.rows:q}"
             " --root {params.root:q}"
             " --weights {input.weights:q}"

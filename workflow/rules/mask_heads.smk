@@ -54,7 +54,7 @@ rule train_mask_head:
         labels=subpath(input.labels, parent=True),
         group=subpath(output.metadata, parent=True),
     shell:
-        "{scripts:q}/warm train_mask_head"
+        '"$UNCHOKE_SCRIPTS"/warm train_mask_head'
         " {params.source:q}"
         " --labels {params.labels:q}"
         " --manifest {input.manifest:q}"

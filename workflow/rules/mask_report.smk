@@ -36,7 +36,7 @@ rule draw_head:
             else ["--store", f"{RESULTS}/features/{wildcards.encoder}.zarr"]
         ),
     shell:
-        "{scripts:q}/warm draw_head"
+        '"$UNCHOKE_SCRIPTS"/warm draw_head'
         " --group {params.group:q}"
         " --manifest {input.manifest:q}"
         " --root {params.root:q}"

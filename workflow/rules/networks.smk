@@ -32,7 +32,7 @@ checkpoint plan_network:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "{scripts:q}/warm plan_network"
+        '"$UNCHOKE_SCRIPTS"/warm plan_network'
         " {params.sources:q}"
         " --manifest {input.manifest:q}"
         " --selection {input.selection:q}"
@@ -78,8 +78,8 @@ rule train_member:
             "UNCHOKE_WARM=0" if network_cards(wildcards) > 1 else ""
         ),
     shell:
-        "test -z '{params.alone}' || {scripts:q}/warm --stop > /dev/null;"
-        " {params.alone} {scripts:q}/warm train_member"
+        'test -z "{params.alone}" || "$UNCHOKE_SCRIPTS"/warm --stop > /dev/null;'
+        ' {params.alone} "$UNCHOKE_SCRIPTS"/warm train_member'
         " {params.sources:q}"
         " {params.setting:q}"
         " --manifest {input.manifest:q}"
@@ -136,7 +136,7 @@ for network, settings in config["networks"].items():
             vram_mb=config["gpu"]["vram_mb"],
             group=subpath(output.metadata, parent=True),
         shell:
-            "{scripts:q}/warm choose_network"
+            '"$UNCHOKE_SCRIPTS"/warm choose_network'
             " {params.sources:q}"
             " --members {input.members:q}"
             " --manifest {input.manifest:q}"
@@ -174,7 +174,7 @@ rule draw_steps:
         version=versions.REPORT,
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "{scripts:q}/warm draw_steps"
+        '"$UNCHOKE_SCRIPTS"/warm draw_steps'
         " --run {input.run:q}"
         " --vram-mb {params.vram_mb}"
         " --picture {output.picture:q}"

@@ -43,7 +43,7 @@ rule write_report:
         max_pixels=config["decoding"]["max_pixels"],
         config=lambda wildcards: json_of(config),
     shell:
-        "{scripts:q}/warm write_report"
+        '"$UNCHOKE_SCRIPTS"/warm write_report'
         " --database {input.database:q}"
         " --manifest {input.manifest:q}"
         " {params.selection:q}"

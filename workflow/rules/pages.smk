@@ -33,7 +33,7 @@ rule draw_leaderboard:
     params:
         version=versions.REPORT,
     shell:
-        "{scripts:q}/warm draw_leaderboard"
+        '"$UNCHOKE_SCRIPTS"/warm draw_leaderboard'
         " --database {input:q}"
         " --picture {output.picture:q}"
         " --table {output.table:q}"
@@ -58,7 +58,7 @@ rule draw_quarantine:
     params:
         version=versions.REPORT,
     shell:
-        "{scripts:q}/warm draw_quarantine"
+        '"$UNCHOKE_SCRIPTS"/warm draw_quarantine'
         " --quarantine {input:q}"
         " --picture {output.picture:q}"
         " --table {output.table:q}"
@@ -84,7 +84,7 @@ rule draw_durations:
     params:
         version=versions.REPORT,
     shell:
-        "{scripts:q}/warm draw_durations"
+        '"$UNCHOKE_SCRIPTS"/warm draw_durations'
         " --rates {input.rates:q}"
         " --database {input.database:q}"
         " --picture {output.picture:q}"

@@ -18,7 +18,7 @@ if config["dataset"]["kind"] == "canvases":
             version=versions.CANVASES,
             folder=subpath(output.record, parent=True),
         shell:
-            "python {scripts:q}/write_canvases.py"
+            'python "$UNCHOKE_SCRIPTS"/write_canvases.py'
             " --path {params.folder:q}"
             " > {log:q} 2>&1"
 
@@ -48,7 +48,7 @@ checkpoint build_patches:
         overlap=config["patches"]["overlap"],
         per_chunk=config["patches"]["per_chunk"],
     shell:
-        "python {scripts:q}/build_patches.py"
+        'python "$UNCHOKE_SCRIPTS"/build_patches.py'
         " --kind {params.kind:q}"
         " --path {params.path:q}"
         " --group {params.group:q}"

@@ -33,7 +33,7 @@ rule plan_memory:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "{scripts:q}/warm plan_memory"
+        '"$UNCHOKE_SCRIPTS"/warm plan_memory'
         " --weights {input.weights:q}"
         " --card {input.card:q}"
         " --pools {params.pools}"

@@ -21,7 +21,7 @@ rule list_quarantine:
     params:
         version=versions.QUARANTINE,
     shell:
-        "{scripts:q}/warm list_quarantine"
+        '"$UNCHOKE_SCRIPTS"/warm list_quarantine'
         " --manifest {input.manifest:q}"
         " --seals {input.seals:q}"
         " --quarantine {output.quarantine:q}"
@@ -75,7 +75,7 @@ rule check_quarantine:
         version=versions.QUARANTINE,
         max_bad_share=config["dataset"]["max_bad_share"],
     shell:
-        "{scripts:q}/warm check_quarantine"
+        '"$UNCHOKE_SCRIPTS"/warm check_quarantine'
         " --manifest {input.manifest:q}"
         " --quarantine {input.quarantine:q}"
         " --max-bad-share {params.max_bad_share}"

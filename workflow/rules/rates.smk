@@ -25,7 +25,7 @@ rule summarise_rates:
         version=versions.RATES,
         stores=lambda wildcards, input: [dirname(path) for path in input.metadata],
     shell:
-        "{scripts:q}/warm summarise_rates"
+        '"$UNCHOKE_SCRIPTS"/warm summarise_rates'
         " --stores {params.stores:q}"
         " --table {output.table:q}"
         " --receipt {output.receipt:q}"

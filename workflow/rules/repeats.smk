@@ -20,7 +20,7 @@ rule draw_repeat:
     params:
         version=versions.MANIFEST,
     shell:
-        "{scripts:q}/warm draw_repeat"
+        '"$UNCHOKE_SCRIPTS"/warm draw_repeat'
         " --manifest {input.manifest:q}"
         " --repeat {wildcards.repeat}"
         " --splits {output.splits:q}"

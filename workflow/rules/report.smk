@@ -31,7 +31,7 @@ rule draw_head:
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
     shell:
-        "{scripts:q}/warm draw_head"
+        '"$UNCHOKE_SCRIPTS"/warm draw_head'
         " --group {params.group:q}"
         " --manifest {input.manifest:q}"
         " --root {params.root:q}"
@@ -64,7 +64,7 @@ rule draw_embedding:
         store=subpath(input.metadata, parent=True),
         pool=lookup("encoders/{encoder}/pools/0", within=config),
     shell:
-        "{scripts:q}/warm draw_embedding"
+        '"$UNCHOKE_SCRIPTS"/warm draw_embedding'
         " --store {params.store:q}"
         " --pool {params.pool:q}"
         " --manifest {input.manifest:q}"

@@ -27,7 +27,7 @@ rule seal_features:
         store=subpath(output.metadata, parent=True),
         folder=subpath(input.manifest, parent=True),
     shell:
-        "{scripts:q}/warm seal_store"
+        '"$UNCHOKE_SCRIPTS"/warm seal_store'
         " --store {params.store:q}"
         " --manifest {input.manifest:q}"
         " --rows {params.folder:q}/rows"
@@ -49,7 +49,7 @@ rule verify:
         plans=[f"{RESULTS}/plans/{encoder}.json" for encoder in config["encoders"]],
         weights=[weights_files(name)["weights"] for name in WEIGHTS],
     shell:
-        "python {scripts:q}/verify_results.py"
+        'python "$UNCHOKE_SCRIPTS"/verify_results.py'
         " --results {params.results:q}"
         " --stores {params.stores:q}"
         " --receipts {params.receipts:q}"

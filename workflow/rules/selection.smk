@@ -33,7 +33,7 @@ rule select_rows:
         rules=json_of(DECIDING),
         subset=json_of(config["subset"]),
     shell:
-        "{scripts:q}/warm select_rows"
+        '"$UNCHOKE_SCRIPTS"/warm select_rows'
         " --manifest {input.manifest:q}"
         " {params.store:q}"
         " --rules {params.rules:q}"

@@ -42,7 +42,7 @@ rule predict_patches:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "{scripts:q}/warm predict_patches"
+        '"$UNCHOKE_SCRIPTS"/warm predict_patches'
         " --checkpoint {input.checkpoint:q}"
         " {params.store:q}"
         " --rows {input.rows:q}"
@@ -88,7 +88,7 @@ rule stitch_band:
         blend=config["segment"]["blend"],
         probabilities=config["segment"]["probabilities"],
     shell:
-        "{scripts:q}/warm stitch_band"
+        '"$UNCHOKE_SCRIPTS"/warm stitch_band'
         " --group {params.group:q}"
         " --predictions {params.results:q}/predictions/{wildcards.encoder}/{wildcards.head}.zarr"
         " --labels {params.results:q}/labels.zarr"
@@ -133,7 +133,7 @@ rule finish_mask:
         blend=config["segment"]["blend"],
         probabilities=config["segment"]["probabilities"],
     shell:
-        "{scripts:q}/warm finish_mask"
+        '"$UNCHOKE_SCRIPTS"/warm finish_mask'
         " --group {params.group:q}"
         " --grids {input.grids:q}"
         " --patches {params.patches:q}"
@@ -175,7 +175,7 @@ rule score_masks:
         hd95="--hd95" if config["evaluation"]["hd95"] else "",
         patches=json_of(config["patches"]),
     shell:
-        "{scripts:q}/warm score_masks"
+        '"$UNCHOKE_SCRIPTS"/warm score_masks'
         " --group {params.group:q}"
         " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
         " --manifest {input.manifest:q}"

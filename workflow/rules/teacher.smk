@@ -50,7 +50,7 @@ rule run_teacher:
         per_chunk=config["patches"]["per_chunk"],
         max_pixels=config["decoding"]["max_pixels"],
     shell:
-        "{scripts:q}/warm run_teacher"
+        '"$UNCHOKE_SCRIPTS"/warm run_teacher'
         " --rows {input.rows:q}"
         " --root {params.root:q}"
         " --file {input.file:q}"
@@ -93,7 +93,7 @@ rule describe_teacher:
         labels=subpath(input.labels, parent=True),
         group=subpath(output.metadata, parent=True),
     shell:
-        "{scripts:q}/warm describe_teacher"
+        '"$UNCHOKE_SCRIPTS"/warm describe_teacher'
         " --store {params.store:q}"
         " --labels {params.labels:q}"
         " --manifest {input.manifest:q}"
@@ -122,7 +122,7 @@ rule predict_teacher:
         store=subpath(input[0], ancestor=6),
         size=config["patches"]["size"],
     shell:
-        "{scripts:q}/warm predict_teacher"
+        '"$UNCHOKE_SCRIPTS"/warm predict_teacher'
         " --store {params.store:q}"
         " --size {params.size}"
         " --chunk {wildcards.chunk}"

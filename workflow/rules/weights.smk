@@ -25,7 +25,7 @@ rule fetch_weights:
         origin=lambda wildcards: WEIGHTS[wildcards.weights]["weights"],
         seed=lambda wildcards: WEIGHTS[wildcards.weights]["seed"],
     shell:
-        "{scripts:q}/warm fetch_weights"
+        '"$UNCHOKE_SCRIPTS"/warm fetch_weights'
         " --model {params.model:q}"
         " --weights {params.origin:q}"
         " --seed {params.seed}"

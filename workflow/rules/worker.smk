@@ -9,7 +9,7 @@ LIMITS_WITH_WAITING = (
 
 # A job of a cluster, which has no hooks: the worker reads torch while Snakemake starts, once for the job and once in it.
 if workflow.remote_exec and os.environ.get("CUDA_VISIBLE_DEVICES"):
-    shell("{scripts:q}/warm --load extract_chunk")
+    shell('"$UNCHOKE_SCRIPTS"/warm --load extract_chunk')
 if is_submission():
     for name, limit in LIMITS_WITH_WAITING.items():
         workflow.global_resources[name] = limit
@@ -23,7 +23,7 @@ onstart:
         workflow.scheduler.resources.update(LIMITS_WITH_WAITING)
         # The worker reads torch while the first jobs, which do without it, run.
         if any("gpu" in job.rule.resources for job in workflow.dag.needrun_jobs()):
-            shell("{scripts:q}/warm --load extract_chunk")
+            shell('"$UNCHOKE_SCRIPTS"/warm --load extract_chunk')
     else:
         workflow.scheduler.resources["gpu"] = LIMITS["gpu"]
     refuse_impossible_encoders()
@@ -31,7 +31,9 @@ onstart:
 
 # UNCHOKE_WARM_STAY=1 leaves the worker to its idle time, for the next of several short runs.
 STOP_WORKER = (
-    "true" if os.environ.get("UNCHOKE_WARM_STAY") == "1" else "{scripts:q}/warm --stop"
+    "true"
+    if os.environ.get("UNCHOKE_WARM_STAY") == "1"
+    else '"$UNCHOKE_SCRIPTS"/warm --stop'
 )
 
 

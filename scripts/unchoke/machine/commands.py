@@ -32,8 +32,12 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def find_own_python() -> None:
-    """Put the folder of this Python first on the search path, for commands that are started by name."""
+def find_own_commands() -> None:
+    """Tell the shell texts of rules where commands are (UNCHOKE_SCRIPTS), and put this Python first on the search path.
+
+    Its environment need not be activated. A variable, since the names of a Snakefile are unknown where it is a module.
+    """
+    os.environ["UNCHOKE_SCRIPTS"] = SCRIPTS
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 

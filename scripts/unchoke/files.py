@@ -9,6 +9,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +27,8 @@ _DISK_ERRORS = {
 
 _written: dict[Path, str] | None = None  # one command at a time runs in a process, but its threads may write
 _before_writing: Callable[[], None] | None = None
+_unsynced: set[Path] | None = None
+_SYNCED_AT_ONCE = 16  # the disk puts these waits together; one after the other, each takes milliseconds
 
 
 @contextlib.contextmanager
@@ -41,6 +44,23 @@ def written_files(before: Callable[[], None]) -> Iterator[dict[Path, str]]:
         yield _written
     finally:
         _written, _before_writing = outer
+
+
+@contextlib.contextmanager
+def synced_together() -> Iterator[None]:
+    """Put all that is written within the context on the disk at its end, far faster than file by file.
+
+    After a power failure before the end, files may be torn: only for what is compared with digests before it is used.
+    """
+    global _unsynced
+    outer, _unsynced = _unsynced, set()
+    try:
+        yield
+        paths = sorted(_unsynced)
+    finally:
+        _unsynced = outer
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+        list(pool.map(_sync, [path for path in paths if path.exists()]))
 
 
 def note_file(path: Path, sha256: str | None = None) -> None:
@@ -86,12 +106,14 @@ def _replace(path: Path, data: bytes, sync: bool) -> None:
         try:
             file.write(data)
             file.flush()
-            if sync:
+            if sync and _unsynced is None:
                 os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+    if sync and _unsynced is not None:
+        _unsynced.add(path)
     if sync:
         sync_folder(path.parent)
 
@@ -128,7 +150,14 @@ def _is_own_file(handle: int, path: Path) -> bool:
 
 def sync_folder(folder: Path) -> None:
     """Make the rename itself durable."""
-    handle = os.open(folder, os.O_RDONLY)
+    if _unsynced is not None:
+        _unsynced.add(folder)
+    else:
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -62,13 +62,23 @@ def receipt_kept(arguments: Sequence[str]) -> Iterator[None]:
     if receipt is None:
         yield
         return
+    with receipt_written(receipt):
+        yield
+    for former in _former(receipt):
+        _remove(former)
+
+
+@contextmanager
+def receipt_written(receipt: Path, **facts: str) -> Iterator[None]:
+    """Write a receipt of the files that are written within the context, as by ``receipt_kept``.
+
+    facts: what else the receipt says.
+    """
     with written_files(before=lambda: _remove(receipt)) as files:
         yield
     kept = {path: sha256 for path, sha256 in files.items() if path.exists()}  # temporary files are gone again
     listed = {os.path.relpath(path, receipt.parent): sha256 for path, sha256 in kept.items()}
-    write_atomic(receipt, signed_bytes({"files": listed}))
-    for former in _former(receipt):
-        _remove(former)
+    write_atomic(receipt, signed_bytes({"files": listed, **facts}))
 
 
 def _former(receipt: Path) -> list[Path]:

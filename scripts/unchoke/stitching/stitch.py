@@ -1,9 +1,10 @@
 """Stage: masks of whole images, stitched from predicted patches, one band of rows at a time."""
 
 import argparse
+import functools
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,12 +56,17 @@ class Stitching:
 
 
 def add_stitching_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags of every command that stitches one image; ``stitching_of`` takes them, ``--store`` apart."""
+    """Flags of every command that stitches; ``stitchings_of`` takes them."""
     parser.add_argument("--group", type=Path, required=True, help="Zarr group with the results of the mask head")
     parser.add_argument("--grids", type=Path, required=True, help="JSON file with the grid of every image")
     parser.add_argument("--patches", type=json.loads, required=True, help="JSON: size, overlap and per_chunk")
     parser.add_argument("--blend", required=True, help="auto, crop or gaussian")
     parser.add_argument("--probabilities", type=true_or_false, required=True, help="keep stitched probabilities")
+
+
+def add_image_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of every command that stitches one image."""
+    add_stitching_flags(parser)
     parser.add_argument("--image", required=True, help="image_id")
     parser.add_argument("--store", type=Path, required=True, help="Zarr store of the image's mask")
 
@@ -93,18 +99,38 @@ def probability_file(store: Path, band: int) -> Path:
     return store / PROBABILITY / "c" / "0" / str(band) / "0"
 
 
-def stitch_band(predictions: Path, labels: Path, store: Path, band: int, settings: Stitching) -> dict[str, Any]:
+class PatchReader:
+    """What is predicted for patches, and their labels, read by chunks."""
+
+    def __init__(self, predictions: Path, labels: Path, held: int = 1) -> None:
+        """predictions: of ``predict_patches``, by chunk. labels: store of ``cut_masks``. held: chunks in memory."""
+        self._predictions, self._labels = predictions, labels
+        self._chunk = functools.lru_cache(held)(self._read)
+
+    def _read(self, chunk: int) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
+        probability_NKSS = chunks.read_chunk(self._predictions, chunk)[PROBABILITY]
+        return probability_NKSS, chunks.read_chunk(self._labels, chunk)[chunks.MASK]
+
+    def read(self, place: int, settings: Stitching) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
+        """Probabilities (K, S, S) and labels (S, S) of patch `place` of an image."""
+        chunk, row = divmod(settings.first + place, settings.per_chunk)
+        probability_NKSS, label_NSS = self._chunk(chunk)
+        return probability_NKSS[row], label_NSS[row]
+
+
+def stitch_band(patches: PatchReader, store: Path, band: int, settings: Stitching) -> dict[str, Any]:
     """Write one band of an image's mask, uint8 (step, width), and return its record.
 
-    predictions: what ``predict_patches`` has written, by chunk. labels: the store of ``cut_masks``. What no valid patch
-    covers, and what lies below the image, is ``names.IGNORED``. The record counts pixels: `counts` (K, K) by
-    truth and prediction, `differ_px` of the `shared_px` where patches overlap, and `unread_px` without a valid patch.
+    What no valid patch covers, and what lies below the image, is ``names.IGNORED``. The record counts pixels: `counts`
+    (K, K) by truth and prediction, `differ_px` of the `shared_px` where patches overlap, and `unread_px` without a valid
+    patch.
     """
     grid, (top, bottom) = settings.grid, settings.grid.band_rows(band)
     stitched = Band(grid, settings.n_classes, band, settings.blend, keep_probabilities=settings.probabilities)
     truth_HW = np.full((bottom - top, grid.width), IGNORED, np.uint8)
     unread_HW = np.zeros(truth_HW.shape, bool)
-    for place, probability_KSS, label_SS in _patches(predictions, labels, band, settings):
+    for place in grid.band_places(band):
+        probability_KSS, label_SS = patches.read(place, settings)
         if read := not np.isnan(probability_KSS[0, 0, 0]):
             stitched.add(place, probability_KSS)
         else:
@@ -136,19 +162,6 @@ def stitch_band(predictions: Path, labels: Path, store: Path, band: int, setting
 def record_file(store: Path, band: int) -> Path:
     """Where the record of a band lies."""
     return store.with_suffix(".bands") / f"{band}.json"
-
-
-def _patches(
-    predictions: Path, labels: Path, band: int, settings: Stitching
-) -> Iterator[tuple[int, NDArray[np.float16], NDArray[np.uint8]]]:
-    """Place, probabilities (K, S, S) and labels (S, S) of the patches of a band, one chunk held at a time."""
-    held = -1
-    for place in settings.grid.band_places(band):
-        chunk, row = divmod(settings.first + place, settings.per_chunk)
-        if chunk != held:
-            probability_NKSS = chunks.read_chunk(predictions, chunk)[PROBABILITY]
-            label_NSS, held = chunks.read_chunk(labels, chunk)[chunks.MASK], chunk
-        yield place, probability_NKSS[row], label_NSS[row]
 
 
 def read_truth(labels: Path, grid: Grid, first: int, per_chunk: int) -> NDArray[np.uint8]:
@@ -184,7 +197,7 @@ def finish_mask(store: Path, picture: Path, summary: Path, settings: Stitching, 
     Raises UnchokeError where a band is missing or changed.
     """
     grid, bands = settings.grid, range(settings.grid.band_count)
-    records = [_checked_record(store, band, settings) for band in bands]
+    records = [checked_record(store, band, settings) for band in bands]
     group = MemoryGroup({"classes": settings.n_classes, "ignored": IGNORED})
     shape, step, width = (grid.height, grid.width), grid.step, grid.width
     create_array(group.root, "mask", shape, (step, width), np.dtype(np.uint8), ("y", "x"))
@@ -210,7 +223,8 @@ def finish_mask(store: Path, picture: Path, summary: Path, settings: Stitching, 
     return result
 
 
-def _checked_record(store: Path, band: int, settings: Stitching) -> dict[str, Any]:
+def checked_record(store: Path, band: int, settings: Stitching) -> dict[str, Any]:
+    """The record of a band; UnchokeError where a file of the band is missing or changed."""
     files = _files_of(store, band, settings)
     do = f"stitch it again, with your --configfile: snakemake --cores all --forcerun {files[0]}"
     path = record_file(store, band)
@@ -231,16 +245,19 @@ def mask_palette(n_classes: int) -> list[tuple[int, int, int]]:
     return [*named, *[(255, 255, 255)] * (256 - n_classes)]
 
 
-def stitching_of(
-    group: Path, grids: Path, image: str, patches: dict[str, int], blend: str, probabilities: bool
-) -> tuple[Stitching, bool]:
-    """The settings for stitching an image, and whether its mask equals that of the whole image.
+def stitchings_of(
+    group: Path, grids: Path, images: Iterable[str], patches: dict[str, int], blend: str, probabilities: bool
+) -> dict[str, tuple[Stitching, bool]]:
+    """For each image the settings for stitching it, and whether its mask equals that of the whole image.
 
     group: results of the mask head. grids: what ``build_patches`` says of every image. patches: size, overlap and
     per_chunk of the config. blend: ``auto``, ``crop`` or ``gaussian``.
     """
-    facts, place = read_facts(group), read_json(grids)[image]
-    grid = Grid(place["height"], place["width"], patches["size"], patches["overlap"])
-    chosen, exact = choose_blend(blend, facts["reach_px"], grid.halo)
-    classes = len(facts["classes"])
-    return Stitching(grid, place["first"], patches["per_chunk"], classes, chosen, probabilities), exact
+    facts, places, found = read_facts(group), read_json(grids), {}
+    for image in images:
+        place = places[image]
+        grid = Grid(place["height"], place["width"], patches["size"], patches["overlap"])
+        chosen, exact = choose_blend(blend, facts["reach_px"], grid.halo)
+        classes = len(facts["classes"])
+        found[image] = Stitching(grid, place["first"], patches["per_chunk"], classes, chosen, probabilities), exact
+    return found

@@ -23,6 +23,7 @@ from unchoke.stitching.score import Truth, score_masks
 from unchoke.stitching.stitch import (
     PALETTE,
     PROBABILITY,
+    PatchReader,
     Stitching,
     band_file,
     choose_blend,
@@ -30,7 +31,7 @@ from unchoke.stitching.stitch import (
     mask_palette,
     read_truth,
     stitch_band,
-    stitching_of,
+    stitchings_of,
 )
 from unchoke.store import chunks as stores
 from unchoke.store.zarr_bytes import MemoryGroup, encode_chunk, place_group
@@ -101,7 +102,8 @@ def bands_of(image: int) -> range:
 def stitch(folder: Path, image: int, settings: Stitching, bands: list[int] | None = None) -> list[dict[str, Any]]:
     store = folder / f"stitched/{image}.zarr"
     order = list(bands_of(image)) if bands is None else bands
-    return [stitch_band(folder / "predictions.zarr", folder / "labels.zarr", store, band, settings) for band in order]
+    patches = PatchReader(folder / "predictions.zarr", folder / "labels.zarr")
+    return [stitch_band(patches, store, band, settings) for band in order]
 
 
 def finish(folder: Path, image: int, settings: Stitching) -> dict[str, Any]:
@@ -385,8 +387,8 @@ def test_an_image_is_stitched_as_its_grid_and_its_head_say(tmp_path: Path) -> No
     grids = {"7": {"first": 12, "height": 100, "width": 140, "rows": 2, "columns": 3, "split": "val"}}
     write_atomic(tmp_path / "grids.json", json_bytes(grids))
     patches = {"size": 64, "overlap": 16, "per_chunk": 5}
-    found = stitching_of(tmp_path / "head", tmp_path / "grids.json", "7", patches, "auto", True)
-    assert found == (Stitching(Grid(100, 140, 64, 16), 12, 5, 3, "crop", True), True)
+    found = stitchings_of(tmp_path / "head", tmp_path / "grids.json", ["7"], patches, "auto", True)
+    assert found == {"7": (Stitching(Grid(100, 140, 64, 16), 12, 5, 3, "crop", True), True)}
 
 
 # --- distances to the truth

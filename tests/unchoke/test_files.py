@@ -15,7 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.errors import UnchokeError
-from unchoke.files import disk_error, json_bytes, open_temporary_file, write_atomic, write_if_changed
+from unchoke.files import (
+    disk_error,
+    json_bytes,
+    open_temporary_file,
+    synced_together,
+    write_atomic,
+    write_if_changed,
+)
 
 OUTGROW_THE_LIMIT = """
 import resource, sys
@@ -258,3 +265,36 @@ def test_json_says_the_same_in_the_same_bytes(value):
     assert json.loads(data) == value
     assert data == json_bytes(dict(reversed(value.items())))
     assert data.endswith(b"\n")
+
+
+def test_what_is_written_together_is_on_the_disk_at_the_end_file_and_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = [], os.fsync
+
+    def note(handle: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    gone, kept = tmp_path / "a/gone", [tmp_path / "a/one", tmp_path / "b/two"]
+    with synced_together():
+        for path in (gone, *kept):
+            write_atomic(path, b"data")
+        write_atomic(tmp_path / "c/cheap", b"data", sync=False)
+        gone.unlink()
+        assert not synced
+    assert sorted(synced) == sorted(map(str, [*kept, tmp_path / "a", tmp_path / "b"]))
+    synced.clear()
+    write_atomic(kept[0], b"more")
+    assert len(synced) == 2
+
+
+def test_after_a_failure_among_what_is_written_together_files_are_synced_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyError), synced_together():
+        raise KeyError
+    monkeypatch.setattr(os, "fsync", fail_with(errno.ENOSPC))
+    with pytest.raises(UnchokeError, match="disk is full"):
+        write_atomic(tmp_path / "one", b"data")

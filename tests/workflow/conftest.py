@@ -41,6 +41,7 @@ MASK_CONFIG = {
         "linear": {"kind": "linear", "epochs": 1},
         "unet": {"kind": "unet", "width": 4, "epochs": 1},
     },
+    "segment": {"pixels_per_job": 12_800},  # of 8 images 6 share 3 jobs a head; 2 of 3 bands have jobs of their own
     "evaluation": {"resamples": 100, "hd95": True, "mask_metric": "mean_iou_in_truth"},
 }
 # Height and width of the images, px, by their paths below images/ and less their ending: 26 patches, 7 chunks.

@@ -2,7 +2,12 @@
 
 from unchoke.targets import missing
 from unchoke.targets.heads import head_places
-from unchoke.targets.masks import band_files, mask_files, prediction_files
+from unchoke.targets.masks import (
+    band_files,
+    batch_files,
+    mask_files,
+    prediction_files,
+)
 from unchoke.targets.results import mask_receipts, receipt_files, report_files
 from unchoke.targets.weights import encoder_weights
 
@@ -34,9 +39,18 @@ def all_masks():
     files = mask_receipts(masks(), PLACES)
     for place in PLACES:
         files += prediction_files(*place, masks().chunks)
-        for image in masks().images:
-            files += mask_files(*place, image)
+        files += finished_masks(*place)
+        for image in masks().apart:
             files += band_files(*place, image, masks().bands(image))
+    return files
+
+
+def finished_masks(encoder, head):
+    """What is there when all masks of a head are; a batch of which a file is missing is made again."""
+    force(missing.incomplete_batches(masks(), (encoder, head), Path(RESULTS)))
+    files = batch_files(encoder, head, range(len(masks().batches)))
+    for image in masks().apart:
+        files += mask_files(encoder, head, image)
     return files
 
 

@@ -133,3 +133,8 @@ def checked_before(store):
 def masks():
     """How the images of a dataset with masks are cut."""
     return Masks(config, read_json(manifest_folder() / "grids.json"))
+
+
+def batch_images(wildcards):
+    """Ids of the images that a job stitches together."""
+    return masks().batches[int(wildcards.batch)]

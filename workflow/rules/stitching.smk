@@ -1,7 +1,7 @@
 # in:   a mask head, what it sees of all patches, the true labels
-# out:  <results>/stitched/<encoder>/<head>/<image>.zarr, .png, .json; scores/<encoder>/<head>.json
+# out:  <results>/stitched/<encoder>/<head>/<image>.zarr, .png, .json, batches/<batch>.json; scores/<encoder>/<head>.json
 
-from unchoke.targets.masks import band_files, mask_files, prediction_files
+from unchoke.targets.masks import band_files, prediction_files
 
 
 rule predict_patches:
@@ -54,6 +54,53 @@ rule predict_patches:
         " --vram-mb {params.vram_mb}"
         " --threads {resources.worker_threads}"
         " --probability {output:q}"
+        " > {log:q} 2>&1"
+
+
+rule stitch_masks:
+    input:
+        labels=lambda wildcards: STORES["labels"].array_files(
+            masks().chunks_with(batch_images(wildcards))
+        ),
+        predictions=lambda wildcards: prediction_files(
+            wildcards.encoder,
+            wildcards.head,
+            masks().chunks_with(batch_images(wildcards)),
+        ),
+        group="<results>/heads/{encoder}.zarr/{head}/zarr.json",
+        grids="<results>/grids.json",
+    output:
+        # The masks themselves are as many as the batch has images: targets/missing.py looks for them.
+        "<results>/stitched/{encoder}/{head}/batches/{batch}.json",
+    log:
+        "<logs>/stitch_masks/{encoder}/{head}/{batch}.log",
+    group:
+        cluster_group("bands", "shared", number="batch")
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        version=versions.STITCH,
+        group=subpath(input.group, parent=True),
+        results=subpath(input.grids, parent=True),
+        patches=json_of(config["patches"]),
+        blend=config["segment"]["blend"],
+        probabilities=config["segment"]["probabilities"],
+        images=batch_images,
+    shell:
+        '"$UNCHOKE_SCRIPTS"/warm stitch_masks'
+        " --group {params.group:q}"
+        " --predictions {params.results:q}/predictions/{wildcards.encoder}/{wildcards.head}.zarr"
+        " --labels {params.results:q}/labels.zarr"
+        " --grids {input.grids:q}"
+        " --patches {params.patches:q}"
+        " --blend {params.blend}"
+        " --probabilities {params.probabilities}"
+        " --images {params.images}"
+        " --stitched {params.results:q}/stitched/{wildcards.encoder}/{wildcards.head}"
+        " --receipts {params.results:q}/receipts/finish_mask/{wildcards.encoder}/{wildcards.head}"
+        " --batch {output:q}"
         " > {log:q} 2>&1"
 
 
@@ -149,11 +196,7 @@ rule finish_mask:
 
 rule score_masks:
     input:
-        masks=lambda wildcards: [
-            file
-            for image in masks().images
-            for file in mask_files(wildcards.encoder, wildcards.head, image)
-        ],
+        masks=lambda wildcards: finished_masks(wildcards.encoder, wildcards.head),
         group="<results>/heads/{encoder}.zarr/{head}/zarr.json",
         manifest="<results>/manifest.csv",
         grids="<results>/grids.json",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from unchoke.errors import UnchokeError
@@ -28,6 +27,7 @@ from unchoke.store import chunks
 from unchoke.store.zarr_bytes import (
     MemoryGroup,
     create_array,
+    decode_chunk,
     encode_chunk,
     read_facts,
     signed_group,
@@ -122,8 +122,8 @@ def stitch_band(patches: PatchReader, store: Path, band: int, settings: Stitchin
     """Write one band of an image's mask, uint8 (step, width), and return its record.
 
     What no valid patch covers, and what lies below the image, is ``names.IGNORED``. The record counts pixels: `counts`
-    (K, K) by truth and prediction, `differ_px` of the `shared_px` where patches overlap, and `unread_px` without a valid
-    patch.
+    (K, K) by truth and prediction, `differ_px` of the `shared_px` where patches overlap, and `unread_px` without a
+    valid patch.
     """
     grid, (top, bottom) = settings.grid, settings.grid.band_rows(band)
     stitched = Band(grid, settings.n_classes, band, settings.blend, keep_probabilities=settings.probabilities)
@@ -198,22 +198,18 @@ def finish_mask(store: Path, picture: Path, summary: Path, settings: Stitching, 
     """
     grid, bands = settings.grid, range(settings.grid.band_count)
     records = [checked_record(store, band, settings) for band in bands]
-    group = MemoryGroup({"classes": settings.n_classes, "ignored": IGNORED})
-    shape, step, width = (grid.height, grid.width), grid.step, grid.width
-    create_array(group.root, "mask", shape, (step, width), np.dtype(np.uint8), ("y", "x"))
-    if settings.probabilities:
-        deep, chunk = (settings.n_classes, *shape), (settings.n_classes, step, width)
-        create_array(group.root, PROBABILITY, deep, chunk, np.dtype(np.float16), ("class", "y", "x"))
-    else:
+    if not settings.probabilities:
         shutil.rmtree(store / PROBABILITY, ignore_errors=True)  # left by a run that kept them
     files = {
         file.relative_to(store).as_posix(): sha256
         for band, record in zip(bands, records, strict=True)
         for file, sha256 in zip(_files_of(store, band, settings), record["sha256"], strict=True)
     }
-    write_metadata_last(signed_group(group.contents(), files), store)
-    array = zarr.open_group(store, mode="r")["mask"]
-    rows = (np.asarray(array[slice(*grid.band_rows(band))]) for band in bands)  # type: ignore[index]
+    write_metadata_last(signed_group(_metadata(grid, settings.n_classes, settings.probabilities), files), store)
+    shape = grid.step, grid.width
+    padded = (decode_chunk(band_file(store, band).read_bytes(), shape, np.dtype(np.uint8)) for band in bands)
+    heights = (stop - first for first, stop in map(grid.band_rows, bands))
+    rows = (label_HW[:height] for label_HW, height in zip(padded, heights, strict=True))
     write_atomic(picture, palette_png(rows, grid.height, grid.width, mask_palette(settings.n_classes)))
     sums = {name: sum(record[name] for record in records) for name in ("differ_px", "shared_px", "unread_px")}
     counts = np.sum([record["counts"] for record in records], 0).tolist()
@@ -221,6 +217,18 @@ def finish_mask(store: Path, picture: Path, summary: Path, settings: Stitching, 
     result = {**sums, **how, "counts": counts, "height": grid.height, "width": grid.width}
     write_atomic(summary, signed_bytes(result))
     return result
+
+
+@functools.lru_cache(16)  # many images have the same size
+def _metadata(grid: Grid, n_classes: int, probabilities: bool) -> dict[str, bytes]:
+    """The metadata of a mask's store, by key."""
+    group = MemoryGroup({"classes": n_classes, "ignored": IGNORED})
+    shape, step, width = (grid.height, grid.width), grid.step, grid.width
+    create_array(group.root, "mask", shape, (step, width), np.dtype(np.uint8), ("y", "x"))
+    if probabilities:
+        deep, chunk = (n_classes, *shape), (n_classes, step, width)
+        create_array(group.root, PROBABILITY, deep, chunk, np.dtype(np.float16), ("class", "y", "x"))
+    return group.contents()
 
 
 def checked_record(store: Path, band: int, settings: Stitching) -> dict[str, Any]:

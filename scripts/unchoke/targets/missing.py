@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from unchoke.targets.heads import Place
-from unchoke.targets.masks import Masks, band_files, prediction_files
+from unchoke.targets.masks import Masks, band_files, batch_files, mask_receipt, prediction_files
 from unchoke.targets.stores import RESULTS, Store
 
 
@@ -31,16 +31,41 @@ def incomplete_chunks(stores: Mapping[str, Store], results: Path, chunks: int) -
 
 
 def incomplete_masks(masks: Masks, places: Iterable[Place], results: Path, chunks: int) -> Iterator[str]:
-    """Files of predictions and bands beside which the record is missing, or a band's probabilities."""
+    """Files of predictions and bands beside which the record is missing, or a band's probabilities.
+
+    Of bands that have jobs of their own: ``incomplete_batches`` looks at the others.
+    """
     for encoder, head in places:
         records = results / "predictions" / encoder / f"{head}.chunks"
         yield from prediction_files(encoder, head, with_gaps(range(chunks), records))
-        for image in masks.images:
-            stem = results / "stitched" / encoder / head / image
-            folders = [stem.with_suffix(".bands")]
-            if masks.config["segment"]["probabilities"]:
-                folders.append(stem.with_suffix(".zarr") / "probability/c/0")
-            yield from band_files(encoder, head, image, with_gaps(masks.bands(image), *folders))
+        for image in masks.apart:
+            yield from band_files(encoder, head, image, _incomplete_bands(masks, (encoder, head), image, results))
+
+
+def incomplete_batches(masks: Masks, place: Place, results: Path) -> list[str]:
+    """What the jobs of batches write last, of those in which a mask is not whole."""
+    gaps = [
+        number
+        for number, images in enumerate(masks.batches)
+        if not all(_is_whole_mask(masks, place, image, results) for image in images)
+    ]
+    return batch_files(*place, gaps)
+
+
+def _is_whole_mask(masks: Masks, place: Place, image: str, results: Path) -> bool:
+    made = [path.removeprefix(f"{RESULTS}/") for path in band_files(*place, image, masks.bands(image))]
+    made.append(mask_receipt(*place, image).removeprefix(f"{RESULTS}/"))
+    bands_there = all((results / path).exists() for path in made[:-1])
+    return bands_there and not _incomplete_bands(masks, place, image, results) and is_whole(results / made[-1])
+
+
+def _incomplete_bands(masks: Masks, place: Place, image: str, results: Path) -> list[int]:
+    """Bands of an image without a record, or without the probabilities that are to be kept."""
+    stem = results.joinpath("stitched", *place, image)
+    folders = [stem.with_suffix(".bands")]
+    if masks.config["segment"]["probabilities"]:
+        folders.append(stem.with_suffix(".zarr") / "probability/c/0")
+    return with_gaps(masks.bands(image), *folders)
 
 
 def incomplete_receipts(receipts: Iterable[str], results: Path) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from unchoke.config.caches import caches
 from unchoke.names import TEACHER
 from unchoke.targets.heads import Place, head_places, trained_places
-from unchoke.targets.masks import Masks
+from unchoke.targets.masks import Masks, mask_receipt
 from unchoke.targets.networks import network_members, network_places
 from unchoke.targets.stores import RESULTS, Config, first_store, has_masks
 
@@ -100,9 +100,5 @@ def receipt_files(config: Config) -> list[str]:
 
 
 def mask_receipts(masks: Masks, places: Iterable[Place]) -> list[str]:
-    """The receipt of every finished mask."""
-    return [
-        f"{RESULTS}/receipts/finish_mask/{encoder}/{head}/{image}.json"
-        for encoder, head in places
-        for image in masks.images
-    ]
+    """The receipt of every mask that is finished by a job of its own."""
+    return [mask_receipt(*place, image) for place in places for image in masks.apart]

@@ -6,7 +6,7 @@ import pytest
 from small_configs import mask_config
 
 from unchoke.targets.masks import Masks
-from unchoke.targets.missing import incomplete_chunks, incomplete_masks, incomplete_receipts
+from unchoke.targets.missing import incomplete_batches, incomplete_chunks, incomplete_masks, incomplete_receipts
 from unchoke.targets.stores import Store
 
 STORES = {"features/b0": Store("<results>/features/b0", ["avg/c/{chunk}/0", "max/c/{chunk}/0"], 2)}
@@ -69,7 +69,7 @@ def test_a_job_is_named_once_by_a_declared_file(features, gone, expected):
     ],
 )
 def test_the_record_of_a_prediction_or_a_band_is_missed(stitched, kept, gone, expected):
-    masks = Masks(mask_config(segment={"probabilities": kept}), GRIDS)
+    masks = Masks(mask_config(segment={"probabilities": kept, "pixels_per_job": 0}), GRIDS)
     assert list(incomplete_masks(masks, PLACES, stitched, 2)) == []
     (stitched / gone).unlink()
     assert list(incomplete_masks(masks, PLACES, stitched, 2)) == [f"<results>/{expected}"]
@@ -79,7 +79,7 @@ def test_the_record_of_a_prediction_or_a_band_is_missed(stitched, kept, gone, ex
 def test_the_probabilities_of_a_band_are_missed_where_they_are_kept(stitched, kept):
     (stitched / "stitched/tiny/linear/5.zarr/probability/c/0/1/0").unlink()
     (stitched / "stitched/tiny/linear/5.zarr/probability/c/0/1").rmdir()
-    masks = Masks(mask_config(segment={"probabilities": kept}), GRIDS)
+    masks = Masks(mask_config(segment={"probabilities": kept, "pixels_per_job": 0}), GRIDS)
     expected = ["<results>/stitched/tiny/linear/5.zarr/mask/c/1/0"] * kept
     assert list(incomplete_masks(masks, PLACES, stitched, 2)) == expected
 
@@ -92,3 +92,28 @@ def test_a_receipt_is_missed_with_a_file_of_it_or_where_it_cannot_be_read(tmp_pa
     if text is not None:
         (tmp_path / "receipts/other.json").write_text(text)
     assert incomplete_receipts([whole, receipt], tmp_path) == [receipt]
+
+
+@pytest.mark.parametrize(
+    ("gone", "kept_alone"),
+    [
+        ("stitched/tiny/linear/5.zarr/mask/c/2/0", False),
+        ("stitched/tiny/linear/5.bands/2.json", False),
+        ("stitched/tiny/linear/5.zarr/probability/c/0/1/0", True),
+        ("stitched/tiny/linear/5.png", False),
+        ("receipts/finish_mask/tiny/linear/5.json", False),
+    ],
+)
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_batch_is_missed_with_any_file_of_a_mask_in_it(stitched, gone, kept, kept_alone):
+    segment = {"probabilities": kept, "pixels_per_job": 14_000}
+    masks = Masks(mask_config(segment=segment), {**GRIDS, "4": {**GRIDS["5"], "height": 101}})  # 4 is too large
+    mask = stitched / "stitched/tiny/linear/5.png"
+    touch(mask, *(stitched / f"stitched/tiny/linear/5.zarr/mask/c/{band}/0" for band in range(3)))
+    touch(receipt := stitched / "receipts/finish_mask/tiny/linear/5.json")
+    receipt.write_text(json.dumps({"files": {"../../../../stitched/tiny/linear/5.png": "0"}}))
+    assert incomplete_batches(masks, PLACES[0], stitched) == []
+    (stitched / gone).unlink()
+    (stitched / gone).parent.rmdir() if gone.endswith("/0") else None
+    expected = ["<results>/stitched/tiny/linear/batches/0.json"]
+    assert incomplete_batches(masks, PLACES[0], stitched) == (expected if kept or not kept_alone else [])

@@ -78,11 +78,12 @@ def test_a_receipt_is_named_once(config):
     assert all(file.startswith("<results>/receipts/") and "//" not in file for file in files)
 
 
-def test_every_finished_mask_has_a_receipt():
+def test_every_mask_that_a_job_of_its_own_finishes_has_a_receipt():
     grids = {str(n): {"height": 9, "width": 9, "first": n, "split": split} for n, split in enumerate(("val", "test"))}
-    masks = Masks(mask_config(), grids)
+    masks = Masks(mask_config(segment={"pixels_per_job": 80}), grids)
     folder = "<results>/receipts/finish_mask"
     assert mask_receipts(masks, [("tiny", "linear")]) == [
         f"{folder}/tiny/linear/0.json",
         f"{folder}/tiny/linear/1.json",
     ]
+    assert mask_receipts(Masks(mask_config(segment={"pixels_per_job": 81}), grids), [("tiny", "linear")]) == []

@@ -26,6 +26,7 @@ BENCHMARKS = (
     "ridge_speed",
     "heads_at_scale",
     "stitch_masks",
+    "stitch_many",
     "demo_masks",
     "near_duplicates",
     "near_recall",

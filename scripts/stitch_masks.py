@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", nargs="+", required=True, help="their image_id")
     parser.add_argument("--stitched", type=Path, required=True, help="folder of the stitched masks")
     parser.add_argument("--receipts", type=Path, required=True, help="folder of the receipts of finished masks")
-    parser.add_argument("--batch", type=Path, required=True, help="JSON file to write last: what each mask is made of")
+    parser.add_argument("--batch", type=Path, required=True, help="JSON file to write last: a digest for each mask")
     args = parser.parse_args(argv)
     images = stitchings_of(args.group, args.grids, args.images, args.patches, args.blend, args.probabilities)
     made = stitch_masks(MaskPlaces(args.predictions, args.labels, args.stitched, args.receipts), images, args.batch)

@@ -10,12 +10,13 @@ from unchoke.errors import UnchokeError
 from unchoke.files import synced_together, write_atomic
 from unchoke.hashing import sha256_json
 from unchoke.machine.receipts import difference, receipt_written
-from unchoke.signed import signed_bytes, signed_content
+from unchoke.signed import read_signed, signed_bytes, signed_content
 from unchoke.stitching.stitch import PatchReader, Stitching, checked_record, finish_mask, stitch_band
 from unchoke.store.chunks import read_record
 from unchoke.store.cuts import chunks_of
 
-_MADE_OF = "made_of"
+MASKS = "masks"  # in what a batch writes last: for each image the digest of its mask's files
+_MADE_OF = "made_of"  # in the receipt of a mask
 _CHUNKS_HELD = 2  # the patches of a small image lie in two chunks at most, and the next image begins in the second
 
 
@@ -44,7 +45,7 @@ def stitch_masks(places: MaskPlaces, images: Mapping[str, tuple[Stitching, bool]
 
     images: settings of each, and whether its mask equals that of the whole image. A mask is kept where every file of it
     has its digest and its receipt names the same predictions, labels and settings. batch: JSON file to write last, with
-    what each mask is made of.
+    the digest of each mask: its bytes change when a mask does.
     """
     patches = PatchReader(places.predictions, places.labels, _CHUNKS_HELD)
     origins = _origins(places, images)
@@ -52,7 +53,8 @@ def stitch_masks(places: MaskPlaces, images: Mapping[str, tuple[Stitching, bool]
     with synced_together():
         for image in made:
             _stitch_mask(patches, places, image, *images[image], origins[image])
-    write_atomic(batch, signed_bytes({_MADE_OF: origins}))
+    digests = {image: sha256_json(read_signed(places.receipt(image), "receipt")["files"]) for image in images}
+    write_atomic(batch, signed_bytes({MASKS: digests}))
     return made
 
 

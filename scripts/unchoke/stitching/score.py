@@ -17,6 +17,7 @@ from unchoke.metrics.distances import hd95, refuse_large
 from unchoke.metrics.evaluation import Figure, known_or_none, plain_figures
 from unchoke.metrics.iou import mean_over_images, summarise
 from unchoke.signed import read_signed, signed_bytes
+from unchoke.stitching.batch import MASKS
 from unchoke.stitching.stitch import read_truth
 from unchoke.store.zarr_bytes import open_group, read_facts
 
@@ -52,9 +53,9 @@ def score_masks(
     facts = read_facts(group)
     known = in_use(manifest).set_index("image_id")
     found = {
-        int(file.stem): read_signed(file, "summary of a mask", mend(file))
-        for file in stitched.glob("*.json")
-        if int(file.stem) in known.index
+        image: read_signed(file := stitched / f"{image}.json", "summary of a mask", mend(file))
+        for image in sorted(_segmented(stitched))
+        if image in known.index
     }
     images = {
         image: {"split": known.loc[image, "split"], **{name: entry[name] for name in _PIXELS}}
@@ -74,6 +75,14 @@ def score_masks(
     }
     write_atomic(scores, signed_bytes(result))
     return result
+
+
+def _segmented(stitched: Path) -> set[int]:
+    """Ids of the images with a mask. Batches name theirs: a folder may show late what another machine has written."""
+    found = {int(file.stem) for file in stitched.glob("*.json")}
+    for batch in stitched.glob("batches/*.json"):
+        found.update(map(int, read_signed(batch, "list of a batch of masks")[MASKS]))
+    return found
 
 
 def _figures_of(

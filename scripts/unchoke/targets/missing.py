@@ -16,6 +16,8 @@ from unchoke.targets.heads import Place
 from unchoke.targets.masks import Masks, band_files, batch_files, mask_receipt, prediction_files
 from unchoke.targets.stores import RESULTS, Store
 
+_FEW = 8  # files that are looked at one by one
+
 
 def incomplete_chunks(stores: Mapping[str, Store], results: Path, chunks: int) -> Iterator[str]:
     """Files of chunks beside which validity or record is missing, and metadata beside which that of an array is.
@@ -87,12 +89,20 @@ def has_metadata(store: Path) -> bool:
 def is_whole(receipt: Path) -> bool:
     """Whether every file of a receipt is there; see ``receipts``. An unreadable receipt counts as not whole."""
     try:
-        files = json.loads(receipt.read_bytes())["files"]
-        places = [file.rpartition("/") for file in files]
-        there = {folder: set(_names(receipt.parent / folder)) for folder in {folder for folder, _, _ in places}}
-        return all(name in there[folder] for folder, _, name in places)
+        names: dict[str, list[str]] = {}
+        for file in json.loads(receipt.read_bytes())["files"]:
+            folder, _, name = file.rpartition("/")
+            names.setdefault(folder, []).append(name)
+        return all(_are_there(receipt.parent / folder, files) for folder, files in names.items())
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
+
+
+def _are_there(folder: Path, names: list[str]) -> bool:
+    """Whether a folder has these files: it is listed where they are many, since it may hold those of many receipts."""
+    if len(names) <= _FEW:
+        return all((folder / name).exists() for name in names)
+    return set(_names(folder)).issuperset(names)
 
 
 def _names(folder: Path) -> list[str]:

@@ -119,8 +119,11 @@ def test_masks_that_are_there_are_kept_until_what_they_are_made_of_changes(
     patches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stitch(patches, images_of())
+    listed = (patches / "stitched/batches/0.json").read_bytes()
     assert stitch(patches, images_of()) == []
+    assert (patches / "stitched/batches/0.json").read_bytes() == listed
     assert stitch(patches, images_of("crop")) == list(SIDES)
+    assert (patches / "stitched/batches/0.json").read_bytes() != listed  # Snakemake goes by its bytes
     one = images_of("crop")
     one["8"] = replace(one["8"][0], n_classes=K), True
     assert stitch(patches, one) == ["8"]

@@ -425,3 +425,11 @@ def test_hd95_of_a_split_is_the_mean_over_its_images_that_have_the_class(tmp_pat
         shown = [found["images"][str(image)]["hd95_px"][label] for image in range(len(SIDES))]
         assert shown == [None if np.isnan(value) else value for value in expected_IK[:, column]]
     assert "hd95_px" not in score_masks(*place)["images"]["1"]
+
+
+def test_a_mask_that_a_batch_names_is_not_left_out_of_the_scores(tmp_path: Path) -> None:
+    place_group(MemoryGroup({"classes": ["a"], "reach_px": 5}).contents(), tmp_path / "head")
+    write_atomic(tmp_path / "stitched/batches/0.json", signed_bytes({"masks": {"3": "", "9": ""}}))
+    manifest = pd.DataFrame({"image_id": [3], "split": "val", "group": "", "excluded": ""})
+    with pytest.raises(UnchokeError, match=r"(?s)summary of a mask is missing.*stitched/3\.json"):
+        score_masks(tmp_path / "head", tmp_path / "stitched", manifest, tmp_path / "scores.json")

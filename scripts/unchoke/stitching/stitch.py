@@ -104,18 +104,19 @@ class PatchReader:
 
     def __init__(self, predictions: Path, labels: Path, held: int = 1) -> None:
         """predictions: of ``predict_patches``, by chunk. labels: store of ``cut_masks``. held: chunks in memory."""
-        self._predictions, self._labels = predictions, labels
-        self._chunk = functools.lru_cache(held)(self._read)
-
-    def _read(self, chunk: int) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
-        probability_NKSS = chunks.read_chunk(self._predictions, chunk)[PROBABILITY]
-        return probability_NKSS, chunks.read_chunk(self._labels, chunk)[chunks.MASK]
+        # Without a reference to itself, which would keep the chunks in a warm worker's memory.
+        self._chunk = functools.lru_cache(held)(functools.partial(_read_patches, predictions, labels))
 
     def read(self, place: int, settings: Stitching) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
         """Probabilities (K, S, S) and labels (S, S) of patch `place` of an image."""
         chunk, row = divmod(settings.first + place, settings.per_chunk)
         probability_NKSS, label_NSS = self._chunk(chunk)
         return probability_NKSS[row], label_NSS[row]
+
+
+def _read_patches(predictions: Path, labels: Path, chunk: int) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
+    probability_NKSS = chunks.read_chunk(predictions, chunk)[PROBABILITY]
+    return probability_NKSS, chunks.read_chunk(labels, chunk)[chunks.MASK]
 
 
 def stitch_band(patches: PatchReader, store: Path, band: int, settings: Stitching) -> dict[str, Any]:

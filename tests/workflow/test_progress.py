@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,14 @@ def test_ctrl_c_says_what_is_done_and_that_the_same_command_goes_on(rerun: Clone
     slow = {**rerun.environment, "UNCHOKE_WARM": "0"}  # the job reads torch itself, for seconds
     pipe = subprocess.PIPE
     run = subprocess.Popen(
-        command(), cwd=rerun.folder, env=slow, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command(),
+        cwd=rerun.folder,
+        env=slow,
+        stdout=pipe,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # tests in the background have it ignored
     )
     deadline = time.monotonic() + 120
     while not log.exists() and time.monotonic() < deadline:

@@ -26,4 +26,4 @@ if IS_MODULE and workflow.modifier.path_modifier.prefix:
         "The module of unchoke cannot have a prefix: its commands find results by their names. "
         "Name the dataset otherwise (dataset.name), or run in another folder (--directory)."
     )
-find_own_commands()
+find_own_commands(checkout / "scripts")

@@ -39,6 +39,7 @@ use rule list_quarantine as list_encoder_quarantine with:
         receipt="<results>/receipts/list_quarantine/{encoder}.json",
     log:
         "<logs>/list_quarantine/{encoder}.log",
+    localrule: True
 
 
 # What is known before anything is encoded: from the list of the images, and from fingerprints.
@@ -51,6 +52,7 @@ use rule list_quarantine as list_unusable with:
         receipt="<results>/receipts/list_unusable.json",
     log:
         "<logs>/list_unusable.log",
+    localrule: True
 
 
 # A teacher needs no masks: images without one are listed, but they are none that cannot be used.
@@ -95,3 +97,4 @@ use rule check_quarantine as check_unusable with:
         receipt="<results>/receipts/check_unusable.json",
     log:
         "<logs>/check_unusable.log",
+    localrule: True

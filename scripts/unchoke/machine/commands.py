@@ -32,12 +32,13 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def find_own_commands() -> None:
+def find_own_commands(beside: Path) -> None:
     """Tell the shell texts of rules where commands are (UNCHOKE_SCRIPTS), and put this Python first on the search path.
 
+    beside: the folder of commands beside the Snakefile. Rules read from elsewhere have none: the installed ones.
     Its environment need not be activated. A variable, since the names of a Snakefile are unknown where it is a module.
     """
-    os.environ["UNCHOKE_SCRIPTS"] = SCRIPTS
+    os.environ["UNCHOKE_SCRIPTS"] = str(beside) if beside.is_dir() else SCRIPTS
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 

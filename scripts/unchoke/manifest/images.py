@@ -80,7 +80,8 @@ def build_manifest(
     n_chunks = write_rows(lines, tables.ROW_COLUMNS, chunk_size, rows, found_paths(frame, lines))
     write_moves(moves_of(frame, lines), manifest.with_name("moves.csv"))
     warnings = [f"warning: {text}" for text in class_warnings(counts_of(frame))]  # which count_classes writes
-    print(*notes, *warnings, sep="\n", flush=True)
+    for line in [*notes, *warnings]:
+        print(line, flush=True)
     return write_manifest(frame, {**record, "chunk_size": chunk_size, "chunks": n_chunks}, manifest)
 
 

@@ -80,7 +80,8 @@ def build_patches(
     write_if_changed(folder / "patches.csv", data := tables.frame_bytes(patches, tables.PATCH_COLUMNS))
     write_if_changed(folder / "grids.json", json_bytes(grids_of(patches, frame, settings)))
     write_moves(moves_of(frame, lines), folder / "moves.csv")
-    print(*notes, sep="\n", flush=True)
+    for note in notes:
+        print(note, flush=True)
     cut = {"patches": len(patches), "chunks": chunks, "patches_sha256": sha256_bytes(data)}
     facts = {**record, **cut, "patch_settings": asdict(settings)}
     return write_manifest(frame, facts, manifest)

@@ -20,7 +20,7 @@ develop: .venv/installed-dev  # and what tests, linters and types need
 demo: setup
 	$(BIN)/snakemake --cores all --resources gpu=1
 	$(BIN)/snakemake --cores all --resources gpu=1 --configfile config/examples/canvases.yaml
-	@echo; echo "masks: results/canvases/stitched/"
+	@echo; echo "masks: results/canvases/stitched/"; echo "before you type commands yourself: source $(BIN)/activate"
 
 test: develop
 	$(BIN)/python -m pytest -n auto --dist loadgroup

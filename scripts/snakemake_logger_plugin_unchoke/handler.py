@@ -11,7 +11,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from snakemake_logger_plugin_unchoke.screen import Screen
-from snakemake_logger_plugin_unchoke.telling import Telling
+from snakemake_logger_plugin_unchoke.telling import DEMO, Telling, runs_demo
 from unchoke.progress.failures import said_by_snakemake
 
 _UNTOLD = frozenset({LogEvent.SHELLCMD, LogEvent.PROGRESS, LogEvent.JOB_STARTED})
@@ -39,6 +39,8 @@ class LogHandler(LogHandlerBase):
     def begin(self, workflow: Any, config: dict[str, Any], results: Path) -> None:
         """Take what the lines are computed from; the Snakefile calls it. config: with its defaults."""
         self._workflow = workflow, config, results
+        if self.common_settings.dryrun and runs_demo(workflow, config):
+            print(DEMO, file=self._stream)
         if self._is_own:
             for handler in workflow.logger_manager.logger.handlers:
                 if isinstance(handler, QueueHandler):  # the way to this handler: what is not told need not go it

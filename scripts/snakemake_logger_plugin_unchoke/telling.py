@@ -20,6 +20,7 @@ from unchoke.progress.lines import Diary, live_lines
 from unchoke.progress.stages import SPEAKING, stage_of
 from unchoke.progress.state import Job, Run
 
+DEMO = "No --configfile: this is the demo. Your own images: snakemake --configfile my.yaml …"
 _LIVE_S, _PLAIN_S = 0.25, 1.0  # between two looks
 _NOTES_S = 1.0  # between two looks at logs
 _NOTED_JOBS = 4  # the newest
@@ -29,6 +30,11 @@ _INTERRUPTED = "Terminating processes on user request"
 _GRACEFUL = "Will exit after finishing currently running jobs"
 _IDLE = "Nothing to be done"
 _LOG = "Complete log(s): "
+
+
+def runs_demo(workflow: Any, config: dict[str, Any]) -> bool:
+    """Whether nobody has named a config. workflow: Snakemake's. config: that of the run, with its defaults."""
+    return not workflow.config_settings.configfiles and bool(config["dataset"]["kind"] == "digits")
 
 
 class Telling:
@@ -122,7 +128,7 @@ class Telling:
             jobs = [(rule, None) for rule, count in stats.items() if rule != "total" for _ in range(count)]
             self._run.plan(jobs)
         if self._runs_demo:
-            self._write(["No --configfile: this is the demo. Your own images: snakemake --configfile my.yaml …"])
+            self._write([DEMO])
 
     def _count_jobs(self) -> None:
         dag = self._workflow.dag
@@ -222,9 +228,7 @@ class Telling:
 
     @property
     def _runs_demo(self) -> bool:
-        if not self._workflow or self._workflow.config_settings.configfiles:
-            return False
-        return bool(self._config["dataset"]["kind"] == "digits")
+        return self._workflow is not None and runs_demo(self._workflow, self._config)
 
     def _typed(self, path: str) -> str:
         """A path as a user types it in the folder where the run was started."""

@@ -12,6 +12,8 @@ import termios
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -98,6 +100,18 @@ def test_a_pipe_gets_a_line_a_stage_and_one_where_nothing_is_due(rerun: Clone) -
     log = max((rerun.folder / ".snakemake/log").glob("*.snakemake.log"), key=os.path.getmtime).read_text()
     assert "1 of 1 steps (100%) done" in log
     assert told(rerun, chunk) == (0, [f"Nothing to do: {chunk} is up to date."])
+
+
+@pytest.mark.parametrize("files, said", [([], True), (["my.yaml"], False)])
+def test_a_dry_run_without_a_config_says_that_it_is_the_demo(
+    files: list[str], said: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings: Any = SimpleNamespace(
+        dryrun=True, stdout=True, quiet=None, verbose=False, debug_dag=False, printshellcmds=False
+    )
+    workflow = SimpleNamespace(config_settings=SimpleNamespace(configfiles=files))
+    LogHandler(settings, None).begin(workflow, {"dataset": {"kind": "digits"}}, Path())
+    assert ("this is the demo" in capsys.readouterr().out) == said
 
 
 def test_a_failed_run_ends_with_the_job_the_reason_the_log_and_the_way_on(rerun: Clone) -> None:

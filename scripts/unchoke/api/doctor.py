@@ -29,6 +29,7 @@ from unchoke.machine.limits import host_memory_mb
 from unchoke.machine.memory import card_uuid, free_card_mb
 from unchoke.machine.releases import environment
 from unchoke.names import MASK_KINDS, map_name, store_name
+from unchoke.progress.words import counted
 from unchoke.sources.locations import fields_of
 from unchoke.sources.source import Listing, list_images
 from unchoke.store.chunks import seal_file
@@ -93,12 +94,12 @@ def _work(config: dict[str, Any], listing: Listing) -> _Work:
     if dataset["kind"] not in MASK_KINDS:
         chunks = chunk_count(count, config["chunk_size"])
         files = chunk_count(count, config["chunk_size"] * config["chunks_per_shard"])
-        return _Work(count, chunks, files, None, f"{count:,} in {chunks:,} chunks of {config['chunk_size']}")
+        return _Work(count, chunks, files, None, f"{count:,} in {counted(chunks, 'chunks')} of {config['chunk_size']}")
     sizes = [size for image in listing.images if (size := _size(listing.root / image.path))]
     rows = sum(Grid(*size, patches["size"], patches["overlap"]).count for size in sizes)
     chunks = chunk_count(rows, patches["per_chunk"])
     unread = f", {count - len(sizes)} of them unreadable" if len(sizes) < count else ""
-    text = f"{count:,}{unread}, {rows:,} patches in {chunks:,} chunks of {patches['per_chunk']}"
+    text = f"{count:,}{unread}, {rows:,} patches in {counted(chunks, 'chunks')} of {patches['per_chunk']}"
     return _Work(rows, chunks, chunks, patches["size"], text)
 
 

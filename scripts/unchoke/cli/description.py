@@ -1,9 +1,11 @@
 """What a config's comments say of the data and of the choices for it, which is also what a user sees at once."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from unchoke.cli.census import Census
+from unchoke.cli.launch import snakemake_command
 from unchoke.cli.look.anything import advice
 from unchoke.cli.look.found import Found
 from unchoke.cli.proposal import Proposal
@@ -41,7 +43,7 @@ def _splits(census: Census) -> str:
 
 def head_lines(file: Path, facts: list[str], costs: list[str]) -> list[str]:
     """The comment at the top of a config. file: the config. facts: as of ``data_lines``. costs: of a run."""
-    quoted = f"'{file}'" if any(not (char.isalnum() or char in "._-/") for char in str(file)) else str(file)
+    by_hand = snakemake_command(file, flags=["--cores", "all", "--resources", "gpu=1"])
     return [
         "Written by `unchoke init`, and yours from now on. Every key, unit and default: config/README.md",
         "",
@@ -50,8 +52,8 @@ def head_lines(file: Path, facts: list[str], costs: list[str]) -> list[str]:
         "A run on this machine:",
         *(f"  {line}" for line in costs),
         "",
-        "  the run    unchoke run -c " + quoted,
-        "  or         snakemake --cores all --resources gpu=1 --configfile " + quoted,
+        f"  the run    unchoke run -c {shlex.quote(str(file))}",
+        f"  or         {shlex.join(by_hand)}",
     ]
 
 

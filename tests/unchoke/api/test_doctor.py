@@ -55,6 +55,9 @@ def test_rows_of_arrays_are_counted_as_images(config: dict, tmp_path: Path) -> N
     config["dataset"] = load_config({"dataset": section})["dataset"]
     found = by_subject(examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
     assert found["images"].text == "130 in 3 chunks of 64"
+    config["chunk_size"] = 130
+    found = by_subject(examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
+    assert found["images"].text == "130 in 1 chunk of 130"
     np.save(tmp_path / "y.npy", np.arange(129) % 2)
     with pytest.raises(UnchokeError, match=r"129 labels in y\.npy"):
         examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"})

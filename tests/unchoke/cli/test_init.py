@@ -3,14 +3,17 @@
 import errno
 import io
 import os
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from snakemake.cli import parse_args
 
 from unchoke.cli import expectations
+from unchoke.cli.launch import SNAKEFILE
 from unchoke.cli.main import main
 from unchoke.config.load import load_config
 from unchoke.manifest.images import SplitSettings, build_manifest
@@ -75,6 +78,19 @@ def test_a_folder_of_photographs_becomes_a_config(
     ):
         assert said in text and said in err, said
     assert "# splits: train 25, val 5, test 5" in text
+
+
+@pytest.mark.parametrize("name", ["photos.yaml", "Anna's photos.yaml", "größe 花.yaml"])
+def test_the_commands_in_the_comments_can_be_pasted(folder: Path, untimed: None, name: str) -> None:
+    write_photographs(folder / "photos", ["a", "b"])
+    assert main(["init", "photos", "-o", name]) == 0
+    [unchoke, by_hand] = [
+        line for line in Path(name).read_text().splitlines() if " -c " in line or "--configfile" in line
+    ]
+    assert shlex.split(unchoke.partition("run ")[2])[-2:] == ["-c", name]
+    _, args = parse_args(shlex.split(by_hand.partition("or ")[2])[1:])
+    assert [Path(file) for file in args.configfile] == [Path(name)]
+    assert Path(args.snakefile) == SNAKEFILE  # no clone is here, in which Snakemake would find it
 
 
 def test_nothing_is_overwritten(folder: Path, untimed: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,10 @@ def test_names_are_text_whatever_they_hold(files):
     assert f"<b>ant → {script}</b>" in text and f"<b>{script} → {ODD[2]}</b>" in text
 
 
+def test_one_image_in_the_quarantine_is_one(files):
+    assert "1 image cannot be used. It keeps its row" in text_of(files)
+
+
 def test_the_page_begins_with_verdict_and_leaderboard_and_marks_an_edge(files):
     text = text_of(files)
     order = [text.index(f'id="{name}"') for name in ("leaderboard", "mistakes", "cleaning", "heads", "provenance")]

@@ -66,7 +66,7 @@ def leaderboard_text(database: Path) -> str:
     said = [note.format(metric=SPOKEN[name], name=name) for note in (*notes, *_COMPARED)]
     said += [MAJORITY_NOTE] if floor else []
     said += [f"{SPOKEN[name]}: the lower, the better."] if name in LOWER_IS_BETTER else []
-    said += [*_gains(rows), *_at_threshold(rows), *_few_units(rows), *_warnings(rows)]
+    said += [*_gains(rows), *_at_threshold(rows), *few_units(rows), *_warnings(rows)]
     readings = list(dict.fromkeys([*readings_of(database), *read_readings(database.parent)]))  # also of a copy
     over = splits_lines(rows, failed_repeats(database))
     return "\n".join([*lines, "", *said, *over, *remarks(rows, readings)])
@@ -120,7 +120,7 @@ def _warnings(rows: list[dict[str, Any]]) -> list[str]:
     return lines if hidden <= 0 else [*lines[:_MOST_WARNINGS], f"warning: {hidden} more heads have warnings"]
 
 
-def _few_units(rows: list[dict[str, Any]]) -> list[str]:
+def few_units(rows: list[dict[str, Any]]) -> list[str]:
     """A line that warns where intervals are from few images or groups."""
     least = min((row["test_units"] for row in rows if row["test_units"] is not None), default=FEW_UNITS)
     if least >= FEW_UNITS:

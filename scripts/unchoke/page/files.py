@@ -12,13 +12,14 @@ import pandas as pd
 
 from unchoke.cleaning.clean import selected
 from unchoke.experiments.board import floors, leaderboard, ranking_of, readings_of
-from unchoke.experiments.leaderboard import remarks
+from unchoke.experiments.leaderboard import few_units, remarks
 from unchoke.machine.commands import or_none
 from unchoke.machine.receipts import read_result
+from unchoke.manifest.classes import class_warnings, counts_of
 from unchoke.page.verdict import Floor, Row
 from unchoke.report.thumbnails import Picture, thumbnails
 from unchoke.sources.source import add_source_flags
-from unchoke.store.run_record import RunRecord
+from unchoke.store.run_record import CLASSIFICATION, RunRecord
 from unchoke.store.tables import FINDING_COLUMNS, MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_table
 
 
@@ -70,6 +71,12 @@ class PageFiles:
     def remarks(self) -> list[str]:
         """What a reader must know of all figures of test."""
         return remarks(self.rows, readings_of(self.database))
+
+    @property
+    def warnings(self) -> list[str]:
+        """Why figures of test may say little: it is small, or classes are."""
+        classes = class_warnings(counts_of(self.manifest)) if self.ranking[0] == CLASSIFICATION else []
+        return [text.removeprefix("warning: ") for text in few_units(self.rows)] + classes
 
     @cached_property
     def manifest(self) -> pd.DataFrame:

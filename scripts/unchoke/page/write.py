@@ -86,6 +86,7 @@ def _content(files: PageFiles) -> dict[str, Any]:
         "masks": task != CLASSIFICATION,
         "metric": merit_of(task, metric),
         "verdict": verdict(files.rows, files.floor),
+        "warnings": files.warnings,
         "counts": _counts(files),
         "board": board_of(files.rows, files.floor),
         "remarks": files.remarks,
@@ -119,7 +120,8 @@ def _bokeh() -> str:
 
 def _counts(files: PageFiles) -> dict[str, str]:
     """The run in numbers."""
-    used = files.manifest[files.manifest["excluded"] == ""]
+    unusable = files.manifest["image_id"].isin(files.quarantine["image_id"])
+    used = files.manifest[(files.manifest["excluded"] == "") & ~unusable]
     splits = used["split"].value_counts()
     of = ", ".join(f"{int(splits[split]):,} {split}" for split in ("train", "val", "test") if split in splits)
     found = {"images": f"{len(used):,} ({of})"}

@@ -113,6 +113,11 @@ def test_the_page_begins_with_verdict_and_leaderboard_and_marks_an_edge(files):
     assert "is wrong on 3 of 9 test images" in text
 
 
+def test_the_verdict_is_followed_by_why_it_may_say_little(files):
+    text = text_of(files)
+    assert text.index('class="verdict"') < text.index("test has 9 independent images") < text.index('id="leaderboard"')
+
+
 def test_a_run_without_heads_has_a_page(files):
     shutil.rmtree(files.results / "heads")
     build_database(files.results, files.database)

@@ -16,7 +16,7 @@ from unchoke.manifest.images import in_use
 from unchoke.pipelines.accuracy import answers_of, difference
 from unchoke.pipelines.entries import PIPELINES, Pipeline
 from unchoke.pipelines.measure import Failed, run_round
-from unchoke.pipelines.table import Round, Row, marks, medians
+from unchoke.pipelines.table import Round, Row, least_times, marks, medians
 from unchoke.pipelines.work import Features, Work
 
 LEAST = 50
@@ -144,10 +144,10 @@ def _rows(measured: list[_Measured], work: Work, sample: pd.DataFrame) -> list[R
             found=f"{readable} of {len(sample)} can be read",
             expected=f"at least {LEAST}",
         )
-    return [_row(each, default, work, sample) for each in measured]
+    return [_row(each, measured[0], default, work, sample) for each in measured]
 
 
-def _row(each: _Measured, default: Features, work: Work, sample: pd.DataFrame) -> Row:
+def _row(each: _Measured, first: _Measured, default: Features, work: Work, sample: pd.DataFrame) -> Row:
     pipeline = each.pipeline
     keys = pipeline.keys(work)
     decoding = "" if keys is None else json.dumps(keys)
@@ -164,6 +164,7 @@ def _row(each: _Measured, default: Features, work: Work, sample: pd.DataFrame) -
         unreadable=unreadable,
         prepare_s=each.prepare_s,
         **medians(each.rounds, len(sample)),
+        least_times=least_times(each.rounds, first.rounds),
         feature_difference=apart,
         accuracy=accuracy.accuracy,
         accuracy_difference=accuracy.difference,

@@ -37,6 +37,8 @@ class Row:
     """Processor seconds of all processes in the second epoch."""
     peak_mb: float = UNKNOWN
     """Most memory of all processes together, MB of 2**20 bytes; pages that they share count once."""
+    least_times: float = UNKNOWN
+    """How many times as fast as the first row in the round where that was least, by the slower epoch of each."""
     feature_difference: float = UNKNOWN
     """Norm of the difference of the features from those of the first row, over the norm of these."""
     accuracy: float = UNKNOWN
@@ -69,6 +71,16 @@ class Round:
     warm_s: float
     cpu_s: float
     peak_mb: float
+
+    @property
+    def slower_s(self) -> float:
+        """Of the slower epoch."""
+        return max(self.cold_s, self.warm_s)
+
+
+def least_times(rounds: Sequence[Round], default: Sequence[Round]) -> float:
+    """How many times as fast as the default a pipeline was in its worst round, against the same round."""
+    return min(other.slower_s / one.slower_s for one, other in zip(rounds, default, strict=True))
 
 
 def medians(rounds: Sequence[Round], images: int) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Work:
     (folder / "images" / train).write_bytes((folder / "images" / train).read_bytes()[:300])
     fetch_weights("test_resnet", "untrained", 0, folder / "weights.safetensors", folder / "card.json")
     given_files = folder / "weights.safetensors", folder / "card.json", 32, "avg", "cpu", "float32"
-    return Work("folder", folder / "images", pd.DataFrame(), *given_files, Extraction(16, 8), 2, folder / "scratch")
+    return Work("folder", folder / "images", pd.DataFrame(), *given_files, Extraction(16, 8), 1, folder / "scratch")
 
 
 def manifest_of(folder: Path) -> pd.DataFrame:

@@ -13,7 +13,9 @@ from unchoke.pipelines.table import Row
 RATES = st.floats(1, 1e4)
 
 
-def row(name: str, cold: float, warm: float, decoding: dict[str, object] | None, differs: bool = False) -> Row:
+def row(
+    name: str, cold: float, warm: float, decoding: dict[str, object] | None, differs: bool = False, times: float = 2.0
+) -> Row:
     return Row(
         name,
         "",
@@ -24,6 +26,7 @@ def row(name: str, cold: float, warm: float, decoding: dict[str, object] | None,
         warm_s=100 / warm,
         warm_images_per_s=warm,
         differs=differs,
+        least_times=times,
     )
 
 
@@ -67,3 +70,10 @@ def test_what_is_faster_but_no_setting_is_named() -> None:
     rows = [row("default", 10, 10, DEFAULT), row("peer", 30, 30, None), row("other", 9, 90, None)]
     text = recommendation(rows, 2, 3)
     assert "peer, 30 images/s" in text and "other" not in text
+
+
+def test_what_was_slower_in_a_round_is_not_recommended() -> None:
+    draft = {**DEFAULT, "jpeg_draft": True}
+    for times, best in ((0.9, "default"), (1.1, "draft")):
+        rows = [row("default", 10, 10, DEFAULT, times=1.0), row("draft", 30, 30, draft, times=times)]
+        assert best_setting(rows).pipeline == best

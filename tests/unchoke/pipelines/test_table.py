@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unchoke.pipelines.table import Round, Row, csv_bytes, marks, medians
+from unchoke.pipelines.table import Round, Row, csv_bytes, least_times, marks, medians
 
 SECONDS = st.floats(0.01, 1e4)
 
@@ -43,3 +43,8 @@ def test_the_file_leaves_empty_what_is_not_known() -> None:
     assert frame["warm_images_per_s"].tolist()[0] == 50 and math.isnan(frame["warm_s"][1])
     assert [row.measured for row in rows] == [True, False] and frame["note"][1] == "no"
     assert rows[0].images_per_s == 25
+
+
+def test_rounds_are_compared_one_by_one_by_their_slower_epochs() -> None:
+    default = [Round(4, 2, 0, 0), Round(2, 8, 0, 0), Round(6, 6, 0, 0)]
+    assert least_times([Round(2, 1, 0, 0), Round(4, 1, 0, 0), Round(1, 4, 0, 0)], default) == 1.5

@@ -44,7 +44,7 @@ def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:
     axes.margins(x=0.12)
     marked = " (*: accuracy or unreadable images differ)" if any(row.differs for row in rows) else ""
     axes.set_xlabel(f"images/s{marked}")
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
 def _draw_bars(axes: Axes, values: list[float], title: str) -> None:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import psutil
 from clones import LIMIT_S, kill_session
 
+from unchoke.machine.process_tree import family
+
 EVERY_S = 0.05
 MB = 2**20
 
@@ -46,19 +48,12 @@ def watch(process: "subprocess.Popen[bytes]", folder: Path | None = None) -> Tak
 def resident_mb(root: psutil.Process, folder: Path | None) -> float:
     """Of all of them now; those that end meanwhile count for nothing."""
     total = 0
-    for process in {*_family(root), *(_at_work_in(folder) if folder else ())}:
+    for process in {*family(root), *(_at_work_in(folder) if folder else ())}:
         try:
             total += process.memory_info().rss
         except psutil.NoSuchProcess:
             continue
     return total / MB
-
-
-def _family(root: psutil.Process) -> list[psutil.Process]:
-    try:
-        return [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def _at_work_in(folder: Path) -> Iterator[psutil.Process]:

@@ -28,8 +28,8 @@ TESTED_ELSEWHERE = {
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams given tiff_windows upright",
     "machine": (
-        "client cold commands connections devices messages patience peaks process_state retries sockets turns "
-        "worker_requests"
+        "client cold commands connections devices messages patience peaks process_state process_tree retries sockets "
+        "turns worker_requests"
     ),
     "manifest": "checks digests",
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
@@ -39,10 +39,11 @@ TESTED_ELSEWHERE = {
     "page": "alts cleaned features files heads mistakes pictures provenance text",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
-        "mask_pictures mistakes pages parts points quarantine repeats reliability results settings steps "
+        "mask_pictures mistakes pages parts pipelines points quarantine repeats reliability results settings steps "
         "style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",
+    "pipelines": "accuracy batches entries flags measure ours peers work",
     "sources": "csv_files digests left_out locations",
     "sources/arrays": "array containers folders hdf5_files hdf5_mappings hdf5_rows listing npy values",
     "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",

@@ -28,6 +28,7 @@ ORDER = [
     "networks",
     "mask_heads",
     "stitching",
+    "pipelines",
     "experiments",
     "report",
     "page",

@@ -18,6 +18,11 @@ if CACHES:
     include: "caches.smk"
 
 
+if config["encoders"]:
+
+    include: "pipelines.smk"
+
+
 include: "heads.smk"
 include: "repeats.smk"
 

@@ -155,6 +155,7 @@ def _figures(files: PageFiles, room: Room) -> dict[str, Picture]:
         "cleaning/duplicates": ("Largest clusters of copies", "A row a cluster: the copy that stays is green."),
         "cleaning/measures": ("Measures", "A good threshold lies between a few odd images and the rest."),
         "durations": ("Seconds by stage", "Only speeding up the bottleneck helps much."),
+        "pipelines": ("Input pipelines side by side", "Of the last `snakemake compare_pipelines`: see pipelines.csv."),
     }
     drawn = {name: figure_of(files, f"{name}.png", *told, told[0], room) for name, told in known.items()}
     return {name: picture for name, picture in drawn.items() if picture}

@@ -1,0 +1,184 @@
+"""Stage: every pipeline on the same sample, in rounds that take turns, and the table of what they took."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from unchoke.errors import UnchokeError
+from unchoke.manifest.images import in_use
+from unchoke.pipelines.accuracy import answers_of, difference
+from unchoke.pipelines.entries import PIPELINES, Pipeline
+from unchoke.pipelines.measure import Failed, run_round
+from unchoke.pipelines.table import Round, Row, least_times, marks, medians
+from unchoke.pipelines.work import Features, Work
+
+LEAST = 50
+"""Usable images below which rates say nothing."""
+_PILOT = 64
+_SPLITS = ("train", "val")
+
+
+def draw_sample(manifest: pd.DataFrame, images: int, seed: int) -> pd.DataFrame:
+    """At most `images` rows of train and val, up to half of them of val, in the order of the manifest.
+
+    Never of test. UnchokeError where fewer than ``LEAST`` can be used.
+    """
+    usable = in_use(manifest)
+    parts = {split: usable[usable["split"] == split] for split in _SPLITS}
+    if (there := sum(map(len, parts.values()))) < LEAST:
+        raise UnchokeError(
+            "There are too few images to measure a pipeline with.",
+            found=f"{there} usable images in train and val",
+            expected=f"at least {LEAST}",
+            do="measure on a larger dataset; test images are never used",
+        )
+    n_val = min(len(parts["val"]), max(images // 2, images - len(parts["train"])))
+    wanted = {"train": min(len(parts["train"]), images - n_val), "val": n_val}
+    drawn = [part.sample(wanted[split], random_state=seed) for split, part in parts.items()]
+    return pd.concat(drawn).sort_values("image_id").reset_index(drop=True)
+
+
+def work_on(work: Work, sample: pd.DataFrame) -> Work:
+    """The work with the images of a sample."""
+    rows = sample[["path", "size_bytes", "mtime_ns"]].copy()
+    rows.insert(0, "image_id", range(len(rows)))
+    size = min(work.settings.chunk_size, len(rows))
+    return replace(work, rows=rows, settings=replace(work.settings, chunk_size=size))
+
+
+def fitting(images: int, pilot: Round, piloted: int, pipelines: int, rounds: int, budget_s: float) -> int:
+    """How many images, at most `images` and at least ``LEAST``, all rounds can see within the budget.
+
+    pilot: of the default on `piloted` images; the others are taken to be as fast.
+    """
+    an_image_s = (pilot.cold_s + pilot.warm_s) / piloted
+    return max(LEAST, min(images, int(budget_s / (an_image_s * pipelines * rounds))))
+
+
+@dataclass
+class _Measured:
+    pipeline: Pipeline
+    prepare_s: float = float("nan")
+    rounds: list[Round] = field(default_factory=list)
+    features: Features | None = None
+    note: str = ""
+
+
+def compare_pipelines(
+    work: Work, manifest: pd.DataFrame, images: int, rounds: int, budget_s: float, vram_mb: float, seed: int = 0
+) -> list[Row]:
+    """A row for every entry of ``PIPELINES``; the first is the default.
+
+    work: without its rows. images, budget_s: of the sample, which is made smaller where the rounds would take longer.
+    UnchokeError where there are too few images, or the default cannot be measured.
+    """
+    sample = draw_sample(manifest, images, seed)
+    with _scratch(work.scratch):
+        measured = [_Measured(pipeline, note=pipeline.refusal(work_on(work, sample))) for pipeline in PIPELINES]
+        able = sum(not each.note for each in measured)
+        pilot = work_on(work, sample.head(_PILOT))
+        took, _ = _default_round(pilot, vram_mb)
+        sample = draw_sample(manifest, fitting(images, took, len(pilot.rows), able, rounds, budget_s), seed)
+        work = work_on(work, sample)
+        print(f"{able} pipelines, {rounds} rounds over {len(sample):,} images of train and val", flush=True)
+        _prepare(measured, work)
+        for number in range(rounds):
+            _one_round(measured[number:] + measured[:number], work, vram_mb)
+    return _rows(measured, work, sample)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[None]:
+    """A folder that is empty at first and gone afterwards; one that a killed process left is taken over."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _default_round(work: Work, vram_mb: float) -> tuple[Round, Features]:
+    try:
+        return run_round(PIPELINES[0].name, work, vram_mb)
+    except Failed as error:
+        raise UnchokeError("The default pipeline cannot be measured.", found=str(error)) from None
+
+
+def _prepare(measured: list[_Measured], work: Work) -> None:
+    for each in measured:
+        if not each.note:
+            started = time.perf_counter()
+            each.pipeline.way.prepare(work)
+            each.prepare_s = time.perf_counter() - started
+
+
+def _one_round(measured: list[_Measured], work: Work, vram_mb: float) -> None:
+    for each in measured:
+        if each.note:
+            continue
+        try:
+            took, each.features = run_round(each.pipeline.name, work, vram_mb)
+        except Failed as error:
+            each.note = f"failed: {error}"
+            continue
+        each.rounds.append(took)
+        rates = (len(work.rows) / seconds for seconds in (took.cold_s, took.warm_s))
+        print(f"{each.pipeline.name}: " + " and ".join(f"{rate:,.0f}" for rate in rates) + " images/s", flush=True)
+
+
+def _rows(measured: list[_Measured], work: Work, sample: pd.DataFrame) -> list[Row]:
+    default = measured[0].features
+    if default is None or measured[0].note:
+        raise UnchokeError("The default pipeline cannot be measured.", found=measured[0].note)
+    if (readable := int(default.valid_N.sum())) < LEAST:
+        raise UnchokeError(
+            "There are too few images to measure a pipeline with.",
+            found=f"{readable} of {len(sample)} can be read",
+            expected=f"at least {LEAST}",
+        )
+    return [_row(each, measured[0], default, work, sample) for each in measured]
+
+
+def _row(each: _Measured, first: _Measured, default: Features, work: Work, sample: pd.DataFrame) -> Row:
+    pipeline = each.pipeline
+    keys = pipeline.keys(work)
+    decoding = "" if keys is None else json.dumps(keys)
+    told = Row(pipeline.name, pipeline.told(work), decoding, len(sample), note=each.note)
+    if each.features is None or each.note:
+        return told
+    answers, of_default = (answers_of(sample, features) for features in (each.features, default))
+    accuracy = difference(answers, of_default, sample)
+    unreadable, expected = (int((~features.valid_N).sum()) for features in (each.features, default))
+    apart = feature_difference(each.features, default)
+    found = marks(unreadable, expected, apart, accuracy.low, accuracy.high)
+    return replace(
+        told,
+        unreadable=unreadable,
+        prepare_s=each.prepare_s,
+        **medians(each.rounds, len(sample)),
+        least_times=least_times(each.rounds, first.rounds),
+        feature_difference=apart,
+        accuracy=accuracy.accuracy,
+        accuracy_difference=accuracy.difference,
+        low=accuracy.low,
+        high=accuracy.high,
+        differs=bool(found),
+        note="; ".join(found),
+    )
+
+
+def feature_difference(one: Features, default: Features) -> float:
+    """Norm of the difference over the norm of the default's, of the images that both could read."""
+    both_N = one.valid_N & default.valid_N
+    norm = float(np.linalg.norm(default.values_ND[both_N]))
+    if not both_N.any() or norm == 0:
+        return float("nan")
+    return float(np.linalg.norm(one.values_ND[both_N] - default.values_ND[both_N])) / norm

@@ -1,0 +1,132 @@
+"""The pipelines that are compared, in the order of the table. A further one is one entry of ``PIPELINES``."""
+
+import importlib.util
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from unchoke.encoders.encoder import Encoder
+from unchoke.names import PIXELS
+from unchoke.pipelines.ours import Epoch, Files, PixelsInMemory, PixelStore
+from unchoke.pipelines.peers import PREFETCH, Spdl, TorchLoader, WebDataset
+from unchoke.pipelines.work import Work
+
+
+class Way(Protocol):
+    """How a pipeline brings images to the encoder."""
+
+    def prepare(self, work: Work) -> None:
+        """Write what epochs read, below ``work.scratch``."""
+
+    def files(self, work: Work) -> list[Path]:
+        """What an epoch reads."""
+
+    def epochs(self, work: Work, encoder: Encoder) -> AbstractContextManager[Epoch]:
+        """A function that does one epoch; what it needs lasts as long as the context."""
+
+
+Need = Callable[[Work], str]
+"""Why a pipeline cannot run on this work; empty where it can."""
+
+
+def _files(work: Work) -> str:
+    return "" if work.has_files else "the images are rows of arrays or members of tar files, not files of their own"
+
+
+def _jpegs(work: Work) -> str:
+    return "" if work.has_jpegs else "no image of the sample is a JPEG"
+
+
+def _dali(work: Work) -> str:
+    if work.device != "cuda":
+        return "NVIDIA DALI decodes on an NVIDIA card, and none is used here"
+    return "this comparison has no pipeline for NVIDIA DALI yet"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One row of the table."""
+
+    name: str
+    settings: str
+    """How it is set up, with {threads}, {batch} and {prefetch} open."""
+    way: Way = field(default_factory=Files)
+    decoding: dict[str, Any] | None = None
+    """The keys of ``decoding`` that choose it; None: it is no setting."""
+    package: str = ""
+    """Python package that it needs."""
+    needs: tuple[Need, ...] = ()
+
+    def refusal(self, work: Work) -> str:
+        """Why it cannot run here; empty where it can."""
+        reasons = (need(work) for need in self.needs)
+        if reason := next(filter(None, reasons), ""):
+            return reason
+        if self.package and importlib.util.find_spec(self.package) is None:
+            return f"the package {self.package} is not installed: pip install {self.package}"
+        return ""
+
+    def keys(self, work: Work) -> dict[str, Any] | None:
+        """The keys of ``decoding`` that choose it for this config: pixels serve several encoders, not one alone."""
+        alone = self.decoding is not None and self.decoding["input"] == PIXELS and work.encoders < 2
+        return None if alone else self.decoding
+
+    def told(self, work: Work) -> str:
+        """Its settings in words."""
+        return self.settings.format(threads=work.threads, batch=work.settings.micro_batch, prefetch=PREFETCH)
+
+
+PIPELINES = (
+    Pipeline(
+        "threads over files",
+        "Pillow, {threads} threads, batches of {batch}",
+        decoding={"input": "files", "jpeg_draft": False},
+    ),
+    Pipeline(
+        "threads over files, JPEG draft",
+        "Pillow's draft mode, {threads} threads, batches of {batch}",
+        way=Files((("jpeg_draft", True),)),
+        decoding={"input": "files", "jpeg_draft": True},
+        needs=(_jpegs,),
+    ),
+    Pipeline(
+        "store of pixels",
+        "Zarr, uint8, Zstandard, written before; a chunk at a time, batches of {batch}",
+        way=PixelStore(),
+        decoding={"input": PIXELS, "jpeg_draft": False},
+    ),
+    Pipeline(
+        "pixels in memory",
+        "uint8; the first epoch reads files by {threads} threads; batches of {batch}",
+        way=PixelsInMemory(),
+    ),
+    Pipeline(
+        "PyTorch DataLoader",
+        "{threads} workers, prefetch_factor {prefetch}, persistent, pinned for a card, batches of {batch}; Pillow",
+        way=TorchLoader(),
+        needs=(_files,),
+    ),
+    Pipeline(
+        "WebDataset",
+        "tar shards written before, 4 a worker; batched in {threads} workers, prefetch_factor {prefetch}, persistent; "
+        "Pillow",
+        way=WebDataset(),
+        package="webdataset",
+    ),
+    Pipeline(
+        "SPDL",
+        "stages of {threads} threads each for reading and decoding, sink of {prefetch} batches of {batch}; Pillow",
+        way=Spdl(),
+        package="spdl",
+        needs=(_files,),
+    ),
+    Pipeline("NVIDIA DALI", "", needs=(_dali,)),
+)
+"""The first is the default, with which the others are compared."""
+
+
+def pipeline_named(name: str) -> Pipeline:
+    """The entry of a row."""
+    return next(pipeline for pipeline in PIPELINES if pipeline.name == name)

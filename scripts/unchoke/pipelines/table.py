@@ -1,0 +1,120 @@
+"""Pure: the table of pipelines, a row each, and what marks a row."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+UNKNOWN = math.nan
+SAME = 1e-5
+"""Relative difference of features up to which accuracy cannot differ: below the steps of float16."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pipeline. Numbers are NaN where it was not measured; `note` then says why."""
+
+    pipeline: str
+    settings: str
+    """How it was set up."""
+    decoding: str = ""
+    """JSON of the keys of ``decoding`` in the config that choose it; empty where none do."""
+    images: int = 0
+    """Of the sample, those included that cannot be read."""
+    unreadable: int = 0
+    prepare_s: float = UNKNOWN
+    """What it wrote before its epochs took."""
+    cold_s: float = UNKNOWN
+    """Seconds of the first epoch, its files dropped from the page cache: median of the rounds."""
+    cold_images_per_s: float = UNKNOWN
+    warm_s: float = UNKNOWN
+    """The same of the second epoch."""
+    warm_images_per_s: float = UNKNOWN
+    cpu_s: float = UNKNOWN
+    """Processor seconds of all processes in the second epoch."""
+    peak_mb: float = UNKNOWN
+    """Most memory of all processes together, MB of 2**20 bytes; pages that they share count once."""
+    least_times: float = UNKNOWN
+    """How many times as fast as the first row in the round where that was least, by the slower epoch of each."""
+    feature_difference: float = UNKNOWN
+    """Norm of the difference of the features from those of the first row, over the norm of these."""
+    accuracy: float = UNKNOWN
+    """On val, of a ridge head on these features."""
+    accuracy_difference: float = UNKNOWN
+    """From the first row, image by image."""
+    low: float = UNKNOWN
+    high: float = UNKNOWN
+    """Ends of its 95 % interval."""
+    differs: bool = False
+    """Whether the accuracy, or the number of unreadable images, is not that of the first row."""
+    note: str = ""
+
+    @property
+    def measured(self) -> bool:
+        """Whether there are rates."""
+        return not math.isnan(self.warm_s)
+
+    @property
+    def images_per_s(self) -> float:
+        """What it can promise: the lower rate of its cold and its warm epoch."""
+        return min(self.cold_images_per_s, self.warm_images_per_s)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round of a pipeline took."""
+
+    cold_s: float
+    warm_s: float
+    cpu_s: float
+    peak_mb: float
+
+    @property
+    def slower_s(self) -> float:
+        """Of the slower epoch."""
+        return max(self.cold_s, self.warm_s)
+
+
+def least_times(rounds: Sequence[Round], default: Sequence[Round]) -> float:
+    """How many times as fast as the default a pipeline was in its worst round, against the same round."""
+    return min(other.slower_s / one.slower_s for one, other in zip(rounds, default, strict=True))
+
+
+def medians(rounds: Sequence[Round], images: int) -> dict[str, Any]:
+    """The fields of a row that come from its rounds."""
+    cold_s, warm_s = median(each.cold_s for each in rounds), median(each.warm_s for each in rounds)
+    return {
+        "cold_s": cold_s,
+        "cold_images_per_s": images / cold_s,
+        "warm_s": warm_s,
+        "warm_images_per_s": images / warm_s,
+        "cpu_s": median(each.cpu_s for each in rounds),
+        "peak_mb": max(each.peak_mb for each in rounds),
+    }
+
+
+def marks(unreadable: int, expected: int, feature_difference: float, low: float, high: float) -> list[str]:
+    """Why a row is not comparable with the first one; nothing where it is.
+
+    unreadable, expected: images, of this row and of the first. low, high: interval of the difference in accuracy, which
+    holds 0 where the two do not differ; NaN where it is not known.
+    """
+    found = [] if unreadable == expected else [f"{unreadable} unreadable images, not {expected}"]
+    if feature_difference <= SAME or low <= 0 <= high:
+        return found
+    if math.isnan(low) or math.isnan(high):
+        return [*found, "other features, whose accuracy is not known"]
+    return [*found, "its accuracy differs"]
+
+
+def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
+    """The rows as a table, in their order."""
+    return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Row)])
+
+
+def csv_bytes(rows: Iterable[Row]) -> bytes:
+    """pipelines.csv: four digits, empty where a number is not known."""
+    return frame_of(rows).to_csv(index=False, float_format="%.4g", lineterminator="\n").encode("utf-8", "replace")

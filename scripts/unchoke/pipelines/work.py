@@ -1,0 +1,109 @@
+"""What every pipeline is given: the same images, the same encoder, the same limits."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from unchoke.encoders.encoder import Encoder, load_encoder
+from unchoke.errors import UnreadableImageError
+from unchoke.features.chunk import Extraction
+from unchoke.images.decode import picture_of
+from unchoke.sources.source import Reader, open_images, reads_files
+
+JPEG = (".jpg", ".jpeg")
+
+
+class Features(NamedTuple):
+    """What an epoch gives, in the order of the sample."""
+
+    values_ND: NDArray[np.float32]
+    valid_N: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A sample of images and how they are to be encoded; it is sent to the process that does it."""
+
+    kind: str
+    root: Path
+    rows: pd.DataFrame
+    """The columns of ``tables.ROW_COLUMNS``; image_id is the place in the sample."""
+    weights: Path
+    card: Path
+    image_size: int | None
+    pool: str
+    device: str
+    precision: str
+    settings: Extraction
+    threads: int
+    """That decode, and that the encoder has on a CPU; of other pipelines the number of workers."""
+    scratch: Path
+    """Folder for what a pipeline writes before its epochs."""
+    encoders: int = 1
+    """Of the config, that see images of this size, so that they can share a store of pixels."""
+
+    @property
+    def paths(self) -> list[str]:
+        """Of the images, below the root."""
+        paths: list[str] = self.rows["path"].tolist()
+        return paths
+
+    @property
+    def has_files(self) -> bool:
+        """Whether each image is a file of its own."""
+        return reads_files(self.kind)
+
+    @property
+    def has_jpegs(self) -> bool:
+        """Whether any image is a JPEG, by the ending of its name."""
+        return any(path.lower().endswith(JPEG) for path in self.paths)
+
+    def chunks(self) -> Iterator[tuple[int, pd.DataFrame]]:
+        """Number and rows of each chunk."""
+        size = self.settings.chunk_size
+        for chunk, start in enumerate(range(0, len(self.rows), size)):
+            yield chunk, self.rows.iloc[start : start + size]
+
+    def encoder(self) -> Encoder:
+        """The encoder on its device."""
+        device = torch.device(self.device)
+        return load_encoder(self.weights, self.card, self.image_size, [self.pool], device, self.precision)
+
+    def source_files(self) -> list[Path]:
+        """The files that hold the images: their own, or everything around the rows of arrays and members of tars."""
+        if self.has_files:
+            return [self.root / path for path in self.paths]
+        return [file for file in self.root.rglob("*") if file.is_file()] if self.root.is_dir() else [self.root]
+
+    def readers(self) -> list[Reader]:
+        """One for each image."""
+        return open_images(self.kind, self.root, self.paths)
+
+
+class Decode:
+    """From the bytes of a file to what the encoder sees; a worker process of a peer is sent it too."""
+
+    def __init__(self, encoder: Encoder, work: Work) -> None:
+        self._prepare = encoder.preprocess()
+        self._picture = partial(picture_of, max_pixels=work.settings.max_pixels)
+
+    def __call__(self, data: bytes | NDArray[np.uint8]) -> torch.Tensor | None:
+        """uint8 (3, H, W); None for an image that cannot be read."""
+        try:
+            return self._prepare(self._picture(data))
+        except UnreadableImageError:
+            return None
+
+    def read(self, reader: Reader) -> torch.Tensor | None:
+        """The same, of what a reader gives."""
+        try:
+            return self(reader())
+        except UnreadableImageError:
+            return None

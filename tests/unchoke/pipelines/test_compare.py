@@ -1,0 +1,91 @@
+"""Pipelines side by side on small JPEGs, in processes of their own; and what is drawn for them."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from unchoke.encoders.weights import fetch_weights
+from unchoke.errors import UnchokeError
+from unchoke.features.chunk import Extraction
+from unchoke.manifest.images import SplitSettings, build_manifest
+from unchoke.pipelines.compare import LEAST, compare_pipelines, draw_sample, fitting
+from unchoke.pipelines.entries import PIPELINES
+from unchoke.pipelines.table import Round
+from unchoke.pipelines.work import Work
+from unchoke.report.pipelines import draw_pipelines, table_text
+from unchoke.store.tables import MANIFEST_COLUMNS, read_table
+
+PER_CLASS = 40
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Work:
+    """Light and dark JPEGs; one of them is cut short."""
+    folder, rng = tmp_path_factory.mktemp("pipelines"), np.random.default_rng(0)
+    for label, level in (("dark", 60), ("light", 180)):
+        (folder / "images" / label).mkdir(parents=True)
+        for number in range(PER_CLASS):
+            pixels = (level + rng.integers(-50, 50, (60, 70, 3))).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / label / f"{number}.jpg")
+    split = SplitSettings(seed=0, val=0.3, test=0.1)
+    build_manifest("folder", folder / "images", None, split, 16, folder / "manifest.csv", folder / "rows")
+    train = manifest_of(folder).query("split == 'train'")["path"].iloc[0]
+    (folder / "images" / train).write_bytes((folder / "images" / train).read_bytes()[:300])
+    fetch_weights("test_resnet", "untrained", 0, folder / "weights.safetensors", folder / "card.json")
+    given_files = folder / "weights.safetensors", folder / "card.json", 32, "avg", "cpu", "float32"
+    return Work("folder", folder / "images", pd.DataFrame(), *given_files, Extraction(16, 8), 1, folder / "scratch")
+
+
+def manifest_of(folder: Path) -> pd.DataFrame:
+    return read_table(folder / "manifest.csv", MANIFEST_COLUMNS)
+
+
+def test_every_pipeline_does_the_same_work_and_leaves_nothing_behind(work: Work) -> None:
+    rows = compare_pipelines(work, manifest_of(work.root.parent), 1000, 1, 600, 1000)
+    assert [row.pipeline for row in rows] == [pipeline.name for pipeline in PIPELINES]
+    names = {row.pipeline: row for row in rows}
+    there = [row for row in rows if row.measured]
+    missing = {"NVIDIA DALI"} | ({"SPDL"} if importlib.util.find_spec("spdl") is None else set())
+    assert {row.pipeline: bool(row.note) for row in rows if not row.measured} == dict.fromkeys(missing, True)
+    assert {row.images for row in rows} == {72} and {row.unreadable for row in there} == {1}
+    assert not [row for row in there if row.differs or row.accuracy != there[0].accuracy]
+    draft = names["threads over files, JPEG draft"]  # 60 px are not twice what is needed: nothing is scaled down
+    assert max(row.feature_difference for row in there) <= 1e-5 and draft.feature_difference == 0
+    assert all(row.cold_s > 0 and row.warm_s > 0 and row.cpu_s > 0 and row.peak_mb > 50 for row in there)
+    assert not work.scratch.exists()
+    own = psutil.Process()
+    assert {child.ppid() for child in own.children(recursive=True)} <= {own.pid}  # the server of processes is left
+    assert all(row.pipeline in table_text(rows) for row in rows)
+    labels = [text.get_text() for text in draw_pipelines(rows, "decoding:\n").axes[0].get_yticklabels()]
+    assert labels == [row.pipeline for row in there]
+
+
+def test_a_sample_never_has_test_images_and_is_the_same_again(work: Work) -> None:
+    manifest = manifest_of(work.root.parent)
+    for images in (50, 60, 1000):
+        sample = draw_sample(manifest, images, 0)
+        assert len(sample) == min(images, 72) and set(sample["split"]) == {"train", "val"}
+        assert sample.equals(draw_sample(manifest, images, 0)) and sample["image_id"].is_unique
+    with pytest.raises(UnchokeError, match=f"(?s)49 usable.*at least {LEAST}"):
+        draw_sample(manifest[manifest["split"] != "test"].head(49), 1000, 0)
+
+
+@pytest.mark.parametrize(("name", "told"), [("SPDL", "rows of arrays"), ("PyTorch DataLoader", "rows of arrays")])
+def test_what_needs_files_says_so(work: Work, name: str, told: str) -> None:
+    arrays = Work(**{**vars(work), "kind": "npy"})
+    [pipeline] = [pipeline for pipeline in PIPELINES if pipeline.name == name]
+    assert told in pipeline.refusal(arrays)
+
+
+@given(st.integers(50, 10_000), st.floats(1e-4, 1.0), st.integers(1, 8), st.integers(1, 5), st.floats(1, 3600))
+def test_a_sample_fits_the_time(images: int, an_image_s: float, pipelines: int, rounds: int, budget_s: float) -> None:
+    found = fitting(images, Round(64 * an_image_s, 64 * an_image_s, 0, 0), 64, pipelines, rounds, budget_s)
+    assert LEAST <= found <= images
+    assert found == LEAST or 2 * found * an_image_s * pipelines * rounds <= budget_s * 1.001

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from unchoke.encoders.encoder import keep_encoder
-from unchoke.encoders.plan import add_encoder_flags
+from unchoke.encoders.plan import add_encoder_flags, add_way_flag
+from unchoke.encoders.ways import in_its_way
 from unchoke.features import chunk, decoded, images, pixels, shard
 from unchoke.features.flags import add_chunk_flags
 from unchoke.machine.commands import argument_parser, or_none, run
@@ -16,6 +17,7 @@ from unchoke.machine.limits import planned_batch
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     add_encoder_flags(parser)
+    add_way_flag(parser)
     parser.add_argument("--image-size", type=or_none(int), help="height and width of the encoder's input, px")
     parser.add_argument("--dtype", required=True, help="numbers to store, float16 or float32")
     parser.add_argument("--pools", nargs="+", required=True, help="poolings; last4: what the last 4 blocks are given")
@@ -23,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_chunk_flags(parser)
     args = parser.parse_args(argv)
     source = (args.weights, args.card, args.image_size, args.pools, device_of(args))
-    encoder, micro_batch = keep_encoder(*source, args.precision, args.vram_mb), planned_batch(args.plan)
+    micro_batch = planned_batch(args.plan)
+    encoder = in_its_way(keep_encoder(*source, args.precision, args.vram_mb), args.way, micro_batch)
     how = chunk.Extraction(args.chunk_size, micro_batch, args.max_pixels, args.jpeg_draft, args.view, args.dtype)
     place = (args.store, args.chunk, args.rows, args.chunks_per_shard)
     given = {"root": args.root, "encoder": encoder, "settings": how, "threads": args.threads, "kind": args.kind}

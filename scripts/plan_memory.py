@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.encoders.encoder import keep_encoder
-from unchoke.encoders.plan import add_encoder_flags, plan_memory
+from unchoke.encoders.plan import add_array_flags, add_encoder_flags, plan_memory
 from unchoke.files import write_atomic
-from unchoke.machine.commands import argument_parser, or_none, run
+from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import device_of
 from unchoke.machine.memory import Host, budget_of, meter_of
 from unchoke.signed import signed_bytes
@@ -16,9 +16,7 @@ from unchoke.signed import signed_bytes
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     add_encoder_flags(parser)
-    parser.add_argument("--image-size", type=or_none(int), help="height and width of the encoder's input, px")
-    parser.add_argument("--pools", nargs="*", default=[], help="poolings to store")
-    parser.add_argument("--strides", nargs="*", type=int, default=[], help="strides of the maps to store, px")
+    add_array_flags(parser)
     parser.add_argument("--micro-batch", type=int, required=True, help="images at once, at most")
     parser.add_argument("--peaks", type=Path, required=True, help="JSON file to write the measured peaks to")
     args = parser.parse_args(argv)

@@ -23,6 +23,7 @@ def everything(wildcards):
     for name, encoder in config["encoders"].items():
         files += encoder_weights(encoder).values()
         files += [f"<results>/plans/{name}{end}" for end in (".json", ".peaks.json")]
+        files += way_input(name).values()
     if config["cleaning"]:
         tables = ("findings.csv", "cleaning.csv", "cleaning.json")
         files += [f"<results>/{name}" for name in tables]

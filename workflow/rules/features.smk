@@ -27,6 +27,7 @@ for name, (encoder_name, view) in {**views(config), **CUTS}.items():
             f"extract_chunk_{name}"
         input:
             **encoder_weights(encoder),
+            **({} if name in CUTS else way_input(encoder_name)),
             rows=cache_rows_for(store) if name in CUTS else rows_for(store),
             plan=f"<results>/plans/{encoder_name}.json",
             checked=checked_before(store),
@@ -77,6 +78,7 @@ for name, (encoder_name, view) in {**views(config), **CUTS}.items():
             " --image-size {params.image_size}"
             " --view {params.view}"
             " --plan {input.plan:q}"
+            f"{'' if name in CUTS else way_flag(encoder_name)}"
             " --precision {params.precision}"
             " --dtype {params.dtype}"
             " --device {params.device}"

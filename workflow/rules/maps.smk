@@ -12,6 +12,7 @@ for name, encoder in config["encoders"].items():
             f"extract_patches_{name}"
         input:
             **encoder_weights(encoder),
+            **way_input(name),
             rows=chunk_rows,
             plan=f"<results>/plans/{name}.json",
             checked=checked_before(store),
@@ -50,6 +51,7 @@ for name, encoder in config["encoders"].items():
             " --strides {params.strides}"
             " --size {params.size}"
             " --plan {input.plan:q}"
+            f"{way_flag(name)}"
             " --precision {params.precision}"
             " --dtype {params.dtype}"
             " --device {params.device}"

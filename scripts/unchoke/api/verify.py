@@ -104,6 +104,8 @@ def _signed(plans: Sequence[Path]) -> Iterator[Checked]:
     for plan in plans:
         yield _by_itself(plan, plan)
         yield _by_itself(plan.with_suffix(".peaks.json"), plan)
+        ways = (plan.with_suffix(end) for end in (".way.json", ".compiling.json"))
+        yield from (_by_itself(way, plan.with_suffix(".way.json")) for way in ways if way.exists())
 
 
 def _receipt(receipt: Path) -> Iterator[Checked]:

@@ -28,6 +28,10 @@ CPU = torch.device("cpu")
 PRECISIONS = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
+Forward = Callable[[torch.Tensor], dict[str, torch.Tensor]]
+"""From normalised pictures (B, 3, H, W) to what an encoder gives, by name."""
+
+
 class Encodes(Protocol):
     """What turns pictures into arrays: an encoder, a teacher, or pixels alone. Its parts are those of ``Encoder``."""
 
@@ -64,6 +68,10 @@ class Encoder:
     """Feature maps that it gives, in the place of pools; see ``maps.find_maps``."""
     cut: Activations | None = None
     """Where its last blocks are cut off. `model` is what is left, and gives their input in the place of pools."""
+    compiled: Forward | None = None
+    """What computes in the place of ``forward``; see ``compiled.compile_encoder``."""
+    compiled_threads: int = 0
+    """Threads that it is compiled for and computes with; 0 where it is eager."""
 
     @property
     def arrays(self) -> list[str]:
@@ -101,14 +109,17 @@ class Encoder:
         """As ``encode``, in one go; an error of memory where that does not fit."""
         x = self.normalise(images_B3HW.to(self.device, non_blocking=True).float().div_(255))
         with torch.autocast(self.device.type, self.precision, enabled=self.device.type == "cuda"):
-            if self.cut:
-                found = {ACTIVATIONS: self.model(x).reshape(-1, *self.cut.stored_shape)}
-            elif self.maps:
-                found = feature_maps(self.model, x, self.maps)
-            else:
-                features = feature_map(self.model, self.model.forward_features(x))  # type: ignore[operator]
-                found = {name: pool(features) for name, pool in self.pools.items()}
+            found = (self.compiled or self.forward)(x)
         return {name: values.float().cpu().numpy() for name, values in found.items()}
+
+    def forward(self, x_B3HW: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What it gives of normalised pictures, by name."""
+        if self.cut:
+            return {ACTIVATIONS: self.model(x_B3HW).reshape(-1, *self.cut.stored_shape)}
+        if self.maps:
+            return feature_maps(self.model, x_B3HW, self.maps)
+        features = feature_map(self.model, self.model.forward_features(x_B3HW))  # type: ignore[operator]
+        return {name: pool(features) for name, pool in self.pools.items()}
 
     def normalise(self, x_B3HW: torch.Tensor) -> torch.Tensor:
         """Pictures of 0 to 1 as the model wants them; in place."""

@@ -9,6 +9,7 @@ import torch
 
 from unchoke.encoders.encoder import Encoder
 from unchoke.errors import UnchokeError
+from unchoke.machine.commands import or_none
 from unchoke.machine.devices import add_device_flags
 from unchoke.machine.memory import Meter
 from unchoke.machine.peaks import MARGIN, measure_peaks, peak_of
@@ -21,6 +22,18 @@ def add_encoder_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", required=True, help="arithmetic on CUDA")
     parser.add_argument("--plan", type=Path, required=True, help="JSON file that holds the micro-batch")
     add_device_flags(parser)
+
+
+def add_array_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of commands that measure an encoder: the size of its input, and what it gives."""
+    parser.add_argument("--image-size", type=or_none(int), help="height and width of the encoder's input, px")
+    parser.add_argument("--pools", nargs="*", default=[], help="poolings to store")
+    parser.add_argument("--strides", nargs="*", type=int, default=[], help="strides of the maps to store, px")
+
+
+def add_way_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag of commands that make chunks, eager or compiled; see ``ways``."""
+    parser.add_argument("--way", type=Path, help="JSON file that says whether the encoder is compiled; eager without")
 
 
 def plan_memory(encoder: Encoder, meter: Meter, budget_mb: float, largest: int) -> dict[str, Any]:

@@ -253,4 +253,6 @@ def chunk_settings(encoder: Encoder, settings: Extraction) -> dict[str, Any]:
         "device": encoder.device.type,
         **settings.facts(),
         **(encoder.cut.facts() if encoder.cut else {}),
+        # Left out of what is eager, as before there was a choice.
+        **({"compiled_threads": encoder.compiled_threads} if encoder.compiled else {}),
     }

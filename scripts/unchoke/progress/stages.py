@@ -23,7 +23,7 @@ STAGES = (
     Stage("taking fingerprints", ("fingerprint_chunk",), counts_rows=True),
     Stage("choosing images", ("clean_images", "select_rows")),
     Stage("cutting masks", ("cut_masks",), counts_rows=True),
-    Stage("planning memory", ("plan_memory", "plan_caches", "plan_network")),
+    Stage("planning memory", ("plan_memory", "choose_way", "plan_caches", "plan_network")),
     Stage("encoding", ("extract_chunk", "extract_patches"), counts_rows=True),
     Stage("caching pixels", ("extract_pixels",), counts_rows=True),
     Stage("asking the teacher", ("run_teacher",), counts_rows=True),

@@ -26,7 +26,17 @@ from unchoke.store.zarr_bytes import METADATA
 LOSS = 0.01  # share of a feature's deviation that rounding errors may reach
 _COARSENED = 0.01  # share of coarse features from which on a warning is printed
 LONGEST_LIST = 8  # makers of one store that a text names
-_SAID_OF_SETTINGS = ("model", "weights_sha256", "version", "precision", "store", "image_size", "view", "micro_batch")
+_SAID_OF_SETTINGS = (
+    "model",
+    "weights_sha256",
+    "version",
+    "precision",
+    "store",
+    "image_size",
+    "view",
+    "micro_batch",
+    "compiled_threads",
+)
 _SAID_OF_MAKERS = ("host", "device", "commit", "unchoke", "torch", "timm", "zarr", "python", "platform")
 
 

@@ -40,9 +40,10 @@ def _refuse_other_origin(
     store: Path, chunk: int, record: dict[str, Any], settings: dict[str, Any], rows_sha256: str
 ) -> None:
     path = chunks.record_file(store, chunk)
-    if other := [key for key in settings if record["settings"].get(key) != settings[key]]:
-        found = ", ".join(f"{key} {record['settings'].get(key)}" for key in other)
-        expected = ", ".join(f"{key} {settings[key]}" for key in other)
+    made = record["settings"]
+    if other := [key for key in {**settings, **made} if made.get(key) != settings.get(key)]:
+        found = ", ".join(f"{key} {made.get(key)}" for key in other)
+        expected = ", ".join(f"{key} {settings.get(key)}" for key in other)
         raise chunks.damaged(store, chunk, path, found, f"{expected}, as chunk 0 has it")
     if record["rows_sha256"] != rows_sha256:
         raise chunks.damaged(store, chunk, path, "made from other rows than the manifest's")

@@ -14,12 +14,15 @@ _POOLS = 3
 
 
 def chunk_mb(plan: Path, shard_rows: int = 0) -> int:
-    """Memory of the machine for one chunk: what planning took, and as much again for decoded pictures.
+    """Memory of the machine for one chunk: what planning, or compiling, took, and as much again for decoded pictures.
 
     plan: see ``limits.measured_peaks``. shard_rows: images of a shard, 0 where there are none: three times its
     features, in float16, are added. Raises FileNotFoundError where there is no plan yet.
     """
-    return round(2 * float(measured_peaks(plan)["host_mb"]) + shard_rows * 3 * _POOLS * 2 * _WIDTH / 2**20)
+    compiling = plan.with_suffix(".compiling.json")
+    compiling_mb = float(read_json(compiling)["host_mb"]) if compiling.exists() else 0.0
+    taken_mb = max(float(measured_peaks(plan)["host_mb"]), compiling_mb)
+    return round(2 * taken_mb + shard_rows * 3 * _POOLS * 2 * _WIDTH / 2**20)
 
 
 def chunk_vram_mb(plan: Path) -> int:

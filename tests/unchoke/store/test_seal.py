@@ -83,6 +83,13 @@ def test_a_chunk_of_other_settings_is_refused(data: Path) -> None:
         seal(data)
 
 
+@pytest.mark.parametrize("chunk", [0, 1, 2])
+def test_one_store_is_compiled_or_eager(data: Path, chunk: int) -> None:
+    write(data, chunk, compiled_threads=2)
+    with pytest.raises(UnchokeError, match=r"(?s)Chunk [12] .*compiled_threads (2|None)"):
+        seal(data)
+
+
 def test_a_chunk_of_other_rows_is_refused(data: Path) -> None:
     rows = data / "rows" / "2.csv"
     rows.write_bytes(rows.read_bytes().replace(b".png", b".gif"))

@@ -21,6 +21,7 @@ from unchoke.encoders.pools.pool import FeatureMap, feature_map, find_pool
 from unchoke.encoders.preprocessing import resized_px, transform_of
 from unchoke.errors import UnchokeError, mend
 from unchoke.hashing import sha256_bytes
+from unchoke.images.steps import FORWARD, NORMALISE, PLAIN, TO_DEVICE, Steps
 from unchoke.machine.halving import is_out_of_memory
 from unchoke.names import ACTIVATIONS, blocks_of_pool
 
@@ -64,6 +65,8 @@ class Encoder:
     """Feature maps that it gives, in the place of pools; see ``maps.find_maps``."""
     cut: Activations | None = None
     """Where its last blocks are cut off. `model` is what is left, and gives their input in the place of pools."""
+    steps: Steps = PLAIN
+    """What takes its steps; a profile's own times or replaces them."""
 
     @property
     def arrays(self) -> list[str]:
@@ -72,7 +75,7 @@ class Encoder:
 
     def preprocess(self) -> Callable[[Image.Image], torch.Tensor]:
         """timm's evaluation transform up to its normalisation: an RGB picture to uint8 (3, H, W)."""
-        return transform_of(self.image_size, self.card["data_config"])
+        return transform_of(self.image_size, self.card["data_config"], self.steps)
 
     @property
     def resized_px(self) -> int:
@@ -99,16 +102,25 @@ class Encoder:
     @torch.inference_mode()
     def encode_once(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]:
         """As ``encode``, in one go; an error of memory where that does not fit."""
-        x = self.normalise(images_B3HW.to(self.device, non_blocking=True).float().div_(255))
+        images_B3HW = self.steps.take(TO_DEVICE, self._to_device, images_B3HW)
+        x_B3HW = self.steps.take(NORMALISE, self._from_bytes, images_B3HW)
+        found = self.steps.take(FORWARD, self._forward, x_B3HW)
+        return {name: values.float().cpu().numpy() for name, values in found.items()}
+
+    def _to_device(self, images_B3HW: torch.Tensor) -> torch.Tensor:
+        return images_B3HW.to(self.device, non_blocking=True)
+
+    def _from_bytes(self, images_B3HW: torch.Tensor) -> torch.Tensor:
+        return self.normalise(images_B3HW.float().div_(255))
+
+    def _forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         with torch.autocast(self.device.type, self.precision, enabled=self.device.type == "cuda"):
             if self.cut:
-                found = {ACTIVATIONS: self.model(x).reshape(-1, *self.cut.stored_shape)}
-            elif self.maps:
-                found = feature_maps(self.model, x, self.maps)
-            else:
-                features = feature_map(self.model, self.model.forward_features(x))  # type: ignore[operator]
-                found = {name: pool(features) for name, pool in self.pools.items()}
-        return {name: values.float().cpu().numpy() for name, values in found.items()}
+                return {ACTIVATIONS: self.model(x).reshape(-1, *self.cut.stored_shape)}
+            if self.maps:
+                return feature_maps(self.model, x, self.maps)
+            features = feature_map(self.model, self.model.forward_features(x))  # type: ignore[operator]
+            return {name: pool(features) for name, pool in self.pools.items()}
 
     def normalise(self, x_B3HW: torch.Tensor) -> torch.Tensor:
         """Pictures of 0 to 1 as the model wants them; in place."""

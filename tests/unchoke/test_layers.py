@@ -23,6 +23,7 @@ ORDER = [
     "cleaning",
     "encoders",
     "features",
+    "profiling",
     "training",
     "heads",
     "networks",

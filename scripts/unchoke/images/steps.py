@@ -1,4 +1,4 @@
-"""Pure: the steps of extraction by name, which extraction takes one by one, so that a profile can time or replace each."""
+"""Pure: the steps of extraction by name, each taken by itself, so that a profile can time or replace it."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar

@@ -13,10 +13,6 @@ PROFILED = {
 }
 
 
-localrules:
-    profile,
-
-
 rule profile:
     input:
         sources.prerequisites(
@@ -39,7 +35,7 @@ rule profile:
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
-        "{scripts:q}/warm profile_pipeline"
+        '"$UNCHOKE_SCRIPTS"/warm profile_pipeline'
         " --config {params.config:q}"
         " --files {params.files:q}"
         " --results {params.results:q}"

@@ -37,7 +37,7 @@ TESTED_ELSEWHERE = {
     "metrics": "units",
     "networks": "build gauge images predict replay stored task",
     "page": "alts cleaned features files heads mistakes pictures provenance text",
-    "profiling": "command idle page slowest steps verdict",
+    "profiling": "command idle page slowest steps",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
         "mask_pictures mistakes pages parts pipelines points profile quarantine repeats reliability results settings "

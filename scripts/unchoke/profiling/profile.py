@@ -20,12 +20,12 @@ from unchoke.images.steps import BATCH_STEPS, DECODE, STEPS, TO_DEVICE, Steps
 from unchoke.profiling.idle import NO_CARD, Watched, idle_shares
 from unchoke.profiling.slowest import slowest_images
 from unchoke.profiling.steps import Keeping, Timed, Without
-from unchoke.profiling.verdict import Gain, bottleneck_of, gain_of, verdict
+from unchoke.profiling.verdict import Gain, bottleneck_of, gain_of, noise_of, verdict
 
 LEAST_IMAGES = 32
 """Readable images below which rates say little."""
 LEAST_ROUNDS, MOST_ROUNDS = 3, 7
-WHOLE, ALONE, DRAFT, WATCHED = "the whole run", "one by one", "JPEG draft", "watched"
+WHOLE, AGAIN, ALONE, DRAFT, WATCHED = "the whole run", "the whole run again", "one by one", "JPEG draft", "watched"
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _rounds(
     sample: Sample, encoder: Encoder, settings: Extraction, arms: Mapping[str, Steps], keeping: Keeping, effort: Effort
 ) -> _Rounds:
     """Rounds of all arms, each round in an order of its own, as many as the time allows."""
-    names = [WHOLE, ALONE, *arms]
+    names = [WHOLE, AGAIN, ALONE, *arms]
     if not settings.jpeg_draft and any(picture["format"] == "JPEG" for picture in keeping.pictures.values()):
         names.append(DRAFT)
     if encoder.device.type == "cuda":
@@ -198,21 +198,23 @@ def _judged(rounds: _Rounds, steps: list[str]) -> dict[str, Any]:
     whole_R, count = rounds.seconds[WHOLE], len(rounds.sample.paths)
     gains = [gain_of(step, whole_R, rounds.seconds[step]) for step in steps]
     remedies = {DECODE: gain_of(DRAFT, whole_R, rounds.seconds[DRAFT])} if DRAFT in rounds.seconds else {}
-    rate, found = 1 / median(whole_R), bottleneck_of(gains)
+    noise = noise_of(gain_of(AGAIN, whole_R, rounds.seconds[AGAIN]))
+    rate, found = 1 / median(whole_R), bottleneck_of(gains, noise)
     alone = {step: median(timed.seconds[step] for timed in rounds.timed) / count for step in steps}
     rest = max(0.0, median(rounds.seconds[ALONE]) - sum(alone.values()))
     whole = sum(alone.values()) + rest
     return {
-        "verdict": verdict(gains, rate, remedies),
+        "verdict": verdict(gains, rate, noise, remedies),
         "bottleneck": found.step if found else None,
         "images_per_s": rate,
+        "noise": noise,
         "spread": float(np.subtract(*np.quantile(whole_R, [0.75, 0.25])) / median(whole_R)),
-        "steps": [_row(gain, alone[gain.step], alone[gain.step] / whole) for gain in gains],
+        "steps": [_row(gain, alone[gain.step], alone[gain.step] / whole, gain.beyond(noise)) for gain in gains],
         "rest": {"alone_s": rest, "share": rest / whole},
         "remedies": {step: asdict(gain) for step, gain in remedies.items()},
     }
 
 
-def _row(gain: Gain, alone_s: float, share: float) -> dict[str, Any]:
+def _row(gain: Gain, alone_s: float, share: float, beyond: bool) -> dict[str, Any]:
     each = "batch" if gain.step in BATCH_STEPS else "picture"
-    return {**asdict(gain), "by": each, "alone_s": alone_s, "share": share, "beyond_noise": gain.beyond_noise}
+    return {**asdict(gain), "by": each, "alone_s": alone_s, "share": share, "beyond_noise": beyond}

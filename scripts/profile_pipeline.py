@@ -9,9 +9,9 @@ from unchoke.files import json_bytes, write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.profiling.command import profile_encoders
+from unchoke.profiling.draw import draw_profile
 from unchoke.profiling.page import page, table
 from unchoke.profiling.profile import profile_pipeline
-from unchoke.report.profile import draw_profile
 from unchoke.report.style import png_bytes
 
 

@@ -37,10 +37,10 @@ TESTED_ELSEWHERE = {
     "metrics": "units",
     "networks": "build gauge images predict replay stored task",
     "page": "alts cleaned features files heads mistakes pictures provenance text",
-    "profiling": "command idle page slowest steps",
+    "profiling": "command draw idle page slowest steps",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
-        "mask_pictures mistakes pages parts pipelines points profile quarantine repeats reliability results settings "
+        "mask_pictures mistakes pages parts pipelines points quarantine repeats reliability results settings "
         "steps style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",

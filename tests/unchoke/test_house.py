@@ -26,7 +26,7 @@ TESTED_ELSEWHERE = {
     "features": "chunk decoded flags",
     "heads": "batches group losses network optimizer products task validation",
     "heads/kinds": "knn linear logistic mlp",
-    "images": "codestreams given tiff_windows upright",
+    "images": "codestreams given steps tiff_windows upright",
     "machine": (
         "client cold commands connections devices messages patience peaks process_state process_tree retries sockets "
         "turns worker_requests"
@@ -37,10 +37,11 @@ TESTED_ELSEWHERE = {
     "metrics": "units",
     "networks": "build gauge images predict replay stored task",
     "page": "alts cleaned features files heads mistakes pictures provenance text",
+    "profiling": "command draw idle page slowest steps",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
-        "mask_pictures mistakes pages parts pipelines points quarantine repeats reliability results settings steps "
-        "style thumbnails"
+        "mask_pictures mistakes pages parts pipelines points quarantine repeats reliability results settings "
+        "steps style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",
     "pipelines": "accuracy batches entries flags measure ours peers work",
@@ -54,10 +55,11 @@ TESTED_ELSEWHERE = {
 """By folder, the modules without a test file of their name: they are tested through their users."""
 NAMED_OTHERWISE = {
     "doctor": "examine_machine",
+    "profile": "profile_pipeline",
     "verify": "verify_results",
     **dict.fromkeys(("seal_features", "seal_labels", "seal_fingerprints"), "seal_store"),
 }
-"""Rules with a command of another name: users type `doctor` and `verify`; one command seals stores of three kinds."""
+"""Rules with a command of another name: users type the first three; one command seals stores of three kinds."""
 
 
 def name_of(path):

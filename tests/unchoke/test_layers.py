@@ -31,6 +31,7 @@ ORDER = [
     "pipelines",
     "experiments",
     "report",
+    "profiling",
     "page",
     "config",
     "targets",

@@ -13,6 +13,9 @@ rule write_report:
             if config["cleaning"]
             else []
         ),
+        profile=lambda wildcards: [
+            file for file in [f"{RESULTS}/report/profile.png"] if Path(file).exists()
+        ],
         selection=[] if MASKS else "<results>/selection.csv",
         database="<results>/experiments.db",
         manifest="<results>/manifest.csv",

@@ -1,4 +1,4 @@
-"""The subcommands ``doctor`` and ``verify``: rules of the workflow that users call by name."""
+"""The subcommands ``doctor``, ``profile`` and ``verify``: rules of the workflow that users call by name."""
 
 import argparse
 from functools import partial
@@ -9,12 +9,13 @@ from unchoke.cli.launch import become, snakemake_command
 
 _RULES = {
     "doctor": "Say whether this machine can run a config: images, memory, disk, weights, time.",
+    "profile": "Measure each step of extraction on a sample, and name the bottleneck.",
     "verify": "Compare every result with its digest, and name the command that mends each damaged file.",
 }
 
 
 def add_to(subcommands: Any) -> None:
-    """Add both subcommands."""
+    """Add the subcommands."""
     for rule, text in _RULES.items():
         add_config_flag(subcommand(subcommands, rule, text, partial(main, rule)))
 

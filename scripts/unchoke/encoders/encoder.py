@@ -21,6 +21,7 @@ from unchoke.encoders.pools.pool import FeatureMap, feature_map, find_pool
 from unchoke.encoders.preprocessing import resized_px, transform_of
 from unchoke.errors import UnchokeError, mend
 from unchoke.hashing import sha256_bytes
+from unchoke.images.steps import FORWARD, NORMALISE, PLAIN, TO_DEVICE, Steps
 from unchoke.machine.halving import is_out_of_memory
 from unchoke.names import ACTIVATIONS, blocks_of_pool
 
@@ -72,6 +73,8 @@ class Encoder:
     """What computes in the place of ``forward``; see ``compiled.compile_encoder``."""
     compiled_threads: int = 0
     """Threads that it is compiled for and computes with; 0 where it is eager."""
+    steps: Steps = PLAIN
+    """What takes its steps; a profile's own times or replaces them."""
 
     @property
     def arrays(self) -> list[str]:
@@ -80,7 +83,7 @@ class Encoder:
 
     def preprocess(self) -> Callable[[Image.Image], torch.Tensor]:
         """timm's evaluation transform up to its normalisation: an RGB picture to uint8 (3, H, W)."""
-        return transform_of(self.image_size, self.card["data_config"])
+        return transform_of(self.image_size, self.card["data_config"], self.steps)
 
     @property
     def resized_px(self) -> int:
@@ -107,10 +110,20 @@ class Encoder:
     @torch.inference_mode()
     def encode_once(self, images_B3HW: torch.Tensor) -> dict[str, NDArray[np.float32]]:
         """As ``encode``, in one go; an error of memory where that does not fit."""
-        x = self.normalise(images_B3HW.to(self.device, non_blocking=True).float().div_(255))
-        with torch.autocast(self.device.type, self.precision, enabled=self.device.type == "cuda"):
-            found = (self.compiled or self.forward)(x)
+        images_B3HW = self.steps.take(TO_DEVICE, self._to_device, images_B3HW)
+        x_B3HW = self.steps.take(NORMALISE, self._from_bytes, images_B3HW)
+        found = self.steps.take(FORWARD, self._compute, x_B3HW)
         return {name: values.float().cpu().numpy() for name, values in found.items()}
+
+    def _to_device(self, images_B3HW: torch.Tensor) -> torch.Tensor:
+        return images_B3HW.to(self.device, non_blocking=True)
+
+    def _from_bytes(self, images_B3HW: torch.Tensor) -> torch.Tensor:
+        return self.normalise(images_B3HW.float().div_(255))
+
+    def _compute(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        with torch.autocast(self.device.type, self.precision, enabled=self.device.type == "cuda"):
+            return (self.compiled or self.forward)(x)
 
     def forward(self, x_B3HW: torch.Tensor) -> dict[str, torch.Tensor]:
         """What it gives of normalised pictures, by name."""

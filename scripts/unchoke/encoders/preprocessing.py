@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from timm.data.transforms_factory import create_transform
 
+from unchoke.images.steps import CROP, PLAIN, RESIZE, TO_TENSOR, Steps
+
 LONGEST = 16
 """Longer side over shorter side up to which the transform is timm's own."""
 
@@ -24,12 +26,12 @@ def resized_px(image_size: int, data_config: Mapping[str, Any]) -> int:
     return int(image_size / data_config["crop_pct"])
 
 
-def transform_of(image_size: int, data_config: Mapping[str, Any]) -> Prepare:
+def transform_of(image_size: int, data_config: Mapping[str, Any], steps: Steps = PLAIN) -> Prepare:
     """timm's evaluation transform up to its normalisation, of `image_size` px a side.
 
     timm enlarges the shorter side of a picture before it crops, so that 1 × 60,000 px ask for 16 GB. If a picture is
     longer than ``LONGEST`` to 1, only the part inside the crop is enlarged. Its pixels are the same within rounding (2
-    of 255).
+    of 255). steps: what takes its steps.
     """
     transform = create_transform(
         input_size=(3, image_size, image_size),
@@ -41,14 +43,18 @@ def transform_of(image_size: int, data_config: Mapping[str, Any]) -> Prepare:
     resize, crop, to_tensor = transform.transforms
     name, mode = resize.interpolation.name.lower(), data_config["crop_mode"]
 
+    def finish(image: Image.Image) -> torch.Tensor:
+        return steps.take(TO_TENSOR, to_tensor, image)  # type: ignore[no-any-return]
+
     def prepare(image: Image.Image) -> torch.Tensor:
         if mode == "squash" or name not in _KERNELS or max(image.size) <= LONGEST * min(image.size):
-            return transform(image)  # type: ignore[no-any-return]
+            return finish(steps.take(CROP, crop, steps.take(RESIZE, resize, image)))
         if mode == "border":  # keeps to the encoder's size, but could round the shorter side to 0 px
             share = min(resize.size) / max(image.size)
             sides = max(1, round(image.width * share)), max(1, round(image.height * share))
-            return to_tensor(crop(image.resize(sides, Image.Resampling[name.upper()])))  # type: ignore[no-any-return]
-        return to_tensor(resized_crop(image, resize.size, image_size, name))  # type: ignore[no-any-return]
+            resized = steps.take(RESIZE, image.resize, sides, Image.Resampling[name.upper()])
+            return finish(steps.take(CROP, crop, resized))
+        return finish(steps.take(RESIZE, resized_crop, image, resize.size, image_size, name))
 
     return prepare
 

@@ -14,6 +14,7 @@ from unchoke.errors import UnreadableImageError
 from unchoke.features.chunk import Chunk, Extraction, Picture, make_chunk
 from unchoke.features.decoded import Decoded
 from unchoke.images.decode import picture_of
+from unchoke.images.steps import DECODE, PLAIN, READ, Steps
 from unchoke.images.views import view_of
 from unchoke.machine.suspects import in_flight
 from unchoke.sources.digests import digest_of
@@ -28,16 +29,17 @@ def extract_chunk(
     threads: int,
     kind: str = "folder",
     decoded: Decoded | None = None,
+    steps: Steps = PLAIN,
 ) -> Chunk:
     """Features of the images in `rows` (at most chunk_size), in their order.
 
     rows: the columns of ``tables.ROW_COLUMNS``; paths are below `root`. Threads decode ahead of the encoder.
     threads: how many decode. kind: of the source that the images are read from. decoded: their pixels, as this encoder
-    sees them, where they are there; then no file is read.
+    sees them, where they are there; then no file is read. steps: what reads and decodes; the encoder has its own.
     """
     ids, paths = rows["image_id"].tolist(), rows["path"].tolist()
     draft_px = 2 * encoder.resized_px if settings.jpeg_draft else None
-    read = partial(_read_picture, encoder.preprocess(), settings, draft_px)
+    read = partial(_read_picture, encoder.preprocess(), settings, draft_px, steps)
     return make_chunk(
         rows,
         lambda each: decoded.pictures(rows) if decoded else each(read, open_images(kind, root, paths), ids, paths),
@@ -52,6 +54,7 @@ def _read_picture(
     prepare: Callable[[Any], torch.Tensor],
     settings: Extraction,
     draft_px: int | None,
+    steps: Steps,
     reader: Reader,
     image_id: int,
     path: str,
@@ -60,10 +63,11 @@ def _read_picture(
     digest = ""
     try:
         with in_flight(path):
-            data = reader()
+            steps.begin(path)
+            data = steps.take(READ, reader)
             digest = digest_of(data)
             read = time.perf_counter()
-            image = picture_of(data, max_pixels=settings.max_pixels, draft_px=draft_px)
+            image = steps.take(DECODE, picture_of, data, max_pixels=settings.max_pixels, draft_px=draft_px)
             pixels = prepare(view_of(settings.view, image, image_id))
     except UnreadableImageError as error:
         return Picture(None, str(error), read - started, time.perf_counter() - read, digest)

@@ -79,8 +79,8 @@ def _tell(command: _Command, line: str) -> None:
 
 @contextmanager
 def reading_threads(count: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A ``map`` over `count` threads; in a careful run Python's own, which reads one picture at a time."""
-    if is_careful():
+    """A ``map`` over `count` threads; for 0, and in a careful run, Python's own, which reads one picture at a time."""
+    if is_careful() or not count:
         yield map
         return
     with ThreadPoolExecutor(count) as pool:

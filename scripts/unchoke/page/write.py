@@ -154,6 +154,7 @@ def _figures(files: PageFiles, room: Room) -> dict[str, Picture]:
         "cleaning/balance": ("Classes before and after cleaning", "Where shares move, a class loses more than others."),
         "cleaning/duplicates": ("Largest clusters of copies", "A row a cluster: the copy that stays is green."),
         "cleaning/measures": ("Measures", "A good threshold lies between a few odd images and the rest."),
+        "profile": ("Profile of extraction", "Images/s without each step; the bottleneck in orange."),
         "durations": ("Seconds by stage", "Only speeding up the bottleneck helps much."),
         "pipelines": ("Input pipelines side by side", "Of the last `snakemake compare_pipelines`: see pipelines.csv."),
     }

@@ -40,6 +40,7 @@ def test_help_reads_neither_torch_nor_pandas_nor_pydantic() -> None:
         (["run", "-c", "my.yaml", "a", "--cores", "3"], ["a", "--configfile", "my.yaml", "--cores", "3"]),
         (["run", "-c", "my.yaml", "--", "--forcerun", "x"], ["--configfile", "my.yaml", "--forcerun", "x"]),
         (["doctor", "-c", "my.yaml"], ["doctor", "--configfile", "my.yaml"]),
+        (["profile", "-c", "my.yaml"], ["profile", "--configfile", "my.yaml"]),
         (["verify", "-c", "my.yaml", "--", "-q"], ["verify", "--configfile", "my.yaml", "-q"]),
     ],
 )

@@ -1,0 +1,1 @@
+"""How long each step of extraction takes, and what the whole would gain without it."""

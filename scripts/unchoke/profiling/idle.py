@@ -1,0 +1,42 @@
+"""How long a card waits while features are extracted, and for what."""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import torch
+
+from unchoke.images.steps import FORWARD, TO_DEVICE, Steps
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NO_CARD = "There is no CUDA card here whose idle time could be measured."
+
+
+class Watched(Steps):
+    """Marks on the card's own clock where each batch begins and ends."""
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    def take(self, step: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if step == TO_DEVICE:
+            self._marks.append((_mark(), _mark()))
+            self._marks[-1][0].record()
+        found = function(*args, **kwargs)
+        if step == FORWARD:
+            self._marks[-1][1].record()
+        return found
+
+    def busy_s(self) -> float:
+        """Seconds between the marks, summed over batches; once the card has done all."""
+        return float(sum(begin.elapsed_time(end) for begin, end in self._marks)) / 1000
+
+
+def _mark() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
+def idle_shares(total_s: float, encode_s: float, busy_s: float) -> dict[str, float]:
+    """Shares of the run in which the card is idle: outside `encode_s` it waits for input, within it for the host."""
+    return {"waiting for input": (total_s - encode_s) / total_s, "waiting for the host": (encode_s - busy_s) / total_s}

@@ -25,7 +25,7 @@ class Segment(Section):
     """`crop`: of every patch the part without its halo, right where the network sees no farther than the halo.
     `gaussian`: the mean of all patches, weighted by the distance from their centre. `auto`: crop where it is right."""
 
-    pixels_per_job: int = Field(8_000_000, ge=0)
+    pixels_per_job: int = Field(8_000_000, ge=0, le=2**32)
     """Images share jobs that stitch up to so many pixels, px; a larger image has a job for each band of its rows.
     0: no image shares a job."""
 

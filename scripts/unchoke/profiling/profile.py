@@ -61,7 +61,7 @@ def _refuse_few(count: int, what: str) -> None:
             "There are too few images to measure.",
             found=f"{count} {what}",
             expected=f"at least {LEAST_IMAGES} that can be read",
-            do="add images, or raise profile.images",
+            do="add images that can be read; unreadable ones stand in quarantine.csv",
         )
 
 

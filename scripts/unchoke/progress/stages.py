@@ -50,7 +50,7 @@ STAGES = (
     Stage("writing the report", ("build_database", "draw", "write_report")),
 )
 """In the order in which an image travels."""
-SPEAKING = frozenset({"doctor", "verify", "compare_pipelines"})
+SPEAKING = frozenset({"doctor", "verify", "profile", "compare_pipelines"})
 """Rules whose jobs write to the terminal."""
 _NOT_COUNTED = frozenset({"all", *SPEAKING})
 

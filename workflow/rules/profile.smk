@@ -31,7 +31,7 @@ rule profile:
     params:
         config=lambda wildcards: json_of(config),
         files=lambda wildcards: json_of(PROFILED),
-        results=RESULTS,
+        results=lambda wildcards: RESULTS,
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:

@@ -62,9 +62,9 @@ class Encoder(Section):
     or below 1e-5. A run warns where float16 costs accuracy."""
 
     compile: Literal["auto", "on", "off"] = "off"
-    """Compile the encoder by torch.compile, on a processor with a C++ compiler. Features differ by 2e-6; EfficientNets
-    take two thirds of the time or less, others gain little. `auto`: measured first, and done where it pays for the
-    number of images. A store with chunks keeps their way under `auto`; other changes make its chunks anew."""
+    """Compile the encoder by torch.compile, on a processor with a C++ compiler. Features differ in their
+    last digits, and EfficientNets gain most. `auto`: measured first, and done where it pays for the number of images. A
+    store with chunks keeps their way under `auto`; other changes make its chunks anew."""
 
     @model_validator(mode="after")
     def _packaged_weights_are_those_of_a_package(self) -> "Encoder":

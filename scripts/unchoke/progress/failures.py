@@ -82,7 +82,7 @@ def _mended(first: str, kept: list[str]) -> list[str]:
             return [
                 "error: There is nothing of this name to make.",
                 f"  found:    {found[1]}",
-                "  expected: a file below the folder of results of this config, or one of all, verify, doctor",
+                "  expected: a file below the results of this config, or a target: all, verify, doctor, profile",
                 "  do:       see what there is to make: snakemake --summary, with your --configfile",
             ]
     if kept and kept[0].startswith("Config file is not valid JSON or YAML"):

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 SPLITS = ("train", "val", "test")
 MASK_KINDS = ("masks", "canvases")
 """Kinds of source whose images have masks."""
+TEXT_KINDS = ("text", "words")
+"""Kinds of source whose images have words, as polygons."""
 PIXELS = "pixels"
 """Takes the place of an encoder where a head reads pixels."""
 TEACHER = "teacher"

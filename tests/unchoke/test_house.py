@@ -33,7 +33,7 @@ TESTED_ELSEWHERE = {
     ),
     "manifest": "checks digests",
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
-    "mask_heads/kinds": "decoder linear unet",
+    "mask_heads/kinds": "db decoder linear unet",
     "metrics": "units",
     "networks": "build gauge images predict replay stored task",
     "page": "alts cleaned features files heads mistakes pictures provenance text",

@@ -9,7 +9,7 @@ from unchoke.config.heads import ClassWeights, NotNegative, Positive
 from unchoke.config.teacher import Distil
 
 
-class MaskHeadSection(Section):
+class TrainedSection(Section):
     """What every kind of mask head has."""
 
     learning_rates: list[Positive] = Field([1e-3], min_length=1)
@@ -30,22 +30,6 @@ class MaskHeadSection(Section):
     schedule: Literal["cosine", "constant"] = "cosine"
     """Learning rate over time: to 0 along half a cosine, or constant."""
 
-    loss: Literal["cross_entropy", "dice", "focal", "cross_entropy+dice"] = "cross_entropy+dice"
-    """Cross-entropy, soft Dice (Milletari et al. 2016), focal (Lin et al. 2017), or the sum of the first two."""
-
-    dice: Literal["batch", "patch", "penalty"] = "batch"
-    """Dice where a patch lacks a class. `batch`: sums over the batch, so that a false blob costs where another patch
-    has the class. `patch`: of each patch the classes that it has, so that a false blob costs next to nothing.
-    `penalty`: of each patch all classes; one that it lacks costs about 1 where it is predicted at all (MONAI's
-    smoothing). Test IoU of a small decoder by Dice alone: digits on canvases 0.333, 0.295, 0.264; membranes 0.858,
-    0.854, 0.854."""
-
-    focal_gamma: float = Field(2.0, ge=0)
-    """Exponent of the focal loss."""
-
-    class_weights: ClassWeights = "none"
-    """`balanced`: every class weighs the same in the loss, however many pixels it has."""
-
     keep: Literal["last", "best"] = "best"
     """Weights of the last epoch, or of the epoch with the best mean IoU on val."""
 
@@ -63,7 +47,7 @@ class MaskHeadSection(Section):
     """Patches that are held in memory at once, MiB; where all fit they are read once."""
 
     @model_validator(mode="after")
-    def _distillation_fits(self) -> "MaskHeadSection":
+    def _distillation_fits(self) -> "TrainedSection":
         if self.distil and not 0 < (asked := self.distil.features + self.distil.logits) <= self.epochs:
             raise ValueError(
                 f"distil: features and logits ask for {asked} epochs; 1 to {self.epochs} (epochs) are there"
@@ -71,7 +55,27 @@ class MaskHeadSection(Section):
         return self
 
 
-class CachedSection(MaskHeadSection):
+class PixelLosses(Section):
+    """The losses of heads that give each pixel one of the classes."""
+
+    loss: Literal["cross_entropy", "dice", "focal", "cross_entropy+dice"] = "cross_entropy+dice"
+    """Cross-entropy, soft Dice (Milletari et al. 2016), focal (Lin et al. 2017), or the sum of the first two."""
+
+    dice: Literal["batch", "patch", "penalty"] = "batch"
+    """Dice where a patch lacks a class. `batch`: sums over the batch, so that a false blob costs where another patch
+    has the class. `patch`: of each patch the classes that it has, so that a false blob costs next to nothing.
+    `penalty`: of each patch all classes; one that it lacks costs about 1 where it is predicted at all (MONAI's
+    smoothing). Test IoU of a small decoder by Dice alone: digits on canvases 0.333, 0.295, 0.264; membranes 0.858,
+    0.854, 0.854."""
+
+    focal_gamma: float = Field(2.0, ge=0)
+    """Exponent of the focal loss."""
+
+    class_weights: ClassWeights = "none"
+    """`balanced`: every class weighs the same in the loss, however many pixels it has."""
+
+
+class CachedSection(TrainedSection):
     """What heads on cached features have."""
 
     encoders: list[str] | None = Field(None, min_length=1)
@@ -81,7 +85,7 @@ class CachedSection(MaskHeadSection):
     """Cached features cannot be turned or flipped."""
 
 
-class LinearMask(CachedSection):
+class LinearMask(PixelLosses, CachedSection):
     """One 1×1 convolution over all strides: a linear probe of every pixel."""
 
     kind: Literal["linear"]
@@ -94,7 +98,7 @@ class LinearMask(CachedSection):
         return self
 
 
-class Decoder(CachedSection):
+class Decoder(PixelLosses, CachedSection):
     """A small convolutional decoder, from the coarsest stride to the finest."""
 
     kind: Literal["decoder"]
@@ -104,7 +108,7 @@ class Decoder(CachedSection):
     """Channels."""
 
 
-class UNet(MaskHeadSection):
+class UNet(PixelLosses, TrainedSection):
     """The lightweight U-Net on pixels, without an encoder's features: the baseline."""
 
     kind: Literal["unet"]
@@ -117,4 +121,21 @@ class UNet(MaskHeadSection):
     """Turn and flip patches at random; cached features cannot be turned."""
 
 
-MaskHead = Annotated[LinearMask | Decoder | UNet, Field(discriminator="kind")]
+class TextHead(CachedSection):
+    """Text by differentiable binarization (Liao et al. 2020): for `dataset.kind: text` alone."""
+
+    kind: Literal["db"]
+    """Probability and threshold maps of words."""
+
+    width: int = Field(64, ge=1, le=4096)
+    """Channels."""
+
+    loss: Literal["db"] = "db"
+    """Cross-entropy with three hard negatives for each pixel of text, 10 × L1 of the threshold, and Dice of the
+    approximate binary map (k = 50), added."""
+
+    class_weights: Literal["none"] = "none"
+    """Hard negatives balance text and background."""
+
+
+MaskHead = Annotated[LinearMask | Decoder | UNet | TextHead, Field(discriminator="kind")]

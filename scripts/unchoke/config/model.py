@@ -22,7 +22,7 @@ from unchoke.config.patches import Patches
 from unchoke.config.segment import Segment
 from unchoke.config.subset import Subset
 from unchoke.config.teacher import Teacher
-from unchoke.names import MASK_KINDS, PIXELS, PROBES, SPLITS, TEACHER, suggestion
+from unchoke.names import MASK_KINDS, PIXELS, PROBES, SPLITS, TEACHER, TEXT_KINDS, suggestion
 
 Name = Annotated[str, Field(pattern=NAME, max_length=NAME_LENGTH)]
 
@@ -130,6 +130,11 @@ class Config(Section):
         for name, encoder in self.encoders.items():
             self._refuse_unfit_encoder(name, encoder)
         for name, head in self.mask_heads.items():
+            if head.kind == "db" and self.dataset.kind not in TEXT_KINDS:
+                raise ValueError(
+                    f"mask_heads.{name}: the kind db finds words, and dataset.kind {self.dataset.kind} has masks: "
+                    "take linear, decoder or unet"
+                )
             for encoder_name in getattr(head, "encoders", None) or []:
                 if encoder_name not in self.encoders:
                     near = suggestion(encoder_name, self.encoders)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
+from unchoke.mask_heads.text_loss import not_0, text_loss
 from unchoke.names import IGNORED
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
@@ -23,7 +24,12 @@ _SMOOTH = 1e-5  # MONAI's smooth_nr and smooth_dr
 
 
 def loss_of(settings: dict[str, Any]) -> Loss:
-    """The loss that the settings of a head name, joined by "+" where it is a sum. settings: loss, focal_gamma, dice."""
+    """The loss that the settings of a head name, joined by "+" where it is a sum.
+
+    settings: loss, and of losses of pixels focal_gamma and dice.
+    """
+    if settings["loss"] == "db":
+        return text_loss
     known: dict[str, Loss] = {
         "cross_entropy": cross_entropy,
         "dice": {"patch": dice, "batch": batch_dice, "penalty": penalised_dice}[settings["dice"]],
@@ -44,7 +50,7 @@ def cross_entropy(
 ) -> torch.Tensor:
     """Mean of -log p of the true class over the pixels, each with the weight of its class."""
     loss = torch_cross_entropy(logits.float(), label.long(), weight_K, ignore_index=IGNORED, reduction="sum")
-    return loss / _not_0(_pixel_weights(label if whole is None else whole, weight_K).sum())
+    return loss / not_0(_pixel_weights(label if whole is None else whole, weight_K).sum())
 
 
 def focal(
@@ -59,7 +65,7 @@ def focal(
     loss_BHW = torch_cross_entropy(logits.float(), label.long(), ignore_index=IGNORED, reduction="none")
     missed_BHW = (-torch.expm1(-loss_BHW)).clamp_min(_LEAST)
     loss = (_pixel_weights(label, weight_K) * missed_BHW**gamma * loss_BHW).sum()
-    return loss / _not_0(_pixel_weights(label if whole is None else whole, weight_K).sum())
+    return loss / not_0(_pixel_weights(label if whole is None else whole, weight_K).sum())
 
 
 def dice(
@@ -72,7 +78,7 @@ def dice(
     no part.
     """
     shared_BK, square_BK, true_BK = _dice_sums(logits, label)
-    missed_BK = 1 - 2 * shared_BK / _not_0(square_BK + true_BK)
+    missed_BK = 1 - 2 * shared_BK / not_0(square_BK + true_BK)
     return _mean_over_patches(missed_BK, weight_K * (true_BK > 0), label, whole)
 
 
@@ -100,10 +106,10 @@ def batch_dice(
     weighs as much as it has patches with a label.
     """
     sums = [part_BK.sum(0, keepdim=True) for part_BK in _dice_sums(logits, label)]
-    missed_1K = 1 - 2 * sums[0] / _not_0(sums[1] + sums[2])
+    missed_1K = 1 - 2 * sums[0] / not_0(sums[1] + sums[2])
     weight_1K = weight_K * (sums[2] > 0)
-    share = _labelled(label) / _not_0(_labelled(label if whole is None else whole))
-    return share * ((weight_1K * missed_1K).sum() / _not_0(weight_1K.sum()))
+    share = _labelled(label) / not_0(_labelled(label if whole is None else whole))
+    return share * ((weight_1K * missed_1K).sum() / not_0(weight_1K.sum()))
 
 
 def _dice_sums(logits: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -117,8 +123,8 @@ def _dice_sums(logits: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor,
 def _mean_over_patches(
     missed_BK: torch.Tensor, weight_BK: torch.Tensor, label: torch.Tensor, whole: torch.Tensor | None
 ) -> torch.Tensor:
-    loss_B = (weight_BK * missed_BK).sum(1) / _not_0(weight_BK.sum(1))
-    return loss_B.sum() / _not_0(_labelled(label if whole is None else whole))
+    loss_B = (weight_BK * missed_BK).sum(1) / not_0(weight_BK.sum(1))
+    return loss_B.sum() / not_0(_labelled(label if whole is None else whole))
 
 
 def _labelled(label: torch.Tensor) -> torch.Tensor:
@@ -138,7 +144,3 @@ def _pixel_weights(label: torch.Tensor, weight_K: torch.Tensor) -> torch.Tensor:
     table = torch.zeros(IGNORED + 1, device=weight_K.device)
     table[: len(weight_K)] = weight_K
     return table[label.long()]
-
-
-def _not_0(divisor: torch.Tensor) -> torch.Tensor:
-    return torch.where(divisor == 0, 1, divisor)

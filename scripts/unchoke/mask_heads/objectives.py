@@ -8,6 +8,7 @@ from unchoke.mask_heads.batches import Patches, survey
 from unchoke.mask_heads.distil import FEATURES, FeatureDistillation, LogitDistillation, mean_over_patches, target_of
 from unchoke.mask_heads.losses import Loss, class_weights, loss_of
 from unchoke.mask_heads.task import Task
+from unchoke.mask_heads.text_loss import WithThreshold
 from unchoke.training.batches import batch_count
 
 
@@ -56,7 +57,7 @@ class Objectives:
         if self.target(epoch) == "logits":
             temperature = self.task.settings["distil"]["temperature"]
             return LogitDistillation(model, temperature), mean_over_patches
-        return model, self.loss_of
+        return (WithThreshold(model) if self.task.settings["loss"] == "db" else model), self.loss_of
 
 
 def refuse_unlabelled(pixels: int, split: str) -> None:

@@ -25,6 +25,8 @@ class CachedPatches:
     features: FeatureStore
     labels: FeatureStore
     patch_id_N: NDArray[np.int64]
+    targets: tuple[str, ...] = ()
+    """Further arrays of the labels, uint8 (N, S, S), read as maps "labels.<name>" of one channel."""
 
     @property
     def channels(self) -> dict[str, int]:
@@ -40,7 +42,8 @@ class CachedPatches:
 
     def read(self, place_B: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:
         ids = self.patch_id_N[place_B]
-        return {name: self.features.rows(name, ids) for name in self.channels}, self.labels.rows(MASK, ids)
+        maps = {name: self.features.rows(name, ids) for name in self.channels}
+        return maps | _read_targets(self.labels, self.targets, ids), self.labels.rows(MASK, ids)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class PixelPatches:
     labels: FeatureStore
     patch_id_N: NDArray[np.int64]
     max_pixels: int
+    targets: tuple[str, ...] = ()
+    """As of ``CachedPatches``."""
 
     @property
     def channels(self) -> dict[str, int]:
@@ -71,7 +76,12 @@ class PixelPatches:
         for number, (path, y0, x0) in enumerate(self.rows[["path", "y0", "x0"]].to_numpy()[place_B]):
             pixels_SS3 = read_patch(open_image(self.root / path, self.max_pixels), y0, x0, size)
             pixels_B3SS[number] = pixels_SS3.transpose(2, 0, 1)
-        return {PIXELS: pixels_B3SS}, self.labels.rows(MASK, self.patch_id_N[place_B])
+        ids = self.patch_id_N[place_B]
+        return {PIXELS: pixels_B3SS} | _read_targets(self.labels, self.targets, ids), self.labels.rows(MASK, ids)
+
+
+def _read_targets(labels: FeatureStore, names: tuple[str, ...], ids: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    return {f"labels.{name}": labels.rows(name, ids)[:, None] for name in names}
 
 
 def split_patches(
@@ -80,10 +90,12 @@ def split_patches(
     manifest: Path,
     root: Path,
     max_pixels: int,
+    targets: tuple[str, ...] = (),
 ) -> dict[str, CachedPatches | PixelPatches]:
     """The patches of train and of val, of images that may be used and could be read throughout.
 
     features: a store of feature maps; None: pixels below `root`. manifest: of the images; patches.csv lies beside it.
+    targets: further arrays of `labels` to read.
     Raises UnchokeError where a split has none.
     """
     bad = {entry["image_id"] for store in (features, labels) if store for entry in store.seal["invalid"]}
@@ -100,7 +112,9 @@ def split_patches(
         if not len(ids):
             raise UnchokeError(f"No image of the {split} split could be read with its mask.", where=str(labels.path))
         found[split] = (
-            CachedPatches(features, labels, ids) if features else PixelPatches(rows, root, labels, ids, max_pixels)
+            CachedPatches(features, labels, ids, targets)
+            if features
+            else PixelPatches(rows, root, labels, ids, max_pixels, targets)
         )
     return found
 

@@ -68,7 +68,8 @@ def find_patches(
     sources: Sources, settings: dict[str, Any], manifest: Path, root: Path, max_pixels: int
 ) -> dict[str, Patches]:
     """Patches of ``train`` and ``val``; ``taught`` are patches with a teacher's targets, where the head distils."""
-    found = split_patches(sources.features, sources.labels, manifest, root, max_pixels)
+    targets = ("threshold",) if settings["loss"] == "db" else ()
+    found = split_patches(sources.features, sources.labels, manifest, root, max_pixels, targets)
     if sources.teacher is None:
         return {**found}
     distilled = teacher_patches(found["train"], sources.features, sources.teacher, settings["distil"], manifest)

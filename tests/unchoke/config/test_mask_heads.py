@@ -40,7 +40,14 @@ def test_datasets_with_masks_have_mask_heads_of_every_kind_and_no_others(kind: s
     config = load_config(with_dataset(kind=kind))
     assert config["heads"] == {}
     kinds = [get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(MaskHead)[0])]
-    assert {name: head["kind"] for name, head in config["mask_heads"].items()} == {kind: kind for kind in kinds}
+    assert {name: head["kind"] for name, head in config["mask_heads"].items()} == {
+        kind: kind for kind in kinds if kind != "db"
+    }
+
+
+def test_heads_that_find_words_need_words() -> None:
+    found = error_of(config_of(mask_heads={"words": {"kind": "db"}}))
+    assert "mask_heads.words: the kind db finds words, and dataset.kind masks has masks" in found
 
 
 def test_datasets_without_masks_have_no_mask_heads() -> None:

@@ -28,14 +28,18 @@ class Decoder(nn.Module):
         self.smooth = nn.ModuleDict({name: Block(width, width) for name in self.upwards[1:]})
         self.close = nn.Sequential(Block(width, width), nn.Conv2d(width, n_classes, 1))
 
-    def hidden(self, maps: Maps) -> torch.Tensor:
-        """Input of the last convolution, (B, width, h, w) of the finest of maps (B, C, S / stride, S / stride)."""
+    def fused(self, maps: Maps) -> torch.Tensor:
+        """All maps in one, (B, width, h, w) of the finest of maps (B, C, S / stride, S / stride)."""
         standard = self.standardise(maps)
         x: torch.Tensor = self.lateral[self.upwards[0]](standard[self.upwards[0]])
         for name in self.upwards[1:]:
             finer = self.lateral[name](standard[name])
             x = self.smooth[name](enlarge(x, *finer.shape[-2:]) + finer)
-        hidden: torch.Tensor = self.close[0](x)
+        return x
+
+    def hidden(self, maps: Maps) -> torch.Tensor:
+        """Input of the last convolution, (B, width, h, w)."""
+        hidden: torch.Tensor = self.close[0](self.fused(maps))
         return hidden
 
     def forward(self, maps: Maps) -> torch.Tensor:

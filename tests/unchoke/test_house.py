@@ -44,6 +44,7 @@ TESTED_ELSEWHERE = {
         "steps style thumbnails"
     ),
     "report/cleaning": "balance contact_sheets duplicates findings measures",
+    "polygons": "word",
     "pipelines": "accuracy batches entries flags measure ours peers work",
     "sources": "csv_files digests left_out locations",
     "sources/arrays": "array containers folders hdf5_files hdf5_mappings hdf5_rows listing npy values",

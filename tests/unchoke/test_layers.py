@@ -17,6 +17,7 @@ ORDER = [
     "machine",
     "metrics",
     "images",
+    "polygons",
     "sources",
     "store",
     "manifest",

@@ -29,6 +29,7 @@ ORDER = [
     "networks",
     "mask_heads",
     "stitching",
+    "text",
     "pipelines",
     "experiments",
     "report",

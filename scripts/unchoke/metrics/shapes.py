@@ -12,6 +12,7 @@ Shapes = NDArray[np.object_]
 """Shapely's polygons, of one part or several, or empty."""
 
 FEWEST_CORNERS = 3
+_EMPTY = shapely.Polygon()
 
 
 def shapes_of(polygons: Sequence[Polygon]) -> Shapes:
@@ -20,7 +21,7 @@ def shapes_of(polygons: Sequence[Polygon]) -> Shapes:
     A polygon that crosses itself becomes all that its outline encloses (``shapely.make_valid``, method "structure").
     Fewer than three corners, corners that are not finite, and corners on one line give an empty shape.
     """
-    shape_P = np.full(len(polygons), shapely.Polygon(), object)
+    shape_P = np.full(len(polygons), _EMPTY, object)
     sound = [place for place, corners in enumerate(polygons) if _has_outline(np.asarray(corners))]
     if not sound:
         return shape_P

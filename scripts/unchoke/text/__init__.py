@@ -1,0 +1,1 @@
+"""Words in images: from their outlines to maps, and from predicted maps back to outlines."""

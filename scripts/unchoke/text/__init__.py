@@ -1,1 +1,1 @@
-"""Words in images: from their outlines to maps, and from predicted maps back to outlines."""
+"""From predicted probabilities to words: regions, outlines and scores, and the thresholds chosen on val."""

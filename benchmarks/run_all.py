@@ -14,6 +14,7 @@ BENCHMARKS = (
     "manifest_rate",
     "grouped_splits",
     "interval_coverage",
+    "text_h_mean",
     "many_heads",
     "split_repeats",
     "extract_rate",

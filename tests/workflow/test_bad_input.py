@@ -34,6 +34,7 @@ def test_a_pool_that_a_model_lacks_stops_the_run_before_any_job(clone: Clone) ->
     assert "encoders.lacking: The encoder has no pool 'cls'" in output
     assert "No job was started" in output
     assert not (clone.folder / "results").exists()  # in which even the list of the images would be
+    clone.snakemake("--cores", "2", "results/few/findings.csv")  # which needs no encoder, and does not wait for one
 
 
 def test_weights_that_do_not_fit_name_the_tensors(clone: Clone) -> None:

@@ -11,13 +11,26 @@ from unchoke.targets.untried import refuse_unknown_models, untried_encoders
 if not (workflow.remote_exec or {"doctor", "verify"} & set(sys.argv)):
     refuse_unknown_models(config, Path(RESULTS))
 
+# Runs of these rules alone use no encoder. Their targets lie before all that do, also behind the checkpoint.
+WITHOUT_ENCODERS = (
+    "doctor",
+    "verify",
+    "build_manifest",
+    "fingerprint_chunk",
+    "seal_fingerprints",
+    "clean_images",
+    "select_rows",
+    "draw_cleaning",
+)
+
 
 def refuse_impossible_encoders():
     """Stop before any job where a model has not what the config asks of it; jobs of other encoders would run first."""
     asked = untried_encoders(config, Path(RESULTS))
     due = {job.rule for job in workflow.dag.needrun_jobs()}
     ours = {rule for rule in due if rule.module_globals is globals()}
-    if not asked or ours <= {rules.verify.rule, rules.doctor.rule}:
+    free = {getattr(rules, name).rule for name in WITHOUT_ENCODERS if rules.has(name)}
+    if not asked or ours <= free:
         return
     # Where jobs bring their own environment, planning will ask.
     if find_spec("torch") is None:

@@ -5,6 +5,7 @@ import io
 import math
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.errors import UnchokeError
+from unchoke.store import tables
 from unchoke.store.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS, ROW_COLUMNS, frame_bytes, read_table, table_bytes
 
 COLUMNS = {"image_id": int, "path": str, "reason": str}
@@ -86,8 +88,34 @@ def test_what_is_no_table_is_named(tmp_path, content):
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("line", [b"0,a", b"0,a,,b", b"zero,a,", b""])
-def test_a_line_that_does_not_fit_is_named(tmp_path, line):
+@given(rows, st.data())
+def test_large_tables_are_read_as_small_ones(rows, data):
+    """Also with a stray byte: the same values, or an error."""
+    table = table_bytes(COLUMNS, rows)
+    place = data.draw(st.integers(len("image_id,path,reason\n"), len(table)))
+    stray = data.draw(st.sampled_from([b"", b",", b"\n", b'"', b"\r", b"\0", b".", b"e", b" ", b"\xff", b"\n,,"]))
+    table = table[:place] + stray + table[place:]
+    found = []
+    for large in (2**18, 0):
+        with mock.patch.object(tables, "_LARGE", large):
+            try:
+                found.append(read_back(table))
+            except UnchokeError:
+                found.append(None)
+    assert (found[0] is None) == (found[1] is None)
+    if found[0] is not None:
+        pd.testing.assert_frame_equal(*found)
+
+
+def test_a_plain_large_table_is_read_by_the_quick_parser():
+    table = table_bytes(COLUMNS, [[number, f"caf\udce9/{number}.png", ""] for number in range(3)])
+    assert tables._plain_texts(table, COLUMNS) is not None
+
+
+@pytest.mark.parametrize("line", [b"0,a", b"0,a,,b", b"zero,a,", b"", b"0,a\n1,b,,c", b"0,a,,c\n1,b", b"0,,,,\n1"])
+@pytest.mark.parametrize("large", [tables._LARGE, 0])
+def test_a_line_that_does_not_fit_is_named(tmp_path, monkeypatch, line, large):
+    monkeypatch.setattr(tables, "_LARGE", large)
     path = tmp_path / "table.csv"
     path.write_bytes(b"image_id,path,reason\n" + line + b"\n")
     with pytest.raises(UnchokeError, match=r"table\.csv"):

@@ -4,8 +4,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_chunk, save_fingerprints
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.memory_watch import memory_watched
@@ -25,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     settings = Fingerprinting(args.chunk_size * args.chunks_per_job, args.chunks_per_job, args.max_pixels)
     with memory_watched("fingerprint_chunk", args.memory_mb, "cleaning.memory_mb"):
-        rows = pd.concat([read_rows(file, ROW_COLUMNS) for file in args.rows], ignore_index=True)
+        rows = read_rows(args.rows[0], ROW_COLUMNS, *args.rows[1:])
         found = fingerprint_chunk(rows, args.kind, args.root, args.max_pixels, args.memory_mb)
         save_fingerprints(args.store, args.chunk, rows, args.rows, found, settings)
 

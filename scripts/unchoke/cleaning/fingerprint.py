@@ -17,21 +17,19 @@ from unchoke import versions
 from unchoke.cleaning.measures import HASHES, MEASURES, fingerprint_batch, fingerprint_rows
 from unchoke.errors import UnreadableImageError
 from unchoke.files import files_sha256
-from unchoke.images.decode import decode_stored, pixels_of
+from unchoke.images.decode import check_size, decode_stored
 from unchoke.images.upright import Stored
 from unchoke.machine.memory_watch import peak_memory_mb
 from unchoke.machine.suspects import in_flight, is_careful
-from unchoke.sources.source import open_images
+from unchoke.sources.source import Content, read_images
 from unchoke.store import chunks
 
 MB = 2**20
 _MOST_BATCH_MB = 32  # more is no faster
 _MOST_RUN_MB = _MOST_BATCH_MB / 4
 
-_Data = bytes | NDArray[np.uint8] | UnreadableImageError
-"""Bytes or pixels from a source, or the error that prevented reading."""
 _Picture = NDArray[np.uint8] | Stored
-"""Pixels, uint8, or a large picture as its decoder gives it."""
+"""Pixels of n pictures of one size, uint8 (n, H, W, 3), or a large picture as its decoder gives it."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def fingerprint_chunk(rows: pd.DataFrame, kind: str, root: Path, max_pixels: int
 
 def _read_ahead(
     rows: pd.DataFrame, kind: str, root: Path, most_bytes: float, seconds: dict[str, float]
-) -> Iterator[list[_Data]]:
+) -> Iterator[list[Content]]:
     """The contents of all images in batches; a thread reads the next batch while this one is processed.
 
     Time spent waiting for the thread counts as reading.
@@ -96,7 +94,7 @@ def _read_ahead(
     paths = [batch["path"].tolist() for _, batch in rows.groupby(batch_N, sort=True)]
     if is_careful():
         for path in rows["path"]:
-            yield _read(kind, root, [path])
+            yield list(read_images(kind, root, [path]))
         return
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(_read, kind, root, paths[0])
@@ -109,47 +107,50 @@ def _read_ahead(
             yield batch
 
 
-def _read(kind: str, root: Path, paths: list[str]) -> list[_Data]:
-    found: list[_Data] = []
-    for path, reader in zip(paths, open_images(kind, root, paths), strict=True):
-        try:
-            with in_flight(path):
-                found.append(reader())
-        except UnreadableImageError as error:
-            found.append(error)
-    return found
+def _read(kind: str, root: Path, paths: list[str]) -> list[Content]:
+    return list(read_images(kind, root, paths))
 
 
 def _pictures(
     paths: Sequence[str],
-    batches: Iterable[list[_Data]],
+    batches: Iterable[list[Content]],
     max_pixels: int,
     reasons: dict[int, str],
     seconds: dict[str, float],
-) -> Iterator[tuple[int, _Picture]]:
-    """Row and pixels of every readable image; the reasons of the others are collected."""
-    for row, (path, data) in enumerate(zip(paths, chain.from_iterable(batches), strict=True)):
+) -> Iterator[tuple[range, _Picture]]:
+    """Rows and pixels of every readable image; the reasons of the others are collected."""
+    behind = 0
+    for data in chain.from_iterable(batches):
         began = time.perf_counter()
+        rows = range(behind, behind + _count(data))
+        behind = rows.stop
         try:
             if isinstance(data, UnreadableImageError):
                 raise data
-            with in_flight(path):
+            with in_flight(paths[rows.start]):
                 picture = _decoded(data, max_pixels)
         except UnreadableImageError as error:
-            reasons[row] = str(error)
+            reasons.update(dict.fromkeys(rows, str(error)))
             continue
         seconds["decode"] += time.perf_counter() - began
-        yield row, picture
+        yield rows, picture
         del picture  # else a large one would stay in memory while the next is decoded
+
+
+def _count(data: Content) -> int:
+    """Number of images."""
+    return len(data) if isinstance(data, np.ndarray) and data.ndim == 4 else 1
 
 
 def _decoded(data: bytes | NDArray[np.uint8], max_pixels: int) -> _Picture:
     """Pixels; of a large picture the decoder's own, at most 4 bytes a pixel, as RGB would double the memory."""
     if not isinstance(data, bytes):
-        return pixels_of(data, max_pixels=max_pixels)
+        pixels_N = data.reshape(-1, *data.shape[-3:])
+        check_size(pixels_N.shape[2], pixels_N.shape[1], max_pixels)
+        return pixels_N
     picture = decode_stored(data, max_pixels=max_pixels)
     width, height = picture.size
-    return picture if 3 * width * height > _MOST_RUN_MB * MB else picture.rows(0, height)
+    return picture if 3 * width * height > _MOST_RUN_MB * MB else picture.rows(0, height)[None]
 
 
 def _fingerprints(picture: _Picture) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
@@ -161,28 +162,34 @@ def _fingerprints(picture: _Picture) -> tuple[NDArray[np.uint64], NDArray[np.flo
 
 
 def _of_one_size(
-    pictures: Iterable[tuple[int, _Picture]], most_mb: float = _MOST_RUN_MB
+    pictures: Iterable[tuple[range, _Picture]], most_mb: float = _MOST_RUN_MB
 ) -> Iterator[tuple[list[int], _Picture]]:
     """Runs of pictures of one size, of `most_mb` MB at most: their rows, and uint8 (B, H, W, 3); large ones alone."""
     rows: list[int] = []
     batch: list[NDArray[np.uint8]] = []
-    for row, picture in pictures:
-        if batch and not _joins(picture, batch, most_mb):
-            yield rows, np.stack(batch)
+    for rows_N, picture in pictures:
+        if batch and not _joins(picture, batch[0], len(rows), most_mb):
+            yield rows, _joined(batch)
             rows, batch = [], []
         if isinstance(picture, np.ndarray):
-            rows.append(row)
+            rows += rows_N
             batch.append(picture)
         else:
-            yield [row], picture
+            yield [*rows_N], picture
         del picture  # see `_pictures`
     if batch:
-        yield rows, np.stack(batch)
+        yield rows, _joined(batch)
 
 
-def _joins(picture: _Picture, batch: list[NDArray[np.uint8]], most_mb: float) -> bool:
-    same = isinstance(picture, np.ndarray) and picture.shape == batch[0].shape
-    return same and (len(batch) + 1) * batch[0].nbytes <= most_mb * MB
+def _joins(picture: _Picture, first: NDArray[np.uint8], count: int, most_mb: float) -> bool:
+    """Whether pictures fit to `count` others, of which `first` is one or several."""
+    if not isinstance(picture, np.ndarray) or picture.shape[1:] != first.shape[1:]:
+        return False
+    return (count + len(picture)) * int(first[0].nbytes) <= most_mb * MB
+
+
+def _joined(batch: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return batch[0] if len(batch) == 1 else np.concatenate(batch)
 
 
 def save_fingerprints(

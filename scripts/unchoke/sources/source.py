@@ -1,6 +1,7 @@
 """Sources of images, one module a kind, each with ``list_images(path, group, fields) -> Listing``.
 
-A module may have more functions. ``open_images(root, paths)`` reads images that are not files of their own.
+A module may have more functions. ``opener_below(root)`` gives the opener of arrays whose rows are images.
+``open_images(root, paths)`` reads other images that are not files of their own.
 ``listing_digest(path, group, fields)`` is a quicker way than to list. ``digest_of_containers(path, fields, known)`` is
 for files that refer to others. ``prerequisites(path)`` and ``recipe_digest()`` are for images that a rule makes. A
 digest reads only names, sizes and times, and imports neither torch, pandas nor NumPy, since the Snakefile computes it
@@ -13,16 +14,16 @@ import json
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from unchoke.errors import UnchokeError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.hashing import sha256_bytes
 from unchoke.names import MASK_KINDS
-from unchoke.sources.locations import NO_FIELDS, Fields, known_split
+from unchoke.sources.locations import ARRAY_KINDS, NO_FIELDS, Fields, known_split
 from unchoke.texts import clean_text, spellings
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 Reader: TypeAlias = "Callable[[], bytes | NDArray[np.uint8]]"
 """Gives the bytes of an image file, or pixels, uint8 (H, W, 3); raises errors.UnreadableImageError with the
 reason."""
+
+Content: TypeAlias = "bytes | NDArray[np.uint8] | UnreadableImageError"
+"""Bytes of an image file; pixels, uint8, of an image (H, W, 3) or of n rows of an array (n, H, W, 3); or the error that
+prevented reading an image."""
 
 
 class ImageFile(NamedTuple):
@@ -140,24 +145,50 @@ def _open_images(kind: str, root: Path, paths: Sequence[str]) -> list[Reader]:
     from unchoke.images.decode import read_image_file
     from unchoke.machine.suspects import is_careful
 
-    module = _source(kind)
     if reads_files(kind):
         return [partial(read_image_file, root / path) for path in paths]
+    if kind in ARRAY_KINDS:
+        from unchoke.sources.arrays.reading import open_rows
+
+        open_some = partial(open_rows, root, open_array=_source(kind).opener_below(root))
+    else:
+        open_some = partial(_source(kind).open_images, root)
     if is_careful():  # each row is read alone
-        return [reader for path in paths for reader in module.open_images(root, [path])]
-    readers: list[Reader] = module.open_images(root, paths)
+        return [reader for path in paths for reader in open_some([path])]
+    readers: list[Reader] = open_some(paths)
     return readers
 
 
-def _no_file() -> bytes:
-    from unchoke.errors import UnreadableImageError
+def read_images(kind: str, root: Path, paths: Sequence[str]) -> Iterator[Content]:
+    """What ``open_images`` would read, but rows of an array that follow each other as one array, uint8 (n, H, W, 3).
 
+    An UnreadableImageError stands in the place of each image that cannot be read.
+    """
+    from unchoke.machine.suspects import in_flight, is_careful
+
+    if kind in ARRAY_KINDS and all(paths) and not is_careful():
+        from unchoke.sources.arrays.reading import read_slices
+
+        with in_flight(paths[0]):
+            yield from read_slices(root, paths, _source(kind).opener_below(root))
+        return
+    for path, reader in zip(paths, open_images(kind, root, paths), strict=True):
+        try:
+            with in_flight(path):
+                found = reader()
+        except UnreadableImageError as error:
+            yield error
+        else:
+            yield found
+
+
+def _no_file() -> bytes:
     raise UnreadableImageError("no such file or directory")
 
 
 def reads_files(kind: str) -> bool:
     """Whether every image is a file of its own."""
-    return not hasattr(_source(kind), "open_images")
+    return kind not in ARRAY_KINDS and not hasattr(_source(kind), "open_images")
 
 
 def prerequisites(kind: str, path: Path) -> list[str]:

@@ -4,8 +4,8 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from unchoke.cleaning.measures import MEASURES
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest.images import SplitSettings, build_manifest
+from unchoke.sources.source import Content, read_images
 from unchoke.store import chunks, tables
 from unchoke.store.read import open_complete
 from unchoke.store.seal import seal_store
@@ -54,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def manifest_of(root: Path, results: Path) -> Any:
+def manifest_of(root: Path, results: Path) -> pd.DataFrame:
     build_manifest("folder", root, None, SplitSettings(0, 0.2, 0.2), 3, results / "manifest.csv", results / "rows")
     return tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS)
 
@@ -106,22 +107,49 @@ def test_the_encoding_of_a_file_says_nothing(tmp_path: Path) -> None:
 
 
 def test_the_batch_follows_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows of arrays are asked for in batches: of one image where memory is short, of many where it is not."""
+    """Rows of arrays are read in slices: of one image where memory is short, of many where it is not."""
     asked: list[int] = []
-    pixels = np.stack([picture(seed) for seed in range(12)])
+    np.save(tmp_path / "x.npy", np.stack([picture(seed) for seed in range(12)]))
 
-    def open_images(kind: str, root: Path, paths: list[str]) -> list[Any]:
+    def counted(kind: str, root: Path, paths: list[str]) -> Iterator[Content]:
         asked.append(len(paths))
-        return [lambda row=int(path): pixels[row] for path in paths]
+        return read_images(kind, root, paths)
 
-    monkeypatch.setattr("unchoke.cleaning.fingerprint.open_images", open_images)
-    rows = pd.DataFrame({"path": [str(row) for row in range(12)], "size_bytes": 2**16})
+    monkeypatch.setattr("unchoke.cleaning.fingerprint.read_images", counted)
+    rows = pd.DataFrame({"path": [f"x.npy[{row}]" for row in range(12)], "size_bytes": 2**16})
     short = fingerprint_chunk(rows, "npy", tmp_path, 10**6, 1)
     assert asked == [1] * 12
     asked.clear()
     ample = fingerprint_chunk(rows, "npy", tmp_path, 10**6, MEMORY_MB)
     assert asked == [12]
     np.testing.assert_array_equal(short.hashes, ample.hashes)
+
+
+@pytest.mark.parametrize("gone", [[], [""]], ids=["slices", "an image without a file"])
+def test_rows_of_arrays_have_the_fingerprints_of_their_pixels(tmp_path: Path, gone: list[str]) -> None:
+    """Grey and colour, neighbours and not, and a row behind the last one beside rows that are there."""
+    rgb_N, grey_HW = np.stack([picture(seed) for seed in range(5)]), picture(9)[:, :, 0]
+    np.save(tmp_path / "x.npy", rgb_N)
+    np.save(tmp_path / "g.npy", grey_HW[None])
+    names = ["x.npy[1]", "x.npy[2]", "x.npy[4]", "x.npy[5]", "g.npy[0]", "x.npy[0]", *gone]
+    found = fingerprint_chunk(pd.DataFrame({"path": names, "size_bytes": 1}), "npy", tmp_path, 10**6, MEMORY_MB)
+    expected = {0: rgb_N[1], 1: rgb_N[2], 2: rgb_N[4], 4: np.repeat(grey_HW[:, :, None], 3, 2), 5: rgb_N[0]}
+    assert np.flatnonzero(found.valid).tolist() == list(expected)
+    for row, pixels in expected.items():
+        for ours, alone in zip((found.hashes[row], found.measures[row]), fingerprint(pixels), strict=True):
+            np.testing.assert_array_equal(ours, alone)
+    assert found.reasons == {
+        3: "the array has 5 rows",
+        **dict.fromkeys(range(6, len(names)), "no such file or directory"),
+    }
+
+
+def test_rows_of_an_array_above_the_limit_are_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.stack([picture(seed) for seed in range(3)]))
+    rows = pd.DataFrame({"path": [f"x.npy[{row}]" for row in range(3)], "size_bytes": 1})
+    found = fingerprint_chunk(rows, "npy", tmp_path, 5, MEMORY_MB)
+    assert not found.valid.any()
+    assert set(found.reasons) == {0, 1, 2} and "above decoding.max_pixels 5" in found.reasons[1]
 
 
 def test_rows_that_changed_since_are_refused_by_the_seal(folder: Path, tmp_path: Path) -> None:

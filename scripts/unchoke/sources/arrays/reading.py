@@ -4,7 +4,7 @@ import math
 import struct
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Found: TypeAlias = "NDArray[np.uint8] | UnreadableImageError"
-"""A row as it is stored, or the error that prevented reading."""
+"""A row, or neighbouring rows, or the error that prevented reading a row."""
 
 BLOCK_BYTES = 32 * 2**20  # most bytes of one slice, kept until its rows are taken
 
@@ -31,16 +31,26 @@ def open_rows(root: Path, names: Sequence[str], open_array: ArrayOpener) -> list
 
     names: as ``locations.row_name`` gives them. Rows that follow each other in one array are read together.
     """
-    readers: list[Reader] = []
+    return [partial(run.read, row) for run in _runs(root, names, open_array) for row in run.rows]
+
+
+def read_slices(root: Path, names: Sequence[str], open_array: ArrayOpener) -> Iterator[Found]:
+    """The same rows: those that follow each other as one array, uint8 (n, H, W, 3), of BLOCK_BYTES at most.
+
+    An UnreadableImageError stands in the place of each row that cannot be read.
+    """
+    for run in _runs(root, names, open_array):
+        yield from run.slices()
+
+
+def _runs(root: Path, names: Sequence[str], open_array: ArrayOpener) -> Iterator["_Run"]:
     rows = [parse_row(name) for name in names]
     start = 0
     for stop in range(1, len(rows) + 1):
         location, last = rows[stop - 1]
         if stop == len(rows) or rows[stop] != (location, last + 1):
-            run = _Run(root, location, range(rows[start][1], last + 1), open_array)
-            readers += [partial(run.read, row) for row in run.rows]
+            yield _Run(root, location, range(rows[start][1], last + 1), open_array)
             start = stop
-    return readers
 
 
 class _Run:
@@ -61,12 +71,25 @@ class _Run:
             found = self._take(row)
         if isinstance(found, UnreadableImageError):
             raise found
-        return _as_rgb(found)
+        pixels: NDArray[np.uint8] = _as_rgb(found[None])[0]
+        return pixels
+
+    def slices(self) -> Iterator[Found]:
+        """All rows in blocks; see ``read_slices``."""
+        try:
+            array = self._opened()
+        except UnreadableImageError as error:
+            yield from [error] * len(self.rows)
+            return
+        size = _block_rows(array)
+        for start in range(0, len(self.rows), size):
+            for found in _slices(array, self.rows[start : start + size]):
+                yield found if isinstance(found, UnreadableImageError) else _as_rgb(found)
 
     def _take(self, row: int) -> Found:
         """A row, read with its block the first time, alone where it was taken before."""
         array = self._opened()
-        size = max(BLOCK_BYTES // math.prod(array.shape[1:]), 1)
+        size = _block_rows(array)
         block = (row - self.rows.start) // size
         if block not in self._blocks_read:
             rows = self.rows[block * size : (block + 1) * size]
@@ -85,12 +108,29 @@ class _Run:
         return self._array
 
 
+def _block_rows(array: Rows) -> int:
+    """Rows of one slice."""
+    return max(BLOCK_BYTES // math.prod(array.shape[1:]), 1)
+
+
 def _read(array: Rows, rows: range) -> list[Found]:
-    """The rows in one slice; where that fails, one by one."""
+    """Each row by itself."""
+    found: list[Found] = []
+    for part in _slices(array, rows):
+        found += [part] if isinstance(part, UnreadableImageError) else list(part)
+    return found
+
+
+def _slices(array: Rows, rows: range) -> Iterator[Found]:
+    """The rows as they are stored, in one slice; where that fails, one by one."""
     try:
-        return list(_read_slice(array, rows))
+        yield _read_slice(array, rows)
     except UnreadableImageError as error:
-        return [error] if len(rows) == 1 else [found for row in rows for found in _read(array, range(row, row + 1))]
+        if len(rows) == 1:
+            yield error
+            return
+        for row in rows:
+            yield from _slices(array, range(row, row + 1))
 
 
 def _read_slice(array: Rows, rows: range) -> "NDArray[np.uint8]":
@@ -114,9 +154,8 @@ def _reason(error: Exception) -> str:
     return f"damaged array: {' '.join(str(error).split())[:200] or type(error).__name__}"
 
 
-def _as_rgb(pixels: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-    """(H, W, 3) as it is; grey, (H, W) or (H, W, 1), three times."""
+def _as_rgb(pixels_N: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+    """(N, H, W, 3) as it is; grey, (N, H, W) or (N, H, W, 1), three times."""
     import numpy as np
 
-    height, width = pixels.shape[:2]
-    return pixels if pixels.shape[2:] == (3,) else np.repeat(pixels.reshape(height, width, 1), 3, axis=2)
+    return pixels_N if pixels_N.shape[3:] == (3,) else np.repeat(pixels_N.reshape(*pixels_N.shape[:3], 1), 3, axis=3)

@@ -2,20 +2,19 @@
 
 import os
 import threading
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unchoke.sources.arrays.array import Rows, broken_file, missing_key
+from unchoke.sources.arrays.array import ArrayOpener, Rows, broken_file, missing_key
 from unchoke.sources.arrays.containers import Containers, containers_of, files_behind, locations_of
 from unchoke.sources.arrays.gaps import StoredRows
 from unchoke.sources.arrays.hdf5_files import Folder, MissingError, dataset_at
 from unchoke.sources.arrays.listing import fields_digest, list_rows
 from unchoke.sources.locations import NO_FIELDS, Fields
-from unchoke.sources.source import Listing, Reader
+from unchoke.sources.source import Listing
 
 if TYPE_CHECKING:
     import h5py
@@ -56,11 +55,9 @@ def digest_of_containers(path: Path, fields: Fields, known: Containers) -> str:
     return fields_digest(path, fields, files_behind(path, fields, known))
 
 
-def open_images(root: Path, names: Sequence[str]) -> list[Reader]:
-    """A reader for each row."""
-    from unchoke.sources.arrays.reading import open_rows
-
-    return open_rows(root, names, partial(open_array, root=root))
+def opener_below(root: Path) -> ArrayOpener:
+    """Opens the arrays of a dataset in `root`."""
+    return partial(open_array, root=root)
 
 
 def open_array(file: Path, key: str, root: Path | None = None) -> Rows:

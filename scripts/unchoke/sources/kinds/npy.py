@@ -1,12 +1,12 @@
 """Images in .npy files, read in place."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from unchoke.sources.arrays.array import ArrayOpener
 from unchoke.sources.arrays.listing import fields_digest, list_rows
 from unchoke.sources.arrays.npy import open_npy
 from unchoke.sources.locations import NO_FIELDS, Fields
-from unchoke.sources.source import Listing, Reader
+from unchoke.sources.source import Listing
 
 
 def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
@@ -19,8 +19,6 @@ def listing_digest(path: Path, group: str | None, fields: Fields) -> str:
     return fields_digest(path, fields)
 
 
-def open_images(root: Path, names: Sequence[str]) -> list[Reader]:
-    """A reader for each row."""
-    from unchoke.sources.arrays.reading import open_rows
-
-    return open_rows(root, names, open_npy)
+def opener_below(root: Path) -> ArrayOpener:
+    """Opens the arrays of a dataset in `root`."""
+    return open_npy

@@ -2,18 +2,17 @@
 
 import math
 import os
-from collections.abc import Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unchoke.sources.arrays.array import Rows, broken_file, check_rows, missing_key
+from unchoke.sources.arrays.array import ArrayOpener, Rows, broken_file, check_rows, missing_key
 from unchoke.sources.arrays.folders import files_of_store, refuse_unfit_store
 from unchoke.sources.arrays.gaps import NEVER_WRITTEN, Gaps, StoredRows
 from unchoke.sources.arrays.listing import fields_digest, list_rows
 from unchoke.sources.locations import NO_FIELDS, Fields
-from unchoke.sources.source import Listing, Reader
+from unchoke.sources.source import Listing
 
 if TYPE_CHECKING:
     import zarr
@@ -33,11 +32,9 @@ def listing_digest(path: Path, group: str | None, fields: Fields) -> str:
     return fields_digest(path, fields)
 
 
-def open_images(root: Path, names: Sequence[str]) -> list[Reader]:
-    """A reader for each row."""
-    from unchoke.sources.arrays.reading import open_rows
-
-    return open_rows(root, names, open_array)
+def opener_below(root: Path) -> ArrayOpener:
+    """Opens the arrays of a dataset in `root`."""
+    return open_array
 
 
 def open_array(file: Path, key: str) -> Rows:

@@ -23,9 +23,11 @@ def slanted(x: int, y: int, width: int, height: int, shift: int) -> Corners:
     return np.array([[x, y], [x + width, y + shift], [x + width, y + shift + height], [x, y + height]], np.float64)
 
 
-polygons = st.builds(
+apart = st.builds(
     slanted, st.integers(0, 6), st.integers(0, 6), st.integers(1, 6), st.integers(1, 6), st.integers(-1, 1)
 )
+crowded = st.builds(slanted, st.integers(0, 4), st.just(0), st.integers(4, 6), st.just(3), st.integers(0, 1))
+polygons = apart | crowded
 truths = st.lists(st.tuples(polygons, st.booleans()), max_size=5).map(
     lambda pairs: Words([corners for corners, _ in pairs], np.array([ignored for _, ignored in pairs], bool))
 )
@@ -85,13 +87,27 @@ def test_every_word_and_detection_that_counts_is_in_one_place(
     assert sorted([*matches.detection_P, *matches.false_alarms]) == np.flatnonzero(overlaps.counted_D).tolist()
 
 
-@given(founds, founds)
+upright = st.builds(slanted, st.integers(0, 4), st.just(0), st.integers(4, 6), st.just(3), st.just(0))  # exact areas
+
+
+@given(st.lists(upright, max_size=5), st.lists(upright, max_size=5))
 def test_maximal_matching_is_symmetric(one: list[Corners], other: list[Corners]) -> None:
     counts = [
         len(matches_of(overlaps_of(Words(a, np.zeros(len(a), bool)), b), "maximal").word_P)
         for a, b in ((one, other), (other, one))
     ]
     assert counts[0] == counts[1]
+
+
+def test_greedy_words_come_in_their_order_and_take_their_first_detection() -> None:
+    words = Words([box(4, 0, 14, 4), box(0, 0, 10, 4)], np.zeros(2, bool))
+    found = [
+        box(-2, 0, 8, 4),
+        box(2, 0, 12, 4),
+        box(3, 0, 13, 4),
+    ]  # the last two suit both words, the first one the second
+    greedy = matches_of(overlaps_of(words, found), "icdar2015")
+    assert (greedy.word_P.tolist(), greedy.detection_P.tolist()) == ([0, 1], [1, 0])
 
 
 def test_the_greedy_protocol_can_leave_a_word_without_its_only_detection() -> None:

@@ -1,4 +1,4 @@
-"""The subcommands ``doctor``, ``profile`` and ``verify``: rules of the workflow that users call by name."""
+"""The subcommands ``doctor``, ``profile``, ``pipelines`` and ``verify``: rules that users call by name."""
 
 import argparse
 from functools import partial
@@ -10,14 +10,17 @@ from unchoke.cli.launch import become, snakemake_command
 _RULES = {
     "doctor": "Say whether this machine can run a config: images, memory, disk, weights, time.",
     "profile": "Measure each step of extraction on a sample, and name the bottleneck.",
+    "pipelines": "Measure ways to read, decode and encode on a sample, and recommend settings.",
     "verify": "Compare every result with its digest, and name the command that mends each damaged file.",
 }
+_CALLED = {"pipelines": "compare_pipelines"}
+"""Rules whose name is longer than that of their subcommand."""
 
 
 def add_to(subcommands: Any) -> None:
     """Add the subcommands."""
-    for rule, text in _RULES.items():
-        add_config_flag(subcommand(subcommands, rule, text, partial(main, rule)))
+    for name, text in _RULES.items():
+        add_config_flag(subcommand(subcommands, name, text, partial(main, _CALLED.get(name, name))))
 
 
 def main(rule: str, args: argparse.Namespace) -> None:

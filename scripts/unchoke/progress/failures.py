@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from unchoke.progress.stages import SPEAKING
+
 LOG_LINES = 15
 """Lines of a log that are shown where it holds no message of ours."""
 _MARK = "error: "
@@ -82,7 +84,7 @@ def _mended(first: str, kept: list[str]) -> list[str]:
             return [
                 "error: There is nothing of this name to make.",
                 f"  found:    {found[1]}",
-                "  expected: a file below the results of this config, or a target: all, verify, doctor, profile",
+                f"  expected: a file below the results of this config, or a target: {', '.join(('all', *SPEAKING))}",
                 "  do:       see what there is to make: snakemake --summary, with your --configfile",
             ]
     if kept and kept[0].startswith("Config file is not valid JSON or YAML"):

@@ -50,8 +50,8 @@ STAGES = (
     Stage("writing the report", ("build_database", "draw", "write_report")),
 )
 """In the order in which an image travels."""
-SPEAKING = frozenset({"doctor", "verify", "profile", "compare_pipelines"})
-"""Rules whose jobs write to the terminal."""
+SPEAKING = ("doctor", "profile", "compare_pipelines", "verify")
+"""Rules whose jobs write to the terminal, in the order in which a user needs them."""
 _NOT_COUNTED = frozenset({"all", *SPEAKING})
 
 

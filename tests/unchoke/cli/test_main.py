@@ -41,6 +41,7 @@ def test_help_reads_neither_torch_nor_pandas_nor_pydantic() -> None:
         (["run", "-c", "my.yaml", "--", "--forcerun", "x"], ["--configfile", "my.yaml", "--forcerun", "x"]),
         (["doctor", "-c", "my.yaml"], ["doctor", "--configfile", "my.yaml"]),
         (["profile", "-c", "my.yaml"], ["profile", "--configfile", "my.yaml"]),
+        (["pipelines", "-c", "my.yaml"], ["compare_pipelines", "--configfile", "my.yaml"]),
         (["verify", "-c", "my.yaml", "--", "-q"], ["verify", "--configfile", "my.yaml", "-q"]),
     ],
 )

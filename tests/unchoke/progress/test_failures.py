@@ -70,7 +70,11 @@ FileNotFoundError: [Errno 2] No such file or directory: 'nope.yaml'
         (
             "MissingRuleException:\nNo rule to produce results/x (if you use input functions make sure …).",
             "error: There is nothing of this name to make.",
-            ["  found:    results/x"],
+            [
+                "  found:    results/x",
+                "  expected: a file below the results of this config, or a target: "
+                "all, doctor, profile, compare_pipelines, verify",
+            ],
         ),
         (TRACEBACK, "error: No such file or directory.", ["  where:    nope.yaml"]),
         ("Error: must be integer or 'all'.", "error: must be integer or 'all'.", []),

@@ -7,6 +7,7 @@ from pathlib import Path
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.limits import planned_batch
+from unchoke.manifest.images import in_use
 from unchoke.pipelines import flags
 from unchoke.pipelines.compare import compare_pipelines
 from unchoke.pipelines.recommend import recommendation
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from unchoke.report.pipelines import draw_pipelines, table_text  # draws: not needed by the processes of rounds
     from unchoke.report.style import png_bytes
 
-    text = recommendation(rows, work.threads, args.rounds)
+    text = recommendation(rows, work.threads, args.rounds, args.encoder, len(in_use(manifest)))
     write_atomic(args.picture, png_bytes(draw_pipelines(rows, text)))
     write_atomic(args.table, csv_bytes(rows))
     print(f"\n{table_text(rows)}\n\nRecommendation, to paste into the config:\n\n{text}")

@@ -34,6 +34,7 @@ rule compare_pipelines:
         pool=config["encoders"][COMPARED]["pools"][0],
         precision=config["encoders"][COMPARED]["precision"],
         numbers=config["encoders"][COMPARED]["store"],
+        encoder=COMPARED,
         encoders=[each["image_size"] for each in config["encoders"].values()].count(
             config["encoders"][COMPARED]["image_size"]
         ),
@@ -53,6 +54,7 @@ rule compare_pipelines:
         " --pool {params.pool}"
         " --precision {params.precision}"
         " --numbers {params.numbers}"
+        " --encoder {params.encoder:q}"
         " --encoders {params.encoders}"
         " --chunk-size {params.chunk_size}"
         " --device {params.device}"

@@ -17,6 +17,7 @@ from unchoke.pipelines.accuracy import answers_of, difference
 from unchoke.pipelines.entries import PIPELINES, Pipeline
 from unchoke.pipelines.measure import Failed, run_round
 from unchoke.pipelines.table import Round, Row, least_times, marks, medians
+from unchoke.pipelines.tuning import together, variants
 from unchoke.pipelines.work import Features, Work
 
 LEAST = 50
@@ -53,13 +54,15 @@ def work_on(work: Work, sample: pd.DataFrame) -> Work:
     return replace(work, rows=rows, settings=replace(work.settings, chunk_size=size))
 
 
-def fitting(images: int, pilot: Round, piloted: int, pipelines: int, rounds: int, budget_s: float) -> int:
+def fitting(images: int, pilot: Round, pilot_s: float, piloted: int, epochs: int, budget_s: float) -> int:
     """How many images, at most `images` and at least ``LEAST``, all rounds can see within the budget.
 
-    pilot: of the default on `piloted` images; the others are taken to be as fast.
+    pilot: of the default on `piloted` images, which took `pilot_s` with the start of its process; the others are taken
+    to be as fast. epochs: pipelines times rounds.
     """
-    an_image_s = (pilot.cold_s + pilot.warm_s) / piloted
-    return max(LEAST, min(images, int(budget_s / (an_image_s * pipelines * rounds))))
+    seen_s = pilot.cold_s + pilot.warm_s
+    left_s = budget_s - epochs * max(0.0, pilot_s - seen_s)
+    return max(LEAST, min(images, int(left_s / (seen_s / piloted * epochs))))
 
 
 @dataclass
@@ -67,6 +70,8 @@ class _Measured:
     pipeline: Pipeline
     prepare_s: float = float("nan")
     rounds: list[Round] = field(default_factory=list)
+    beside: list[Round] = field(default_factory=list)
+    """Those of the default in the same rounds."""
     features: Features | None = None
     note: str = ""
 
@@ -74,24 +79,39 @@ class _Measured:
 def compare_pipelines(
     work: Work, manifest: pd.DataFrame, images: int, rounds: int, budget_s: float, vram_mb: float, seed: int = 0
 ) -> list[Row]:
-    """A row for every entry of ``PIPELINES``; the first is the default.
+    """A row for every entry of ``PIPELINES`` and of ``tuning.variants``; the first is the default.
 
+    Where winners of several kinds can be had together, a last row has them, in rounds of its own beside the default.
     work: without its rows. images, budget_s: of the sample, which is made smaller where the rounds would take longer.
     UnchokeError where there are too few images, or the default cannot be measured.
     """
     sample = draw_sample(manifest, images, seed)
     with _scratch(work.scratch):
-        measured = [_Measured(pipeline, note=pipeline.refusal(work_on(work, sample))) for pipeline in PIPELINES]
+        pipelines = (*PIPELINES, *variants(work_on(work, sample)))
+        measured = [_Measured(pipeline, note=pipeline.refusal(work_on(work, sample))) for pipeline in pipelines]
         able = sum(not each.note for each in measured)
-        pilot = work_on(work, sample.head(_PILOT))
-        took, _ = _default_round(pilot, vram_mb)
-        sample = draw_sample(manifest, fitting(images, took, len(pilot.rows), able, rounds, budget_s), seed)
+        sample = draw_sample(manifest, _affordable(work, sample, images, able * rounds, budget_s, vram_mb), seed)
         work = work_on(work, sample)
         print(f"{able} pipelines, {rounds} rounds over {len(sample):,} images of train and val", flush=True)
         _prepare(measured, work)
-        for number in range(rounds):
-            _one_round(measured[number:] + measured[:number], work, vram_mb)
-    return _rows(measured, work, sample)
+        _take_rounds(measured, rounds, work, vram_mb)
+        rows = _rows(measured, work, sample)
+        if best := together(pipelines, rows, len(in_use(manifest))):
+            prepare_s = next(each.prepare_s for each in measured if each.pipeline.way == best.way)
+            measured.append(_Measured(best, prepare_s))
+            _take_rounds([measured[0], measured[-1]], rounds, work, vram_mb)
+            rows = _rows(measured, work, sample)
+    return rows
+
+
+def _affordable(work: Work, sample: pd.DataFrame, images: int, epochs: int, budget_s: float, vram_mb: float) -> int:
+    """Images of the sample, by a pilot of the default."""
+    pilot, started = work_on(work, sample.head(_PILOT)), time.perf_counter()
+    try:
+        took, _ = run_round(PIPELINES[0], pilot, vram_mb)
+    except Failed as error:
+        raise UnchokeError("The default pipeline cannot be measured.", found=str(error)) from None
+    return fitting(images, took, time.perf_counter() - started, len(pilot.rows), epochs, budget_s)
 
 
 @contextmanager
@@ -105,13 +125,6 @@ def _scratch(folder: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _default_round(work: Work, vram_mb: float) -> tuple[Round, Features]:
-    try:
-        return run_round(PIPELINES[0].name, work, vram_mb)
-    except Failed as error:
-        raise UnchokeError("The default pipeline cannot be measured.", found=str(error)) from None
-
-
 def _prepare(measured: list[_Measured], work: Work) -> None:
     for each in measured:
         if not each.note:
@@ -120,12 +133,21 @@ def _prepare(measured: list[_Measured], work: Work) -> None:
             each.prepare_s = time.perf_counter() - started
 
 
+def _take_rounds(measured: list[_Measured], rounds: int, work: Work, vram_mb: float) -> None:
+    """Rounds in which all take turns, the first of them the default; who begins changes."""
+    for number in range(rounds):
+        first = number % len(measured)
+        _one_round(measured[first:] + measured[:first], work, vram_mb)
+        for each in measured:
+            each.beside += measured[0].rounds[-1:] if not each.note else []
+
+
 def _one_round(measured: list[_Measured], work: Work, vram_mb: float) -> None:
     for each in measured:
         if each.note:
             continue
         try:
-            took, each.features = run_round(each.pipeline.name, work, vram_mb)
+            took, each.features = run_round(each.pipeline, work, vram_mb)
         except Failed as error:
             each.note = f"failed: {error}"
             continue
@@ -144,14 +166,14 @@ def _rows(measured: list[_Measured], work: Work, sample: pd.DataFrame) -> list[R
             found=f"{readable} of {len(sample)} can be read",
             expected=f"at least {LEAST}",
         )
-    return [_row(each, measured[0], default, work, sample) for each in measured]
+    return [_row(each, default, work, sample) for each in measured]
 
 
-def _row(each: _Measured, first: _Measured, default: Features, work: Work, sample: pd.DataFrame) -> Row:
-    pipeline = each.pipeline
+def _row(each: _Measured, default: Features, work: Work, sample: pd.DataFrame) -> Row:
+    pipeline, tuned = each.pipeline, each.pipeline.tuned(work)
     keys = pipeline.keys(work)
-    decoding = "" if keys is None else json.dumps(keys)
-    told = Row(pipeline.name, pipeline.told(work), decoding, len(sample), note=each.note)
+    chosen = ("", "") if keys is None else (json.dumps(keys), json.dumps(tuned.keys()))
+    told = Row(pipeline.name, pipeline.told(tuned), *chosen, len(sample), note=each.note)
     if each.features is None or each.note:
         return told
     answers, of_default = (answers_of(sample, features) for features in (each.features, default))
@@ -162,9 +184,9 @@ def _row(each: _Measured, first: _Measured, default: Features, work: Work, sampl
     return replace(
         told,
         unreadable=unreadable,
-        prepare_s=each.prepare_s,
+        prepare_s=each.prepare_s + max(taken.compile_s for taken in each.rounds),
         **medians(each.rounds, len(sample)),
-        least_times=least_times(each.rounds, first.rounds),
+        least_times=least_times(each.rounds, each.beside),
         feature_difference=apart,
         accuracy=accuracy.accuracy,
         accuracy_difference=accuracy.difference,

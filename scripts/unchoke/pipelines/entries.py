@@ -55,6 +55,8 @@ class Pipeline:
     way: Way = field(default_factory=Files)
     decoding: dict[str, Any] | None = None
     """The keys of ``decoding`` that choose it; None: it is no setting."""
+    encoder: tuple[tuple[str, Any], ...] = ()
+    """Keys of the encoder in the config that differ from the plan's batch, the config's precision, and eager code."""
     package: str = ""
     """Python package that it needs."""
     needs: tuple[Need, ...] = ()
@@ -72,6 +74,10 @@ class Pipeline:
         """The keys of ``decoding`` that choose it for this config: pixels serve several encoders, not one alone."""
         alone = self.decoding is not None and self.decoding["input"] == PIXELS and work.encoders < 2
         return None if alone else self.decoding
+
+    def tuned(self, work: Work) -> Work:
+        """The work as its encoder does it."""
+        return work.with_keys(dict(self.encoder))
 
     def told(self, work: Work) -> str:
         """Its settings in words."""
@@ -125,8 +131,3 @@ PIPELINES = (
     Pipeline("NVIDIA DALI", "", needs=(_dali,)),
 )
 """The first is the default, with which the others are compared."""
-
-
-def pipeline_named(name: str) -> Pipeline:
-    """The entry of a row."""
-    return next(pipeline for pipeline in PIPELINES if pipeline.name == name)

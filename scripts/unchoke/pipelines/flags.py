@@ -30,6 +30,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pool", default="avg", help="pool whose features are compared")
     parser.add_argument("--precision", choices=PRECISIONS, default="float16", help="arithmetic on CUDA")
     parser.add_argument("--numbers", default="float16", help="numbers of the store, float16 or float32")
+    parser.add_argument("--encoder", required=True, help="name of the encoder in the config")
     parser.add_argument("--encoders", type=int, default=1, help="encoders of the config with this image size")
     parser.add_argument("--chunk-size", type=int, required=True, help="images a chunk")
     add_device_flags(parser)

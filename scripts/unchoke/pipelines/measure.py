@@ -1,5 +1,6 @@
 """One round of one pipeline, in a process of its own: a cold epoch and a warm one."""
 
+import math
 import multiprocessing
 import os
 import time
@@ -12,10 +13,13 @@ from typing import NamedTuple
 import psutil
 import torch
 
+from unchoke.encoders.compiled import compile_encoder
+from unchoke.encoders.encoder import Encoder
 from unchoke.errors import UnchokeError
-from unchoke.machine.memory import keep_budget, meter_of
+from unchoke.machine.memory import budget_of, keep_budget, meter_of
+from unchoke.machine.peaks import MARGIN, peak_of
 from unchoke.machine.process_tree import PeakMemory, cpu_s, family
-from unchoke.pipelines.entries import pipeline_named
+from unchoke.pipelines.entries import Pipeline
 from unchoke.pipelines.table import Round
 from unchoke.pipelines.work import Features, Work
 
@@ -25,6 +29,8 @@ _STARTER = multiprocessing.get_context("forkserver")
 
 _LIMIT_S = 1200.0
 """Of a round; a pipeline that hangs shall not hang all."""
+_GRACE_S = 5.0
+"""For the end of a process that has answered."""
 
 
 class Failed(Exception):
@@ -35,17 +41,18 @@ class _Done(NamedTuple):
     cold_s: float
     warm_s: float
     cpu_s: float
+    compile_s: float
     features: Features
 
 
-def run_round(name: str, work: Work, vram_mb: float) -> tuple[Round, Features]:
+def run_round(pipeline: Pipeline, work: Work, vram_mb: float) -> tuple[Round, Features]:
     """What a round took, and the features of its warm epoch; Failed where the pipeline raised an error.
 
     Nothing of it is left when this returns or raises, processes of peers included.
     """
     _STARTER.set_forkserver_preload([__name__])
-    ours, theirs = _STARTER.Pipe(duplex=False)
-    process = _STARTER.Process(target=_serve, args=(theirs, name, work, vram_mb))
+    ours, theirs = _STARTER.Pipe()
+    process = _STARTER.Process(target=_serve, args=(theirs, pipeline, work, vram_mb))
     process.start()
     theirs.close()
     root = psutil.Process(process.pid)
@@ -58,48 +65,73 @@ def run_round(name: str, work: Work, vram_mb: float) -> tuple[Round, Features]:
             except EOFError:
                 raise Failed("its process ended") from None
     finally:
+        ours.close()
         _end(root, process)
     if isinstance(found, str):
         raise Failed(found)
-    return Round(found.cold_s, found.warm_s, found.cpu_s, peak.mb), found.features
+    return Round(found.cold_s, found.warm_s, found.cpu_s, peak.mb, found.compile_s), found.features
 
 
 def _end(root: psutil.Process, process: multiprocessing.process.BaseProcess) -> None:
-    for each in reversed(family(root)):
+    """Let a process end, which gives back its semaphores, and kill what is left of its family."""
+    members = family(root)
+    process.join(_GRACE_S)
+    for each in reversed(members):
         with suppress(psutil.NoSuchProcess):
             each.kill()
     process.join()
 
 
-def _serve(answer: Connection, name: str, work: Work, vram_mb: float) -> None:
+def _serve(answer: Connection, pipeline: Pipeline, work: Work, vram_mb: float) -> None:
     """In the process of a round: do it, and send what it took, or why it could not be done."""
     try:
-        found: _Done | str = _measure(name, work, vram_mb)
+        found: _Done | str = _measure(pipeline, work, vram_mb)
     except KeyboardInterrupt:
         return
     except UnchokeError as error:
-        found = str(error).splitlines()[0]
+        found = " ".join(" ".join(str(error).splitlines()[:2]).split())
     except Exception as error:  # peers raise what they like
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    answer.send(found)
-    time.sleep(60)  # our family is ended by the parent, which measures it meanwhile
+    with suppress(EOFError, OSError):
+        answer.send(found)
+        answer.recv()  # the parent measures us until it closes its end
 
 
-def _measure(name: str, work: Work, vram_mb: float) -> _Done:
+def _measure(pipeline: Pipeline, work: Work, vram_mb: float) -> _Done:
     torch.set_num_threads(work.threads)
     if work.device == "cuda":
         keep_budget(meter_of(torch.device("cuda")), vram_mb)
-    way, encoder, own = pipeline_named(name).way, work.encoder(), psutil.Process()
-    side_px = encoder.image_size
-    encoder.encode(torch.zeros((work.settings.micro_batch, 3, side_px, side_px), dtype=torch.uint8))
+    work, own = pipeline.tuned(work), psutil.Process()
+    encoder, compile_s = ready(work, vram_mb if pipeline.encoder else math.inf)
     seconds = []
-    with way.epochs(work, encoder) as epoch:
-        drop_from_cache(way.files(work))
+    with pipeline.way.epochs(work, encoder) as epoch:
+        drop_from_cache(pipeline.way.files(work))
         for _ in ("cold", "warm"):
             before_s, started = cpu_s(own), time.perf_counter()
             features = epoch()
             seconds.append(time.perf_counter() - started)
-        return _Done(seconds[0], seconds[1], cpu_s(own) - before_s, features)
+        return _Done(seconds[0], seconds[1], cpu_s(own) - before_s, compile_s, features)
+
+
+def ready(work: Work, budget_mb: float) -> tuple[Encoder, float]:
+    """The encoder after its first batches, and the seconds that compiling it took; 0 where it is eager.
+
+    UnchokeError where a batch takes more than the plan would let it: `budget_mb`; infinite for what is planned.
+    """
+    encoder, started, compile_s = work.encoder(), time.perf_counter(), 0.0
+    if work.compiled:
+        encoder = compile_encoder(encoder, work.settings.micro_batch)
+        compile_s = time.perf_counter() - started
+    meter, side_px = meter_of(encoder.device), encoder.image_size
+    images = torch.zeros((work.settings.micro_batch, 3, side_px, side_px), dtype=torch.uint8)
+    if math.isinf(budget_mb):
+        encoder.encode(images)
+        return encoder, compile_s
+    peak_mb, most_mb = peak_of(lambda: encoder.encode_once(images), meter), MARGIN * budget_of(meter, budget_mb)
+    if peak_mb is None or peak_mb > most_mb:
+        found = "memory runs out" if peak_mb is None else f"a peak of {peak_mb:,.0f} MB"
+        raise UnchokeError(f"{found} with batches of {len(images)}, more than {MARGIN:.0%} of gpu.vram_mb allow.")
+    return encoder, compile_s
 
 
 def drop_from_cache(files: Iterable[Path]) -> None:

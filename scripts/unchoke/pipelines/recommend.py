@@ -7,33 +7,66 @@ from unchoke.pipelines.table import Row
 
 WORTH = 1.05
 """How many times the rate of the default a pipeline must have to be recommended in its place."""
+PAYS = 2.0
+"""What compiling saves must be so many times what it costs, as where the config says `compile: auto`."""
 
 
-def best_setting(rows: Sequence[Row]) -> Row:
-    """The fastest row that a config can choose, like the first and faster in each round; else the first."""
+def best_setting(rows: Sequence[Row], images: int) -> Row:
+    """The fastest row that a config can choose, like the first and faster in each round; else the first.
+
+    images: to be encoded by what is recommended.
+    """
     default = rows[0]
     able = [row for row in rows if row.measured and row.decoding and not row.differs and row.least_times > 1]
+    able = [row for row in able if not _compiling_costs(row, default, images)]
     best = max(able, key=lambda row: row.images_per_s, default=default)
     return best if best.images_per_s > WORTH * default.images_per_s else default
 
 
-def recommendation(rows: Sequence[Row], threads: int, rounds: int) -> str:
+def _compiling_costs(row: Row, default: Row, images: int) -> str:
+    """Why compiling is not worth its time; empty where it is, or nothing is compiled."""
+    if not row.encoder or json.loads(row.encoder)["compile"] == "off":
+        return ""
+    saved_s = images * (1 / default.images_per_s - 1 / row.images_per_s)
+    if saved_s > PAYS * row.prepare_s:
+        return ""
+    return f"compiling took {row.prepare_s:,.0f} s and saves {saved_s:,.0f} s over {images:,} images"
+
+
+def recommendation(rows: Sequence[Row], threads: int, rounds: int, encoder: str, images: int) -> str:
     """Comments with the promised rate and where it comes from, lines of YAML, and what was faster but is no setting.
 
-    rows: the first is the default. threads: that were measured.
+    rows: the first is the default. threads: that were measured. encoder: its name in the config. images: to be encoded.
     """
-    best, default = best_setting(rows), rows[0]
+    best, default = best_setting(rows, images), rows[0]
     times = best.images_per_s / default.images_per_s
     lines = [
         f"# {best.pipeline}: {best.images_per_s:,.0f} images/s, {times:.2f} × the default",
         f"# Basis: the lower of the cold and warm rate, medians of {rounds} rounds over {best.images:,} images, one",
         "# process; the start of a run is not in it.",
         "decoding:",
-        *(f"  {key}: {json.dumps(value)}" for key, value in json.loads(best.decoding).items()),
+        *_keys(best.decoding, "  "),
         f"  threads: {threads}",
+        "encoders:",
+        f"  {json.dumps(encoder)}:",
+        *_keys(best.encoder, "    "),
     ]
+    if best.encoder != default.encoder or best.decoding != default.decoding:
+        lines.append("# Stored features of this encoder that were made with other settings are made anew.")
     faster = [row for row in rows if row.measured and row.images_per_s > WORTH * best.images_per_s]
     for row in sorted(faster, key=lambda row: -row.images_per_s):
-        why = row.note if row.differs else "no setting of the config for this encoder"
+        why = _why_not(row, default, images)
         lines.append(f"# Faster, but not recommended: {row.pipeline}, {row.images_per_s:,.0f} images/s ({why})")
     return "\n".join(lines) + "\n"
+
+
+def _keys(text: str, indent: str) -> list[str]:
+    return [f"{indent}{key}: {json.dumps(value)}" for key, value in json.loads(text).items()]
+
+
+def _why_not(row: Row, default: Row, images: int) -> str:
+    if row.differs:
+        return row.note
+    if not row.decoding:
+        return "no setting of the config for this encoder"
+    return _compiling_costs(row, default, images) or "slower than the default in a round"

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 UNKNOWN = math.nan
-SAME = 1e-5
-"""Relative difference of features up to which accuracy cannot differ: below the steps of float16."""
+SAME = 2**-11
+"""Relative difference of features that counts as none: half a step of float16, by which a store rounds them."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,13 @@ class Row:
     """How it was set up."""
     decoding: str = ""
     """JSON of the keys of ``decoding`` in the config that choose it; empty where none do."""
+    encoder: str = ""
+    """JSON of the keys of the encoder in the config that choose it: `micro_batch`, `precision`, `compile`."""
     images: int = 0
     """Of the sample, those included that cannot be read."""
     unreadable: int = 0
     prepare_s: float = UNKNOWN
-    """What it wrote before its epochs took."""
+    """What it wrote before its epochs took, or compiling at its longest."""
     cold_s: float = UNKNOWN
     """Seconds of the first epoch, its files dropped from the page cache: median of the rounds."""
     cold_images_per_s: float = UNKNOWN
@@ -71,6 +73,8 @@ class Round:
     warm_s: float
     cpu_s: float
     peak_mb: float
+    compile_s: float = 0.0
+    """Of the encoder, before the epochs; 0 where it is eager."""
 
     @property
     def slower_s(self) -> float:

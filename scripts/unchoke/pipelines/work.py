@@ -1,10 +1,10 @@
 """What every pipeline is given: the same images, the same encoder, the same limits."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke.encoders.encoder import Encoder, load_encoder
+from unchoke.encoders.ways import ON
 from unchoke.errors import UnreadableImageError
 from unchoke.features.chunk import Extraction
 from unchoke.images.decode import picture_of
 from unchoke.sources.source import Reader, open_images, reads_files
 
 JPEG = (".jpg", ".jpeg")
+OFF = "off"
 
 
 class Features(NamedTuple):
@@ -48,6 +50,8 @@ class Work:
     """Folder for what a pipeline writes before its epochs."""
     encoders: int = 1
     """Of the config, that see images of this size, so that they can share a store of pixels."""
+    compiled: bool = False
+    """Whether torch.compile makes the encoder's code."""
 
     @property
     def paths(self) -> list[str]:
@@ -71,8 +75,24 @@ class Work:
         for chunk, start in enumerate(range(0, len(self.rows), size)):
             yield chunk, self.rows.iloc[start : start + size]
 
+    @property
+    def arithmetic(self) -> str:
+        """The precision in which the encoder computes."""
+        return self.precision if self.device == "cuda" else "float32"
+
+    def with_keys(self, keys: Mapping[str, Any]) -> "Work":
+        """The same with other keys of the encoder in the config: `micro_batch`, `precision`, `compile`."""
+        settings = replace(self.settings, micro_batch=keys.get("micro_batch", self.settings.micro_batch))
+        compiled = self.compiled if "compile" not in keys else keys["compile"] == ON
+        return replace(self, settings=settings, precision=keys.get("precision", self.precision), compiled=compiled)
+
+    def keys(self) -> dict[str, Any]:
+        """The keys of the encoder in the config that choose how it computes here."""
+        compiling = ON if self.compiled else OFF
+        return {"micro_batch": self.settings.micro_batch, "precision": self.precision, "compile": compiling}
+
     def encoder(self) -> Encoder:
-        """The encoder on its device."""
+        """The encoder on its device, eager."""
         device = torch.device(self.device)
         return load_encoder(self.weights, self.card, self.image_size, [self.pool], device, self.precision)
 

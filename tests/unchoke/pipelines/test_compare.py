@@ -1,6 +1,10 @@
 """Pipelines side by side on small JPEGs, in processes of their own; and what is drawn for them."""
 
+import dataclasses
 import importlib.util
+import json
+import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from unchoke.encoders.encoder import Encoder
 from unchoke.encoders.weights import fetch_weights
 from unchoke.errors import UnchokeError
 from unchoke.features.chunk import Extraction
 from unchoke.manifest.images import SplitSettings, build_manifest
-from unchoke.pipelines.compare import LEAST, compare_pipelines, draw_sample, fitting
+from unchoke.pipelines import measure, tuning
+from unchoke.pipelines.compare import LEAST, compare_pipelines, draw_sample, fitting, work_on
 from unchoke.pipelines.entries import PIPELINES
+from unchoke.pipelines.measure import Failed, run_round
 from unchoke.pipelines.table import Round
+from unchoke.pipelines.tuning import TOGETHER, variants
 from unchoke.pipelines.work import Work
 from unchoke.report.pipelines import draw_pipelines, table_text
 from unchoke.store.tables import MANIFEST_COLUMNS, read_table
@@ -47,17 +55,24 @@ def manifest_of(folder: Path) -> pd.DataFrame:
     return read_table(folder / "manifest.csv", MANIFEST_COLUMNS)
 
 
-def test_every_pipeline_does_the_same_work_and_leaves_nothing_behind(work: Work) -> None:
+def test_every_pipeline_does_the_same_work_and_leaves_nothing_behind(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "why_eager", lambda device: "there is no C++ compiler")  # compiling takes 12 s or more
     rows = compare_pipelines(work, manifest_of(work.root.parent), 1000, 1, 600, 1000)
-    assert [row.pipeline for row in rows] == [pipeline.name for pipeline in PIPELINES]
+    tried = ["batches of 2", "batches of 4", "batches of 16", "compiled"]
+    assert [row.pipeline for row in rows if row.pipeline != TOGETHER] == [each.name for each in PIPELINES] + tried
     names = {row.pipeline: row for row in rows}
     there = [row for row in rows if row.measured]
-    missing = {"NVIDIA DALI"} | ({"SPDL"} if importlib.util.find_spec("spdl") is None else set())
+    missing = {"NVIDIA DALI", "compiled"} | ({"SPDL"} if importlib.util.find_spec("spdl") is None else set())
     assert {row.pipeline: bool(row.note) for row in rows if not row.measured} == dict.fromkeys(missing, True)
     assert {row.images for row in rows} == {72} and {row.unreadable for row in there} == {1}
     assert not [row for row in there if row.differs or row.accuracy != there[0].accuracy]
     draft = names["threads over files, JPEG draft"]  # 60 px are not twice what is needed: nothing is scaled down
-    assert max(row.feature_difference for row in there) <= 1e-5 and draft.feature_difference == 0
+    assert max(row.feature_difference for row in there) <= 2**-11 and draft.feature_difference == 0
+    encoders = [json.loads(row.encoder) for row in rows if row.encoder]
+    assert [keys["micro_batch"] for keys in encoders[2:5]] == [2, 4, 16] and encoders[5]["compile"] == "on"
+    assert encoders[0] == {"micro_batch": 8, "precision": "float32", "compile": "off"}
     assert all(row.cold_s > 0 and row.warm_s > 0 and row.cpu_s > 0 and row.peak_mb > 50 for row in there)
     assert not work.scratch.exists()
     own = psutil.Process()
@@ -84,8 +99,30 @@ def test_what_needs_files_says_so(work: Work, name: str, told: str) -> None:
     assert told in pipeline.refusal(arrays)
 
 
-@given(st.integers(50, 10_000), st.floats(1e-4, 1.0), st.integers(1, 8), st.integers(1, 5), st.floats(1, 3600))
-def test_a_sample_fits_the_time(images: int, an_image_s: float, pipelines: int, rounds: int, budget_s: float) -> None:
-    found = fitting(images, Round(64 * an_image_s, 64 * an_image_s, 0, 0), 64, pipelines, rounds, budget_s)
+@given(st.integers(50, 10_000), st.floats(1e-4, 1.0), st.floats(0, 9), st.integers(1, 60), st.floats(1, 3600))
+def test_a_sample_fits_the_time(images: int, an_image_s: float, start_s: float, epochs: int, budget_s: float) -> None:
+    pilot = Round(64 * an_image_s, 64 * an_image_s, 0, 0)
+    found = fitting(images, pilot, 128 * an_image_s + start_s, 64, epochs, budget_s)
     assert LEAST <= found <= images
-    assert found == LEAST or 2 * found * an_image_s * pipelines * rounds <= budget_s * 1.001
+    assert found == LEAST or (2 * found * an_image_s + start_s) * epochs <= budget_s * 1.001
+
+
+def test_a_compiled_encoder_is_made_before_the_epochs_and_timed(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compiler(encoder: Encoder, micro_batch: int) -> Encoder:
+        time.sleep(0.05)
+        return dataclasses.replace(encoder, compiled=encoder.forward, compiled_threads=micro_batch)
+
+    monkeypatch.setattr(measure, "compile_encoder", compiler)
+    own = work_on(work, manifest_of(work.root.parent).head(60))
+    compiled = next(each for each in variants(own) if each.name == "compiled").tuned(own)
+    encoder, compile_s = measure.ready(compiled, 4096)
+    assert encoder.compiled_threads == 8 and 0.05 <= compile_s < 5
+    encoder, compile_s = measure.ready(own, math.inf)
+    assert encoder.compiled is None and compile_s == 0
+
+
+def test_a_batch_beyond_the_budget_says_so(work: Work) -> None:
+    sample = manifest_of(work.root.parent).head(60)
+    pipeline = next(each for each in variants(work_on(work, sample)) if each.name == "batches of 16")
+    with pytest.raises(Failed, match=r"a peak of \d+ MB with batches of 16, more than 90% of gpu.vram_mb allow"):
+        run_round(pipeline, work_on(work, sample), 20)

@@ -29,8 +29,10 @@ from unchoke.polygons.word import Corners
 RATIO = 0.4
 """r: the kernel of a long, narrow word has about r² of its width."""
 LOW, HIGH = 0.3, 0.7
-STEPS = 250
-"""The threshold map counts in 250ths, of which 0.3 and 0.7 are whole numbers."""
+STEPS = 255
+"""The threshold map counts in 255ths."""
+OUTSIDE = 255
+"""In the threshold map: outside of the outer outlines of all words."""
 KERNEL = 1
 _SEGMENTS = 8  # of a quarter of a circle, where an outline that is moved turns around a corner
 
@@ -51,7 +53,7 @@ class Maps(NamedTuple):
     """The probability map and its mask in one: 1 in the kernels of words, 0 elsewhere, ``names.IGNORED`` where nothing
     is known: in ignored words, in words without a kernel, beyond the picture."""
     threshold_HW: NDArray[np.uint8]
-    """The threshold map and its mask in one: 250ths, 75 to 175, within the outer outlines of words; 0 elsewhere."""
+    """The threshold map and its mask in one: 255ths, 76 to 179, within the outer outlines of words; OUTSIDE elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,9 @@ def draw_maps(targets: Sequence[Target], window: Window, height: int, width: int
     for target in near:
         if not target.kernels:
             _fill(kernels_HW, [target.outline], window, IGNORED)
+    threshold_HW[threshold_HW == 0] = OUTSIDE
     below, right = max(0, height - window.y0), max(0, width - window.x0)
-    for map_HW, unknown in ((kernels_HW, IGNORED), (threshold_HW, 0)):
+    for map_HW, unknown in ((kernels_HW, IGNORED), (threshold_HW, OUTSIDE)):
         map_HW[below:] = map_HW[:, right:] = unknown
     return Maps(kernels_HW, threshold_HW)
 

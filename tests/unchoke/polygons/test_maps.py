@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shapely import Polygon
 
 from unchoke.names import IGNORED
-from unchoke.polygons.maps import Window, draw_maps, inside_of, narrow_side, target_of
+from unchoke.polygons.maps import OUTSIDE, Window, draw_maps, inside_of, narrow_side, target_of
 
 BOX = ((10.0, 10.0), (110.0, 10.0), (110.0, 40.0), (10.0, 40.0))  # 100 × 30
 HEIGHT, WIDTH = 60, 130
@@ -40,13 +40,13 @@ def test_the_kernel_of_a_box_holds_the_pixels_whose_centres_it_holds():
 
 def test_the_threshold_falls_from_the_outline_on_both_sides_and_stays_low_within():
     threshold_HW = drawn(target_of(BOX, ignored=False)).threshold_HW
-    column = threshold_HW[:, 60] / 250
+    column = threshold_HW[:, 60] / 255
     for row in range(HEIGHT):
         distance = min(abs(row + 0.5 - 10), abs(row + 0.5 - 40))
         outside = (row + 0.5 < 10 or row + 0.5 > 40) and distance > DISTANCE
-        expected = 0 if outside else 0.7 - 0.4 * min(1, distance / DISTANCE)
-        assert column[row] == pytest.approx(expected, abs=0.5 / 250 + 1e-9), row
-    assert threshold_HW[25, 60] == 75  # 0.3, 15 px from the outline
+        expected = 1 if outside else 0.7 - 0.4 * min(1, distance / DISTANCE)
+        assert column[row] == pytest.approx(expected, abs=0.5 / 255 + 1e-9), row
+    assert threshold_HW[25, 60] / 255 == pytest.approx(0.3, abs=0.5 / 255 + 1e-9)  # 15 px from the outline
 
 
 def test_an_outline_that_falls_into_parts_keeps_all_of_them():
@@ -78,7 +78,7 @@ def test_ignored_and_narrow_words_are_neither_text_nor_background(changes):
     expected_HW = np.zeros((HEIGHT, WIDTH), np.uint8)
     expected_HW[10:40, 10:110] = IGNORED
     np.testing.assert_array_equal(maps.kernels_HW, expected_HW)
-    assert not maps.threshold_HW.any()
+    assert (maps.threshold_HW == OUTSIDE).all()
 
 
 def test_an_ignored_word_hides_the_kernel_beneath():
@@ -90,7 +90,8 @@ def test_where_words_meet_the_larger_threshold_counts():
     beside = tuple((x, y + 32) for x, y in BOX)
     both = drawn(*(target_of(box, ignored=False) for box in (BOX, beside))).threshold_HW
     alone = [drawn(target_of(box, ignored=False)).threshold_HW for box in (BOX, beside)]
-    np.testing.assert_array_equal(both, np.maximum(*alone))
+    larger_HW = np.maximum(*(np.where(map_HW == OUTSIDE, 0, map_HW) for map_HW in alone))
+    np.testing.assert_array_equal(both, np.where(larger_HW == 0, OUTSIDE, larger_HW))
 
 
 def test_the_narrow_side_of_a_turned_word_is_its_height():
@@ -103,8 +104,8 @@ def test_nothing_is_known_beyond_the_picture():
     inside = np.s_[: HEIGHT - 30, : WIDTH - 100]
     outside_HW = np.ones((64, 64), bool)
     outside_HW[inside] = False
-    assert (maps.kernels_HW[outside_HW] == IGNORED).all() and not maps.threshold_HW[outside_HW].any()
-    assert (maps.kernels_HW[inside] != IGNORED).all() and maps.threshold_HW[inside].any()
+    assert (maps.kernels_HW[outside_HW] == IGNORED).all() and (maps.threshold_HW[outside_HW] == OUTSIDE).all()
+    assert (maps.kernels_HW[inside] != IGNORED).all() and (maps.threshold_HW[inside] != OUTSIDE).any()
 
 
 coordinate = st.floats(-5, 90, allow_nan=False)

@@ -4,10 +4,10 @@ import difflib
 from collections.abc import Iterable
 
 SPLITS = ("train", "val", "test")
-MASK_KINDS = ("masks", "canvases")
-"""Kinds of source whose images have masks."""
 TEXT_KINDS = ("text", "words")
 """Kinds of source whose images have words, as polygons."""
+MASK_KINDS = ("masks", "canvases", *TEXT_KINDS)
+"""Kinds of source whose images are told apart pixel by pixel; masks of words are drawn from the polygons."""
 PIXELS = "pixels"
 """Takes the place of an encoder where a head reads pixels."""
 TEACHER = "teacher"

@@ -31,7 +31,7 @@ TESTED_ELSEWHERE = {
         "client cold commands connections devices messages patience peaks process_state process_tree retries sockets "
         "turns worker_requests"
     ),
-    "manifest": "checks digests",
+    "manifest": "checks digests masks",
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "db decoder linear unet",
     "metrics": "units",
@@ -46,7 +46,7 @@ TESTED_ELSEWHERE = {
     "report/cleaning": "balance contact_sheets duplicates findings measures",
     "polygons": "word",
     "pipelines": "accuracy batches entries flags measure ours peers work",
-    "sources": "csv_files digests left_out locations",
+    "sources": "csv_files digests left_out locations pairs",
     "sources/arrays": "array containers folders hdf5_files hdf5_mappings hdf5_rows listing npy values",
     "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",
     "stitching": "blends",

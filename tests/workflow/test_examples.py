@@ -13,7 +13,7 @@ from unchoke.encoders.packaged import PACKAGES
 EXAMPLES = sorted((REPOSITORY / "config" / "examples").glob("*.yaml"))
 AS_THEY_ARE = [path for path in EXAMPLES if path.read_text().startswith("# Runs as it is.\n")]
 TO_CHANGE = [path for path in EXAMPLES if path not in AS_THEY_ARE]
-WRITTEN_BY = {"digits": "write_digits", "canvases": "write_canvases"}
+WRITTEN_BY = {"digits": "write_digits", "canvases": "write_canvases", "words": "write_words"}
 """The kinds whose images a rule writes, with its name."""
 PLACEHOLDER = "/path/to/"
 

@@ -23,6 +23,27 @@ if config["dataset"]["kind"] == "canvases":
             " > {log:q} 2>&1"
 
 
+if config["dataset"]["kind"] == "words":
+
+    rule write_words:
+        output:
+            record=f"{config['dataset']['path']}/words.json",
+        log:
+            "<logs>/write_words.log",
+        localrule: True
+        conda:
+            "../../environment.yml"
+        resources:
+            mem_mb=1000,
+        params:
+            version=versions.CANVASES,
+            folder=subpath(output.record, parent=True),
+        shell:
+            'python "$UNCHOKE_SCRIPTS"/write_words.py'
+            " --path {params.folder:q}"
+            " > {log:q} 2>&1"
+
+
 checkpoint build_patches:
     input:
         sources.prerequisites(

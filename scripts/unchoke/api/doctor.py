@@ -35,6 +35,7 @@ from unchoke.sources.source import Listing, list_images
 from unchoke.store.chunks import seal_file
 from unchoke.store.cuts import chunk_count
 from unchoke.store.origin import read_origin, rounding_warnings
+from unchoke.targets.stores import label_arrays
 
 FILES_OPEN = 256  # open files of Snakemake, a worker and its threads, and some room
 FINGERPRINT_BYTES = 100  # of an image, at most: two hashes and its measures
@@ -145,7 +146,7 @@ def _model(name: str) -> Any:
 def _disk(config: dict[str, Any], models: dict[str, Any], work: _Work, results: Path) -> Finding:
     sizes = {name: np.dtype(encoder["store"]).itemsize for name, encoder in config["encoders"].items()}
     stored = sum(sizes[name] * _values(encoder, models[name], work) for name, encoder in config["encoders"].items())
-    labels = (work.patch_px or 0) ** 2
+    labels = len(label_arrays(config)) * (work.patch_px or 0) ** 2
     parts = {"features": work.rows * stored, "labels": work.rows * labels}
     parts["fingerprints"] = work.rows * FINGERPRINT_BYTES if config["cleaning"] else 0
     parts["caches"] = sum(size_of(request, work.rows).bytes for request in cache_requests(config).values())
@@ -178,7 +179,8 @@ def _n_files(config: dict[str, Any], work: _Work) -> int:
     if work.patch_px is None:
         each = [len(encoder["views"]) * (2 * len(encoder["pools"]) + 3) for encoder in config["encoders"].values()]
     else:
-        each = [7, *(4 * len(encoder["strides"]) + 3 for encoder in config["encoders"].values())]  # 7: labels
+        maps = [len(encoder["strides"]) for encoder in config["encoders"].values()]
+        each = [4 * arrays + 3 for arrays in (len(label_arrays(config)), *maps)]
     return work.chunks + work.files * sum(each)
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from unchoke.config.base import MAX_SEED, NAME, NAME_LENGTH, Section, listed_in, one_of, without_braces
-from unchoke.names import MASK_KINDS
+from unchoke.config.base import MAX_SEED, MAX_SIDE, NAME, NAME_LENGTH, Section, listed_in, one_of, without_braces
+from unchoke.names import MASK_KINDS, TEXT_KINDS
 from unchoke.sources.locations import ARRAY_KINDS, ROLES, by_split, known_split
 
 KINDS = listed_in("sources/kinds")
@@ -50,6 +50,10 @@ PRESETS = {
 """Locations in known datasets. pcam: the files of PatchCamelyon as its authors published them, unpacked: Veeling,
 Linmans, Winkens, Cohen and Welling, Rotation Equivariant CNNs for Digital Pathology, MICCAI 2018;
 https://github.com/basveeling/pcam."""
+
+
+TEXT_CLASSES = {"background": [0], "text": [1]}
+"""Of pixels, where there are words."""
 
 
 def _known_locations(value: object) -> object:
@@ -122,8 +126,10 @@ class Dataset(Section):
     """`folder`: images by class, or by split and class. `csv`: a table with the columns path, label and, if you have
     them, split and group. `digits`: scikit-learn's handwritten digits, written to `path`. `masks`: a folder with
     `images/` and `masks/`, or a table with the columns path and mask. `canvases`: digits on cluttered canvases with
-    their masks, written to `path`. `hdf5`, `npy`, `zarr`: rows of the arrays named in `images` and `labels`.
-    `webdataset`: a folder with tar shards."""
+    their masks, written to `path`. `text`: words as polygons, for finding them: a folder with `images/` and `gt/` (a
+    text file each, as ICDAR has them), a JSON as MMOCR has it, or a table with the columns path and polygon. `words`:
+    words on cluttered canvases, written to `path`. `hdf5`, `npy`, `zarr`: rows of the arrays named in `images` and
+    `labels`. `webdataset`: a folder with tar shards."""
 
     path: str = Field(min_length=1)
     """The folder, or the CSV file; relative to the folder that snakemake runs in. hdf5, npy, zarr: the folder that the
@@ -164,6 +170,10 @@ class Dataset(Section):
     ignore: MaskValue | None = None
     """Masks: the value of pixels that count neither in training nor in figures."""
 
+    smallest_word: float = Field(8, ge=0, le=MAX_SIDE)
+    """Text: words whose shorter side is below this are neither text nor background in training, px. Figures count them
+    as all others."""
+
     @property
     def has_masks(self) -> bool:
         """Whether pixels are to be told apart, not images."""
@@ -177,9 +187,19 @@ class Dataset(Section):
             return raw
         return {**PRESETS[preset], **{key: value for key, value in raw.items() if value is not None or key == "groups"}}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _words_have_classes_of_their_own(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or raw.get("kind") not in TEXT_KINDS:
+            return raw
+        given = raw.get("classes", TEXT_CLASSES)
+        if given not in (TEXT_CLASSES, {"background": 0, "text": 1}) or raw.get("ignore") is not None:
+            raise ValueError(f"classes and ignore are values in mask files, and the kind {raw['kind']} has none")
+        return {**raw, "classes": TEXT_CLASSES}
+
     @model_validator(mode="after")
     def _a_rule_can_write_to_the_path(self) -> "Dataset":
-        if self.kind in ("digits", "canvases"):
+        if self.kind in ("digits", "canvases", "words"):
             without_braces(self.path)
         return self
 

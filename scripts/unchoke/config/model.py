@@ -98,7 +98,7 @@ class Config(Section):
             return raw
         dataset = raw.get("dataset")
         if isinstance(dataset, dict) and dataset.get("kind") in MASK_KINDS:
-            kinds = ("linear", "decoder", "unet")
+            kinds = ("db",) if dataset["kind"] in TEXT_KINDS else ("linear", "decoder", "unet")
             return {"heads": {}, "mask_heads": {kind: {"kind": kind} for kind in kinds}, "cleaning": None, **raw}
         return raw
 

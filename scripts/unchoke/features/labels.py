@@ -51,19 +51,39 @@ def cut_masks(store: Path, chunk: int, rows: pd.DataFrame, rows_file: Path, root
                 valid_N[row] = True
         except UnreadableImageError as error:
             reasons[row] = f"its mask: {error}"
-    seconds = time.perf_counter() - started
     facts = {"version": versions.MASKS, "classes": list(settings.classes.items()), "ignore": settings.ignore}
+    facts |= {"size": settings.size, "chunk_size": settings.chunk_size}
+    arrays = {chunks.MASK: labels_NHW, chunks.VALID: valid_N}
+    return write_labels(store, chunk, arrays, rows_file, facts, invalid_patches(rows, reasons), started)
+
+
+def write_labels(
+    store: Path,
+    chunk: int,
+    arrays: dict[str, NDArray[Any]],
+    rows_file: Path,
+    facts: dict[str, Any],
+    reasons: dict[int, str],
+    started: float,
+) -> int:
+    """Write a chunk of labels; return how many patches are valid.
+
+    arrays: of one chunk, ``valid`` among them. facts: settings for the record. reasons: by image_id why its labels
+    could not be read. started: by ``time.perf_counter``.
+    """
+    seconds = time.perf_counter() - started
+    valid = int(arrays[chunks.VALID].sum())
     record = {
         "rows_sha256": sha256_bytes(rows_file.read_bytes()),
-        "settings": {**facts, "size": settings.size, "chunk_size": settings.chunk_size},
-        "invalid": [{"image_id": image, "reason": why} for image, why in invalid_patches(rows, reasons).items()],
-        "images": int(valid_N.sum()),
+        "settings": facts,
+        "invalid": [{"image_id": image, "reason": why} for image, why in reasons.items()],
+        "images": valid,
         "seconds": {"read": 0.0, "decode": seconds, "encode": 0.0, "total": seconds},
         "threads": 1,
         "peak_mb": {"host": peak_memory_mb()},
     }
-    chunks.write_chunk(store, chunk, {chunks.MASK: labels_NHW, chunks.VALID: valid_N}, record)
-    return int(valid_N.sum())
+    chunks.write_chunk(store, chunk, arrays, record)
+    return valid
 
 
 def _read(root: Path, path: str, y0: int, x0: int, settings: MaskSettings) -> NDArray[Any]:

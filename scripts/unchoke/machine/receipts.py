@@ -27,6 +27,7 @@ _LISTING = ("build_manifest", "build_patches")
 # Jobs by the files that they write in the dataset's folder; * is any name, and {} repeats it in the receipt's name.
 _JOBS = {
     **dict.fromkeys(("manifest.csv", "manifest.json", "moves.csv", "patches.csv", "grids.json"), _LISTING),
+    **dict.fromkeys(("words.csv", "quarantined_words.csv"), _LISTING),
     **dict.fromkeys(("rows/*.csv", "moved/*.csv", "mask_rows/*.csv"), _LISTING),
     **dict.fromkeys(("findings.csv", "cleaning.csv", "cleaning.json"), ("clean_images",)),
     "selection.csv": ("select_rows",),

@@ -1,31 +1,25 @@
 """Stage: the manifest of patches, into which large images are cut. Like the manifest of images it only grows."""
 
 import argparse
-import importlib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from unchoke.errors import UnreadableImageError
 from unchoke.files import json_bytes, write_if_changed
 from unchoke.hashing import sha256_bytes
 from unchoke.images.grid import Grid
-from unchoke.images.windows import image_size
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.checks import check_splits
-from unchoke.manifest.images import NO_LABEL, SplitSettings, list_manifest, write_manifest
-from unchoke.manifest.moves import GONE
+from unchoke.manifest.images import SplitSettings, list_manifest, write_manifest
+from unchoke.manifest.masks import SIDES, MaskTruths
 from unchoke.manifest.rows import found_paths, moves_of, write_moves, write_rows
+from unchoke.manifest.words import WordTruths
+from unchoke.names import TEXT_KINDS
 from unchoke.sources.source import add_picture_flags
 from unchoke.store import tables
 
-NO_MASK = "no mask"
 RESIZED = "the image has another size now"
-_SIDES = ("height", "width")
-_NO_FILE = {"path": "", "size_bytes": -1, "mtime_ns": 0}
 
 
 @dataclass(frozen=True)
@@ -61,14 +55,15 @@ def build_patches(
     <folder>/grids.json              by image_id: the first of its patches, height, width, rows, columns, split
     <folder>/rows/<chunk>.csv        inputs of the features of a chunk of patches
     <folder>/mask_rows/<chunk>.csv   inputs of their labels
+    <folder>/words.csv, quarantined_words.csv   only of images with words; see ``WordTruths``
 
-    An image whose size cannot be read, or that has no mask of its size, is marked with the reason.
+    An image whose size cannot be read, or that has no mask of its size, or no words, is marked with the reason.
     Raises UnchokeError where a split is left empty.
     """
-    folder, masks_of = manifest.parent, importlib.import_module(f"unchoke.sources.kinds.{kind}").list_masks
+    folder = manifest.parent
     frame, lines, record, notes = list_manifest(kind, path, group, split, manifest, forget=forget)
-    frame = _with_masks(frame, {name: file._asdict() for name, file in masks_of(path, group).items()})
-    _measure(frame, path if path.is_dir() else path.parent)
+    truths = (WordTruths if kind in TEXT_KINDS else MaskTruths)(kind, path, group)
+    frame = truths.attach(frame, path if path.is_dir() else path.parent)
     check_splits(frame, str(path))
     old = tables.read_table(folder / "patches.csv", tables.PATCH_COLUMNS) if _holds(folder, settings) else None
     patches = grow_patches(old, frame, settings)
@@ -76,14 +71,14 @@ def build_patches(
     of_features = patches.drop(columns="excluded").merge(lines, "left", "image_id", validate="many_to_one")
     found = found_paths(frame, lines)
     chunks = write_rows(of_features, tables.PATCH_ROW_COLUMNS, settings.per_chunk, folder / "rows", found)
-    write_rows(_mask_rows(rows), tables.PATCH_ROW_COLUMNS, settings.per_chunk, folder / "mask_rows")
+    of_truths = truths.write(rows, settings.size, settings.per_chunk, folder)
     write_if_changed(folder / "patches.csv", data := tables.frame_bytes(patches, tables.PATCH_COLUMNS))
     write_if_changed(folder / "grids.json", json_bytes(grids_of(patches, frame, settings)))
     write_moves(moves_of(frame, lines), folder / "moves.csv")
-    for note in notes:
+    for note in [*notes, *truths.notes]:
         print(note, flush=True)
     cut = {"patches": len(patches), "chunks": chunks, "patches_sha256": sha256_bytes(data)}
-    facts = {**record, **cut, "patch_settings": asdict(settings)}
+    facts = {**record, **cut, **of_truths, "patch_settings": asdict(settings)}
     return write_manifest(frame, facts, manifest)
 
 
@@ -97,40 +92,6 @@ def _holds(folder: Path, settings: PatchSettings) -> bool:
     return bool(same_cut and facts["patches_sha256"] == sha256_bytes(patches.read_bytes()))
 
 
-def _with_masks(frame: pd.DataFrame, masks: dict[str, dict[str, object]]) -> pd.DataFrame:
-    """The manifest with each image's mask: ``mask_path``, empty where there is none, its size and time."""
-    paths = frame["path"].mask(frame["excluded"].isin(GONE), "")  # another image may have its path now
-    found = pd.DataFrame([masks.get(path, _NO_FILE) for path in paths]).add_prefix("mask_")
-    return pd.concat([frame, found], axis=1).replace({"excluded": {NO_LABEL: NO_MASK}})
-
-
-def _measure(frame: pd.DataFrame, root: Path) -> None:
-    """Fill in height and width, px, 0 where unreadable, and mark unusable images with the reason."""
-    sides = np.zeros((len(frame), 2), np.int64)
-    for row, (path, mask, excluded) in enumerate(
-        zip(frame["path"], frame["mask_path"], frame["excluded"], strict=True)
-    ):
-        if excluded in GONE:
-            continue
-        try:
-            sides[row] = image_size(root / path)
-            mask_sides = image_size(root / mask) if mask else None
-        except UnreadableImageError as error:
-            reason = f"its mask: {error}" if sides[row].any() else str(error)
-        else:
-            reason = ""
-            if mask_sides is not None and mask_sides != tuple(sides[row]):
-                reason = f"mask of {_size(mask_sides)} for an image of {_size(sides[row].tolist())}"
-        if not excluded:
-            frame.loc[row, "excluded"] = reason
-    frame[list(_SIDES)] = sides
-
-
-def _size(sides: Sequence[int]) -> str:
-    height, width = sides
-    return f"{width} × {height} px"
-
-
 def grow_patches(old: pd.DataFrame | None, frame: pd.DataFrame, settings: PatchSettings) -> pd.DataFrame:
     """The patches after the images of `frame` (image_id, height, width, excluded): those of `old` in their order, new
     ones behind them.
@@ -139,7 +100,7 @@ def grow_patches(old: pd.DataFrame | None, frame: pd.DataFrame, settings: PatchS
     """
     parts = [] if old is None else [old.copy()]
     known = {} if old is None else _sides_by_image(old)
-    for image_id, height, width in frame[["image_id", *_SIDES]].itertuples(index=False):
+    for image_id, height, width in frame[["image_id", *SIDES]].itertuples(index=False):
         sides = (height, width)
         if not height or known.get(image_id) == sides:
             continue
@@ -154,7 +115,7 @@ def _sides_by_image(patches: pd.DataFrame) -> dict[int, tuple[int, int]]:
     """Height and width of the images that the patches in use were cut from."""
     used = patches[patches["excluded"] == ""]
     ends = used.assign(height=used["y0"] + used["height"], width=used["x0"] + used["width"])
-    largest = ends.groupby("image_id")[list(_SIDES)].max()
+    largest = ends.groupby("image_id")[list(SIDES)].max()
     sides = zip(largest["height"].tolist(), largest["width"].tolist(), strict=True)
     return dict(zip(largest.index.tolist(), sides, strict=True))
 
@@ -162,13 +123,6 @@ def _sides_by_image(patches: pd.DataFrame) -> dict[int, tuple[int, int]]:
 def _patches_of(image_id: int, grid: Grid) -> pd.DataFrame:
     cut = pd.DataFrame([grid.patch(place) for place in range(grid.count)])
     return cut.assign(image_id=image_id, halo=grid.halo, excluded="")
-
-
-def _mask_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with masks in place of images; excluded patches and images get no mask, as it may not fit."""
-    rows = rows.drop(columns=list(_NO_FILE)).rename(columns=lambda name: name.removeprefix("mask_"))
-    marked = (rows["excluded"] != "") | (rows["excluded_image"] != "")
-    return rows.assign(**{name: rows[name].where(~marked, nothing) for name, nothing in _NO_FILE.items()})
 
 
 def grids_of(patches: pd.DataFrame, frame: pd.DataFrame, settings: PatchSettings) -> dict[str, dict[str, object]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from unchoke.errors import UnchokeError
 from unchoke.manifest.images import in_use
-from unchoke.manifest.patches import NO_MASK
+from unchoke.manifest.masks import NO_MASK
 from unchoke.mask_heads.distil import FEATURES, LOGITS
 from unchoke.mask_heads.patches import CachedPatches, PixelPatches
 from unchoke.store import tables

@@ -31,6 +31,21 @@ def parse_lines(data: bytes) -> list[Word]:
     return [_word(parts, f"line {number}", transcribed) for (number, _), parts in zip(lines, fields, strict=True)]
 
 
+def parse_polygon(text: str, place: str) -> Word:
+    """A word without transcription from x and y in turn, with blanks, commas or semicolons between."""
+    fields = re.split(r"[\s,;]+", text.strip())
+    leading = _leading(fields)
+    fault = f"{fields[leading][:20]!r} among the numbers" if leading < len(fields) else ""
+    if not fault and leading % 2:
+        fault = f"{leading} numbers, an odd count"
+    return Word(paired(map(float, fields[:leading])), "", False, place, fault)
+
+
+def is_ignored(text: str) -> bool:
+    """Whether a transcription says that nobody could read the word."""
+    return text.strip().strip('"') == IGNORED_TEXT
+
+
 def _leading(fields: list[str]) -> int:
     """How many fields at the start are numbers."""
     return next((place for place, field in enumerate(fields) if not _NUMBER.fullmatch(field)), len(fields))
@@ -57,7 +72,7 @@ def _word(fields: list[str], place: str, transcribed: bool) -> Word:
         fault = f"{behind[0].strip()[:20]!r} among the numbers"
     numbers = [float(field) for field in fields[: leading if fault else count]]
     text = "" if fault else ",".join(fields[count:])
-    return Word(paired(numbers), text, text.strip().strip('"') == IGNORED_TEXT, place, fault)
+    return Word(paired(numbers), text, is_ignored(text), place, fault)
 
 
 def _fault(leading: int, fields: list[str]) -> str:

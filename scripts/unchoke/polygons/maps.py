@@ -14,6 +14,7 @@ A pixel belongs to an outline if its centre does. All is computed from the coord
 maps of a window are those of the picture, cut out.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from unchoke.names import IGNORED
+from unchoke.polygons.mend import signed_area
 from unchoke.polygons.word import Corners
 
 RATIO = 0.4
@@ -35,6 +37,10 @@ OUTSIDE = 255
 """In the threshold map: outside of the outer outlines of all words."""
 KERNEL = 1
 _SEGMENTS = 8  # of a quarter of a circle, where an outline that is moved turns around a corner
+
+
+Bounds = tuple[float, float, float, float]
+"""Left, upper, right and lower end of a box, px."""
 
 
 class Window(NamedTuple):
@@ -53,7 +59,7 @@ class Maps(NamedTuple):
     """The probability map and its mask in one: 1 in the kernels of words, 0 elsewhere, ``names.IGNORED`` where nothing
     is known: in ignored words, in words without a kernel, beyond the picture."""
     threshold_HW: NDArray[np.uint8]
-    """The threshold map and its mask in one: 255ths, 76 to 179, within the outer outlines of words; OUTSIDE elsewhere."""
+    """The threshold map and its mask in one: 255ths, 76 to 179, within the outer outlines of words, else OUTSIDE."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +74,12 @@ class Target:
     distance_px: float
     """d."""
 
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """Left, upper, right and lower end of what the outline touches, px."""
-        x_K, y_K = np.array([corner for ring in (self.outline, *self.outer) for corner in ring]).T
-        return float(x_K.min()), float(y_K.min()), float(x_K.max()), float(y_K.max())
 
-
-def target_of(outline: Corners, ignored: bool, smallest_px: float = 0.0, ratio: float = RATIO) -> Target:
+def target_of(outline: Corners, ignored: bool, smallest_px: float = 0.0) -> Target:
     """What an outline gives. It counts as ignored, too, if its smallest turned box is narrower than `smallest_px`, or
     nothing is left of it when it is shrunk."""
     shape = Polygon(outline)
-    distance = shrink_distance(shape.area, shape.length, ratio)
+    distance = shrink_distance(shape.area, shape.length)
     if ignored or narrow_side(outline) < smallest_px:
         return Target(outline, [], [], distance)
     if not (kernels := _rings(shape.buffer(-distance, quad_segs=_SEGMENTS))):
@@ -87,9 +87,9 @@ def target_of(outline: Corners, ignored: bool, smallest_px: float = 0.0, ratio: 
     return Target(outline, kernels, _rings(shape.buffer(distance, quad_segs=_SEGMENTS)), distance)
 
 
-def shrink_distance(area: float, length: float, ratio: float = RATIO) -> float:
+def shrink_distance(area: float, length: float) -> float:
     """d in px, from px² and px."""
-    return area * (1 - ratio**2) / length
+    return area * (1 - RATIO**2) / length
 
 
 def narrow_side(outline: Corners) -> float:
@@ -111,7 +111,7 @@ def draw_maps(targets: Sequence[Target], window: Window, height: int, width: int
     Where a kernel and an ignored word overlap, nothing is known.
     """
     kernels_HW, threshold_HW = (np.zeros((window.height, window.width), np.uint8) for _ in range(2))
-    near = [target for target in targets if _touches(target.bounds, window)]
+    near = [target for target in targets if touches(bounds_of(target.outline), window)]
     for target in near:
         if target.kernels:
             _fill(kernels_HW, target.kernels, window, KERNEL)
@@ -126,7 +126,16 @@ def draw_maps(targets: Sequence[Target], window: Window, height: int, width: int
     return Maps(kernels_HW, threshold_HW)
 
 
-def _touches(bounds: tuple[float, float, float, float], window: Window) -> bool:
+def bounds_of(outline: Corners) -> Bounds:
+    """What an outline reaches in the maps: the box around it, d px wider on every side, and rounding."""
+    x_K, y_K = zip(*outline, strict=True)
+    length = sum(map(math.dist, outline, (*outline[1:], outline[0])))
+    room = shrink_distance(abs(signed_area(outline)), length) + 1
+    return min(x_K) - room, min(y_K) - room, max(x_K) + room, max(y_K) + room
+
+
+def touches(bounds: Bounds, window: Window) -> bool:
+    """Whether a box has a part in a window."""
     left, upper, right, lower = bounds
     in_rows = upper < window.y0 + window.height and lower > window.y0
     return in_rows and left < window.x0 + window.width and right > window.x0

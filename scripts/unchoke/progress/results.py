@@ -44,7 +44,7 @@ def sizes_of(config: dict[str, Any], results: Path) -> Sizes:
     per_shard = config["chunks_per_shard"]
     if has_masks(config):
         chunk = config["patches"]["per_chunk"]
-        single = dict.fromkeys(("cut_masks", "predict_patches", "predict_teacher"), chunk)
+        single = dict.fromkeys(("cut_masks", "draw_text_maps", "predict_patches", "predict_teacher"), chunk)
         sharded = dict.fromkeys(("extract_patches", "extract_pixels", "run_teacher"), chunk * per_shard)
         return Sizes("patches", record.get("patches", 0), single | sharded)
     chunk = config["chunk_size"]

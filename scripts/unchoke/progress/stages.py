@@ -17,12 +17,13 @@ class Stage(NamedTuple):
 
 
 STAGES = (
-    Stage("writing demo images", ("write_digits", "write_canvases")),
+    Stage("writing demo images", ("write_digits", "write_canvases", "write_words")),
     Stage("listing images", ("build_manifest", "build_patches", "draw_repeat")),
     Stage("fetching weights", ("fetch_weights",)),
     Stage("taking fingerprints", ("fingerprint_chunk",), counts_rows=True),
     Stage("choosing images", ("clean_images", "select_rows")),
     Stage("cutting masks", ("cut_masks",), counts_rows=True),
+    Stage("drawing maps of text", ("draw_text_maps",), counts_rows=True),
     Stage("planning memory", ("plan_memory", "choose_way", "plan_caches", "plan_network")),
     Stage("encoding", ("extract_chunk", "extract_patches"), counts_rows=True),
     Stage("caching pixels", ("extract_pixels",), counts_rows=True),

@@ -45,11 +45,13 @@ from unchoke.store.zarr_bytes import (
 
 VALID = "valid"
 MASK = "mask"
+THRESHOLD = "threshold"
 HASHES = "hashes"
 MEASURES = "measures"
 _DTYPES = {
     VALID: np.dtype(bool),
     MASK: np.dtype(np.uint8),
+    THRESHOLD: np.dtype(np.uint8),
     PIXELS: np.dtype(np.uint8),
     HASHES: np.dtype(np.uint64),
     MEASURES: np.dtype(np.float32),

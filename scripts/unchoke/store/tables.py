@@ -41,6 +41,24 @@ PATCH_ROW_COLUMNS = {
     **dict.fromkeys(("patch_id", "image_id", "y0", "x0"), int),
     **{name: MANIFEST_COLUMNS[name] for name in ("path", "size_bytes", "mtime_ns")},
 }
+TEXT_ROW_COLUMNS = {
+    **dict.fromkeys(("patch_id", "image_id", "y0", "x0"), int),
+    **dict.fromkeys(("height", "width"), int),  # of the image, px
+    "words": str,  # JSON: [[[[x, y], …], ignored], …], the outlines that touch the patch; empty: words are not known
+}
+WORD_COLUMNS = {
+    "image_id": int,
+    "polygon": str,  # x and y of its corners in turn, px; clockwise, within the image
+    "text": str,
+    "ignored": int,  # 1 where it counts neither as found nor as missed
+    "file": str,  # of annotations, below the source's root
+    "place": str,  # in the file
+}
+WORD_QUARANTINE_COLUMNS = {
+    **{name: MANIFEST_COLUMNS[name] for name in ("image_id", "path")},
+    **dict.fromkeys(("file", "place", "reason"), str),
+    "regions": int,  # ignored regions in words.csv that cover its place
+}
 QUARANTINE_COLUMNS = {"image_id": int, "path": str, "label": str, "split": str, "reason": str}
 FINDING_COLUMNS = {
     **{name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "label", "split")},

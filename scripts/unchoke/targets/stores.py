@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from unchoke.config.caches import caches
-from unchoke.names import MASK_KINDS, PIXELS, TEACHER, map_name, store_name
+from unchoke.names import MASK_KINDS, PIXELS, TEACHER, TEXT_KINDS, map_name, store_name
 from unchoke.sources.locations import ARRAY_KINDS
 from unchoke.store.cuts import chunk_bounds, chunk_count
 
@@ -124,8 +124,13 @@ def stores(config: Config) -> dict[str, Store]:
         files = ["hashes/c/{chunk}/0", "measures/c/{chunk}/0"]
         found["fingerprints"] = Store(f"{RESULTS}/fingerprints", files, fingerprints_per_job(config))
     if has_masks(config):
-        found["labels"] = Store(f"{RESULTS}/labels", ["mask/c/{chunk}/0/0"])
+        found["labels"] = Store(f"{RESULTS}/labels", [f"{name}/c/{{chunk}}/0/0" for name in label_arrays(config)])
     return found
+
+
+def label_arrays(config: Config) -> list[str]:
+    """The arrays of the labels of a dataset with masks, or with words."""
+    return ["mask", "threshold"] if config["dataset"]["kind"] in TEXT_KINDS else ["mask"]
 
 
 def fingerprints_per_job(config: Config) -> int:

@@ -8,7 +8,7 @@ import pytest
 from unchoke.config.load import load_config
 from unchoke.config.mask_heads import MaskHead
 from unchoke.errors import UnchokeError
-from unchoke.names import MASK_KINDS
+from unchoke.names import MASK_KINDS, TEXT_KINDS
 
 ENCODER = {"model": "resnet18", "strides": [4, 8]}
 
@@ -40,8 +40,9 @@ def test_datasets_with_masks_have_mask_heads_of_every_kind_and_no_others(kind: s
     config = load_config(with_dataset(kind=kind))
     assert config["heads"] == {}
     kinds = [get_args(model.model_fields["kind"].annotation)[0] for model in get_args(get_args(MaskHead)[0])]
+    finds_words = kind in TEXT_KINDS
     assert {name: head["kind"] for name, head in config["mask_heads"].items()} == {
-        kind: kind for kind in kinds if kind != "db"
+        name: name for name in kinds if (name == "db") == finds_words
     }
 
 
@@ -71,7 +72,8 @@ def test_patches_and_classes_are_filled_in() -> None:
 
 @pytest.mark.parametrize("kind", [*MASK_KINDS, "folder"])
 def test_a_loaded_config_is_plain_data_and_loads_to_itself(kind: str) -> None:
-    given = with_dataset(kind=kind, classes={"a": "#ff0000", "b": [1, "#00ff00"]}, ignore="#0000ff")
+    classes = {} if kind in TEXT_KINDS else {"classes": {"a": "#ff0000", "b": [1, "#00ff00"]}, "ignore": "#0000ff"}
+    given = with_dataset(kind=kind, **classes)
     if kind == "folder":
         del given["encoders"]  # its maps
     config = load_config(given)
@@ -79,6 +81,16 @@ def test_a_loaded_config_is_plain_data_and_loads_to_itself(kind: str) -> None:
 
 
 # --- classes
+
+
+@pytest.mark.parametrize("kind", TEXT_KINDS)
+def test_words_have_classes_of_their_own(kind: str) -> None:
+    config = load_config(with_dataset(kind=kind))
+    assert config["dataset"]["classes"] == {"background": [0], "text": [1]}
+    for keys in ({"classes": {"a": 0, "b": 1}}, {"ignore": 2}):
+        assert f"classes and ignore are values in mask files, and the kind {kind} has none" in error_of(
+            with_dataset(kind=kind, **keys)
+        )
 
 
 def test_a_value_may_stand_alone_and_colours_become_numbers() -> None:

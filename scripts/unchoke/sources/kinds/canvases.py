@@ -80,7 +80,7 @@ def draw_canvas(
     """
     import numpy as np
 
-    grey_HW, mask_HW = _clutter(rng), np.zeros((HEIGHT, WIDTH), np.uint8)
+    grey_HW, mask_HW = clutter(rng), np.zeros((HEIGHT, WIDTH), np.uint8)
     for place, opacity_SS in _placed(digits_NHW, rng):
         grey_HW[place] += opacity_SS * (rng.uniform(FAINT, BRIGHT) - grey_HW[place])
         mask_HW[place] = opacity_SS > 0.5
@@ -121,7 +121,7 @@ def _enlarged(digit_HW: "NDArray[np.float32]", rng: "np.random.Generator") -> "N
     return opacity_SS
 
 
-def _clutter(rng: "np.random.Generator") -> "NDArray[np.float32]":
+def clutter(rng: "np.random.Generator") -> "NDArray[np.float32]":
     """A gradient with blobs and lines, as bright and as broad as the strokes of digits, float32 (HEIGHT, WIDTH)."""
     import numpy as np
     from PIL import Image, ImageDraw, ImageFilter

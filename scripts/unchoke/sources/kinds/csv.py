@@ -35,6 +35,13 @@ def read_rows(path: Path, columns_needed: list[str], group: str | None) -> list[
     Paths are spelled as the files on the disk are, where they are there, and splits are train, val, test or empty.
     Raises UnchokeError where it is no such table, where a row names no image, and where two name the same.
     """
+    numbers, rows = numbered_rows(path, columns_needed, group)
+    refuse_duplicates([row["path"] for row in rows], numbers, path)
+    return rows
+
+
+def numbered_rows(path: Path, columns_needed: list[str], group: str | None) -> tuple[list[int], list[dict[str, str]]]:
+    """The same with the number of each row, where several rows may name one image."""
     table = read_csv(path)
     _check_columns(table, [*columns_needed, *([clean_text(group)] if group else [])], columns_needed, path)
     rows = [dict(zip(table.columns, cells, strict=False)) for cells in table.rows]
@@ -43,8 +50,7 @@ def read_rows(path: Path, columns_needed: list[str], group: str | None) -> list[
             raise UnchokeError("A row names no image.", found=f"an empty path in row {number}", where=str(path))
         row["path"] = path_on_disk(path.parent, row["path"])
         row["split"] = split_name(row.get("split", ""), f"{path}, row {number}")
-    refuse_duplicates([row["path"] for row in rows], table.numbers, path)
-    return rows
+    return table.numbers, rows
 
 
 def _check_columns(table: CsvFile, wanted: list[str], always: list[str], path: Path) -> None:

@@ -32,8 +32,10 @@ def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS
     return list_files(path, partial(_splits_of_classes, path), group)
 
 
-def list_files(path: Path, splits_of: SplitsOf, group: str | None = None) -> Listing:
-    """The same, where `splits_of` says which of the first folders are splits."""
+def list_files(
+    path: Path, splits_of: SplitsOf, group: str | None = None, endings: tuple[str, ...] = IMAGE_ENDINGS
+) -> Listing:
+    """The same, where `splits_of` says which of the first folders are splits. endings: of the files, in lower case."""
     if not path.is_dir():
         raise UnchokeError(
             "The folder of images is missing.",
@@ -43,7 +45,7 @@ def list_files(path: Path, splits_of: SplitsOf, group: str | None = None) -> Lis
             do="correct dataset.path in the config; it is relative to the folder that snakemake runs in",
         )
     pattern, left_out = group_pattern(group), Counter[str]()
-    folders = [(folder, _images_among(files, left_out)) for folder, files in folders_below(path, left_out)]
+    folders = [(folder, _images_among(files, left_out, endings)) for folder, files in folders_below(path, left_out)]
     split_of = splits_of(*_first_folders(folders))
     images = []
     for folder, files in folders:
@@ -71,11 +73,13 @@ def _splits_of_classes(path: Path, counts: Mapping[str, int], classed: Collectio
     return split_of
 
 
-def _images_among(files: list[os.DirEntry[str]], left_out: Counter[str]) -> list[os.DirEntry[str]]:
+def _images_among(
+    files: list[os.DirEntry[str]], left_out: Counter[str], endings: tuple[str, ...]
+) -> list[os.DirEntry[str]]:
     """The images; other files are counted in `left_out` by their endings."""
     images = []
     for file in files:
-        if file.name.lower().endswith(IMAGE_ENDINGS):
+        if file.name.lower().endswith(endings):
             images.append(file)
         else:
             left_out[Path(file.name).suffix.lower() or "no ending"] += 1

@@ -1,17 +1,14 @@
 """Images with masks: a folder with images/ and masks/, or a CSV with the columns path and mask."""
 
-import os
-import posixpath
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from unchoke.errors import UnchokeError
-from unchoke.names import nearest
+from unchoke.sources import pairs
 from unchoke.sources.kinds import csv, folder
 from unchoke.sources.locations import NO_FIELDS, Fields
-from unchoke.sources.source import ImageFile, Listing, path_on_disk, size_and_time
+from unchoke.sources.source import Listing, path_on_disk, size_and_time
 from unchoke.sources.split_folders import split_folders
 from unchoke.texts import clean_text
 
@@ -70,11 +67,11 @@ def _list_csv(path: Path, group: str | None) -> tuple[Listing, dict[str, MaskFil
 
 def _list_folder(path: Path, group: str | None) -> tuple[Listing, dict[str, MaskFile]]:
     """Paired by their paths less the endings."""
-    _check_folders(path)
+    pairs.check_folders(path, IMAGES, MASKS)
     group_of, where = folder.group_pattern(group), str((path / IMAGES).absolute())
     images = folder.list_files(path / IMAGES, lambda counts, _: split_folders(counts, None, where))
     masks = folder.list_files(path / MASKS, lambda *_: {})
-    mask_of = _pair(images, masks)
+    mask_of = pairs.pair(images, masks, "mask")
     listed, found = [], {}
     for image in images.images:
         name = f"{IMAGES}/{image.path}"
@@ -83,57 +80,3 @@ def _list_folder(path: Path, group: str | None) -> tuple[Listing, dict[str, Mask
         listed.append(image._replace(path=name, label=MASKED if mask else "", group=group_of(name)))
     alone = Counter({ALONE: len(masks.images) - len(mask_of)})
     return Listing(path, sorted(listed), images.left_out + masks.left_out + alone), found
-
-
-def _pair(images: Listing, masks: Listing) -> dict[str, ImageFile]:
-    """The mask of every image that has one, by the path of the image.
-
-    Names that are the same belong together, and of the others those that look the same (``texts.clean_text``).
-    """
-    mask_of: dict[str, ImageFile] = {}
-    images_left, masks_left = images.images, masks.images
-    for spelling in (str, clean_text):
-        masks_by_stem = _by_stem(masks_left, spelling, masks.root, "masks for one image")
-        wanted = [image for image in images_left if _stem(image, spelling) in masks_by_stem]
-        if spelling is str:
-            wanted = images_left  # two images of one name are wrong without a mask, too
-        for stem, image in _by_stem(wanted, spelling, images.root, "images for one mask").items():
-            if mask := masks_by_stem.pop(stem, None):
-                mask_of[image.path] = mask
-        images_left = [image for image in images_left if image.path not in mask_of]
-        masks_left = list(masks_by_stem.values())
-    return mask_of
-
-
-def _check_folders(path: Path) -> None:
-    """UnchokeError where one of the two folders is missing."""
-    folders = sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
-    for name in (IMAGES, MASKS):
-        if name not in folders:
-            near = nearest(name, [other for other in folders if other not in (IMAGES, MASKS)], count=1)
-            raise UnchokeError(
-                f"There is no folder {name}/.",
-                found=", ".join(f"{other}/" for other in folders[:5]) or "no folder",
-                expected=f"{IMAGES}/ and {MASKS}/, with the same names in both",
-                where=str(path.absolute()),
-                do=f"rename {near[0]}/ to {name}/" if near else "check dataset.path in the config",
-            )
-
-
-def _stem(file: ImageFile, spelling: Callable[[str], str]) -> str:
-    return spelling(posixpath.splitext(file.path)[0])
-
-
-def _by_stem(files: list[ImageFile], spelling: Callable[[str], str], root: Path, too_many: str) -> dict[str, ImageFile]:
-    """Files by their paths less the ending, in this spelling; UnchokeError names two that have one."""
-    found: dict[str, ImageFile] = {}
-    for file in files:
-        if (other := found.setdefault(_stem(file, spelling), file)) is not file:
-            raise UnchokeError(
-                f"There are two {too_many}.",
-                found=f"{other.path!r} and {file.path!r}",
-                expected="names that differ in more than their endings, and in more than what nobody sees",
-                where=str(root),
-                do="rename or delete one of the two",
-            )
-    return found

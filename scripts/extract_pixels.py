@@ -21,7 +21,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     data_config = read_card(args.card)["data_config"] if args.card else NO_ENCODER
     source = Pixels(args.image_size or data_config["input_size"][-1], data_config)
-    how = chunk.Extraction(args.chunk_size, args.chunk_size, args.max_pixels, args.jpeg_draft, store="uint8")
+    how = chunk.Extraction(
+        args.chunk_size, args.chunk_size, args.max_pixels, args.jpeg_draft, store="uint8", decoder=args.decoder
+    )
     given = {"root": args.root, "source": source, "settings": how, "threads": args.threads, "kind": args.kind}
     encode, settings = partial(pixels.extract_pixels, **given), pixels.pixel_settings(source, how)
     place = (args.store, args.chunk, args.rows, args.chunks_per_shard)

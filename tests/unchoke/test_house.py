@@ -26,7 +26,7 @@ TESTED_ELSEWHERE = {
     "features": "chunk decoded flags",
     "heads": "batches group losses network optimizer products task validation",
     "heads/kinds": "knn linear logistic mlp",
-    "images": "codestreams given steps tiff_windows upright",
+    "images": "codestreams decoders given steps tiff_windows upright",
     "machine": (
         "client cold commands connections devices messages patience peaks process_state process_tree retries sockets "
         "turns worker_requests"

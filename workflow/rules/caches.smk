@@ -83,6 +83,7 @@ for name, cache in CACHES.items():
             " --threads {resources.worker_threads}"
             " --max-pixels {params.max_pixels}"
             " --jpeg-draft {params.jpeg_draft}"
+            f"{DECODER_FLAG}"
             " --chunk-size {params.chunk_size}"
             " --chunk {wildcards.chunk}"
             " --store {params.store:q}"

@@ -1,15 +1,18 @@
-# Refuses, before any job, encoders that cannot be what the config asks for.
+# Refuses, before any job, encoders that cannot be what the config asks for, and a decoder that is not installed.
 
 from importlib.util import find_spec
 from subprocess import CalledProcessError
 
 from snakemake.exceptions import WorkflowError
 
+from unchoke.images.decoders import check_installed
 from unchoke.targets.untried import refuse_unknown_models, untried_encoders
 
 # A misspelt name stops a dry run too. The doctor says it among all else, and jobs of a cluster need not ask again.
 if not (workflow.remote_exec or {"doctor", "verify"} & set(sys.argv)):
     refuse_unknown_models(config, Path(RESULTS))
+    if find_spec("torch") is not None:  # else jobs bring their own environment
+        check_installed(config["decoding"]["decoder"])
 
 # Runs of these rules alone use no encoder. Their targets lie before all that do, also behind the checkpoint.
 WITHOUT_ENCODERS = (

@@ -13,6 +13,8 @@ from unchoke.targets.weights import encoder_weights
 CHUNKS_PER_SHARD = config["chunks_per_shard"]
 SHARD_PARAMS = {"chunks_per_shard": CHUNKS_PER_SHARD} if CHUNKS_PER_SHARD > 1 else {}
 SHARD_FLAG = " --chunks-per-shard {params.chunks_per_shard}" if SHARD_PARAMS else ""
+# No param: features keep their bytes, so another decoder makes nothing anew.
+DECODER_FLAG = f" --decoder {config['decoding']['decoder']}"
 SHARD_ROWS = config["chunk_size"] * CHUNKS_PER_SHARD if SHARD_PARAMS else 0
 
 
@@ -86,6 +88,7 @@ for name, (encoder_name, view) in {**views(config), **CUTS}.items():
             " --threads {resources.worker_threads}"
             " --max-pixels {params.max_pixels}"
             " --jpeg-draft {params.jpeg_draft}"
+            f"{DECODER_FLAG}"
             " --chunk-size {params.chunk_size}"
             " --chunk {wildcards.chunk}"
             " --store {params.store:q}"

@@ -9,6 +9,7 @@ from typing import Any
 from unchoke.api.findings import Finding, one_line
 from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.images.decode import picture_of
+from unchoke.images.jpegs import check_decoder
 from unchoke.manifest.checks import check_classes, check_splits
 from unchoke.manifest.classes import class_warnings, counts_of
 from unchoke.manifest.images import SplitSettings, list_manifest
@@ -26,8 +27,17 @@ TRIED = 16  # images that are read to learn the rate
 def image_findings(config: dict[str, Any], listing: Listing, results: Path) -> Iterator[Finding]:
     """Classes with their images by split as the run will draw them, doubtful classes, and files that are left out."""
     yield from _split_findings(config, results)
+    yield from _decoder_findings(config["decoding"]["decoder"])
     if left_out := _left_out(listing.left_out):
         yield Finding("left out", left_out)
+
+
+def _decoder_findings(decoder: str) -> Iterator[Finding]:
+    """What keeps the decoder of JPEG files from being used."""
+    try:
+        check_decoder(decoder)
+    except UnchokeError as error:
+        yield Finding("decoder", one_line(error), False)
 
 
 def _split_findings(config: dict[str, Any], results: Path) -> Iterator[Finding]:
@@ -70,9 +80,10 @@ def decoding_rate(config: dict[str, Any], listing: Listing) -> float | None:
     step = max(1, len(listing.images) // TRIED)
     paths = [image.path for image in listing.images[::step][:TRIED]]
     done, began = 0, time.perf_counter()
+    how = {key: config["decoding"][key] for key in ("max_pixels", "decoder")}
     for read in open_images(config["dataset"]["kind"], listing.root, paths):
         try:
-            picture_of(read(), max_pixels=config["decoding"]["max_pixels"])
+            picture_of(read(), **how)
             done += 1
         except UnreadableImageError:
             continue  # which the quarantine will say

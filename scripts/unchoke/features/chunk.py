@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from unchoke import versions
 from unchoke.encoders.encoder import Encoder, Encodes
 from unchoke.hashing import sha256_bytes
+from unchoke.images.decoders import PILLOW
 from unchoke.machine.memory import meters_of
+from unchoke.machine.releases import made_by
 from unchoke.machine.suspects import reading_threads
 from unchoke.names import MAX_PIXELS
 from unchoke.store import chunks
@@ -35,10 +37,15 @@ class Extraction:
     jpeg_draft: bool = False
     view: str = "identity"
     store: str = "float16"
+    decoder: str = PILLOW
 
     def facts(self) -> dict[str, Any]:
-        """The fields as records have them: `store` only where it is not float16, as before there was a choice."""
-        return {name: value for name, value in asdict(self).items() if (name, value) != ("store", "float16")}
+        """The fields as records have them: `store` only where it is not float16, as before there was a choice.
+
+        No bytes depend on the decoder; see ``images.jpegs.check_decoder``.
+        """
+        facts = {name: value for name, value in asdict(self).items() if name != "decoder"}
+        return {name: value for name, value in facts.items() if (name, value) != ("store", "float16")}
 
 
 @dataclass
@@ -59,6 +66,8 @@ class Chunk:
     """As of ``Encoded``."""
     digests: dict[int, tuple[int, int, str]] = field(default_factory=dict)
     """By image id of what was read: size and time as the rows have them, and ``sources.digests.digest_of`` it."""
+    decoder: dict[str, str] = field(default_factory=dict)
+    """``images.decoders.decoder_release`` of what decoded the images."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +236,7 @@ def write_chunk(store: Path, chunk: int, rows_file: Path, features: Chunk, setti
 def chunk_record(rows_file: Path, features: Chunk, settings: dict[str, Any]) -> dict[str, Any]:
     """What a record says of how a chunk was made."""
     return {
+        "made_by": {**made_by(settings.get("device", "cpu")), **features.decoder},
         "rows_sha256": sha256_bytes(rows_file.read_bytes()),
         "settings": settings,
         "invalid": [{"image_id": image_id, "reason": reason} for image_id, reason in features.invalid.items()],

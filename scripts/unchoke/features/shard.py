@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from unchoke.features.chunk import Chunk, chunk_record, write_chunk
 from unchoke.files import files_sha256
-from unchoke.machine.releases import made_by
 from unchoke.store import chunks
 from unchoke.store.origin import group_makers, sum_rounding
 from unchoke.store.partial_shards import Draft, read_draft, remove_drafts, write_draft
@@ -41,8 +40,7 @@ def extract_shard(
         made_before += draft is not None
         if draft is None:
             features = encode(read_rows(file, ROW_COLUMNS))
-            record = {**chunk_record(file, features, settings), "made_by": made_by(settings.get("device", "cpu"))}
-            draft = Draft(features.arrays, record)
+            draft = Draft(features.arrays, chunk_record(file, features, settings))
             write_draft(store, shard, chunk, draft)
         parts.append(draft)
     if made_before:

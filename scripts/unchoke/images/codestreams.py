@@ -6,6 +6,7 @@ Decoders allocate memory by these sizes, some of them before the size can be che
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 Size = tuple[int, int]
 """Width and height, px."""
@@ -21,12 +22,20 @@ _MOST_TEXT = 2**20  # bytes of an unpacked text
 _MOST_TEXTS = 8
 _APP0, _APP1, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12  # libjpeg ignores shorter segments of these kinds
-_TURNING_SEGMENTS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
+_TURNING_SEGMENTS = _EXIF, _XMP = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
 _ONE_SCAN = {0xC0, 0xC1, 0xC3, 0xC9, 0xCB}  # frames that need only one scan, if it has all components
 _SCAN = b"\xff\xda"
 _LITTLE = 2**23
 _WEBP_BYTES = 17  # two canvases, a copy, Pillow's own picture, and a plane of alpha
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15, ITU-T T.81 table B.1
+_COMMON_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive, Huffman-coded
+
+
+class JpegFrame(NamedTuple):
+    """What the frame header of a common JPEG says."""
+
+    size: Size
+    components: int
 
 
 def size_of(data: bytes) -> Size | None:
@@ -137,6 +146,33 @@ def _jpeg_size(data: bytes) -> Size | None:
             height, width = struct.unpack_from(">HH", data, start + 5)
             return width, height
     return None
+
+
+def jpeg_frame(data: bytes) -> JpegFrame | None:
+    """The frame of a JPEG of 8 bits and 1 or 3 components, coded by Huffman; None of all others and broken headers."""
+    if not data.startswith(_JPEG):
+        return None
+    frames = [(start, marker) for start, _, marker in _segments(data) if marker in _FRAME_HEADERS]
+    try:
+        ((start, marker),) = frames
+        bits, height, width, components = struct.unpack_from(">BHHB", data, start + 4)
+    except (ValueError, struct.error):
+        return None
+    common = marker in _COMMON_FRAMES and bits == 8 and components in (1, 3)
+    return JpegFrame((width, height), components) if common and width and height else None
+
+
+def jpeg_metadata(data: bytes) -> dict[str, bytes]:
+    """The segments of a JPEG that may turn it, ``exif`` and ``xmp`` as Pillow calls and joins them."""
+    found: dict[str, bytes] = {}
+    for start, stop, marker in _segments(data):
+        if marker != _APP1:
+            continue
+        if data.startswith(_EXIF, start + 4):
+            found["exif"] = found.get("exif", _EXIF) + data[start + 4 + len(_EXIF) : stop]
+        elif data.startswith(_XMP, start + 4):
+            found["xmp"] = data[start + 4 + len(_XMP) : stop]
+    return found
 
 
 def _jpeg2000_size(data: bytes) -> Size | None:

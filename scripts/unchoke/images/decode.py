@@ -14,6 +14,8 @@ from PIL import Image, UnidentifiedImageError
 from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.images import heif
 from unchoke.images.codestreams import RGB_BYTES, decoder_bytes, most_bytes, pixels_alone, size_of
+from unchoke.images.decoders import PILLOW, SIMPLEJPEG
+from unchoke.images.jpegs import decode_jpeg
 from unchoke.images.upright import Stored, orientation_of
 from unchoke.regular_files import read_regular
 
@@ -85,14 +87,16 @@ def read_image_file(path: Path) -> bytes:
     return data
 
 
-def picture_of(data: bytes | NDArray[np.uint8], *, max_pixels: int, draft_px: int | None = None) -> Image.Image:
+def picture_of(
+    data: bytes | NDArray[np.uint8], *, max_pixels: int, draft_px: int | None = None, decoder: str = PILLOW
+) -> Image.Image:
     """Upright RGB picture of what a source's reader gave: as ``decode_image`` makes it of a file, or the pixels, uint8
     (H, W, 3), as they are.
 
     Raises UnreadableImageError with the reason.
     """
     if isinstance(data, bytes):
-        return decode_image(data, max_pixels=max_pixels, draft_px=draft_px)
+        return decode_image(data, max_pixels=max_pixels, draft_px=draft_px, decoder=decoder)
     return Image.fromarray(pixels_of(data, max_pixels=max_pixels))
 
 
@@ -124,16 +128,17 @@ def check_memory(width: int, height: int, max_pixels: int, kind: str, pixel_byte
         )
 
 
-def decode_image(data: bytes, *, max_pixels: int, draft_px: int | None = None) -> Image.Image:
+def decode_image(data: bytes, *, max_pixels: int, draft_px: int | None = None, decoder: str = PILLOW) -> Image.Image:
     """Upright RGB picture, 8 bits a channel, from the bytes of an image file; of an animation the first frame.
 
     EXIF orientation is applied. Alpha is dropped, as torchvision's ImageFolder does. 16-bit grey is divided by 257.
     max_pixels: width × height above which nothing is decoded.
     draft_px: let the JPEG decoder scale down, by 2, 4 or 8, while both sides keep this many px; None: never.
+    decoder: of JPEG, one of ``decoders.DECODERS``; pixels and reasons are the same. See ``jpegs.check_decoder``.
     Raises UnreadableImageError with the reason.
     """
     with naming_the_fault(data):
-        return _decode(data, max_pixels, draft_px).picture()
+        return _decode(data, max_pixels, draft_px, decoder).picture()
 
 
 def decode_stored(data: bytes, *, max_pixels: int) -> Stored:
@@ -144,11 +149,15 @@ def decode_stored(data: bytes, *, max_pixels: int) -> Stored:
         return stored
 
 
-def _decode(data: bytes, max_pixels: int, draft_px: int | None) -> Stored:
+def _decode(data: bytes, max_pixels: int, draft_px: int | None, decoder: str = PILLOW) -> Stored:
     if data[:4] in TIFF_SIGNATURES:
         from unchoke.images.tiff_pictures import decode_tiff  # its library takes longer to import than Pillow
 
         return decode_tiff(data, max_pixels)
+    if decoder == SIMPLEJPEG:
+        _check_header(data, max_pixels)
+        if stored := decode_jpeg(data, draft_px):
+            return stored
     with open_picture(data, max_pixels) as image:
         if draft_px is not None:
             image.draft(image.mode, (draft_px, draft_px))
@@ -164,9 +173,7 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
     """
     if heif.is_heif(data):
         return _open_heif(data, max_pixels)
-    if size := size_of(data):
-        check_size(*size, max_pixels)
-        check_memory(*size, max_pixels, *decoder_bytes(data))
+    _check_header(data, max_pixels)
     try:
         image = Image.open(io.BytesIO(pixels_alone(data)), formats=FORMATS)
     except UnidentifiedImageError:
@@ -177,6 +184,13 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
         raise
     check_size(*image.size, max_pixels)
     return image
+
+
+def _check_header(data: bytes, max_pixels: int) -> None:
+    """What ``check_size`` and ``check_memory`` say of the size that a header gives."""
+    if size := size_of(data):
+        check_size(*size, max_pixels)
+        check_memory(*size, max_pixels, *decoder_bytes(data))
 
 
 def _open_heif(data: bytes, max_pixels: int) -> Image.Image:

@@ -49,4 +49,5 @@ def profile_encoders(
 
 def _settings(config: dict[str, Any], micro_batch: int) -> Extraction:
     decoding = config["decoding"]
-    return Extraction(config["chunk_size"], micro_batch, decoding["max_pixels"], decoding["jpeg_draft"])
+    how = {key: decoding[key] for key in ("max_pixels", "jpeg_draft", "decoder")}
+    return Extraction(config["chunk_size"], micro_batch, **how)

@@ -37,7 +37,7 @@ _SAID_OF_SETTINGS = (
     "micro_batch",
     "compiled_threads",
 )
-_SAID_OF_MAKERS = ("host", "device", "commit", "unchoke", "torch", "timm", "zarr", "python", "platform")
+_SAID_OF_MAKERS = ("host", "device", "commit", "unchoke", "torch", "timm", "zarr", "simplejpeg", "python", "platform")
 
 
 def origin_file(store: Path) -> Path:

@@ -8,13 +8,14 @@ from PIL import Image
 from unchoke.api.findings import Finding
 from unchoke.api.image_findings import decoding_rate, image_findings
 from unchoke.config.load import load_config
-from unchoke.images import heif
+from unchoke.images import decoders, heif, jpegs
 from unchoke.sources.kinds import folder
 from unchoke.sources.source import list_images
 
 
-def findings(images: Path, **dataset: object) -> dict[str, list[Finding]]:
-    config = load_config({"dataset": {"name": "few", "kind": "folder", "path": str(images), **dataset}})
+def findings(images: Path, decoder: str = "pillow", **dataset: object) -> dict[str, list[Finding]]:
+    dataset = {"name": "few", "kind": "folder", "path": str(images), **dataset}
+    config = load_config({"dataset": dataset, "decoding": {"decoder": decoder}})
     found: dict[str, list[Finding]] = {}
     for finding in image_findings(config, list_images("folder", images), images.parent / "results"):
         found.setdefault(finding.subject, []).append(finding)
@@ -60,3 +61,16 @@ def test_the_rate_of_reading_is_measured_on_what_can_be_read(tmp_path: Path, pla
     Image.new("RGB", (8, 8)).save(tmp_path / "images/a/sound.png")
     rate = decoding_rate(config, list_images("folder", tmp_path / "images"))
     assert rate is not None and rate > 0
+
+
+def test_a_decoder_that_is_not_installed_is_named_with_the_command(
+    tmp_path: Path,
+    place,
+    monkeypatch: pytest.MonkeyPatch,  # type: ignore[no-untyped-def]
+) -> None:
+    place(tmp_path / "images", *(f"{label}/{number}.png" for label in "ab" for number in range(9)))
+    assert "decoder" not in findings(tmp_path / "images")
+    monkeypatch.setattr(decoders, "find_spec", lambda _: None)
+    jpegs.check_decoder.cache_clear()
+    (said,) = findings(tmp_path / "images", decoder="simplejpeg")["decoder"]
+    assert not said.fine and said.text.endswith("pip install 'unchoke[simplejpeg]'")

@@ -3,6 +3,8 @@
 import hashlib
 import importlib
 import json
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from unchoke.encoders.encoder import Encoder, load_encoder
 from unchoke.encoders.weights import fetch_weights
 from unchoke.features.chunk import Extraction, chunk_settings, rounding_of
 from unchoke.features.images import extract_chunk
+from unchoke.features.shard import extract_shard
 from unchoke.images.views import view_of
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.sources.kinds.digits import write_digits
@@ -128,6 +131,33 @@ def test_draft_decoding_stays_near_full_decoding(data: Path, encoder: Encoder, t
     )
     assert np.any(full != draft)
     assert full @ draft / np.linalg.norm(full) / np.linalg.norm(draft) > 0.999
+
+
+@pytest.mark.parametrize("per_shard", [1, 2])
+def test_another_decoder_changes_nothing_but_who_made_a_chunk(
+    data: Path, encoder: Encoder, tmp_path: Path, per_shard: int
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = read_table(data / "rows" / "0.csv", ROW_COLUMNS).head(4)
+    rows["path"] = names = [f"{number}.jpg" for number in range(4)]
+    for name in names:
+        Image.fromarray(rng.integers(0, 255, (90, 120, 3), dtype=np.uint8)).save(tmp_path / name)
+    (tmp_path / names[1]).write_bytes((tmp_path / names[1]).read_bytes()[:-900])
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    records, arrays = [], []
+    for decoder in ("pillow", "simplejpeg"):
+        store, settings = tmp_path / f"{decoder}.zarr", Extraction(4, 2, jpeg_draft=True, decoder=decoder)
+        encode = partial(extract_chunk, root=tmp_path, encoder=encoder, settings=settings, threads=2)
+        facts = chunk_settings(encoder, settings)
+        extract_shard(store, 0, [tmp_path / "rows.csv"] * per_shard, per_shard, encode, facts)
+        records.append(chunks.read_record(store, 0))
+        arrays.append(chunks.chunk_file(store, "avg", 0).read_bytes())
+    by_pillow, by_simplejpeg = (record.get("makers", [{"by": record["made_by"]}])[0]["by"] for record in records)
+    assert by_simplejpeg == {**by_pillow, "simplejpeg": version("simplejpeg")}
+    assert arrays[0] == arrays[1]
+    for fact in ("settings", "sha256", "digests", "invalid"):
+        assert records[0][fact] == records[1][fact]
+    assert len(records[0]["invalid"]) == per_shard
 
 
 TRANSFORMS = {

@@ -19,6 +19,7 @@ BENCHMARKS = (
     "split_repeats",
     "extract_rate",
     "encoders",
+    "decoders",
     "pixel_input",
     "fine_tuning",
     "logistic_speed",

@@ -77,7 +77,7 @@ def decode_jpeg(data: bytes, draft_px: int | None) -> Stored | None:
         pixels_HW3 = simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, **least)
     except ValueError:
         return None
-    return Stored(pixels_HW3, _orientation(data))
+    return Stored(pixels_HW3, orientation_in(data))
 
 
 def draft_factor(size: tuple[int, int], draft_px: int) -> int:
@@ -86,8 +86,8 @@ def draft_factor(size: tuple[int, int], draft_px: int) -> int:
     return next((factor for factor in _FACTORS if times >= factor), 1)
 
 
-def _orientation(data: bytes) -> int:
-    """As Pillow reads it, which a picture of one pixel is asked for."""
+def orientation_in(data: bytes) -> int:
+    """EXIF orientation of a JPEG as Pillow reads it, which a picture of one pixel is asked for."""
     metadata = jpeg_metadata(data)
     if not metadata:
         return 1

@@ -13,9 +13,9 @@ from unchoke.targets.weights import encoder_weights
 CHUNKS_PER_SHARD = config["chunks_per_shard"]
 SHARD_PARAMS = {"chunks_per_shard": CHUNKS_PER_SHARD} if CHUNKS_PER_SHARD > 1 else {}
 SHARD_FLAG = " --chunks-per-shard {params.chunks_per_shard}" if SHARD_PARAMS else ""
+SHARD_ROWS = config["chunk_size"] * CHUNKS_PER_SHARD if SHARD_PARAMS else 0
 # No param: features keep their bytes, so another decoder makes nothing anew.
 DECODER_FLAG = f" --decoder {config['decoding']['decoder']}"
-SHARD_ROWS = config["chunk_size"] * CHUNKS_PER_SHARD if SHARD_PARAMS else 0
 
 
 CACHES = caches(config)

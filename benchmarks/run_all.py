@@ -15,6 +15,7 @@ BENCHMARKS = (
     "grouped_splits",
     "interval_coverage",
     "text_h_mean",
+    "text_maps",
     "many_heads",
     "split_repeats",
     "extract_rate",

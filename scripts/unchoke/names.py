@@ -8,6 +8,8 @@ TEXT_KINDS = ("text", "words")
 """Kinds of source whose images have words, as polygons."""
 MASK_KINDS = ("masks", "canvases", *TEXT_KINDS)
 """Kinds of source whose images are told apart pixel by pixel; masks of words are drawn from the polygons."""
+TEXT_CLASSES = {"background": [0], "text": [1]}
+"""Classes of pixels where there are words."""
 PIXELS = "pixels"
 """Takes the place of an encoder where a head reads pixels."""
 TEACHER = "teacher"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from unchoke.config.base import MAX_SEED, MAX_SIDE, NAME, NAME_LENGTH, Section, listed_in, one_of, without_braces
-from unchoke.names import MASK_KINDS, TEXT_KINDS
+from unchoke.names import MASK_KINDS, TEXT_CLASSES, TEXT_KINDS
 from unchoke.sources.locations import ARRAY_KINDS, ROLES, by_split, known_split
 
 KINDS = listed_in("sources/kinds")
@@ -50,10 +50,6 @@ PRESETS = {
 """Locations in known datasets. pcam: the files of PatchCamelyon as its authors published them, unpacked: Veeling,
 Linmans, Winkens, Cohen and Welling, Rotation Equivariant CNNs for Digital Pathology, MICCAI 2018;
 https://github.com/basveeling/pcam."""
-
-
-TEXT_CLASSES = {"background": [0], "text": [1]}
-"""Of pixels, where there are words."""
 
 
 def _known_locations(value: object) -> object:

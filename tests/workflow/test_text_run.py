@@ -1,0 +1,49 @@
+"""Datasets with words by real runs of Snakemake: maps are drawn once, and again only where a word was changed."""
+
+from pathlib import Path
+
+import pytest
+from conftest import BLOBS, MASK_CONFIG, Clone, add_blobs, empty_clone, jobs, store_digests, write_image
+
+LABELS = "results/words/labels.sealed.json"
+TEXT_CONFIG = {
+    **MASK_CONFIG,
+    "dataset": {"name": "words", "kind": "text", "path": "blobs"},
+    "mask_heads": {"db": {"kind": "db", "epochs": 1, "width": 4}},
+}
+WORD = "2,4,28,4,28,20,2,20,way\r\n"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
+    """A clone after its maps were drawn, and what snakemake said; an image has two words, one cannot be used."""
+    clone = empty_clone(Clone(tmp_path_factory.mktemp("drawn") / "clone with spaces", "words", TEXT_CONFIG))
+    for name, sides in BLOBS.items():
+        add_blobs(clone, name, *sides)
+        words = WORD + ("100,70,130,70,130,95,100,95,far\r\n1,2,3,4,5,6,7,eight\r\n" if name == "test/large" else "")
+        folder, stem = name.split("/")
+        write_image(clone.folder / f"blobs/gt/{folder}/gt_{stem}.txt", words.encode("utf-8-sig"))
+    return clone, clone.snakemake("--cores", "2", LABELS)
+
+
+def test_maps_are_drawn_once_and_a_changed_word_draws_its_chunks_again(
+    drawn: tuple[Clone, str], tmp_path: Path
+) -> None:
+    finished, output = drawn
+    assert {rule: jobs(output, rule) for rule in ("draw_text_maps", "cut_masks")} == {
+        "draw_text_maps": 7,
+        "cut_masks": 0,
+    }
+    assert "7 numbers, then 'eight'" in (finished.results / "quarantined_words.csv").read_text()
+    clone = finished.copy_to(tmp_path / "clone")
+    assert jobs(clone.snakemake("--cores", "2", LABELS), "") == 0
+    before = store_digests(clone)
+    # The image has patches 0 to 5, four to a chunk: its far word reaches into some of either chunk.
+    file = clone.folder / "blobs/gt/test/gt_large.txt"
+    file.write_bytes(file.read_bytes().replace(b"130,95", b"128,95"))
+    assert jobs(clone.snakemake("--cores", "2", LABELS), "draw_text_maps") == 2
+    changed = {name for name, digest in store_digests(clone).items() if before.get(name) != digest}
+    chunks = {f"labels.zarr/{array}/c/{chunk}/0/0" for array in ("mask", "threshold") for chunk in (0, 1)}
+    rows = {f"mask_rows/{chunk}.csv" for chunk in (0, 1)}
+    others = {"labels.sealed.json", "labels.zarr/zarr.json"}
+    assert rows <= {name.removeprefix("results/words/") for name in changed} <= chunks | rows | others

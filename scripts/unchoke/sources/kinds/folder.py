@@ -32,10 +32,9 @@ def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS
     return list_files(path, partial(_splits_of_classes, path), group)
 
 
-def list_files(
-    path: Path, splits_of: SplitsOf, group: str | None = None, endings: tuple[str, ...] = IMAGE_ENDINGS
-) -> Listing:
-    """The same, where `splits_of` says which of the first folders are splits. endings: of the files, in lower case."""
+def list_files(path: Path, splits_of: SplitsOf, group: str | None = None, endings: tuple[str, ...] = ()) -> Listing:
+    """The same, where `splits_of` says which of the first folders are splits. endings: of the files, in lower case;
+    empty: those of images."""
     if not path.is_dir():
         raise UnchokeError(
             "The folder of images is missing.",
@@ -45,7 +44,10 @@ def list_files(
             do="correct dataset.path in the config; it is relative to the folder that snakemake runs in",
         )
     pattern, left_out = group_pattern(group), Counter[str]()
-    folders = [(folder, _images_among(files, left_out, endings)) for folder, files in folders_below(path, left_out)]
+    folders = [
+        (folder, _images_among(files, left_out, endings or IMAGE_ENDINGS))
+        for folder, files in folders_below(path, left_out)
+    ]
     split_of = splits_of(*_first_folders(folders))
     images = []
     for folder, files in folders:

@@ -50,15 +50,15 @@ def fingerprint_batch(rgb_NHW3: Pixels) -> tuple[NDArray[np.uint64], NDArray[np.
     """
     n_images, height, width, _ = rgb_NHW3.shape
     hashes = np.empty((n_images, len(HASHES)), dtype=np.uint64)
-    measures = np.empty((n_images, len(MEASURES)), dtype=np.float32)
+    total = np.empty((6, n_images))
     per_block = max(1, _BLOCK_PX // max(height * width, _BOXES**2))
     work = _Workspace()
     for start in range(0, n_images, per_block):
         block = slice(start, start + per_block)
         rgb_BHW3 = np.ascontiguousarray(rgb_NHW3[block])
         hashes[block, :2] = _digests(rgb_BHW3)
-        hashes[block, 2], measures[block] = _perceptual_and_measures(_bands_of(rgb_BHW3), work)
-    return hashes, measures
+        hashes[block, 2], total[:, block] = _perceptual_and_sums(_bands_of(rgb_BHW3), work)
+    return hashes, _measures(total, height, width)
 
 
 def fingerprint_rows(
@@ -74,9 +74,9 @@ def fingerprint_rows(
     for first, last in _bands(height, width):
         digest.update(read(first, last).tobytes())
     bands = _Bands((1, height, width), lambda start, stop: read(start, stop)[None])
-    perceptual, measures = _perceptual_and_measures(bands, _Workspace())
+    perceptual, total = _perceptual_and_sums(bands, _Workspace())
     high, low = digest.intdigest() >> 64, digest.intdigest() & 0xFFFF_FFFF_FFFF_FFFF
-    return np.array([high, low, perceptual[0]], np.uint64), measures[0]
+    return np.array([high, low, perceptual[0]], np.uint64), _measures(total, height, width)[0]
 
 
 def perceptual_hashes(box_N: Floats) -> NDArray[np.uint64]:
@@ -140,8 +140,8 @@ def _bands_of(rgb_BHW3: Pixels) -> _Bands:
     return _Bands((n_images, height, width), lambda start, stop: rgb_BHW3[:, start:stop])
 
 
-def _perceptual_and_measures(bands: _Bands, work: _Workspace) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-    """(B,) and (B, 6), worked out in bands of rows where the images are large."""
+def _perceptual_and_sums(bands: _Bands, work: _Workspace) -> tuple[NDArray[np.uint64], Floats]:
+    """Hashes (B,), and (6, B) as ``_measures`` takes them, worked out in bands of rows where the images are large."""
     n_images, height, width = bands.shape
     small = max(height, width) <= 256  # 255**2 * 256 and 255 * 256**2 are below 2**24
     exact: type[np.floating] = np.float32 if small else np.float64
@@ -157,9 +157,21 @@ def _perceptual_and_measures(bands: _Bands, work: _Workspace) -> tuple[NDArray[n
         total[:2] += _sums_of_colour(planes[:, :, inner], work)
         total[2:4] += _sums_and_squares(inner_grey_BhW)
         total[4:] += _sums_and_squares(_laplacian(grey_BhW, work))
-        box += down[:, first:last] @ np.matmul(inner_grey_BhW, across)
-    hashes = perceptual_hashes(np.rint(box * (_STEPS / (down[0].sum() * across[:, 0].sum()))))
-    return hashes, _measures(total, height, width)
+        if last - first == height and height % _BOXES == 0:
+            box += (_sums_of_whole_rows(inner_grey_BhW, work) @ across).reshape(box.shape)
+        else:
+            box += down[:, first:last] @ np.matmul(inner_grey_BhW, across)
+    return perceptual_hashes(np.rint(box * (_STEPS / (down[0].sum() * across[:, 0].sum())))), total
+
+
+def _sums_of_whole_rows(x_BHW: NDArray[np.floating], work: _Workspace) -> NDArray[np.floating]:
+    """Sums over 32 equal parts of the rows, (B * 32, W): the product with their overlaps, in a third of the time."""
+    n_images, height, width = x_BHW.shape
+    part_B32hW = x_BHW.reshape(n_images, _BOXES, height // _BOXES, width)
+    total = work.copy("parts", part_B32hW[:, :, 0], x_BHW.dtype.type)
+    for row in range(1, height // _BOXES):
+        total += part_B32hW[:, :, row]
+    return total.reshape(-1, width)
 
 
 def _bands(height: int, width: int) -> Iterator[tuple[int, int]]:
@@ -192,13 +204,16 @@ def _grey(planes: Pixels, work: _Workspace) -> NDArray[np.int16]:
     256, so that no sum reaches 2**16.
     """
     high, low, part = (work.array(name, planes.shape[1:], np.uint16) for name in ("grey", "low", "part"))
-    high[...] = 128
-    low[...] = 0
-    for plane, of_high, of_low in zip(planes, (76, 150, 29), (139, 70, 47), strict=True):
+    red, *others = planes
+    channel = work.copy("channel", red, np.uint16)
+    np.multiply(channel, 76, out=high)
+    np.multiply(channel, 139, out=low)
+    for plane, of_high, of_low in zip(others, (150, 29), (70, 47), strict=True):
         channel = work.copy("channel", plane, np.uint16)
         high += np.multiply(channel, of_high, out=part)
         low += np.multiply(channel, of_low, out=part)
     low >>= 8
+    low += 128
     high += low
     high >>= 8
     return high.view(np.int16)

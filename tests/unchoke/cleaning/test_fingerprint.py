@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from unchoke import versions
 from unchoke.cleaning.fingerprint import Fingerprinting, fingerprint_chunk, save_fingerprints
-from unchoke.cleaning.measures import MEASURES
+from unchoke.cleaning.measures import MEASURES, fingerprint_batch
 from unchoke.errors import UnchokeError
 from unchoke.hashing import sha256_bytes
 from unchoke.manifest.images import SplitSettings, build_manifest
@@ -29,6 +29,9 @@ from unchoke.store.seal import seal_store
 # By version: SHA-256 of the hashes and measures of two digits. Version 2 reads some kinds of TIFF, sparse members of
 # tar and rows without stored bytes as they are; PNG files have the fingerprints of version 1.
 GOLDEN = {2: "b7415b9e020399e6e81a0bc816481cfc784c8a8eefe6a62f8499138ddfbf3bce"}
+# The same of noise in several sizes: whole rows of boxes and not, several blocks of images, several bands of one image.
+GOLDEN_SIZES = {2: "b229431bd51edbc4e92fe08a29e448af7c83e5c35b1c8bba2dd012731b520860"}
+SIZES = [(20, 96, 96), (2, 33, 40), (1, 512, 300), (2, 64, 1), (1, 224, 224)]
 SETTINGS = Fingerprinting(chunk_size=6, rows_files=2, max_pixels=10**6)
 MEMORY_MB = 4000
 
@@ -174,6 +177,13 @@ def test_a_record_says_what_a_chunk_was_made_from(folder: Path, tmp_path: Path) 
 def test_fingerprints_move_with_their_version_alone() -> None:
     hash_3, measure_6 = fingerprint(load_digits().images[:2].astype(np.uint8).repeat(3).reshape(16, 8, 3) * 16)
     assert sha256_bytes(hash_3.tobytes() + measure_6.tobytes()) == GOLDEN[versions.FINGERPRINTS]
+
+
+def test_no_size_moves_without_its_version() -> None:
+    rng = np.random.default_rng(0)
+    found = [fingerprint_batch(rng.integers(0, 256, (*size, 3), np.uint8)) for size in SIZES]
+    data = b"".join(part.tobytes() for both in found for part in both)
+    assert sha256_bytes(data) == GOLDEN_SIZES[versions.FINGERPRINTS]
 
 
 def test_a_large_picture_has_the_fingerprint_of_its_pixels(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def main() -> int:
     args = benchmark_parser(__doc__).parse_args()
     with temporary_folder() as folder, temporary_clone(folder / "clone") as clone:
         clone.configure(NAME, **yaml.safe_load(EXAMPLE.read_text()))
-        seconds, peak = watch(clone.start(NAME, *EVERYTHING), clone.folder)
+        seconds, peak, _ = watch(clone.start(NAME, *EVERYTHING), clone.folder)
         heads = [path for path in (clone.results(NAME) / "stitched").glob("*/*") if path.is_dir()]
         masks = [len(list(head.glob("*.png"))) for head in heads]
     table = [["", "s", "peak MB", "heads", "masks a head"]]

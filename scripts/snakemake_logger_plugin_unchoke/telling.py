@@ -174,7 +174,7 @@ class Telling:
         """Write failures that are `wait_s` old; none after Ctrl-C, which ends all jobs."""
         while self._failed and (self._is_interrupted or time.monotonic() - self._failed[0][0] >= wait_s):
             _, job = self._failed.popleft()
-            if not self._is_interrupted and (stage := stage_of(job.rule)):
+            if not self._is_interrupted and job.rule not in SPEAKING and (stage := stage_of(job.rule)):
                 log = job.logs[0] if job.logs else ""
                 text = results.tail(Path(log), 2**16) if log else ""
                 self._write(failure_lines(stage.words, job.name, self._typed(log), text))

@@ -49,18 +49,22 @@ STAGES = (
     Stage("predicting patches", ("predict_patches", "predict_teacher"), counts_rows=True),
     Stage("stitching masks", ("stitch_masks", "stitch_band", "finish_mask", "score_masks")),
     Stage("writing the report", ("build_database", "draw", "write_report")),
+    Stage("profiling", ("profile",)),
+    Stage("comparing pipelines", ("compare_pipelines",)),
 )
 """In the order in which an image travels."""
 SPEAKING = ("doctor", "profile", "compare_pipelines", "verify")
 """Rules whose jobs write to the terminal, in the order in which a user needs them."""
-_NOT_COUNTED = frozenset({"all", *SPEAKING})
+PAGES = frozenset({"doctor", "verify"})
+"""Those of them that do nothing else, and are not counted."""
+_NOT_COUNTED = frozenset({"all", *PAGES})
 
 
 @functools.cache
 def stage_of(rule: str) -> Stage | None:
     """The stage of a rule, also of one with a store's name behind its own; a stage of its own where none is known.
 
-    None for rules that only name what is wanted, or that write a page to the terminal.
+    None for rules that only name what is wanted, or that only write a page to the terminal.
     """
     if rule in _NOT_COUNTED:
         return None

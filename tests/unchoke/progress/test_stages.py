@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from unchoke.progress.stages import SPEAKING, STAGES, stage_of
+from unchoke.progress.stages import PAGES, SPEAKING, STAGES, stage_of
 
 RULES = Path(__file__).parents[3] / "workflow/rules"
 NAMES = sorted(
@@ -23,7 +23,7 @@ NAMES = sorted(
 
 @pytest.mark.parametrize("rule", NAMES)
 def test_every_rule_of_the_workflow_has_a_stage_of_the_list(rule: str) -> None:
-    assert (stage_of(rule) is None) == (rule in SPEAKING)
+    assert (stage_of(rule) is None) == (rule in PAGES)
     assert stage_of(rule) in {None, *STAGES}
 
 
@@ -39,3 +39,9 @@ def test_a_rule_of_others_is_a_stage_of_its_own() -> None:
     stage = stage_of("align_reads")
     assert stage and stage.words == "align reads" and stage not in STAGES
     assert stage_of("all") is None
+
+
+def test_jobs_that_measure_are_counted_though_they_speak_for_themselves() -> None:
+    measuring = {stage.words: set(stage.rules) for stage in STAGES if set(SPEAKING) & set(stage.rules)}
+    assert measuring == {"profiling": {"profile"}, "comparing pipelines": {"compare_pipelines"}}
+    assert PAGES < set(SPEAKING)

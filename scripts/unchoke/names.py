@@ -32,6 +32,8 @@ IGNORED = 255
 """The label of ignored pixels: padding, and pixels without an annotation."""
 MAX_PIXELS = 178_956_970
 """Pixels of a picture by default, at most: Pillow's own limit, 1 GiB of RGB with a third to spare."""
+LEAST_PROFILED = 32
+"""Readable images below which the rates of a profile say little."""
 MAX_ROWS = 20_000_000
 """Rows that a dataset may have, and so the most that can be asked of it. The manifest is held in memory, and takes
 0.6 KB a row while it is made: 12 GB."""

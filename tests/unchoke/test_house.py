@@ -19,7 +19,9 @@ TESTED_ELSEWHERE = {
     "api": "findings verify weights_findings",
     "cli": "census checks description expectations flags leaderboard pictures report results run",
     "cli/look": "arrays found masks tables",
-    "config": "base cleaning dataset decoding docs encoders gpu heads load patches segment subset teacher views",
+    "config": (
+        "base cleaning dataset decoding docs encoders gpu heads load patches profile segment subset teacher views"
+    ),
     "encoders": "activations cards graph pixels places plan teacher",
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "board floors parts rows splits_text",

@@ -44,7 +44,10 @@ rule write_report:
         kind=config["dataset"]["kind"],
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
-        config=lambda wildcards: json_of(config),
+        # The page says nothing of the next profile.
+        config=lambda wildcards: json_of(
+            {key: config[key] for key in config if key != "profile"}
+        ),
     shell:
         '"$UNCHOKE_SCRIPTS"/warm write_report'
         " --database {input.database:q}"

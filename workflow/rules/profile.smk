@@ -32,6 +32,8 @@ rule profile:
         config=lambda wildcards: json_of(config),
         files=lambda wildcards: json_of(PROFILED),
         results=lambda wildcards: RESULTS,
+        seconds=config["profile"]["seconds"],
+        images=config["profile"]["images"],
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
@@ -39,6 +41,8 @@ rule profile:
         " --config {params.config:q}"
         " --files {params.files:q}"
         " --results {params.results:q}"
+        " --seconds {params.seconds}"
+        " --images {params.images}"
         " --device {params.device}"
         " --vram-mb {params.vram_mb}"
         " --threads {threads}"

@@ -19,6 +19,7 @@ from unchoke.config.heads import Head, Knn, Linear, Logistic, Ridge
 from unchoke.config.mask_heads import MaskHead
 from unchoke.config.networks import Network
 from unchoke.config.patches import Patches
+from unchoke.config.profile import Profile
 from unchoke.config.segment import Segment
 from unchoke.config.subset import Subset
 from unchoke.config.teacher import Teacher
@@ -89,6 +90,9 @@ class Config(Section):
 
     gpu: Gpu = Gpu()
     """The device that encoders run on."""
+
+    profile: Profile = Profile()
+    """How `snakemake profile` measures; no result depends on it."""
 
     @model_validator(mode="before")
     @classmethod

@@ -17,13 +17,12 @@ from unchoke.errors import UnchokeError
 from unchoke.features.chunk import Chunk, Extraction
 from unchoke.features.images import extract_chunk
 from unchoke.images.steps import BATCH_STEPS, DECODE, STEPS, TO_DEVICE, Steps
+from unchoke.names import LEAST_PROFILED
 from unchoke.profiling.idle import NO_CARD, Watched, idle_shares
 from unchoke.profiling.slowest import slowest_images
 from unchoke.profiling.steps import Keeping, Timed, Without
 from unchoke.profiling.verdict import Gain, bottleneck_of, gain_of, noise_of, verdict
 
-LEAST_IMAGES = 32
-"""Readable images below which rates say little."""
 LEAST_ROUNDS, MOST_ROUNDS = 3, 7
 WHOLE, AGAIN, ALONE, DRAFT, WATCHED = "the whole run", "the whole run again", "one by one", "JPEG draft", "watched"
 
@@ -56,11 +55,11 @@ def draw_sample(paths: Sequence[str], effort: Effort) -> list[str]:
 
 
 def _refuse_few(count: int, what: str) -> None:
-    if count < LEAST_IMAGES:
+    if count < LEAST_PROFILED:
         raise UnchokeError(
             "There are too few images to measure.",
             found=f"{count} {what}",
-            expected=f"at least {LEAST_IMAGES} that can be read",
+            expected=f"at least {LEAST_PROFILED} that can be read",
             do="add images that can be read; unreadable ones stand in quarantine.csv",
         )
 
@@ -165,7 +164,7 @@ def _rounds(
     started, random = time.perf_counter(), np.random.default_rng(effort.seed)
     pace = _run(sample, encoder, settings, Steps())[0] / len(sample.paths)
     fits = int(effort.seconds / (pace * (len(names) + sample.threads) * LEAST_ROUNDS))
-    count = min(len(sample.paths), max(LEAST_IMAGES, fits))
+    count = min(len(sample.paths), max(LEAST_PROFILED, fits))
     rounds = _Rounds(replace(sample, paths=sample.paths[:count]), {name: [] for name in names}, [], [])
     while len(rounds.timed) < MOST_ROUNDS:
         before = time.perf_counter()

@@ -15,10 +15,10 @@ class Gain:
     """The whole run without a step beside the whole run; medians over rounds."""
 
     step: str
-    images_per_s: float
-    """Without the step."""
     times: float
     """Rate without the step over the rate of the same round with it."""
+    images_per_s: float
+    """Without the step: `times` the rate of the whole run, so that both agree whatever the machine did meanwhile."""
     spread: float
     """Distance between the quartiles of `times` over rounds."""
     low: float
@@ -36,7 +36,8 @@ def gain_of(step: str, whole_R: Sequence[float], without_R: Sequence[float]) -> 
     times_R = [whole / without for whole, without in zip(whole_R, without_R, strict=True)]
     low, high = np.quantile(times_R, [0.25, 0.75])
     saved = median(whole - without for whole, without in zip(whole_R, without_R, strict=True))
-    return Gain(step, 1 / median(without_R), median(times_R), float(high - low), float(low), saved)
+    times = median(times_R)
+    return Gain(step, times, times / median(whole_R), float(high - low), float(low), saved)
 
 
 def noise_of(again: Gain) -> float:
@@ -52,16 +53,24 @@ def bottleneck_of(gains: Sequence[Gain], noise: float) -> Gain | None:
 def verdict(gains: Sequence[Gain], images_per_s: float, noise: float, remedies: Mapping[str, Gain]) -> str:
     """One sentence. remedies: gains of settings, by the name of the step that they make faster."""
     found = bottleneck_of(gains, noise)
-    if found is None:
-        best = max(gains, key=lambda gain: gain.times)
-        ends = f"quartiles {best.low:.2f} to {best.low + best.spread:.2f}, noise to {noise:.2f}"
-        return (
-            f"No step alone is the bottleneck at {images_per_s:,.0f} images/s: the most that one would give is "
-            f"{best.times:.2f} × ({best.step}; {ends})."
-        )
-    text = f"{found.step} is the bottleneck; without it at most {found.times:.2f} × "
-    text += f"({images_per_s:,.0f} to {found.images_per_s:,.0f} images/s, ± {found.spread / 2:.2f})"
-    if found.step in remedies:
-        remedy = remedies[found.step]
-        text += f"; {remedy.step} gives {remedy.times:.2f} × of that"
-    return text + "."
+    best = found or max(gains, key=lambda gain: gain.times)
+    rates = f"{rate_text(images_per_s)} to {rate_text(best.images_per_s)} images/s"
+    if found:
+        text = f"{found.step} is the bottleneck; without it at most {found.times:.2f} × "
+        text += f"({rates}, ± {found.spread / 2:.2f})"
+    else:
+        text = f"No step alone is the bottleneck: the most that one would give is {best.times:.2f} × ({best.step}, "
+        text += f"{rates}; quartiles {best.low:.2f} to {best.low + best.spread:.2f}, noise to {noise:.2f})"
+    remedy = remedies.get(best.step)
+    return f"{text}{_helped(remedy, best) if remedy and remedy.beyond(noise) else ''}."
+
+
+def _helped(remedy: Gain, best: Gain) -> str:
+    """What a setting gives; more than the step costs, where it makes others faster too."""
+    part = " of that" if remedy.times <= best.times else ", as other steps get faster with it"
+    return f"; {remedy.step} gives {remedy.times:.2f} ×{part}"
+
+
+def rate_text(per_s: float) -> str:
+    """A rate with about three digits: ``7.1``, ``1,187``."""
+    return f"{per_s:,.1f}" if per_s < 100 else f"{per_s:,.0f}"

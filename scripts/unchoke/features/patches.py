@@ -10,19 +10,22 @@ import torch
 from unchoke.encoders.encoder import Encodes
 from unchoke.errors import UnreadableImageError
 from unchoke.features.chunk import Chunk, Extraction, Picture, make_chunk
+from unchoke.images.steps import CUT, OPEN, PLAIN, Steps
 from unchoke.images.windows import open_image, read_patch
 from unchoke.machine.suspects import in_flight
 from unchoke.manifest.quarantine import invalid_patches
 from unchoke.sources.digests import digest_of_file
 
 
-def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: Extraction, threads: int) -> Chunk:
+def extract_patches(
+    rows: pd.DataFrame, root: Path, encoder: Encodes, settings: Extraction, threads: int, steps: Steps = PLAIN
+) -> Chunk:
     """Feature maps of the patches in `rows` (at most chunk_size), in their order.
 
     rows: the columns of ``tables.PATCH_ROW_COLUMNS``; paths are below `root`. Patches are of the size that the encoder
-    sees, and reflected beyond the image's border. threads: how many read.
+    sees, and reflected beyond the image's border. threads: how many read. steps: what opens files and cuts.
     """
-    read = partial(_read_picture, root, encoder.image_size, settings.max_pixels)
+    read = partial(_read_picture, root, encoder.image_size, settings.max_pixels, steps)
     return make_chunk(
         rows,
         lambda each: each(read, rows["path"], rows["y0"], rows["x0"]),
@@ -33,12 +36,19 @@ def extract_patches(rows: pd.DataFrame, root: Path, encoder: Encodes, settings: 
     )
 
 
-def _read_picture(root: Path, size: int, max_pixels: int, path: str, y0: int, x0: int) -> Picture:
+def patch_name(path: str, y0: int, x0: int) -> str:
+    """How a profile names a patch; y0, x0: px."""
+    return f"{path} at {y0}, {x0}"
+
+
+def _read_picture(root: Path, size: int, max_pixels: int, steps: Steps, path: str, y0: int, x0: int) -> Picture:
     """A patch. Where the file allows it, only its window is decoded, and reading counts as decoding."""
     started = time.perf_counter()
     try:
         with in_flight(path):
-            pixels_HW3 = read_patch(open_image(root / path, max_pixels), y0, x0, size)
+            steps.begin(patch_name(path, y0, x0))
+            windows = steps.take(OPEN, open_image, root / path, max_pixels)
+            pixels_HW3 = steps.take(CUT, read_patch, windows, y0, x0, size)
             digest = digest_of_file(root / path) if (y0, x0) == (0, 0) else ""  # once an image
     except UnreadableImageError as error:
         return Picture(None, str(error), 0.0, time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""Pure: the steps of extraction by name, each taken by itself, so that a profile can time or replace it."""
+"""Pure: the steps of extraction and training by name, each taken by itself, so that a profile can time or replace it."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -8,9 +8,15 @@ T = TypeVar("T")
 
 READ, DECODE, RESIZE, CROP, TO_TENSOR = PICTURE_STEPS = ("read", "decode", "resize", "crop", "to tensor")
 """What threads do to each picture."""
+OPEN, CUT = PATCH_STEPS = ("open", "cut")
+"""What they do to each patch: formats without windows are decoded whole as they are opened."""
 TO_DEVICE, NORMALISE, FORWARD = BATCH_STEPS = ("to device", "normalise", "forward")
 """What is done to each batch."""
-STEPS = (*PICTURE_STEPS, *BATCH_STEPS)
+STEPS = (*PICTURE_STEPS, *PATCH_STEPS, *BATCH_STEPS)
+INPUTS, FROZEN, BACKWARD, UPDATE = "inputs", "frozen part", "backward", "update"
+TRAINING_STEPS = (READ, INPUTS, FROZEN, FORWARD, BACKWARD, UPDATE)
+"""What is done to each batch of a training. INPUTS: to the device, as the network wants them; UPDATE: the optimizer's
+step."""
 
 
 class Steps:

@@ -171,22 +171,7 @@ class _Training:
         rng, rows = np.random.default_rng([self.seed, epoch]), len(task.train.image_id_N)
         first, size = self.state.counters["place"], settings["batch_size"]
         for arrays in random_batches(read, rows, size, rng, task.chunk_size, task.budget_mb, first):
-            place_B = arrays["place"]
-            if "x" not in arrays:
-                arrays = read_images(task.train, self.seed, epoch, place_B)
-            x = torch.from_numpy(arrays["x"])
-            image_id_B = task.train.image_id_N[place_B]
-            if settings["augment"]:
-                x = augment(x, settings["augment"], self.seed, epoch, image_id_B, settings["shift_px"])
-            yield Batch(x, image_id_B, self._targets(task.train.label_N[place_B]))
-
-    def _targets(self, label_B: NDArray[np.int64]) -> Targets:
-        labels = torch.from_numpy(label_B).to(self.task.device)
-        if not self.settings["mixup"]:
-            return Targets(labels)
-        step = self.state.counters["step"]
-        drawn = mixed_pairs(self.seed, step, len(label_B), self.settings["mixup"])
-        return Targets(labels, *(torch.from_numpy(part).to(self.task.device) for part in drawn))
+            yield batch_of(task, arrays, self.seed, epoch, self.state.counters["step"])
 
     def _step(self, batch: Batch) -> StepRow:
         """One step, and what it cost from the end of the one before: reading and augmentation count."""
@@ -259,6 +244,26 @@ class _Training:
 def own_copy(tensor: torch.Tensor) -> torch.Tensor:
     """On the CPU, in the order of its axes."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def batch_of(task: NetworkTask, arrays: Arrays, seed: int, epoch: int, step: int) -> Batch:
+    """The images of train at ``place`` as a step sees them. arrays: ``x`` too where they have been read."""
+    settings, place_B = task.settings, arrays["place"]
+    if "x" not in arrays:
+        arrays = read_images(task.train, seed, epoch, place_B)
+    x = torch.from_numpy(arrays["x"])
+    image_id_B = task.train.image_id_N[place_B]
+    if settings["augment"]:
+        x = augment(x, settings["augment"], seed, epoch, image_id_B, settings["shift_px"])
+    return Batch(x, image_id_B, _targets(task, task.train.label_N[place_B], seed, step))
+
+
+def _targets(task: NetworkTask, label_B: NDArray[np.int64], seed: int, step: int) -> Targets:
+    labels = torch.from_numpy(label_B).to(task.device)
+    if not task.settings["mixup"]:
+        return Targets(labels)
+    drawn = mixed_pairs(seed, step, len(label_B), task.settings["mixup"])
+    return Targets(labels, *(torch.from_numpy(part).to(task.device) for part in drawn))
 
 
 def places(place_B: NDArray[np.int64]) -> Arrays:

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from unchoke.errors import UnchokeError
+from unchoke.images.steps import UPDATE
 from unchoke.machine.memory import Meter
-from unchoke.machine.peaks import MARGIN, measure_peaks, peak_of
+from unchoke.machine.peaks import MARGIN, Peaks, measure_peaks, peak_of
 from unchoke.networks.images import HeldImages, Images
 from unchoke.networks.losses import Targets
 from unchoke.networks.predict import logits_of, score_of
@@ -29,16 +30,29 @@ def plan_network(task: NetworkTask, meter: Meter, budget_mb: float) -> dict[str,
     members). Raises UnchokeError where the score is not defined on val, a single image does not fit into the budget,
     MB, or training would take more than the settings' `minutes`.
     """
-    settings, val = task.settings, task.val
-    score_of(torch.zeros(val.views * len(val.label_N), task.n_classes), val, settings["choose_by"])  # if it is defined
-    learner = make_learner(
+    val = task.val
+    score_of(torch.zeros(val.views * len(val.label_N), task.n_classes), val, task.settings["choose_by"])  # defined?
+    learner = first_learner(task)
+    peaks = fitting_peaks(task, learner, meter, budget_mb)
+    return peaks.plan(budget_mb) | minutes_of(task, learner, peaks.micro_batch)
+
+
+def first_learner(task: NetworkTask) -> Learner:
+    """That of the first member, which computes eagerly: the first steps of a compiled one would be measured."""
+    settings = task.settings
+    return make_learner(
         task.build(settings["seeds"][0]),
-        {**settings, "compile": False},  # its first steps would be measured
+        {**settings, "compile": False},
         task.device,
         task.class_weights(),
         settings["weight_decays"][0],
         settings["seeds"][0],
     )
+
+
+def fitting_peaks(task: NetworkTask, learner: Learner, meter: Meter, budget_mb: float) -> Peaks:
+    """Peaks at growing micro-batches; UnchokeError where a single image does not fit into the budget, MB."""
+    settings = task.settings
 
     def measure(micro_batch: int) -> float | None:
         batch = first_batch(task.train, micro_batch, task.device, settings)
@@ -52,7 +66,7 @@ def plan_network(task: NetworkTask, meter: Meter, budget_mb: float) -> dict[str,
             expected=f"at most {MARGIN * budget_mb:.0f} MB, {MARGIN:.0%} of gpu.vram_mb",
             do="train fewer blocks, set checkpointing: true, take a smaller model or image_size, or raise gpu.vram_mb",
         )
-    return peaks.plan(budget_mb) | minutes_of(task, learner, peaks.micro_batch)
+    return peaks
 
 
 def rows_of_a_card(settings: dict[str, Any]) -> int:
@@ -72,7 +86,7 @@ def first_batch(images: Images, size: int, device: torch.device, settings: dict[
 def take_step(learner: Learner, batch: Batch, micro_batch: int) -> None:
     """A step that changes no weight; an error of memory where the micro-batch does not fit."""
     loss = gradients_at_once(learner, batch, 0, micro_batch)
-    update(learner, 0, 0.0)
+    learner.steps.take(UPDATE, update, learner, 0, 0.0)
     float(loss)  # a card is waited for
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from unchoke.encoders.encoder import PRECISIONS
+from unchoke.images.steps import BACKWARD, FORWARD, FROZEN, INPUTS, PLAIN, Steps
 from unchoke.machine.halving import in_halves, is_out_of_memory
 from unchoke.networks.cards import Cards
 from unchoke.networks.layers import Draws, batch_norms
@@ -57,6 +58,8 @@ class Learner:
     """The processes that share each step."""
     run: Callable[[torch.Tensor], torch.Tensor]
     """The trained part, compiled where the settings ask for it."""
+    steps: Steps = PLAIN
+    """What takes the parts of each step; a profile's own times or replaces them."""
 
     def autocast(self) -> AbstractContextManager[None]:
         """Arithmetic of the settings' precision on cards; float32 elsewhere."""
@@ -126,9 +129,12 @@ def gradients_at_once(learner: Learner, batch: Batch, step: int, size: int) -> t
     parts = even_parts(learner.cards.rows(len(batch.x)), size)
     learner.network.train(single=any(part.stop - part.start == 1 for part in parts[-1:]))
     total, loss = total_weight(batch.targets, learner.weight_C), torch.zeros((), device=learner.device)
+    take = learner.steps.take
     for part in parts:
-        share = _loss_of(learner, batch, part, step) / total
-        learner.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
+        learner.draws.see(step, batch.image_id_B[part])
+        x = take(FROZEN, _activations, learner, take(INPUTS, _mixed, learner, batch, part))
+        share = take(FORWARD, _loss_of, learner, batch, part, x) / total
+        take(BACKWARD, learner.scaler.scale(share).backward)
         loss += share.detach()
     reserve(learner.optimizer)
     return loss
@@ -163,12 +169,16 @@ def even_parts(rows: slice, size: int) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
-def _loss_of(learner: Learner, batch: Batch, part: slice, step: int) -> torch.Tensor:
-    """Sum of the loss over a micro-batch."""
-    learner.draws.see(step, batch.image_id_B[part])
-    x = _mixed(learner, batch, part)
+def _activations(learner: Learner, x: torch.Tensor) -> torch.Tensor:
+    """What the trained part sees of a micro-batch."""
     with learner.autocast():
-        logits_BC = learner.run(learner.network.activations(x))
+        return learner.network.activations(x)
+
+
+def _loss_of(learner: Learner, batch: Batch, part: slice, x: torch.Tensor) -> torch.Tensor:
+    """Sum of the loss over a micro-batch. x: what the trained part sees of it."""
+    with learner.autocast():
+        logits_BC = learner.run(x)
     smoothing = learner.settings["label_smoothing"]
     return loss_sum(logits_BC, weighted_targets(batch.targets, part, learner.weight_C, smoothing))
 

@@ -1,4 +1,4 @@
-"""Measure each step of extraction, and the whole run without it, on a sample of the images."""
+"""Measure each step of extraction and training, and the whole run without it, on a sample of the images."""
 
 import json
 import sys
@@ -8,10 +8,9 @@ from pathlib import Path
 from unchoke.files import json_bytes, write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.devices import add_device_flags, device_of
-from unchoke.profiling.command import profile_encoders
+from unchoke.profiling.command import profile_pipeline
 from unchoke.profiling.draw import draw_profile
 from unchoke.profiling.page import page, table
-from unchoke.profiling.profile import profile_pipeline
 from unchoke.report.style import png_bytes
 
 
@@ -25,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
     add_device_flags(parser)
     args = parser.parse_args(argv)
-    found = profile_encoders(args, device_of(args), profile_pipeline)
+    found = profile_pipeline(args, device_of(args))
     write_atomic(args.results / "profile.json", json_bytes(found))
     write_atomic(args.results / "profile.csv", table(found).encode())
     write_atomic(args.results / "report" / "profile.png", png_bytes(draw_profile(found)))

@@ -39,7 +39,7 @@ TESTED_ELSEWHERE = {
     "metrics": "units",
     "networks": "build gauge images predict replay stored task",
     "page": "alts cleaned features files heads mistakes pictures provenance text",
-    "profiling": "command draw idle page slowest steps",
+    "profiling": "draw page rounds slowest steps",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
         "mask_pictures mistakes pages parts pipelines points quarantine repeats reliability results settings "

@@ -18,7 +18,7 @@ rule profile:
         sources.prerequisites(
             config["dataset"]["kind"], Path(config["dataset"]["path"])
         ),
-        [] if MASKS else [list(files.values()) for files in PROFILED.values()],
+        [list(files.values()) for files in PROFILED.values()],
     log:
         "<logs>/profile.log",
     conda:

@@ -1,4 +1,4 @@
-"""Pure: the steps of extraction and training by name, each taken by itself, so that a profile can time or replace it."""
+"""Pure: the steps of extraction and of training by name, which a profile can time or replace one by one."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar

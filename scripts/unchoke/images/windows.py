@@ -98,6 +98,11 @@ def _image(path: Path, size_bytes: int, mtime_ns: int, max_pixels: int) -> Windo
     return _windows(path, max_pixels, decode, rgb_of, mask=False)
 
 
+def forget_pictures() -> None:
+    """Drop the pictures in memory, so that the next window is read from its file."""
+    _image.cache_clear()
+
+
 @lru_cache(_KEPT)
 def _mask(path: Path, size_bytes: int, mtime_ns: int, max_pixels: int) -> Windows:
     def decode(data: bytes) -> NDArray[Any]:

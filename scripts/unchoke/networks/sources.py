@@ -68,7 +68,7 @@ def open_sources(args: argparse.Namespace) -> Sources:
     """The sources that the flags name; UnchokeError where a store is incomplete or of another cut or weights."""
     stores = open_views(args.stores)
     seal = next(iter(stores.values())).seal["settings"]
-    facts = {**seal, **_origin_facts(args.settings, args.card), **_size(seal)}
+    facts = {**seal, **origin_facts(args.settings, args.card), **_size(seal)}
     facts.pop("view", None)
     for store in stores.values():
         refuse_other_cache(store, _expected(facts, args.settings))
@@ -112,7 +112,7 @@ def _size(seal: Mapping[str, Any]) -> dict[str, int]:
     return {"image_size": int(seal["image_size"] if "image_size" in seal else seal["transform"]["image_size"])}
 
 
-def _origin_facts(settings: Mapping[str, Any], card: Path | None) -> dict[str, Any]:
+def origin_facts(settings: Mapping[str, Any], card: Path | None) -> dict[str, Any]:
     """What the weights are, or the model that begins with random ones."""
     if card:
         facts = read_card(card)

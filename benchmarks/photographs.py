@@ -1,6 +1,6 @@
 """A folder of photographs, brought to a sealed store of features in this process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from unchoke.encoders.encoder import Encoder, load_encoder
 from unchoke.encoders.weights import fetch_weights
 from unchoke.features.chunk import Extraction, save_chunk
 from unchoke.features.images import extract_chunk
+from unchoke.images.steps import PLAIN, Steps
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.store import tables
@@ -46,17 +47,19 @@ def prepare(data: Path, folder: Path, model: str, image_size: int) -> Photograph
     return Photographs(data, manifest, rows, weights, read_json(card), encoder)
 
 
-def extract_chunks(photographs: Photographs, store: Path, micro_batch: int, n_chunks: int) -> None:
-    """The first `n_chunks` chunks, as the command extract_chunk makes them."""
-    settings = Extraction(CHUNK_SIZE, micro_batch)
+def extract_chunks(
+    photographs: Photographs, store: Path, micro_batch: int, n_chunks: int, steps: Steps = PLAIN
+) -> None:
+    """The first `n_chunks` chunks, as the command extract_chunk makes them. steps: what takes their steps."""
+    settings, encoder = Extraction(CHUNK_SIZE, micro_batch), replace(photographs.encoder, steps=steps)
     for chunk in range(n_chunks):
         rows_file = photographs.rows / f"{chunk}.csv"
         rows = tables.read_table(rows_file, tables.ROW_COLUMNS)
-        features = extract_chunk(rows, photographs.root, photographs.encoder, settings, CORES)
-        save_chunk(store, chunk, rows_file, features, photographs.encoder, settings)
+        features = extract_chunk(rows, photographs.root, encoder, settings, CORES, steps=steps)
+        save_chunk(store, chunk, rows_file, features, encoder, settings)
 
 
-def extract_store(photographs: Photographs, store: Path, micro_batch: int = 32) -> None:
+def extract_store(photographs: Photographs, store: Path, micro_batch: int = 32, steps: Steps = PLAIN) -> None:
     """Every chunk, and the seal."""
-    extract_chunks(photographs, store, micro_batch, len(list(photographs.rows.iterdir())))
+    extract_chunks(photographs, store, micro_batch, len(list(photographs.rows.iterdir())), steps)
     seal_store(store, photographs.manifest, photographs.rows)

@@ -9,14 +9,14 @@ from conftest import REPOSITORY, Clone
 
 pytestmark = pytest.mark.xdist_group("run")
 
-PAGES = [REPOSITORY / f"docs/{page}.md" for page in ("statistics", "masks")]
+PAGES = [REPOSITORY / f"docs/{page}.md" for page in ("statistics", "masks", "pipelines")]
 QUERIES = [
     part.strip() for page in PAGES for part in re.search(r"```sql\n(.+?)```", page.read_text(), re.S)[1].split("\n\n")
 ]
 
 
-def test_there_are_ten_queries() -> None:
-    assert len(QUERIES) == 10
+def test_there_are_eleven_queries() -> None:
+    assert len(QUERIES) == 11
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.splitlines()[0][3:])

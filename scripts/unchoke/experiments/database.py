@@ -18,6 +18,7 @@ from unchoke.experiments.rows import (
     insert,
     insert_comparisons,
     insert_gains,
+    insert_pipelines,
     insert_readings,
     insert_run,
     insert_steps,
@@ -77,6 +78,7 @@ def build_database(
                 of_id = {run_id: run for run, run_id in ids.items()}
                 insert_repeats(connection, of_id, ids[best], repeats, metric, _tables(results), asked.positive)
         insert_readings(connection, results)
+        insert_pipelines(connection, results)
     return [run.group for run in found if run not in runs]
 
 

@@ -208,6 +208,29 @@ CREATE TABLE test_readings (
   host TEXT,
   command TEXT NOT NULL  -- that showed figures of test, or computed them anew
 );
+CREATE TABLE pipelines (  -- of pipelines.csv, after `snakemake compare_pipelines`; docs/pipelines.md explains the columns
+  pipeline TEXT PRIMARY KEY,
+  settings TEXT,
+  decoding TEXT,  -- JSON: keys of the config that choose it; NULL: none do
+  encoder TEXT,  -- JSON: the same of the encoder
+  images INTEGER,
+  unreadable INTEGER,
+  prepare_s REAL,  -- NULL, here and below: it was not measured, and note says why
+  cold_s REAL,
+  cold_images_per_s REAL,
+  warm_s REAL,
+  warm_images_per_s REAL,
+  cpu_s REAL,
+  peak_mb REAL,
+  least_times REAL,
+  feature_difference REAL,
+  accuracy REAL,  -- NULL, here and below: no accuracy is known
+  accuracy_difference REAL,
+  low REAL,  -- 95 % interval
+  high REAL,
+  differs INTEGER CHECK (differs IN (0, 1)),
+  note TEXT
+);
 CREATE VIEW leaderboard AS  -- a figure that only one task has is NULL for the others
 WITH figures AS (
   SELECT

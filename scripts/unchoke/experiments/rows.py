@@ -15,8 +15,10 @@ from unchoke.experiments.comparisons import TOLD_APART, holm
 from unchoke.experiments.readings import read_readings
 from unchoke.files import disk_error, note_file
 from unchoke.hashing import canonical_json
+from unchoke.machine.receipts import read_result
 from unchoke.metrics.evaluation import Comparison
 from unchoke.metrics.grids import grid_edges
+from unchoke.pipelines.table import cells_from
 from unchoke.store.run_record import RunRecord
 from unchoke.store.tables import STEP_COLUMNS
 
@@ -123,6 +125,26 @@ def insert_readings(connection: sqlite3.Connection, results: Path) -> None:
     """The rows of ``test_readings``, from the file beside the results."""
     for reading in read_readings(results):
         insert(connection, "test_readings", **{name: value or None for name, value in asdict(reading).items()})
+
+
+def insert_pipelines(connection: sqlite3.Connection, results: Path) -> None:
+    """The rows of ``pipelines``, from the file beside the results, where there is one.
+
+    A file of another version has what it has: columns that it lacks are NULL.
+    """
+    if not (table := results / "pipelines.csv").exists():
+        return
+    try:
+        found = cells_from(read_result(table))
+    except ValueError as error:
+        raise UnchokeError(
+            "A table cannot be read.",
+            found=str(error),
+            where=str(table),
+            do="delete it; snakemake compare_pipelines makes it again",
+        ) from error
+    for row in found:
+        insert(connection, "pipelines", **row)
 
 
 def _find_encoder(connection: sqlite3.Connection, name: str, settings: dict[str, Any], seal: dict[str, Any]) -> int:

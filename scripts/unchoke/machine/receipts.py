@@ -39,6 +39,7 @@ _JOBS = {
     "quarantine/*.csv": ("list_quarantine/{}",),
     "quarantine/*.json": ("check_quarantine/{}",),
     "rates.csv": ("summarise_rates",),
+    "pipelines.csv": ("compare_pipelines",),
     "experiments.db": ("build_database",),
 }
 # Former names of jobs: their receipts list old digests, and are removed when the job has run.

@@ -1,5 +1,6 @@
 """Pure: the table of pipelines, a row each, and what marks a row."""
 
+import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -122,3 +123,14 @@ def frame_of(rows: Iterable[Row]) -> pd.DataFrame:
 def csv_bytes(rows: Iterable[Row]) -> bytes:
     """pipelines.csv: four digits, empty where a number is not known."""
     return frame_of(rows).to_csv(index=False, float_format="%.4g", lineterminator="\n").encode("utf-8", "replace")
+
+
+def cells_from(data: bytes) -> list[dict[str, Any]]:
+    """The rows of the bytes of a pipelines.csv, with the columns of ``Row`` that it has, and None for empty cells.
+
+    Raises ValueError where the bytes are no table.
+    """
+    names = {field.name for field in fields(Row)}
+    frame = pd.read_csv(io.BytesIO(data), usecols=lambda name: name in names)
+    records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in record.items()} for record in records]

@@ -1,5 +1,6 @@
 """experiments.db: derived from the groups of heads alone, whole or not there."""
 
+import dataclasses
 import json
 import sqlite3
 from contextlib import closing
@@ -31,6 +32,7 @@ from unchoke.files import write_atomic
 from unchoke.hashing import sha256_bytes
 from unchoke.metrics.evaluation import METRICS
 from unchoke.names import member_name
+from unchoke.pipelines.table import Row, csv_bytes
 from unchoke.signed import signed_bytes
 from unchoke.store.run_record import find_runs, steps_file
 from unchoke.store.tables import SELECTION_COLUMNS, STEP_COLUMNS, table_bytes
@@ -407,6 +409,40 @@ def test_a_head_of_two_views_needs_the_features_of_both(tmp_path: Path) -> None:
 def test_a_run_without_heads_gives_an_empty_database(tmp_path: Path) -> None:
     assert build(tmp_path) == []
     assert list(leaderboard(tmp_path / "experiments.db")) == []
+
+
+def test_pipelines_are_those_of_their_file_and_no_part_of_the_leaderboard(tmp_path: Path) -> None:
+    add_head(tmp_path, "a")
+    build(tmp_path)
+    before = rows(tmp_path, "SELECT * FROM leaderboard")
+    assert rows(tmp_path, "SELECT * FROM pipelines") == []
+    of_default = Row("default", "Pillow, 2 threads", "{}", images=60, unreadable=2, warm_s=4.0, warm_images_per_s=15.0)
+    found = [of_default, Row("DALI", "", images=60, differs=True, note="no card")]
+    (tmp_path / "pipelines.csv").write_bytes(csv_bytes(found))
+    build(tmp_path)
+    names = "pipeline, settings, decoding, images, unreadable, warm_images_per_s, accuracy, differs, note"
+    assert rows(tmp_path, f"SELECT {names} FROM pipelines ORDER BY rowid") == [
+        ("default", "Pillow, 2 threads", "{}", 60, 2, 15.0, None, 0, None),
+        ("DALI", None, None, 60, 0, None, None, 1, "no card"),
+    ]
+    columns = [name for (name,) in rows(tmp_path, "SELECT name FROM pragma_table_info('pipelines')")]
+    assert columns == [field.name for field in dataclasses.fields(Row)]
+    assert rows(tmp_path, "SELECT * FROM leaderboard") == before
+
+
+@pytest.mark.parametrize(("text", "images"), [("pipeline,images,of_old\ndefault,60,1\n", 60), ("pipeline\nd\n", None)])
+def test_pipelines_of_another_version_are_taken_as_far_as_they_go(
+    text: str, images: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "pipelines.csv").write_text(text)
+    build(tmp_path)
+    assert rows(tmp_path, "SELECT images, cold_s FROM pipelines") == [(images, None)]
+
+
+def test_pipelines_that_are_no_table_are_named(tmp_path: Path) -> None:
+    (tmp_path / "pipelines.csv").write_text("")
+    with pytest.raises(UnchokeError, match=r"(?s)cannot be read.*pipelines\.csv.*delete it"):
+        build(tmp_path)
 
 
 def test_building_twice_gives_the_same_rows(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from common import (
     Limit,
     benchmark_parser,
     encoder_flags,
+    median_processor,
     median_wall,
     report,
     skip_without,
@@ -95,7 +96,10 @@ def main() -> int:
         Limit("from files / from pixels", f"{ratio:.2f}", f"at least {LEAST}", ratio >= LEAST),
         Limit("features", "equal" if equal else "different", "equal", equal),
     ]
-    print(f"from pixels / from memory: {spared:.2f}")
+    costs = {side: median_processor(each) for side, each in times.items()}
+    print(
+        f"from pixels / from memory: {spared:.2f}, by processor time {costs['from pixels'] / costs['from memory']:.2f}"
+    )
     return report(args, table, limits, {"ratio": ratio, "from memory": spared, "times": times})
 
 

@@ -1,6 +1,8 @@
 """Encoders against timm itself: the same pixels in, the same features out."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from safetensors.torch import load_file
 from unchoke.encoders.encoder import Encoder, load_encoder
 from unchoke.encoders.weights import fetch_weights
 from unchoke.errors import UnchokeError
+from unchoke.images.steps import FORWARD, NORMALISE, TO_DEVICE, Steps
 
 SIZES = {"test_vit": 160, "test_resnet": 96, "test_efficientnet": 64, "swin_s3_tiny_224": 224}
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (231, 317, 3), dtype=np.uint8))
@@ -83,3 +86,16 @@ def test_a_size_that_the_patches_do_not_divide_is_an_error(folder: Path) -> None
     encoder_size = 50
     with pytest.raises(UnchokeError, match="image_size 50"):
         load(folder, "test_vit", encoder_size, ["avg"])
+
+
+def test_bytes_go_to_the_device_and_are_normalised_there(folder: Path) -> None:
+    moved: list[tuple[str, torch.dtype]] = []
+
+    class Noted(Steps):
+        def take(self, step: str, function: Any, *args: Any, **kwargs: Any) -> Any:
+            moved.append((step, args[0].dtype))
+            return function(*args, **kwargs)
+
+    encoder = replace(load(folder, "test_resnet", 32, ["avg"]), steps=Noted())
+    encoder.encode(torch.zeros((2, 3, 32, 32), dtype=torch.uint8))
+    assert moved == [(TO_DEVICE, torch.uint8), (NORMALISE, torch.uint8), (FORWARD, torch.float32)]

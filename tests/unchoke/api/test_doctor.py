@@ -1,5 +1,6 @@
 """The doctor's page: what stands in the way is marked, and the run is refused."""
 
+import re
 import shutil
 import socket
 import time
@@ -131,6 +132,28 @@ def test_patches_are_counted_from_the_headers_of_images_with_masks(tmp_path: Pat
     found = by_subject(examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
     assert found["images"].text == "3, 1 of them unreadable, 3 patches in 2 chunks of 2"
     assert found["disk"].fine and found["files"].fine
+
+
+def test_maps_of_words_are_two_bytes_a_pixel_and_their_files_are_counted(tmp_path: Path) -> None:
+    for folder, name in (("images", "0.png"), ("masks", "0.png"), ("gt", "0.txt")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    Image.new("L", (2000, 2000)).save(tmp_path / "images/0.png")
+    megabytes, files = [], []
+    for kind in ("masks", "text"):
+        config = load_config(
+            {
+                "dataset": {"name": "few", "kind": kind, "path": str(tmp_path)},
+                "patches": {"size": 1024, "overlap": 0, "per_chunk": 2},
+                "encoders": {"tiny": {"model": "resnet10t", "weights": "untrained", "strides": [32]}},
+                "gpu": {"device": "cpu"},
+            }
+        )
+        found = by_subject(examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
+        megabytes.append(re.search(r"labels (\d+)", found["disk"].text)[1])
+        files.append(int(re.search(r"about (\d+)", found["files"].text)[1]))
+    assert megabytes == ["4", "8"]  # 4 patches of 1 MiB a map
+    assert files[1] - files[0] == 2 * 4  # chunks, by the files and folders of one more array
 
 
 def test_what_rounding_costs_is_told_of_every_sealed_view(config: dict, tmp_path: Path) -> None:

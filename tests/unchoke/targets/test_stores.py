@@ -31,6 +31,11 @@ def test_datasets_with_masks_have_maps_labels_and_a_teachers_answers():
     assert found["features/tiny"].arrays == ["s4/c/{chunk}/0/0/0", "s8/c/{chunk}/0/0/0"]
     assert found["features/teacher"].arrays == ["logits/c/{chunk}/0/0/0", "features/c/{chunk}/0/0/0"]
     assert found["labels"].array_files(["{chunk}"]) == ["<results>/labels.zarr/mask/c/{chunk}/0/0"]
+    words = mask_config(dataset={"name": "signs", "kind": "text", "path": "signs"}, mask_heads={"db": {"kind": "db"}})
+    assert stores(words)["labels"].array_files([3]) == [
+        "<results>/labels.zarr/mask/c/3/0/0",
+        "<results>/labels.zarr/threshold/c/3/0/0",
+    ]
     silent = mask_config(teacher={"file": "t.py", "checkpoint": "t.pt", "features": False})
     assert arrays(silent, "teacher") == ["logits/c/{chunk}/0/0/0"]
 

@@ -26,7 +26,7 @@ from PIL import Image
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from unchoke.encoders.pixels import Pixels
-from unchoke.images.codestreams import decoder_bytes, jpeg_frame, size_of
+from unchoke.images.codestreams import common_jpeg_size, decoder_bytes, size_of
 from unchoke.images.decode import decode_image
 from unchoke.images.decoders import PILLOW, SIMPLEJPEG
 from unchoke.images.jpegs import orientation_in
@@ -76,7 +76,7 @@ def sets_of(args: argparse.Namespace) -> dict[str, list[bytes]]:
 
 def _orientation_behind_header(data: bytes) -> int:
     """The orientation, once the header is checked as the product checks it."""
-    if not (size_of(data) and decoder_bytes(data) and jpeg_frame(data)):
+    if not (size_of(data) and decoder_bytes(data) and common_jpeg_size(data)):
         raise SystemExit("a file of the set is no common JPEG; name a folder without it with --data")
     return orientation_in(data)
 

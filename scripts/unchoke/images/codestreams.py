@@ -6,7 +6,6 @@ Decoders allocate memory by these sizes, some of them before the size can be che
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 Size = tuple[int, int]
 """Width and height, px."""
@@ -29,13 +28,6 @@ _LITTLE = 2**23
 _WEBP_BYTES = 17  # two canvases, a copy, Pillow's own picture, and a plane of alpha
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15, ITU-T T.81 table B.1
 _COMMON_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive, Huffman-coded
-
-
-class JpegFrame(NamedTuple):
-    """What the frame header of a common JPEG says."""
-
-    size: Size
-    components: int
 
 
 def size_of(data: bytes) -> Size | None:
@@ -148,8 +140,8 @@ def _jpeg_size(data: bytes) -> Size | None:
     return None
 
 
-def jpeg_frame(data: bytes) -> JpegFrame | None:
-    """The frame of a JPEG of 8 bits and 1 or 3 components, coded by Huffman; None of all others and broken headers."""
+def common_jpeg_size(data: bytes) -> Size | None:
+    """The size of a JPEG of 8 bits and 1 or 3 components, coded by Huffman; None of all others and broken headers."""
     if not data.startswith(_JPEG):
         return None
     frames = [(start, marker) for start, _, marker in _segments(data) if marker in _FRAME_HEADERS]
@@ -159,7 +151,7 @@ def jpeg_frame(data: bytes) -> JpegFrame | None:
     except (ValueError, struct.error):
         return None
     common = marker in _COMMON_FRAMES and bits == 8 and components in (1, 3)
-    return JpegFrame((width, height), components) if common and width and height else None
+    return (width, height) if common and width and height else None
 
 
 def jpeg_metadata(data: bytes) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from unchoke.errors import UnchokeError
-from unchoke.images.codestreams import jpeg_frame, jpeg_metadata
+from unchoke.images.codestreams import common_jpeg_size, jpeg_metadata
 from unchoke.images.decoders import PILLOW, SIMPLEJPEG, check_installed
 from unchoke.images.upright import Stored, orientation_of
 
@@ -64,12 +64,12 @@ def decode_jpeg(data: bytes, draft_px: int | None) -> Stored | None:
     """
     import simplejpeg
 
-    frame = jpeg_frame(data)
-    if frame is None:
+    size = common_jpeg_size(data)
+    if size is None:
         return None
-    factor = 1 if draft_px is None else draft_factor(frame.size, draft_px)
-    width, height = (-(-side // factor) for side in frame.size)
-    if width * height > MOST_PX or (factor > 1 and min(frame.size) < _LEAST_SCALED_PX):
+    factor = 1 if draft_px is None else draft_factor(size, draft_px)
+    width, height = (-(-side // factor) for side in size)
+    if width * height > MOST_PX or (factor > 1 and min(size) < _LEAST_SCALED_PX):
         return None
     # Of all factors down to 1/8 it takes the one that gives the least size from these on. 0: as it is.
     least = {"min_height": height, "min_width": width} if factor > 1 else {}

@@ -41,7 +41,12 @@ def _entry(number: int, entry: Any) -> Entry:
     if not isinstance(instances, list):
         raise ValueError(f"data_list[{number}].instances is no list")
     words = [_word(number, place, instance) for place, instance in enumerate(instances)]
-    return Entry(path, _side(entry, "height"), _side(entry, "width"), words)
+    return Entry(_writable(path), _side(entry, "height"), _side(entry, "width"), words)
+
+
+def _writable(text: str) -> str:
+    """The text, with a mark in the place of halves of surrogate pairs, which JSON may have and no file."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _side(entry: dict[str, Any], name: str) -> int:
@@ -53,9 +58,12 @@ def _word(number: int, place: int, instance: Any) -> Word:
     if not isinstance(instance, dict):
         return Word((), "", False, where, "no polygon")
     values, fault = _numbers(instance)
-    text = instance.get("text", "")
-    ignored = bool(instance.get("ignore", False))
-    return Word(paired(values), text if isinstance(text, str) else "", ignored, where, fault)
+    text, ignore = instance.get("text", ""), instance.get("ignore")
+    if not fault and ignore not in (True, False, None):
+        fault = f"ignore {str(ignore)[:20]!r}, where true or false was expected"
+    return Word(
+        paired(values), _writable(text) if isinstance(text, str) else "", ignore is True or ignore == 1, where, fault
+    )
 
 
 def _numbers(instance: dict[str, Any]) -> tuple[list[float], str]:

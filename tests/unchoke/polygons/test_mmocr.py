@@ -26,6 +26,17 @@ def test_images_and_words_are_read():
     assert (second.place, second.fault) == ("data_list[0].instances[1]", "")
 
 
+@pytest.mark.parametrize("ignore", [True, False, 1, 0, None])
+def test_ignore_is_true_or_false_or_a_number_that_says_so(ignore):
+    word = word_of({"bbox": [1, 2, 3, 4], "ignore": ignore})
+    assert (word.ignored, word.fault) == (bool(ignore), "")
+
+
+def test_half_a_surrogate_pair_can_be_written():
+    [entry] = parse_mmocr(data_of({"bbox": [1, 2, 3, 4], "text": "a\ud83db \U0001f600"}, img_path="\udfff.jpg"))
+    assert (entry.path, entry.words[0].text) == ("\ufffd.jpg", "a\ufffdb \U0001f600")
+
+
 def test_an_image_may_have_no_words_and_no_size():
     [entry] = parse_mmocr(data_of())
     assert (entry.words, entry.height, entry.width) == ([], 0, 0)
@@ -43,6 +54,7 @@ def test_an_image_may_have_no_words_and_no_size():
         ({"polygon": [1, 2, 3, True, 5, 6]}, "'True' among the numbers"),
         ({"polygon": [1, 2, 10**400, 4, 5, 6]}, f"'1{'0' * 19}' among the numbers"),
         ({"bbox": [1, 2, 3]}, "a bbox of 3 numbers, where 4 were expected"),
+        ({"bbox": [1, 2, 3, 4], "ignore": "false"}, "ignore 'false', where true or false was expected"),
     ],
 )
 def test_an_instance_that_is_no_polygon_says_why(instance, fault):

@@ -11,6 +11,7 @@ import torch
 from common import CORES
 
 from unchoke.encoders.encoder import load_encoder
+from unchoke.encoders.lanes import lanes_within
 from unchoke.features.chunk import Extraction, save_chunk
 from unchoke.features.images import extract_chunk
 from unchoke.machine.devices import lease_device
@@ -28,9 +29,11 @@ def main() -> None:
     torch.set_num_threads(CORES)
     encoder = load_encoder(args.weights, args.card, args.image_size, ["avg"], lease_device(), "float16")
     settings = Extraction(args.chunk_size, args.micro_batch)
+    lanes = lanes_within(CORES, encoder, settings.batches, CORES)
     for chunk in range(len(list(args.rows.iterdir()))):
         rows_file = args.rows / f"{chunk}.csv"
-        features = extract_chunk(tables.read_table(rows_file, tables.ROW_COLUMNS), args.data, encoder, settings, CORES)
+        rows = tables.read_table(rows_file, tables.ROW_COLUMNS)
+        features = extract_chunk(rows, args.data, encoder, settings, CORES, lanes=lanes)
         save_chunk(args.store, chunk, rows_file, features, encoder, settings)
     seal_store(args.store, args.manifest, args.rows)
 

@@ -8,6 +8,7 @@ import torch
 from common import CORES
 
 from unchoke.encoders.encoder import Encoder, load_encoder
+from unchoke.encoders.lanes import lanes_within
 from unchoke.encoders.weights import fetch_weights
 from unchoke.features.chunk import Extraction, save_chunk
 from unchoke.features.images import extract_chunk
@@ -52,10 +53,11 @@ def extract_chunks(
 ) -> None:
     """The first `n_chunks` chunks, as the command extract_chunk makes them. steps: what takes their steps."""
     settings, encoder = Extraction(CHUNK_SIZE, micro_batch), replace(photographs.encoder, steps=steps)
+    lanes = lanes_within(CORES, encoder, settings.batches, CORES)
     for chunk in range(n_chunks):
         rows_file = photographs.rows / f"{chunk}.csv"
         rows = tables.read_table(rows_file, tables.ROW_COLUMNS)
-        features = extract_chunk(rows, photographs.root, encoder, settings, CORES, steps=steps)
+        features = extract_chunk(rows, photographs.root, encoder, settings, CORES, steps=steps, lanes=lanes)
         save_chunk(store, chunk, rows_file, features, encoder, settings)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from unchoke.encoders.encoder import keep_encoder
+from unchoke.encoders.lanes import lanes_of
 from unchoke.encoders.plan import add_encoder_flags, add_way_flag
 from unchoke.encoders.ways import in_its_way
 from unchoke.features import chunk, decoded, images, pixels, shard
@@ -30,10 +31,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     decoding = (args.max_pixels, args.jpeg_draft)
     how = chunk.Extraction(args.chunk_size, micro_batch, *decoding, args.view, args.dtype, args.decoder)
     place = (args.store, args.chunk, args.rows, args.chunks_per_shard)
+    lanes = lanes_of(args.plan, encoder, how.batches, args.threads)
     given = {"root": args.root, "encoder": encoder, "settings": how, "threads": args.threads, "kind": args.kind}
     found = decoded.find_decoded(*place, pixels.pixel_settings(encoder, how))
-    encode, settings = partial(images.extract_chunk, **given, decoded=found), chunk.chunk_settings(encoder, how)
-    shard.extract_shard(*place, encode, settings)
+    encode = partial(images.extract_chunk, **given, decoded=found, lanes=lanes)
+    shard.extract_shard(*place, encode, chunk.chunk_settings(encoder, how))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.encoders.encoder import keep_encoder
+from unchoke.encoders.lanes import lanes_of
 from unchoke.encoders.plan import add_encoder_flags, add_way_flag
 from unchoke.encoders.ways import in_its_way
 from unchoke.features.chunk import Extraction, save_chunk
@@ -31,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     encoder = keep_encoder(*source, device_of(args), args.precision, args.vram_mb, args.strides)
     encoder = in_its_way(encoder, args.way, micro_batch)
     settings = Extraction(args.per_chunk, micro_batch, args.max_pixels, store=args.dtype)
-    maps = extract_patches(read_rows(args.rows, PATCH_ROW_COLUMNS), args.root, encoder, settings, args.threads)
+    lanes = lanes_of(args.plan, encoder, settings.batches, args.threads)
+    rows = read_rows(args.rows, PATCH_ROW_COLUMNS)
+    maps = extract_patches(rows, args.root, encoder, settings, args.threads, lanes)
     save_chunk(args.store, args.chunk, args.rows, maps, encoder, settings)
 
 

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from unchoke import versions
 from unchoke.encoders.encoder import Encoder, Encodes
+from unchoke.encoders.lanes import Lanes, side_by_side
 from unchoke.hashing import sha256_bytes
 from unchoke.images.decoders import PILLOW
 from unchoke.machine.memory import meters_of
@@ -23,6 +25,7 @@ from unchoke.names import MAX_PIXELS
 from unchoke.store import chunks
 from unchoke.store.origin import LOSS
 
+ONE_LANE = Lanes()
 _AT_ONCE = 2**21
 """Numbers whose rounding is looked at together, at least one feature or channel."""
 
@@ -38,6 +41,11 @@ class Extraction:
     view: str = "identity"
     store: str = "float16"
     decoder: str = PILLOW
+
+    @property
+    def batches(self) -> int:
+        """Micro-batches in a chunk."""
+        return -(-self.chunk_size // self.micro_batch)
 
     def facts(self) -> dict[str, Any]:
         """The fields as records have them: `store` only where it is not float16, as before there was a choice.
@@ -106,19 +114,21 @@ def make_chunk(
     settings: Extraction,
     threads: int,
     invalid: Callable[[dict[int, str]], dict[int, str]],
+    lanes: Lanes = ONE_LANE,
 ) -> Chunk:
     """A chunk of what `pictures` reads, with its times and its most memory.
 
     rows: of the chunk, as its rows file has them. pictures: given a map over reading threads, the pictures in their
     order, at most chunk_size. threads: how many read
-    and decode ahead of the encoder. invalid: from the reasons by place to those by image id.
+    and decode ahead of the encoder. invalid: from the reasons by place to those by image id. lanes: batches at once.
     """
     started = time.perf_counter()
     meters = meters_of(encoder.device)
     for meter in meters.values():
         meter.reset_peak()
     with reading_threads(threads) as each:
-        encoded = encode_pictures(pictures(each), encoder, settings.micro_batch, settings.chunk_size, settings.store)
+        size = settings.micro_batch, settings.chunk_size
+        encoded = encode_pictures(pictures(each), encoder, *size, settings.store, lanes)
     seconds = {**encoded.seconds, "total": time.perf_counter() - started}
     peaks = {name: meter.peak_mb() for name, meter in meters.items()}
     arrays = {**encoded.arrays, chunks.VALID: encoded.valid_N}
@@ -134,29 +144,37 @@ def _digests(rows: pd.DataFrame, digests: dict[int, str]) -> dict[int, tuple[int
 
 
 def encode_pictures(
-    pictures: Iterable[Picture], encoder: Encodes, micro_batch: int, rows: int, store: str = "float16"
+    pictures: Iterable[Picture],
+    encoder: Encodes,
+    micro_batch: int,
+    rows: int,
+    store: str = "float16",
+    lanes: Lanes = ONE_LANE,
 ) -> Encoded:
     """Features of one picture or more, at most `rows`, padded to `rows`, as numbers of type `store`.
 
     Every batch has micro_batch images, blank ones in the place of what is missing, so that all have the same shape.
+    lanes: batches at once; seconds of encoding are those of a lane.
     """
     seconds = dict.fromkeys(("read", "decode", "encode"), 0.0)
     valid_N, reasons = np.zeros(rows, bool), {}
     digests: dict[int, str] = {}
-    found: list[Mapping[str, NDArray[Any]]] = []
-    for start, batch in _batches(pictures, micro_batch):
-        images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
-        for row, picture in enumerate(batch):
-            seconds["read"] += picture.read_s
-            seconds["decode"] += picture.decode_s
-            digests |= {start + row: picture.digest} if picture.digest else {}
-            if picture.pixels_3HW is None:
-                reasons[start + row] = picture.reason
-            else:
-                images[row], valid_N[start + row] = picture.pixels_3HW, True
-        before = time.perf_counter()
-        found.append(encoder.encode(images))
-        seconds["encode"] += time.perf_counter() - before
+
+    def stacked() -> Iterator[torch.Tensor]:
+        for start, batch in _batches(pictures, micro_batch):
+            images = torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
+            for row, picture in enumerate(batch):
+                seconds["read"] += picture.read_s
+                seconds["decode"] += picture.decode_s
+                digests.update({start + row: picture.digest} if picture.digest else {})
+                if picture.pixels_3HW is None:
+                    reasons[start + row] = picture.reason
+                else:
+                    images[row], valid_N[start + row] = picture.pixels_3HW, True
+            yield images
+
+    done = list(side_by_side(partial(_timed, encoder), stacked(), lanes))
+    found, seconds["encode"] = [batch for batch, _ in done], sum(taken for _, taken in done) / lanes.at_once
     arrays = {name: _rounded([batch[name] for batch in found], rows, np.dtype(store)) for name in encoder.arrays}
     for row in _overflowing(arrays, valid_N):
         reasons[row], valid_N[row] = f"its features are not finite in {store}", False
@@ -165,6 +183,11 @@ def encode_pictures(
     for values in arrays.values():
         values[~valid_N] = 0
     return Encoded(arrays, valid_N, reasons, rounding, seconds, digests)
+
+
+def _timed(encoder: Encodes, images: torch.Tensor) -> tuple[Mapping[str, NDArray[Any]], float]:
+    before = time.perf_counter()
+    return encoder.encode(images), time.perf_counter() - before
 
 
 def _batches(pictures: Iterable[Picture], size: int) -> Iterator[tuple[int, list[Picture]]]:

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from unchoke.encoders.encoder import SeesImages
+from unchoke.encoders.lanes import Lanes
 from unchoke.errors import UnreadableImageError
-from unchoke.features.chunk import Chunk, Extraction, Picture, make_chunk
+from unchoke.features.chunk import ONE_LANE, Chunk, Extraction, Picture, make_chunk
 from unchoke.features.decoded import Decoded
 from unchoke.images.decode import picture_of
 from unchoke.images.decoders import decoder_release
@@ -34,13 +35,14 @@ def extract_chunk(
     kind: str = "folder",
     decoded: Decoded | None = None,
     steps: Steps = PLAIN,
+    lanes: Lanes = ONE_LANE,
 ) -> Chunk:
     """Features of the images in `rows` (at most chunk_size), in their order.
 
     rows: the columns of ``tables.ROW_COLUMNS``; paths are below `root`. Threads decode ahead of the encoder.
     threads: how many decode. kind: of the source that the images are read from. decoded: their pixels, as this encoder
     sees them, where they are there; then no file is read. steps: what reads and decodes; the encoder has its own.
-    UnchokeError where the decoder is missing.
+    lanes: batches that are encoded at once. UnchokeError where the decoder is missing.
     """
     check_decoder(settings.decoder)
     ids, paths = rows["image_id"].tolist(), rows["path"].tolist()
@@ -54,6 +56,7 @@ def extract_chunk(
         settings,
         threads,
         lambda reasons: {ids[row]: reason for row, reason in reasons.items()},
+        lanes,
     )
     return chunk if decoded else replace(chunk, decoder=decoder_release(settings.decoder))
 

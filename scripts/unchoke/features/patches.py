@@ -8,8 +8,9 @@ import pandas as pd
 import torch
 
 from unchoke.encoders.encoder import Encodes
+from unchoke.encoders.lanes import Lanes
 from unchoke.errors import UnreadableImageError
-from unchoke.features.chunk import Chunk, Extraction, Picture, make_chunk
+from unchoke.features.chunk import ONE_LANE, Chunk, Extraction, Picture, make_chunk
 from unchoke.images.steps import CUT, OPEN, PLAIN, Steps
 from unchoke.images.windows import open_image, read_patch
 from unchoke.machine.suspects import in_flight
@@ -18,12 +19,19 @@ from unchoke.sources.digests import digest_of_file
 
 
 def extract_patches(
-    rows: pd.DataFrame, root: Path, encoder: Encodes, settings: Extraction, threads: int, steps: Steps = PLAIN
+    rows: pd.DataFrame,
+    root: Path,
+    encoder: Encodes,
+    settings: Extraction,
+    threads: int,
+    steps: Steps = PLAIN,
+    lanes: Lanes = ONE_LANE,
 ) -> Chunk:
     """Feature maps of the patches in `rows` (at most chunk_size), in their order.
 
     rows: the columns of ``tables.PATCH_ROW_COLUMNS``; paths are below `root`. Patches are of the size that the encoder
     sees, and reflected beyond the image's border. threads: how many read. steps: what opens files and cuts.
+    lanes: batches that are encoded at once.
     """
     read = partial(_read_picture, root, encoder.image_size, settings.max_pixels, steps)
     return make_chunk(
@@ -33,6 +41,7 @@ def extract_patches(
         settings,
         threads,
         partial(invalid_patches, rows),
+        lanes,
     )
 
 

@@ -20,6 +20,7 @@ from small_features import make_manifest
 
 from unchoke import versions
 from unchoke.encoders.encoder import Encoder, load_encoder
+from unchoke.encoders.lanes import Lanes
 from unchoke.encoders.weights import fetch_weights
 from unchoke.features.chunk import Extraction, chunk_settings, rounding_of
 from unchoke.features.images import extract_chunk
@@ -68,6 +69,16 @@ def extract(  # type: ignore[no-untyped-def]
 ):
     rows = read_table(data / "rows" / f"{chunk}.csv", ROW_COLUMNS)
     return rows, extract_chunk(rows, data / "digits", encoder, Extraction(64, micro_batch, view=view), threads)
+
+
+def test_batches_side_by_side_have_the_bytes_of_one_after_the_other(data: Path, encoder: Encoder) -> None:
+    rows, alone = extract(data, encoder, 28)  # the last chunk, of which a batch is padding alone
+    settings = Extraction(64, 16)
+    beside = extract_chunk(rows, data / "digits", encoder, settings, 2, lanes=Lanes(3, 2))
+    assert {name: values.tobytes() for name, values in beside.arrays.items()} == {
+        name: values.tobytes() for name, values in alone.arrays.items()
+    }
+    assert beside.digests == alone.digests and beside.invalid == alone.invalid
 
 
 def test_an_unreadable_image_is_invalid_and_zero_and_its_neighbours_are_not(data: Path, encoder: Encoder) -> None:

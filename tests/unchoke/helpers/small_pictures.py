@@ -36,6 +36,8 @@ def make_pictures(folder: Path, *models: str) -> Path:
     split = SplitSettings(seed=0, val=0.2, test=0.2)
     build_manifest("folder", folder / "images", None, split, PER_CHUNK, folder / "manifest.csv", folder / "rows")
     write_atomic(folder / "plan.json", signed_bytes({"micro_batch": 3}))
+    peaks = {"micro_batch": 3, "peak_mb": 400.0, "peaks_mb": {"1": 390.0}, "budget_mb": 1000, "host_mb": 400.0}
+    write_atomic(folder / "plan.peaks.json", signed_bytes({**peaks, "device": "cpu"}))
     for model in models:
         fetch_weights(model, "untrained", 0, folder / f"{model}.safetensors", folder / f"{model}.json")
     return folder

@@ -75,6 +75,7 @@ rule choose_way:
             config, wildcards.encoder, Path(RESULTS)
         ),
         compile=lookup("encoders/{encoder}/compile", within=config),
+        chunk_size=config["patches"]["per_chunk"] if MASKS else config["chunk_size"],
         pools=[] if MASKS else lookup("encoders/{encoder}/pools", within=config),
         strides=lookup("encoders/{encoder}/strides", within=config),
         image_size=lambda wildcards: seen_size(config, wildcards.encoder),
@@ -88,6 +89,7 @@ rule choose_way:
         " --manifest {params.manifest:q}"
         " --stores {params.stores:q}"
         " --compile {params.compile}"
+        " --chunk-size {params.chunk_size}"
         " --pools {params.pools}"
         " --strides {params.strides}"
         " --image-size {params.image_size}"

@@ -43,11 +43,15 @@ def by_inductor(forward: Forward) -> Forward:
 
 
 def _frozen_weights() -> AbstractContextManager[None]:
-    """Within the context, inductor takes weights as constants. As options of torch.compile, Dynamo misses it."""
+    """Within the context, inductor takes weights as constants. As options of torch.compile, Dynamo misses it.
+
+    All of a graph is one call of C++, which lets other lanes compute; Python would hold its lock in each kernel.
+    """
     from torch._inductor import config
 
     threads = torch.get_num_threads()
-    return config.patch({"freezing": True, "cpp.threads": threads, "compile_threads": threads})  # type: ignore[no-any-return]
+    settings = {"freezing": True, "cpp_wrapper": True, "cpp.threads": threads, "compile_threads": threads}
+    return config.patch(settings)  # type: ignore[no-any-return]
 
 
 def compile_encoder(encoder: Encoder, micro_batch: int, compiler: Compiler = by_inductor) -> Encoder:
@@ -91,6 +95,7 @@ def _key(encoder: Encoder, micro_batch: int) -> str:
         "arrays": encoder.arrays,
         "micro_batch": micro_batch,
         "threads": torch.get_num_threads(),
+        "wrapper": "cpp",
         "torch": torch.__version__,
         "processor": torch.backends.cpu.get_cpu_capability(),
         "library": str(Path(torch.__file__).parent),

@@ -37,13 +37,16 @@ class Lanes(NamedTuple):
     """Threads that compute each; with one lane torch's own."""
 
 
+ONE_LANE = Lanes()
+
+
 def lanes_of(plan: Path, encoder: Encoder, batches: int, threads: int) -> Lanes:
     """The lanes of a chunk within the memory budget; one on a card.
 
     plan: as ``limits.measured_peaks`` takes it. batches: micro-batches in a chunk. threads: of the job.
     """
     if encoder.device.type != "cpu" or batches == 1:
-        return Lanes()
+        return ONE_LANE
     return lanes_within(most_lanes(measured_peaks(plan)), encoder, batches, threads)
 
 

@@ -16,6 +16,7 @@ import torch
 
 from unchoke.encoders.compiled import compile_encoder, keep_compiled, why_eager
 from unchoke.encoders.encoder import Encoder
+from unchoke.encoders.lanes import ONE_LANE, Lanes
 from unchoke.errors import UnchokeError
 from unchoke.machine.memory import Meter
 from unchoke.machine.peaks import MARGIN, peak_of
@@ -40,6 +41,8 @@ class Work:
     micro_batch: int
     threads_before: int | None = None
     """Threads that the chunks which are there were compiled for, 0: they are eager; None where there are none."""
+    lanes: Lanes = ONE_LANE
+    """Batches that chunks encode at once; each is measured with the threads of a lane."""
 
 
 def choose_way(
@@ -56,8 +59,8 @@ def choose_way(
     has ``compiled_threads``, 0 where it is eager, ``why``, and the seconds and MB measured. Raises UnchokeError where
     `on`, or a store with compiled chunks, asks for what cannot be had.
     """
-    if work.threads_before:
-        torch.set_num_threads(work.threads_before)
+    if threads := work.threads_before or work.lanes.threads:
+        torch.set_num_threads(threads)
     must = asked == ON or bool(work.threads_before)
     if not must and (reason := _why_not(encoder, work)):
         return {"compiled_threads": 0, **reason}
@@ -94,7 +97,7 @@ def _why_not(encoder: Encoder, work: Work) -> dict[str, Any]:
     images = _blank(encoder, work.micro_batch)
     encoder.encode_once(images)
     eager_s = _seconds(encoder, images)
-    if (whole_s := eager_s * _batches(work)) < SHORTEST_S:
+    if (whole_s := eager_s * _rounds(work)) < SHORTEST_S:
         return {"why": f"all images take {whole_s:.0f} s, too little to gain", "eager_s": eager_s}
     return {}
 
@@ -113,7 +116,7 @@ def _measure(encoder: Encoder, work: Work, meter: Meter, compiler: Callable[[Enc
         "compiled_s": compiled_s,
         "compile_s": compile_s,
         "gain": eager_s / compiled_s,
-        "saved_s": (eager_s - compiled_s) * _batches(work),
+        "saved_s": (eager_s - compiled_s) * _rounds(work),
         "peak_mb": peak_mb,
     }
 
@@ -128,8 +131,9 @@ def _blank(encoder: Encoder, micro_batch: int) -> torch.Tensor:
     return torch.zeros((micro_batch, 3, encoder.image_size, encoder.image_size), dtype=torch.uint8)
 
 
-def _batches(work: Work) -> int:
-    return -(-work.images // work.micro_batch)
+def _rounds(work: Work) -> float:
+    """How often every lane has a batch."""
+    return -(-work.images // work.micro_batch) / work.lanes.at_once
 
 
 def _too_large(encoder: Encoder, peak_mb: float | None, budget_mb: float) -> UnchokeError:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unchoke import versions
 from unchoke.encoders.encoder import Encoder, Encodes
-from unchoke.encoders.lanes import Lanes, side_by_side
+from unchoke.encoders.lanes import ONE_LANE, Lanes, side_by_side
 from unchoke.hashing import sha256_bytes
 from unchoke.images.decoders import PILLOW
 from unchoke.machine.memory import meters_of
@@ -25,7 +25,6 @@ from unchoke.names import MAX_PIXELS
 from unchoke.store import chunks
 from unchoke.store.origin import LOSS
 
-ONE_LANE = Lanes()
 _AT_ONCE = 2**21
 """Numbers whose rounding is looked at together, at least one feature or channel."""
 

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from unchoke.encoders.encoder import SeesImages
-from unchoke.encoders.lanes import Lanes
+from unchoke.encoders.lanes import ONE_LANE, Lanes
 from unchoke.errors import UnreadableImageError
-from unchoke.features.chunk import ONE_LANE, Chunk, Extraction, Picture, make_chunk
+from unchoke.features.chunk import Chunk, Extraction, Picture, make_chunk
 from unchoke.features.decoded import Decoded
 from unchoke.images.decode import picture_of
 from unchoke.images.decoders import decoder_release

@@ -8,9 +8,9 @@ import pandas as pd
 import torch
 
 from unchoke.encoders.encoder import Encodes
-from unchoke.encoders.lanes import Lanes
+from unchoke.encoders.lanes import ONE_LANE, Lanes
 from unchoke.errors import UnreadableImageError
-from unchoke.features.chunk import ONE_LANE, Chunk, Extraction, Picture, make_chunk
+from unchoke.features.chunk import Chunk, Extraction, Picture, make_chunk
 from unchoke.images.steps import CUT, OPEN, PLAIN, Steps
 from unchoke.images.windows import open_image, read_patch
 from unchoke.machine.suspects import in_flight

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from unchoke.encoders import ways
+from unchoke.encoders.lanes import ONE_LANE, Lanes
 from unchoke.encoders.ways import Work, choose_way, in_its_way
 from unchoke.errors import UnchokeError
 from unchoke.signed import signed_bytes
@@ -68,9 +69,10 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
         before: int | None = None,
         budget_mb: float = 4096,
         compiler: Any = None,
+        lanes: Lanes = ONE_LANE,
     ) -> dict[str, Any]:
         make = compiler or (lambda encoder, size: compile_it(batch_s, encoder, size))
-        work = Work(batches * BATCH, BATCH, before)
+        work = Work(batches * BATCH, BATCH, before, lanes)
         return choose_way(Timed(clock, 2.0), work, asked, Meter(), budget_mb, make)  # type: ignore[arg-type]
 
     return chosen
@@ -91,6 +93,13 @@ def test_auto_compiles_where_that_saves_twice_what_it_costs(choose: Any, batches
     assert bool(found["compiled_threads"]) is compiled
     assert found["compile_s"] == pytest.approx(30) and found["gain"] == pytest.approx(2)
     assert found["saved_s"] == pytest.approx(batches)
+
+
+def test_lanes_share_the_batches_and_code_is_for_the_threads_of_one(choose: Any) -> None:
+    found = [choose(batches, lanes=Lanes(2, 3)) for batches in (121, 122, 59)]
+    assert [each["compiled_threads"] for each in found] == [3, 3, 0] and "59 s" in found[2]["why"]
+    assert found[0]["saved_s"] == pytest.approx(60.5)
+    assert choose(120, lanes=Lanes(2, 3))["compiled_threads"] == 0
 
 
 def test_a_gain_within_the_noise_is_none(choose: Any) -> None:

@@ -1,11 +1,14 @@
 """A folder of photographs, brought to a sealed store of features in this process."""
 
+import random
 from dataclasses import dataclass, replace
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
 import torch
 from common import CORES
+from PIL import Image
 
 from unchoke.encoders.encoder import Encoder, load_encoder
 from unchoke.encoders.lanes import lanes_within
@@ -15,10 +18,12 @@ from unchoke.features.images import extract_chunk
 from unchoke.images.steps import PLAIN, Steps
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.images import SplitSettings, build_manifest
+from unchoke.sources.source import list_images
 from unchoke.store import tables
 from unchoke.store.seal import seal_store
 
 CHUNK_SIZE = 64
+LARGE_PX = 1000
 
 
 @dataclass(frozen=True)
@@ -65,3 +70,16 @@ def extract_store(photographs: Photographs, store: Path, micro_batch: int = 32, 
     """Every chunk, and the seal."""
     extract_chunks(photographs, store, micro_batch, len(list(photographs.rows.iterdir())), steps)
     seal_store(store, photographs.manifest, photographs.rows)
+
+
+def repeated_set(data: Path, folder: Path, n_images: int) -> Path:
+    """Links to the photographs of at most LARGE_PX, in a drawn order under new names, their class folders kept."""
+    files = sorted(data / image.path for image in list_images("folder", data).images)
+    small = [file for file in files if max(Image.open(file).size) <= LARGE_PX]
+    random.Random(0).shuffle(small)  # so that few chunks have every class too
+    rounds = (file for turn in repeat(small) for file in turn)
+    for number, file in enumerate(islice(rounds, n_images)):
+        link = folder / file.parent.relative_to(data) / f"{number:06}-{file.name}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file)
+    return folder

@@ -15,12 +15,11 @@ warm stand beside it; the ratio is that extrapolation over the wall of the whole
 """
 
 import argparse
-import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, islice, repeat
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +35,12 @@ from common import (
     time_in_turn,
     timing_cells,
 )
-from PIL import Image
+from photographs import CHUNK_SIZE, repeated_set
 
 from unchoke.config.encoders import weights_name
 from unchoke.manifest.images import SplitSettings, build_manifest
-from unchoke.sources.source import list_images
 
-CHUNK_SIZE, MICRO_BATCH = 64, 32
-LARGE_PX = 1000
+MICRO_BATCH = 32
 COLD_CHUNKS = 8
 LOOP = Path(__file__).with_name("bare_loop.py")
 
@@ -121,19 +118,6 @@ class Bench:
         }
         run_within([sys.executable, str(LOOP), *(str(part) for flag in flags.items() for part in flag)])
         seals.append(store.with_suffix(".sealed.json").read_bytes())
-
-
-def repeated_set(data: Path, folder: Path, n_images: int) -> Path:
-    """Links to the photographs of at most LARGE_PX, in a drawn order under new names, their class folders kept."""
-    files = sorted(data / image.path for image in list_images("folder", data).images)
-    small = [file for file in files if max(Image.open(file).size) <= LARGE_PX]
-    random.Random(0).shuffle(small)  # so that few chunks have every class too
-    rounds = (file for turn in repeat(small) for file in turn)
-    for number, file in enumerate(islice(rounds, n_images)):
-        link = folder / file.parent.relative_to(data) / f"{number:06}-{file.name}"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(file)
-    return folder
 
 
 @dataclass(frozen=True)

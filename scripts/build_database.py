@@ -4,25 +4,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from unchoke.experiments.database import build_database
+from unchoke.experiments.database import RANKING, build_database
 from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.experiments.parts import Asked
 from unchoke.experiments.readings import count_reading
 from unchoke.machine.commands import argument_parser, run
-from unchoke.metrics.influences import METRICS
-from unchoke.metrics.iou import MEAN_IOUS
 from unchoke.metrics.units import Bootstrap
-from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
+from unchoke.store.run_record import CLASSIFICATION, TASKS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="the dataset's folder of results")
     parser.add_argument("--database", type=Path, required=True, help="SQLite file to write")
-    parser.add_argument("--task", choices=[CLASSIFICATION, SEGMENTATION], default=CLASSIFICATION, help="of the heads")
-    parser.add_argument(
-        "--metric", choices=[*METRICS, *MEAN_IOUS], help="the figure that ranks heads and compares them"
-    )
+    parser.add_argument("--task", choices=TASKS, default=CLASSIFICATION, help="of the heads")
+    parser.add_argument("--metric", choices=RANKING, help="the figure that ranks heads and compares them")
     parser.add_argument("--specificity", type=float, help="of two classes: at which sensitivity is read; none: nowhere")
     parser.add_argument("--positive", help="of two classes: the positive one, by default the second")
     parser.add_argument("--resamples", type=int, default=Bootstrap.resamples, help="of masks: bootstrap resamples")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unchoke.machine.commands import argument_parser, run
-from unchoke.stitching.score import Truth, score_masks
+from unchoke.stitching.score import Truth, score_masks, write_scores
 from unchoke.store.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_table
 
 
@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     manifest, bad = read_table(args.manifest, MANIFEST_COLUMNS), read_table(args.quarantine, QUARANTINE_COLUMNS)
     whole = manifest[~manifest["image_id"].isin(bad["image_id"])]
     truth = Truth(args.labels, args.grids, args.patches) if args.hd95 else None
-    found = score_masks(args.group, args.stitched, whole, args.scores, truth)
+    found = score_masks(args.group, args.stitched, whole, truth)
+    write_scores(args.scores, found)
     figure = found["figures"]["val"]["mean_iou"]
     print(f"mean IoU on val {figure['value']:.4f}, {'exact' if found['exact'] else found['blend'] + ' blend'}")
 

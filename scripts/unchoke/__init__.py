@@ -6,6 +6,7 @@ Functions for the results of a run:
     load_head(path)                 a trained head, for features of its encoder, or a network
     predict(images, checkpoint)     from pictures to predictions
     segment(image, checkpoint)      from a large image to its mask
+    detect(image, checkpoint)       from an image to the outlines of its words
     compare(a, b)                   how two stores of features differ, such as those of two machines
 
 They import their modules at the first call, so that ``import unchoke`` is fast.
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from unchoke.api.detect import detect
     from unchoke.api.predict import predict
     from unchoke.api.segment import segment
     from unchoke.heads.checkpoint import Head
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from unchoke.store.remote import RemoteStore
 
 __version__ = "0.1.0"
-__all__ = ["compare", "load_head", "open_features", "predict", "segment"]
+__all__ = ["compare", "detect", "load_head", "open_features", "predict", "segment"]
 
 
 def open_features(
@@ -85,7 +87,7 @@ def load_head(path: "str | os.PathLike[str]") -> "Head | TrainedNetwork":
 
 
 def __getattr__(name: str) -> object:
-    """``predict`` and ``segment``, imported when they are first asked for."""
+    """``predict``, ``segment`` and ``detect``, imported when they are first asked for."""
     if name == "predict":
         from unchoke.api.predict import predict
 
@@ -94,6 +96,10 @@ def __getattr__(name: str) -> object:
         from unchoke.api.segment import segment
 
         return segment
+    if name == "detect":
+        from unchoke.api.detect import detect
+
+        return detect
     raise AttributeError(f"module 'unchoke' has no attribute '{name}'")
 
 

@@ -20,7 +20,8 @@ TESTED_ELSEWHERE = {
     "cli": "census checks description expectations flags leaderboard pictures report results run",
     "cli/look": "arrays found masks tables",
     "config": (
-        "base cleaning dataset decoding docs encoders gpu heads load patches profile segment subset teacher views"
+        "base cleaning dataset decoding detection docs encoders gpu heads load patches profile segment subset teacher "
+        "views"
     ),
     "encoders": "activations cards graph pixels places plan teacher",
     "encoders/pools/kinds": "avg cls head max",

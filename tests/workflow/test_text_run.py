@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from conftest import BLOBS, MASK_CONFIG, Clone, add_blobs, empty_clone, jobs, store_digests, write_image
 
+from unchoke.experiments.board import leaderboard, ranking_of
+from unchoke.store.run_record import read_scores
+
 LABELS = "results/words/labels.sealed.json"
 TEXT_CONFIG = {
     **MASK_CONFIG,
@@ -23,7 +26,23 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
         words = WORD + ("100,70,130,70,130,95,100,95,far\r\n1,2,3,4,5,6,7,eight\r\n" if name == "test/large" else "")
         folder, stem = name.split("/")
         write_image(clone.folder / f"blobs/gt/{folder}/gt_{stem}.txt", words.encode("utf-8-sig"))
-    return clone, clone.snakemake("--cores", "2", LABELS)
+    return clone, clone.snakemake("--cores", "2")
+
+
+def test_a_run_ends_with_words_their_h_mean_and_pictures(drawn: tuple[Clone, str]) -> None:
+    results = drawn[0].results
+    scores = read_scores(results / "scores/tiny/db.json")
+    words = [len(image["words"]) for image in scores["images"].values()]
+    assert sorted(words) == [1] * 7 + [3]  # the large one has two, and the ignored place of the third
+    texts = {file.name for file in (results / "text/tiny/db").iterdir()}
+    assert len(texts) == len(BLOBS) and {"res_odd.txt", "res_a.txt"} < texts  # others share their names
+    for figure in ("mask_curves", "text_overlays", "text_thresholds"):
+        assert (results / f"report/tiny/db/{figure}.png").stat().st_size > 10_000
+    assert ranking_of(results / "experiments.db") == ("detection", "h_mean")
+    (row,) = leaderboard(results / "experiments.db")
+    test = scores["figures"]["test"]
+    assert (row["test"], row["test_recall"]) == (test["h_mean"]["value"], test["recall"]["value"])
+    assert "H-mean" in (results / "report.html").read_text()
 
 
 def test_maps_are_drawn_once_and_a_changed_word_draws_its_chunks_again(
@@ -36,7 +55,7 @@ def test_maps_are_drawn_once_and_a_changed_word_draws_its_chunks_again(
     }
     assert "7 numbers, then 'eight'" in (finished.results / "quarantined_words.csv").read_text()
     clone = finished.copy_to(tmp_path / "clone")
-    assert jobs(clone.snakemake("--cores", "2", LABELS), "") == 0
+    assert jobs(clone.snakemake("--cores", "2"), "") == 0
     before = store_digests(clone)
     # The image has patches 0 to 5, four to a chunk: its far word reaches into some of either chunk.
     file = clone.folder / "blobs/gt/test/gt_large.txt"

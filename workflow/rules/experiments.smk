@@ -3,6 +3,7 @@
 
 from unchoke.config.evaluation import evaluation_flags
 from unchoke.targets.results import finished_runs, repeats
+from unchoke.targets.stores import task_of
 
 
 rule build_database:
@@ -24,7 +25,7 @@ rule build_database:
         results=subpath(input.manifest, parent=True),
         evaluation=evaluation_flags(
             config["evaluation"],
-            masks=MASKS,
+            task_of(config),
             splits=len(repeats(config)) + 1,
         ),
     shell:

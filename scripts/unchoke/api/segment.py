@@ -21,7 +21,7 @@ from unchoke.machine.devices import lease_device
 from unchoke.machine.limits import VRAM_MB
 from unchoke.mask_heads.head import MaskHead, predict, read_mask_checkpoint
 from unchoke.names import MAX_PIXELS, PIXELS
-from unchoke.stitching.bands import stitch_rows
+from unchoke.stitching.bands import Band, whole_bands
 from unchoke.stitching.stitch import band_file, choose_blend, padded_band
 from unchoke.store.zarr_bytes import MemoryGroup, create_array, encode_chunk, write_metadata_last
 
@@ -55,6 +55,25 @@ def segment(
     Raises UnchokeError where image, head or weights cannot be had.
     """
     head = checkpoint if isinstance(checkpoint, MaskHead) else read_mask_checkpoint(Path(checkpoint))
+    grid, bands = stitched(image, head, weights, device, overlap, blend, vram_mb, threads, max_pixels)
+    labels = (band.labels() for band in bands)
+    return np.concatenate(list(labels)) if output is None else _write(labels, grid, Path(output))
+
+
+def stitched(
+    image: Path_,
+    head: MaskHead,
+    weights: Path_ | None,
+    device: str,
+    overlap: int | None,
+    blend: str,
+    vram_mb: float,
+    threads: int,
+    max_pixels: int,
+    *,
+    keep_probabilities: bool = False,
+) -> tuple[Grid, Iterator[Band]]:
+    """How an image is cut, and its bands as they are made; arguments of ``segment``, whose errors it raises."""
     try:
         windows = open_image(Path(image), max_pixels)
     except UnreadableImageError as error:
@@ -63,8 +82,7 @@ def segment(
     grid = Grid(windows.height, windows.width, head.patch_px, shared)
     chosen, _ = choose_blend(blend, head.radius_px, grid.halo)
     rows = _probabilities(windows, grid, head, _sight(head, weights, device, vram_mb), threads)
-    bands = stitch_rows(rows, grid, len(head.classes), chosen)
-    return np.concatenate(list(bands)) if output is None else _write(bands, grid, Path(output))
+    return grid, whole_bands(rows, grid, len(head.classes), chosen, keep_probabilities=keep_probabilities)
 
 
 def least_overlap(head: MaskHead) -> int:

@@ -44,18 +44,18 @@ class Evaluation(Section):
     """Seed of the resamples."""
 
 
-def evaluation_flags(evaluation: Mapping[str, Any], *, masks: bool, splits: int = 1) -> list[str]:
+def evaluation_flags(evaluation: Mapping[str, Any], task: str, *, splits: int = 1) -> list[str]:
     """How heads are ranked and compared, and at which specificity those of two classes are read, as flags.
 
-    evaluation: the section as the config dumps it. masks: whether the dataset has them. splits: on which heads are
-    trained.
+    evaluation: the section as the config dumps it. task: of the heads. splits: on which heads are trained.
     """
     flags: dict[str, Any]
-    if masks:
-        flags = {"task": "segmentation", "metric": evaluation["mask_metric"]}
+    if task != "classification":
+        metric = evaluation["mask_metric"] if task == "segmentation" else "h_mean"
+        flags = {"task": task, "metric": metric}
         flags |= {key: evaluation[key] for key in ("resamples", "seed")}
     else:
-        flags = {"task": "classification"}
+        flags = {"task": task}
         flags |= {key: evaluation[key] for key in ("metric", "specificity", "positive")}
         flags |= {"repeats": splits} if splits > 1 else {}
     return [f"--{key}={value}" for key, value in flags.items() if value is not None]

@@ -12,6 +12,7 @@ from unchoke.config.base import NAME, NAME_LENGTH, Section
 from unchoke.config.cleaning import Cleaning
 from unchoke.config.dataset import Dataset
 from unchoke.config.decoding import Decoding
+from unchoke.config.detection import Detection
 from unchoke.config.encoders import Encoder
 from unchoke.config.evaluation import Evaluation
 from unchoke.config.gpu import Gpu
@@ -85,6 +86,9 @@ class Config(Section):
     segment: Segment = Segment()
     """Which masks are predicted for whole images, and how patches are put together; for datasets with masks."""
 
+    detection: Detection = Detection()
+    """How words are read from the maps of images; for datasets with words."""
+
     evaluation: Evaluation = Evaluation()
     """How sure the figures are."""
 
@@ -102,9 +106,20 @@ class Config(Section):
             return raw
         dataset = raw.get("dataset")
         if isinstance(dataset, dict) and dataset.get("kind") in MASK_KINDS:
-            kinds = ("db",) if dataset["kind"] in TEXT_KINDS else ("linear", "decoder", "unet")
-            return {"heads": {}, "mask_heads": {kind: {"kind": kind} for kind in kinds}, "cleaning": None, **raw}
+            words = dataset["kind"] in TEXT_KINDS
+            kinds = ("db",) if words else ("linear", "decoder", "unet")
+            filled = {"heads": {}, "mask_heads": {kind: {"kind": kind} for kind in kinds}, "cleaning": None, **raw}
+            return filled | _kept_probabilities(raw) if words else filled
         return raw
+
+    @model_validator(mode="after")
+    def _words_are_read_from_probabilities(self) -> "Config":
+        if self.dataset.kind in TEXT_KINDS and not self.segment.probabilities:
+            raise ValueError(
+                f"segment.probabilities: words of dataset.kind {self.dataset.kind} are read from stitched "
+                "probabilities: set it to true, or leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _masks_have_what_they_need(self) -> "Config":
@@ -275,3 +290,9 @@ class Config(Section):
 def _can_start(head: Head, encoder: str) -> bool:
     """Whether a head is a linear map of features of all training images."""
     return head.kind in PROBES and head.shots is None and encoder in (head.encoders or [encoder])
+
+
+def _kept_probabilities(raw: dict[str, Any]) -> dict[str, Any]:
+    """The section ``segment`` with stitched probabilities, unless it says otherwise."""
+    segment = raw.get("segment", {})
+    return {"segment": {"probabilities": True, **segment}} if isinstance(segment, dict) else {}

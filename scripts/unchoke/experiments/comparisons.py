@@ -3,12 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t
 
+from unchoke.metrics import h_mean
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.evaluation import Comparison, compare
 from unchoke.metrics.influences import scored
@@ -75,22 +77,34 @@ def compare_answers(one: Answers, best: Answers, groups: pd.Series, metric: str 
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels of test by true and predicted class."""
+    """Counts of the test images, whose sums figures come from."""
 
     image_id_I: NDArray[np.int64]
-    counts_IKK: NDArray[np.int64]
+    counts_I: NDArray[np.int64]
+    """Pixels by true and predicted class, (I, K, K); of words matched, detected and true ones, (I, 3)."""
 
 
 def read_counts(run: RunRecord) -> Counts:
-    """The counts of the test images that could be read throughout; `run` has scores."""
-    found = counts_of_test(run.scores or {})
-    return Counts(np.array(list(found), np.int64), np.array(list(found.values()), np.int64))
+    """The pixels of the test images that could be read throughout; `run` has scores."""
+    return _counts(counts_of_test(run.scores or {}))
 
 
-def compare_masks(
+def read_words(run: RunRecord) -> Counts:
+    """The words of these images, of all sizes together."""
+    found = counts_of_test(run.scores or {}, "counts_of_words")
+    return _counts({image_id: each[h_mean.STRATA.index("all")] for image_id, each in found.items()})
+
+
+def _counts(of_image: dict[int, Any]) -> Counts:
+    return Counts(np.array(list(of_image), np.int64), np.array(list(of_image.values()), np.int64))
+
+
+def compare_counts(
     one: Counts, best: Counts, groups: pd.Series, bootstrap: Bootstrap, metric: str = MEAN_IOUS[0]
 ) -> Comparison | None:
-    """The first mask head against the best, as ``compare_answers`` compares image heads, in one of ``MEAN_IOUS``.
+    """The first head against the best, as ``compare_answers`` compares image heads, in a figure of summed counts.
+
+    metric: one of ``iou.MEAN_IOUS``, or of words one of ``h_mean.FIGURES``.
 
     The figures of a resample are of its summed counts, so that a large image weighs more than a small one. Their
     deviation goes into Student's t with units - 1 degrees of freedom (Efron and Tibshirani 1993, chapter 12):
@@ -99,7 +113,7 @@ def compare_masks(
     images, place_one, place_best = np.intersect1d(one.image_id_I, best.image_id_I, return_indices=True)
     if not len(images):
         return None
-    pair = one.counts_IKK[place_one], best.counts_IKK[place_best]
+    pair = one.counts_I[place_one], best.counts_I[place_best]
     place_I = group_places(groups.reindex(images.tolist()).to_numpy(object), len(images))
     drawn = [
         _difference(*pair, weight_I, metric) for block in resample_weights(place_I, bootstrap) for weight_I in block
@@ -122,8 +136,14 @@ def _student(difference: float, drawn_B: NDArray[np.float64], units: int) -> tup
 
 
 def _difference(
-    one_IKK: NDArray[np.int64], best_IKK: NDArray[np.int64], weight_I: NDArray[np.floating], metric: str
+    one_I: NDArray[np.int64], best_I: NDArray[np.int64], weight_I: NDArray[np.floating], metric: str
 ) -> float:
     weight_I = weight_I.astype(np.int64)  # whole numbers, which no sum of pixels rounds
-    one_KK, best_KK = (np.tensordot(weight_I, counts_IKK, 1) for counts_IKK in (one_IKK, best_IKK))
-    return float(chosen_mean_iou(one_KK, metric) - chosen_mean_iou(best_KK, metric))
+    one, best = (_figure(np.tensordot(weight_I, counts_I, 1), metric) for counts_I in (one_I, best_I))
+    return one - best
+
+
+def _figure(counts: NDArray[np.int64], metric: str) -> float:
+    if metric in h_mean.FIGURES:
+        return float(h_mean.ratios(counts)[h_mean.FIGURES.index(metric)])
+    return float(chosen_mean_iou(counts, metric))

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from unchoke.cleaning.clean import of_images, read_belongings, selected
-from unchoke.experiments.comparisons import compare_answers, compare_masks, read_answers, read_counts
+from unchoke.experiments.comparisons import compare_answers, compare_counts, read_answers, read_counts, read_words
 from unchoke.experiments.floors import insert_floors
 from unchoke.experiments.masks import NO_ENCODER, image_counts, insert_masks, patches_alone
 from unchoke.experiments.parts import NOTHING, Asked, insert_parts
@@ -24,15 +24,20 @@ from unchoke.experiments.rows import (
     insert_steps,
     new_database,
 )
+from unchoke.experiments.words import insert_words
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.evaluation import Comparison, evaluate, plain_figures
+from unchoke.metrics.h_mean import FIGURES as H_MEANS
+from unchoke.metrics.influences import METRICS
 from unchoke.metrics.iou import MEAN_IOUS
 from unchoke.metrics.positive import positive_place
 from unchoke.metrics.units import DEFAULT, Bootstrap
-from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION, RunRecord, find_runs
+from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION, RunRecord, find_runs
 
 SCHEMA = Path(__file__).with_suffix(".sql")
-_DEFAULTS = {CLASSIFICATION: "accuracy", SEGMENTATION: MEAN_IOUS[0]}
+RANKING = (*METRICS, *MEAN_IOUS, *H_MEANS)
+"""Figures that rank heads and compare them, of any task."""
+_DEFAULTS = {CLASSIFICATION: "accuracy", SEGMENTATION: MEAN_IOUS[0], DETECTION: "h_mean"}
 
 
 def build_database(
@@ -68,7 +73,8 @@ def build_database(
                 ids[run] = _insert_segmentation(connection, run)
         how: dict[str, tuple[Callable[[RunRecord], Any], Callable[..., Comparison | None]]] = {
             CLASSIFICATION: (partial(read_answers, positive=asked.positive), compare_answers),
-            SEGMENTATION: (read_counts, partial(compare_masks, bootstrap=bootstrap)),
+            SEGMENTATION: (read_counts, partial(compare_counts, bootstrap=bootstrap)),
+            DETECTION: (read_words, partial(compare_counts, bootstrap=bootstrap)),
         }
         best = _insert_comparisons(connection, {run_id: run for run, run_id in ids.items()}, metric, *how[task])
         if best and task == CLASSIFICATION:
@@ -123,6 +129,8 @@ def _insert_segmentation(connection: sqlite3.Connection, run: RunRecord) -> int:
     run_id = insert_run(connection, run, (settings, seal), head, image_counts(run))
     if run.scores:
         insert_masks(connection, run_id, run.scores)
+    if run.scores and run.task == DETECTION:
+        insert_words(connection, run_id, run.scores)
     return run_id
 
 

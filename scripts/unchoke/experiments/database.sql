@@ -46,7 +46,8 @@ CREATE TABLE metrics (
   split TEXT NOT NULL CHECK (split IN ('val', 'test')),
   name TEXT NOT NULL,  -- classification: accuracy, balanced_accuracy, macro_f1, auroc, average_precision, ece, log_loss, brier; ece_raw, …: uncalibrated; two classes:
   -- sensitivity_at_specificity and specificity_reached, on test alone, see operating_points. segmentation: mean_iou, mean_iou_in_truth, mean_dice,
-  -- pixel_accuracy, of all pixels together; image_mean_iou, image_mean_iou_in_truth, means over images
+  -- pixel_accuracy, of all pixels together; image_mean_iou, image_mean_iou_in_truth, means over images.
+  -- detection: also precision, recall, h_mean of all words together, and of a stratum: h_mean.small, recall.curved
   value REAL,  -- NULL, here and below: cannot be known
   low REAL,  -- 95 % interval
   high REAL,
@@ -147,6 +148,22 @@ CREATE TABLE stitching (
   halo_px INTEGER NOT NULL,
   disagreement REAL  -- share of the pixels with two patches or more for which these named different classes
 );
+CREATE TABLE text_thresholds (  -- of detection: the best on val
+  run_id INTEGER PRIMARY KEY REFERENCES runs,
+  protocol TEXT NOT NULL CHECK (protocol IN ('icdar2015', 'maximal')),
+  binarise REAL NOT NULL,  -- least probability of a pixel of text
+  box_score REAL NOT NULL,  -- least mean probability of a word
+  unclip REAL NOT NULL  -- how far a shrunk word is grown: area times this over length, px
+);
+CREATE TABLE words (  -- that detection finds, at these thresholds
+  run_id INTEGER NOT NULL REFERENCES runs,
+  image_id INTEGER NOT NULL,
+  word INTEGER NOT NULL,  -- number in the image, the surest first
+  score REAL NOT NULL,  -- mean probability
+  polygon TEXT NOT NULL,  -- JSON: corners, px, [[x, y], …]
+  found TEXT CHECK (found IN ('hit', 'false alarm', 'ignored')),  -- NULL: the image has no true words on record
+  PRIMARY KEY (run_id, image_id, word)
+) WITHOUT ROWID;
 CREATE TABLE comparisons (
   run_id INTEGER PRIMARY KEY REFERENCES runs,
   best_run_id INTEGER NOT NULL REFERENCES runs,  -- the run whose metric is best on val; see ranking
@@ -248,7 +265,11 @@ WITH figures AS (
     max(CASE WHEN split = 'test' AND name = 'mean_iou' THEN value END) AS test_mean_iou,
     max(CASE WHEN split = 'test' AND name = 'mean_iou_in_truth' THEN value END) AS test_mean_iou_in_truth,
     max(CASE WHEN split = 'test' AND name = 'mean_dice' THEN value END) AS test_mean_dice,
-    max(CASE WHEN split = 'test' AND name = 'pixel_accuracy' THEN value END) AS test_pixel_accuracy
+    max(CASE WHEN split = 'test' AND name = 'pixel_accuracy' THEN value END) AS test_pixel_accuracy,
+    max(CASE WHEN split = 'val' AND name = 'h_mean' THEN value END) AS val_h_mean,
+    max(CASE WHEN split = 'test' AND name = 'h_mean' THEN value END) AS test_h_mean,
+    max(CASE WHEN split = 'test' AND name = 'precision' THEN value END) AS test_precision,
+    max(CASE WHEN split = 'test' AND name = 'recall' THEN value END) AS test_recall
   FROM metrics GROUP BY run_id
 )
 SELECT
@@ -328,6 +349,10 @@ SELECT
   image.sd AS test_over_images_sd,
   test_mean_dice,
   test_pixel_accuracy,
+  val_h_mean,
+  test_h_mean,
+  test_precision,
+  test_recall,
   stitching.disagreement AS disagreement,
   stitching.blend AS blend,
   stitching.exact AS exact

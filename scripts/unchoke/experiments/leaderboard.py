@@ -8,11 +8,11 @@ from typing import Any
 from unchoke.experiments.board import failed_repeats, floors, leaderboard, readings_of
 from unchoke.experiments.readings import Reading, read_readings, readings_text
 from unchoke.experiments.splits_text import splits_lines
-from unchoke.metrics import classification, iou
+from unchoke.metrics import classification, h_mean, iou
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.grids import choice_text
 from unchoke.metrics.intervals import FEW_UNITS
-from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
+from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION
 
 _FIRST = ("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval")
 _FIGURES = {
@@ -23,6 +23,13 @@ _FIGURES = {
         "dice": "test_mean_dice",
         "pixels": "test_pixel_accuracy",
         "seams": "disagreement",
+        "exact": "exact",
+        "seconds": "seconds",
+    },
+    DETECTION: {
+        "precision": "test_precision",
+        "recall": "test_recall",
+        "iou": "test_mean_iou",
         "exact": "exact",
         "seconds": "seconds",
     },
@@ -37,13 +44,18 @@ _NOTES = {
         "of pixels that is right, on test. seams: of the pixels that several patches show, the share for which these",
         "named different classes. exact: patches give what the whole image would.",
     ),
+    DETECTION: (
+        "val, test: {metric}, of all words together. precision, recall: on test, at the thresholds that are best on",
+        "val. pool: strides of the maps. iou: mean IoU of the maps of shrunk words, on test. exact: patches give what",
+        "the whole image would.",
+    ),
 }
 _COMPARED = (
     "against the best: test less that of the head with the best val, with a 95 % interval from the same images.",
     "told apart: they differ after Holm's correction for the number of heads, p below 0.05; others are not told apart",
     "from the best, whatever their interval.",
 )
-SPOKEN = classification.SPOKEN | iou.SPOKEN
+SPOKEN = classification.SPOKEN | iou.SPOKEN | h_mean.SPOKEN
 """Figures that rank, in words."""
 MAJORITY = "(majority)"
 MAJORITY_NOTE = f"{MAJORITY}: every image gets the shares of the classes in train; a head must be better."

@@ -13,6 +13,7 @@ from unchoke.features.labels import write_labels
 from unchoke.names import IGNORED, TEXT_CLASSES
 from unchoke.polygons.maps import OUTSIDE, Maps, Window, draw_maps, target_of
 from unchoke.store import chunks
+from unchoke.store.run_record import DETECTION
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def draw_text_maps(store: Path, chunk: int, rows: pd.DataFrame, rows_file: Path,
             mask_NHW[row], threshold_NHW[row] = _draw(words, window, height, width, settings.smallest_word)
             valid_N[row] = True
     arrays = {chunks.MASK: mask_NHW, chunks.THRESHOLD: threshold_NHW, chunks.VALID: valid_N}
-    facts = {"version": versions.TEXT_MAPS, "classes": list(TEXT_CLASSES.items()), **asdict(settings)}
+    named = {"task": DETECTION, "classes": list(TEXT_CLASSES.items())}
+    facts = {"version": versions.TEXT_MAPS, **named, **asdict(settings)}
     return write_labels(store, chunk, arrays, rows_file, facts, {}, started)
 
 

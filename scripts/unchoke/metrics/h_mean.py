@@ -31,6 +31,7 @@ from unchoke.metrics.units import group_places
 from unchoke.metrics.word_matches import Matches, Overlaps, matches_of
 
 FIGURES = ("precision", "recall", "h_mean")
+SPOKEN = {"h_mean": "H-mean of precision and recall"}
 SIZES_PX = {"small": (0.0, 16.0), "medium": (16.0, 32.0), "large": (32.0, np.inf)}
 """Least height, and the height that is no longer in it."""
 STRATA = ("all", *SIZES_PX, "straight", "curved")
@@ -89,6 +90,11 @@ def summarise(
         }
         for number, stratum in enumerate(STRATA)
     }
+
+
+def figure_name(figure: str, stratum: str) -> str:
+    """Name of a figure of words: its own for all words, else with the stratum behind a full stop."""
+    return figure if stratum == "all" else f"{figure}.{stratum}"
 
 
 def _within(height_P: NDArray[np.float64], size: tuple[float, float]) -> NDArray[np.bool_]:

@@ -20,6 +20,7 @@ def alts_of(row: Row, head: HeadResults | None) -> dict[str, str]:
     chosen = choice_text(json.loads(row["chosen"]), json.loads(row["edges"])).replace("_", " ")
     found = dict.fromkeys(("settings", "mask_curves"), f"chosen: {chosen}")
     found["mask_overlays"] = f"mean over images {figure(row['test_over_images'], 3)}"
+    found["text_overlays"] = f"H-mean {figure(row['test_h_mean'], 3)} on test"
     if head is None:
         return found
     classes, predicted_N = head.facts["classes"], head.probability_NC.argmax(1)

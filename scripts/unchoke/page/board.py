@@ -10,7 +10,7 @@ from unchoke.metrics.grids import choice_text
 from unchoke.page.text import NOTHING, duration, figure, together
 from unchoke.page.verdict import Floor, Row
 from unchoke.report.leaderboard import merit_of
-from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
+from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION
 
 Sorted = str | float | None
 """What a cell is sorted by; None comes last."""
@@ -84,6 +84,11 @@ def _columns(rows: list[Row]) -> Iterator[Column]:
 
 
 _OWN = {
+    DETECTION: (
+        ("precision", "test_precision", "Share of the detections on test that find a word."),
+        ("recall", "test_recall", "Share of the words on test that are found."),
+        ("IoU", "test_mean_iou", "Mean IoU of the maps of shrunk words, on test."),
+    ),
     CLASSIFICATION: (
         ("balanced", "test_balanced_accuracy", "Balanced accuracy on test: the mean recall of the classes."),
         ("AUROC", "test_auroc", "Area under the ROC curve on test."),

@@ -24,6 +24,8 @@ CAPTIONS = {
     "mask_curves": ("How it was trained", "Loss on train and score on val after each epoch, and by the clock."),
     "mask_overlays": ("Masks", "Outlines of the truth and of the prediction on test images; wrong pixels are yellow."),
     "mask_confusion": ("Confusion of pixels", "Rows are true classes, columns predicted ones; the diagonal is right."),
+    "text_overlays": ("Words", "Words on test images: found, missed, falsely found, ignored."),
+    "text_thresholds": ("Thresholds", "H-mean on val over the thresholds with which words are read."),
     "steps": ("Steps of the training", "Loss, images a second and memory below the budget, step by step."),
 }
 """Title and caption of a figure, by the name of its file."""

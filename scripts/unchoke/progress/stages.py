@@ -47,7 +47,7 @@ STAGES = (
     Stage("training networks", ("train_member", "choose_network")),
     Stage("training mask heads", ("train_mask_head",)),
     Stage("predicting patches", ("predict_patches", "predict_teacher"), counts_rows=True),
-    Stage("stitching masks", ("stitch_masks", "stitch_band", "finish_mask", "score_masks")),
+    Stage("stitching masks", ("stitch_masks", "stitch_band", "finish_mask", "score_masks", "score_text")),
     Stage("writing the report", ("build_database", "draw", "write_report")),
     Stage("profiling", ("profile",)),
     Stage("comparing pipelines", ("compare_pipelines",)),

@@ -8,24 +8,27 @@ from matplotlib.figure import Figure
 
 from unchoke.cleaning.clean import of_images
 from unchoke.metrics.classification import confusion_matrix, softmax
+from unchoke.metrics.iou import mean_iou
 from unchoke.metrics.parts import class_figures, group_figures
 from unchoke.report.confusion import draw_confusion
 from unchoke.report.curves import draw_curves
 from unchoke.report.head_files import ImageFiles
 from unchoke.report.mask_overlays import Overlay, draw_mask_overlays, ranked
-from unchoke.report.mask_pictures import MaskFiles, read_views
+from unchoke.report.mask_pictures import MaskFiles, PictureFiles, read_views
 from unchoke.report.mistakes import Mistake, draw_mistakes, worst_mistakes
 from unchoke.report.parts import draw_parts
 from unchoke.report.reliability import Raw, draw_reliability
 from unchoke.report.results import HeadResults, MaskResults
 from unchoke.report.settings import draw_settings
 from unchoke.report.thumbnails import thumbnails
-from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
+from unchoke.report.words.overlays import draw_text_overlays, text_overlays
+from unchoke.report.words.thresholds import draw_thresholds
+from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION
 
 THUMBNAIL_PX = 200
 
 
-def draw_head(task: str, head: HeadResults | MaskResults, files: ImageFiles | MaskFiles) -> dict[str, Figure]:
+def draw_head(task: str, head: HeadResults | MaskResults, files: ImageFiles | PictureFiles) -> dict[str, Figure]:
     """The figures by name; head and files belong to the task."""
     return {name: draw(head, files) for name, draw in FIGURES[task].items()}
 
@@ -78,7 +81,7 @@ def _worst(head: HeadResults, files: ImageFiles) -> Iterator[Mistake]:
         yield Mistake(picture, label, classes[place], float(probability_NC[row, place]), path)
 
 
-def _mask_curves(head: MaskResults, files: MaskFiles) -> Figure:
+def _mask_curves(head: MaskResults, files: PictureFiles) -> Figure:
     return draw_curves(head.curves, *_tried(head), head.seconds, head.warnings)
 
 
@@ -86,14 +89,22 @@ def _mask_overlays(head: MaskResults, files: MaskFiles) -> Figure:
     counts = head.test_counts
     overlays = [
         Overlay(read_views(files, image_id), counts[image_id], rank, files.paths[image_id])
-        for image_id, rank in ranked(counts).items()
+        for image_id, rank in ranked({image: float(mean_iou(count_CC)) for image, count_CC in counts.items()}).items()
     ]
     return draw_mask_overlays(overlays, head.facts["classes"], len(counts), head.title)
 
 
-def _mask_confusion(head: MaskResults, files: MaskFiles) -> Figure:
+def _mask_confusion(head: MaskResults, files: PictureFiles) -> Figure:
     note, count_CC = f"Pixels of {len(head.test_counts):,} test images.", np.sum(list(head.test_counts.values()), 0)
     return draw_confusion(count_CC, head.facts["classes"], head.title, note, shares=True)
+
+
+def _text_overlays(head: MaskResults, files: PictureFiles) -> Figure:
+    return draw_text_overlays(list(text_overlays(head.scores, files)), len(head.test_counts), head.title)
+
+
+def _text_thresholds(head: MaskResults, files: PictureFiles) -> Figure:
+    return draw_thresholds(head.scores, head.title)
 
 
 FIGURES: dict[str, dict[str, Callable[[Any, Any], Figure]]] = {
@@ -108,6 +119,11 @@ FIGURES: dict[str, dict[str, Callable[[Any, Any], Figure]]] = {
         "mask_curves": _mask_curves,
         "mask_overlays": _mask_overlays,
         "mask_confusion": _mask_confusion,
+    },
+    DETECTION: {
+        "mask_curves": _mask_curves,
+        "text_overlays": _text_overlays,
+        "text_thresholds": _text_thresholds,
     },
 }
 """By task: the functions that draw its figures, by the name of the file."""

@@ -11,10 +11,10 @@ import pandas as pd
 
 from unchoke.cleaning.clean import read_belongings
 from unchoke.machine.commands import or_none
-from unchoke.report.mask_pictures import MaskFiles
+from unchoke.report.mask_pictures import MaskFiles, PictureFiles
 from unchoke.report.results import HeadResults, MaskResults, read_head, read_mask_head
 from unchoke.sources.source import add_picture_flags
-from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
+from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION
 from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 
 
@@ -43,7 +43,7 @@ def add_head_flags(parser: argparse.ArgumentParser) -> None:
         add_flags(tasks.add_parser(task))
 
 
-def read_head_files(args: argparse.Namespace) -> tuple[HeadResults | MaskResults, ImageFiles | MaskFiles]:
+def read_head_files(args: argparse.Namespace) -> tuple[HeadResults | MaskResults, ImageFiles | PictureFiles]:
     """The head and the images that the flags name, as ``head.draw_head`` takes them."""
     return _TASKS[args.task][1](args)  # type: ignore[no-any-return]
 
@@ -59,26 +59,39 @@ def _read_images(args: argparse.Namespace) -> tuple[HeadResults, ImageFiles]:
     return read_head(args.group), ImageFiles(manifest, belongings, args.root, args.max_pixels, args.kind)
 
 
-def _add_mask_flags(parser: argparse.ArgumentParser) -> None:
+def _add_text_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", type=Path, required=True, help="JSON with the scores of its masks")
     parser.add_argument("--run", type=Path, required=True, help="JSON with the seconds of its training")
     parser.add_argument("--store", type=Path, help="sealed Zarr store of its feature maps; none for a head on pixels")
-    parser.add_argument("--stitched", type=Path, required=True, help="folder of its masks")
     parser.add_argument("--grids", type=Path, required=True, help="JSON with the images' sizes and patches")
+
+
+def _add_mask_flags(parser: argparse.ArgumentParser) -> None:
+    _add_text_flags(parser)
+    parser.add_argument("--stitched", type=Path, required=True, help="folder of its masks")
     parser.add_argument("--mask-rows", type=Path, required=True, help="folder of tables with the patches' masks")
     parser.add_argument("--classes", type=json.loads, required=True, help="JSON: the mask values of each class")
     parser.add_argument("--ignore", type=or_none(int), help="value of pixels that do not count")
 
 
 def _read_masks(args: argparse.Namespace) -> tuple[MaskResults, MaskFiles]:
+    names = ("mask_rows", "stitched", "classes", "ignore")
+    files = MaskFiles(**vars(_pictures(args)), **{name: vars(args)[name] for name in names})
+    return read_mask_head(args.group, args.scores, args.run, args.store), files
+
+
+def _read_text(args: argparse.Namespace) -> tuple[MaskResults, PictureFiles]:
+    return read_mask_head(args.group, args.scores, args.run, args.store), _pictures(args)
+
+
+def _pictures(args: argparse.Namespace) -> PictureFiles:
     manifest = read_table(args.manifest, MANIFEST_COLUMNS)
     paths = dict(zip(manifest["image_id"].tolist(), manifest["path"], strict=True))
-    names = ("root", "grids", "mask_rows", "stitched", "classes", "ignore", "max_pixels")
-    files = MaskFiles(paths=paths, **{name: vars(args)[name] for name in names})
-    return read_mask_head(args.group, args.scores, args.run, args.store), files
+    return PictureFiles(args.root, paths, args.grids, args.max_pixels)
 
 
 _TASKS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Any]]] = {
     CLASSIFICATION: (_add_image_flags, _read_images),
     SEGMENTATION: (_add_mask_flags, _read_masks),
+    DETECTION: (_add_text_flags, _read_text),
 }

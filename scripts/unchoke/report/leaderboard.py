@@ -12,7 +12,7 @@ from unchoke.experiments.leaderboard import FLOOR, MAJORITY, MAJORITY_NOTE, SPOK
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.grids import choice_text
 from unchoke.report.style import COLOURS, GREY, MARKERS, new_figure, note_figure, plain, styled
-from unchoke.store.run_record import CLASSIFICATION, SEGMENTATION
+from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION
 
 Row = dict[str, Any]
 """Of the view ``leaderboard``."""
@@ -29,6 +29,11 @@ NOTES = {
         "the classes in the truth or predicted. disagreement: of the pixels that several patches show, the share for "
         "which these named different classes. exact: the network sees no farther than the halo, so that patches give "
         "what the whole image would."
+    ),
+    DETECTION: (
+        "val, test: H-mean of all words together, at the thresholds that are best on val; what is behind them is of "
+        "test. pool: strides of the maps. mean IoU: of the maps of shrunk words. exact: the network sees no farther "
+        "than the halo, so that patches give what the whole image would."
     ),
 }
 _COMPARED = (
@@ -48,7 +53,7 @@ def note_of(task: str, metric: str) -> str:
 
 def merit_of(task: str, metric: str) -> str:
     """The metric that ranks in few words."""
-    return "mean IoU" if task == SEGMENTATION else SPOKEN[metric]
+    return {SEGMENTATION: "mean IoU", DETECTION: "H-mean"}.get(task) or SPOKEN[metric]
 
 
 def interval_text(low: float | None, high: float | None) -> str | None:
@@ -99,6 +104,14 @@ _OWN: dict[str, dict[str, Callable[[Row], Any]]] = {
         "sd over images": itemgetter("test_over_images_sd"),
         "Dice": itemgetter("test_mean_dice"),
         "pixels right": itemgetter("test_pixel_accuracy"),
+        "disagreement": itemgetter("disagreement"),
+        "blend": itemgetter("blend"),
+        "exact": _yes("exact"),
+    },
+    DETECTION: {
+        "precision": itemgetter("test_precision"),
+        "recall": itemgetter("test_recall"),
+        "mean IoU": itemgetter("test_mean_iou"),
         "disagreement": itemgetter("disagreement"),
         "blend": itemgetter("blend"),
         "exact": _yes("exact"),
@@ -197,7 +210,7 @@ def _draw_encoder(axes: Axes, rows: list[Row], heads: list[str], below: float, p
 
 
 def _over_images(row: Row) -> str:
-    if row["task"] == CLASSIFICATION:
+    if row["task"] != SEGMENTATION:
         return ""
     spread = "" if row["test_over_images_sd"] is None else f" ± {row['test_over_images_sd']:.3f}"
     return f", over images {row['test_over_images']:.3f}{spread}"

@@ -17,7 +17,7 @@ from unchoke.report.style import COLOURS, GREY, new_figure, note_figure, plain, 
 
 COLUMNS = 2
 QUANTILES = (0, 1 / 6, 1 / 3, 1 / 2, 3 / 4, 1)
-"""The shown images, as quantiles of their mean IoU."""
+"""The shown images, as quantiles of their scores."""
 MOST_CLASSES = 4  # as many as fit below a picture
 TRUTH, PREDICTION = COLOURS[1], COLOURS[5]
 WRONG = "#F0E442"  # a colour that occurs neither in tissue nor in grey images
@@ -38,12 +38,8 @@ class Overlay:
     path: str
 
 
-def ranked(counts: dict[int, NDArray[np.int64]]) -> dict[int, str]:
-    """By image_id: up to six images and their ranks in words, the worst mean IoU first.
-
-    counts: by image_id its pixels by class, (C, C). Images with only ignored pixels are left out.
-    """
-    scores = {image_id: float(overlaps.mean_iou(counts_CC)) for image_id, counts_CC in counts.items()}
+def ranked(scores: dict[int, float]) -> dict[int, str]:
+    """By image_id: up to six images and their ranks in words, the lowest score first; NaN, no score, is left out."""
     order = sorted((image_id for image_id in scores if np.isfinite(scores[image_id])), key=lambda i: (scores[i], i))
     last = len(order) - 1
     places = {int(quantile * last) for quantile in QUANTILES} if last >= len(QUANTILES) else set(range(last + 1))

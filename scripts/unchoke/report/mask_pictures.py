@@ -22,8 +22,8 @@ Read = Callable[[int, int, int, int], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class MaskFiles:
-    """Where images, masks and predictions of a dataset and a head lie."""
+class PictureFiles:
+    """Where the images of a dataset lie."""
 
     root: Path
     """Folder that the paths of images and masks are below."""
@@ -31,6 +31,14 @@ class MaskFiles:
     """Paths of the images by image_id."""
     grids: Path
     """JSON with the size and the first patch of every image."""
+    max_pixels: int
+    """As for decoding."""
+
+
+@dataclass(frozen=True)
+class MaskFiles(PictureFiles):
+    """Where images, masks and predictions of a dataset and a head lie."""
+
     mask_rows: Path
     """Folder of the tables that name the mask of every patch."""
     stitched: Path
@@ -38,8 +46,6 @@ class MaskFiles:
     classes: dict[str, list[int]]
     """The values of each class in the mask files."""
     ignore: int | None
-    max_pixels: int
-    """As for decoding."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +63,36 @@ def read_views(files: MaskFiles, image_id: int) -> Views | str:
     """An image of at most SIDE_PX a side with its masks; or why the image or its mask cannot be read any more."""
     grid = read_json(files.grids)[str(image_id)]
     height, width = grid["height"], grid["width"]
-    factor = -(-max(height, width) // SIDE_PX)
+    factor = factor_of(height, width, SIDE_PX)
     predicted: Any = open_group(files.stitched / f"{image_id}.zarr", jobs=BANDS)["mask"]
     try:
-        image = open_image(files.root / files.paths[image_id], files.max_pixels)
+        picture_HW3, _ = read_picture(files, image_id, SIDE_PX)
         mask = open_mask(files.root / _mask_path(files, image_id, grid["first"]), files.max_pixels)
         value_HW = reduced(mask.read, height, width, factor, every)
         return Views(
-            reduced(image.read, height, width, factor, block_means),
+            picture_HW3,
             labels_of(value_HW, files.classes, files.ignore),
             reduced(lambda y0, x0, h, w: predicted[y0 : y0 + h, x0 : x0 + w], height, width, factor, every),
         )
     except UnreadableImageError as error:
         return str(error)
+
+
+def read_picture(files: PictureFiles, image_id: int, side_px: int) -> tuple[NDArray[np.uint8], int]:
+    """An image of at most side_px a side, uint8 (H, W, 3), and how many of its pixels a side became one.
+
+    Raises UnreadableImageError where it cannot be read any more.
+    """
+    grid = read_json(files.grids)[str(image_id)]
+    height, width = grid["height"], grid["width"]
+    factor = factor_of(height, width, side_px)
+    image = open_image(files.root / files.paths[image_id], files.max_pixels)
+    return reduced(image.read, height, width, factor, block_means), factor
+
+
+def factor_of(height: int, width: int, side_px: int) -> int:
+    """How many pixels a side become one, so that no side is longer than side_px."""
+    return -(-max(height, width) // side_px)
 
 
 def _mask_path(files: MaskFiles, image_id: int, first: int) -> str:

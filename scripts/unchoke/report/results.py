@@ -78,6 +78,8 @@ class MaskResults:
     """By image_id of each fully readable test image: pixels by true and predicted class, (C, C)."""
     warnings: list[str]
     """Warnings about the feature maps that the head reads."""
+    scores: dict[str, Any]
+    """Of ``score_masks``; of a text head with those of ``score_text``."""
 
 
 def read_mask_head(group: Path, scores: Path, run: Path, store: Path | None = None) -> MaskResults:
@@ -87,13 +89,15 @@ def read_mask_head(group: Path, scores: Path, run: Path, store: Path | None = No
     """
     arrays = open_group(group)
     facts: Any = arrays.attrs["unchoke"]
+    found = read_scores(scores)
     return MaskResults(
         title=f"{group.parent.stem} · {group.name}",
         facts=facts,
         curves={name: np.asarray(arrays[f"curves/{name}"]) for name in ("train_loss", "val_iou")},
         seconds=read_run(run)["epoch_seconds"],
-        test_counts={image_id: np.array(counts) for image_id, counts in counts_of_test(read_scores(scores)).items()},
+        test_counts={image_id: np.array(counts) for image_id, counts in counts_of_test(found).items()},
         warnings=rounding_warnings(read_origin(store)) if store else [],
+        scores=found,
     )
 
 

@@ -146,17 +146,30 @@ def _counted_from(y0: int, x0: int, window: Window) -> Window:
 def stitch_rows(
     rows: Iterable[Sequence[NDArray[np.floating]]], grid: Grid, n_classes: int, blend: str
 ) -> Iterator[NDArray[np.uint8]]:
-    """The labels of an image, uint8 (rows, width) a band, each as soon as its patches are there; two bands are held.
+    """The labels of an image, uint8 (rows, width) a band; see ``whole_bands``."""
+    for band in whole_bands(rows, grid, n_classes, blend):
+        yield band.labels()
+
+
+def whole_bands(
+    rows: Iterable[Sequence[NDArray[np.floating]]],
+    grid: Grid,
+    n_classes: int,
+    blend: str,
+    *,
+    keep_probabilities: bool = False,
+) -> Iterator[Band]:
+    """The bands of an image, each as soon as its patches are there; two bands are held.
 
     rows: for each row of patches in turn the probabilities of all of them, float16 or float32 (n_classes, size, size).
     """
-    bands = [Band(grid, n_classes, 0, blend)]
+    bands = [Band(grid, n_classes, 0, blend, keep_probabilities=keep_probabilities)]
     for row, patches in zip(range(grid.rows), rows, strict=True):
         if row + 1 < grid.band_count:
-            bands.append(Band(grid, n_classes, row + 1, blend))
+            bands.append(Band(grid, n_classes, row + 1, blend, keep_probabilities=keep_probabilities))
         for place, probability_KSS in zip(grid.row(row), patches, strict=True):
             for band in bands:
                 if place in band.places:
                     band.add(place, probability_KSS)
-        yield bands.pop(0).labels()
-    yield from (band.labels() for band in bands)
+        yield bands.pop(0)
+    yield from bands

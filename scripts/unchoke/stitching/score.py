@@ -40,10 +40,9 @@ def score_masks(
     group: Path,
     stitched: Path,
     manifest: pd.DataFrame,
-    scores: Path,
     truth: Truth | None = None,
 ) -> dict[str, Any]:
-    """Write and return counts of every image, and IoU, Dice and pixel accuracy of val and test with 95 % intervals.
+    """Counts of every image, and IoU, Dice and pixel accuracy of val and test with 95 % intervals.
 
     group: results of the mask head. stitched: folder with what ``finish_mask`` says of each image. Images that could
     not be read throughout have no say. truth: for HD95 of every class, the mean over the images where it is defined;
@@ -66,15 +65,18 @@ def score_masks(
         for split in ("val", "test")
     }
     first = next(iter(found.values()))
-    result = {
+    return {
         **{name: first[name] for name in ("blend", "exact", "halo_px")},
         "reach_px": facts["reach_px"],
         "classes": facts["classes"],
         "images": {str(image): entry for image, entry in images.items()},
         "figures": figures,
     }
+
+
+def write_scores(scores: Path, result: dict[str, Any]) -> None:
+    """Write the result of ``score_masks``, with what others add to it, for ``run_record.read_scores``."""
     write_atomic(scores, signed_bytes(result))
-    return result
 
 
 def _segmented(stitched: Path) -> set[int]:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from unchoke.store.checkpoints import Tensors
 
-CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
+CLASSIFICATION, SEGMENTATION, DETECTION = "classification", "segmentation", "detection"
+TASKS = (CLASSIFICATION, SEGMENTATION, DETECTION)
 NETWORK = "network"
 """The kind of a head that is a network, in its settings."""
 
@@ -82,10 +83,13 @@ def read_scores(path: Path) -> dict[str, Any]:
     return read_signed(path, "scores file of a mask head")
 
 
-def counts_of_test(scores: dict[str, Any]) -> dict[int, Any]:
-    """Pixels by true and predicted class, K lists of K, of every test image that could be read throughout."""
+def counts_of_test(scores: dict[str, Any], counts: str = "counts") -> dict[int, Any]:
+    """Of every test image that could be read throughout: pixels by true and predicted class, K lists of K.
+
+    counts: the entry of an image; ``counts_of_words`` has those of ``metrics.h_mean``, S lists of 3.
+    """
     images = scores["images"].items()
-    return {int(name): one["counts"] for name, one in images if one["split"] == "test" and not one["unread_px"]}
+    return {int(name): one[counts] for name, one in images if one["split"] == "test" and not one["unread_px"]}
 
 
 def steps_file(results: Path, network: str, member: str) -> Path:
@@ -133,8 +137,9 @@ class RunRecord:
 
     @property
     def task(self) -> str:
-        """What the head predicts: ``CLASSIFICATION`` or ``SEGMENTATION``."""
-        return SEGMENTATION if "labels_sha256" in self.facts else CLASSIFICATION
+        """What the head predicts: ``CLASSIFICATION``, ``SEGMENTATION`` or ``DETECTION``."""
+        default = SEGMENTATION if "labels_sha256" in self.facts else CLASSIFICATION
+        return str(self.facts.get("task", default))
 
     @cached_property
     def run(self) -> dict[str, Any]:
@@ -185,7 +190,7 @@ class RunRecord:
     @property
     def _version(self) -> int:
         """Of what writes such runs today."""
-        if self.task == SEGMENTATION:
+        if self.task != CLASSIFICATION:
             return versions.MASK_HEADS
         return versions.NETWORKS if self.facts["settings"]["kind"] == NETWORK else versions.HEADS
 

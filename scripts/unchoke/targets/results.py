@@ -8,11 +8,12 @@ from unchoke.names import TEACHER
 from unchoke.targets.heads import Place, head_places, trained_places
 from unchoke.targets.masks import Masks, mask_receipt
 from unchoke.targets.networks import network_members, network_places
-from unchoke.targets.stores import RESULTS, Config, first_store, has_masks
+from unchoke.targets.stores import RESULTS, Config, first_store, has_masks, has_words
 
 _PAGES = ("leaderboard", "quarantine", "durations")
 _FIGURES = ("settings", "parts", "confusion", "reliability", "mistakes")
 _MASK_FIGURES = ("mask_curves", "mask_overlays", "mask_confusion")
+_TEXT_FIGURES = ("mask_curves", "text_overlays", "text_thresholds")
 _JOBS = ("list_unusable", "check_unusable", "list_quarantine", "summarise_rates", "build_database", "write_report")
 
 
@@ -41,14 +42,21 @@ def report_files(config: Config) -> list[str]:
 
 def figure_files(config: Config) -> list[str]:
     """Every figure and table that the page is made from, but those of cleaning."""
-    masks = has_masks(config)
+    masks, figures = has_masks(config), _figures(config)
     found = [f"{page}.{kind}" for page in _PAGES for kind in ("png", "html")]
     for encoder, head in [*trained_places(config), *network_places(config)]:
-        found += [f"{encoder}/{head}/{figure}.png" for figure in (_MASK_FIGURES if masks else _FIGURES)]
+        found += [f"{encoder}/{head}/{figure}.png" for figure in figures]
     found += [f"{encoder}/{network}/steps.png" for encoder, network in network_places(config)]
     if not masks:
         found += [f"{encoder}/embedding.png" for encoder in config["encoders"]]
     return [f"{RESULTS}/report/{file}" for file in found]
+
+
+def _figures(config: Config) -> tuple[str, ...]:
+    """Names of the figures of a head, as ``report.head`` draws them for its task."""
+    if has_words(config):
+        return _TEXT_FIGURES
+    return _MASK_FIGURES if has_masks(config) else _FIGURES
 
 
 def mapped_stores(config: Config) -> dict[str, list[str]]:
@@ -80,7 +88,7 @@ def receipts(config: Config) -> dict[str, list[str]]:
     if not masks:
         return found | {"draw_embedding": list(config["encoders"])}
     for encoder, head in places:
-        found.setdefault(f"score_masks/{encoder}", []).append(head)
+        found.setdefault(f"score_{'text' if has_words(config) else 'masks'}/{encoder}", []).append(head)
     if (TEACHER, TEACHER) in places:
         found[""].append("describe_teacher")
     return found

@@ -69,6 +69,18 @@ def has_masks(config: Config) -> bool:
     return config["dataset"]["kind"] in MASK_KINDS
 
 
+def has_words(config: Config) -> bool:
+    """Whether the masks are those of words, which are read from the maps that heads predict."""
+    return config["dataset"]["kind"] in TEXT_KINDS
+
+
+def task_of(config: Config) -> str:
+    """What heads of this dataset predict, as ``run_record`` names it."""
+    if has_words(config):
+        return "detection"
+    return "segmentation" if has_masks(config) else "classification"
+
+
 def views(config: Config) -> dict[str, tuple[str, str]]:
     """Encoder and view of every store of features, by its name: a view of an encoder is a store of its own."""
     found = {

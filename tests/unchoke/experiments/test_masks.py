@@ -19,7 +19,7 @@ from small_masks import CLASSES, ENCODER, SETTINGS, SPLITS, add_mask_head, predi
 from small_results import add_head, write_manifest
 
 from unchoke.experiments.board import leaderboard, ranking_of
-from unchoke.experiments.comparisons import Counts, compare_masks
+from unchoke.experiments.comparisons import Counts, compare_counts
 from unchoke.experiments.database import build_database
 from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.files import write_atomic
@@ -184,7 +184,7 @@ counts_of_images = arrays(np.int64, (5, 3, 3), elements=st.integers(1, 2**40))
 def test_the_interval_is_that_of_images_drawn_one_by_one(one: np.ndarray, best: np.ndarray, seed: int) -> None:
     """Both heads share the truth, and with it the resamples; the oracle draws images with Python's sums."""
     groups = pd.Series([""] * 5, dtype=object)
-    found = compare_masks(Counts(np.arange(5), one), Counts(np.arange(5), best), groups, Bootstrap(20, seed))
+    found = compare_counts(Counts(np.arange(5), one), Counts(np.arange(5), best), groups, Bootstrap(20, seed))
     assert found is not None
     drawn = np.random.default_rng(seed).integers(0, 5, (20, 5))
     differences = [plain_iou(one[row].sum(0)) - plain_iou(best[row].sum(0)) for row in drawn]

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -256,6 +257,35 @@ def test_sam2_is_imported_when_it_is_loaded_alone(tmp_path: Path) -> None:
     with pytest.raises(UnchokeError, match=r"(?s)has failed.*No module named 'sam2'.*sam2_teacher.py, line \d+"):
         (tmp_path / "sam2.1_hiera_small.pt").write_bytes(b"weights")
         load_teacher(EXAMPLES / "sam2_teacher.py", tmp_path / "sam2.1_hiera_small.pt", SIZE, 2, True, CPU)
+
+
+def text_detector(path: Path) -> Path:
+    """An ONNX file with the interface of PP-OCR's detector: the sigmoid of the first channel less the third."""
+    helper, size = onnx.helper, ["B", 3, "H", "W"]
+    shapes = [("x", size), ("probability", ["B", 1, "H", "W"])]
+    values = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in shapes]
+    weight = helper.make_tensor("weight", onnx.TensorProto.FLOAT, [1, 3, 1, 1], [1.0, 0.0, -1.0])
+    nodes = [
+        helper.make_node("Conv", ["x", "weight"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["probability"]),
+    ]
+    graph = helper.make_graph(nodes, "detector", values[:1], values[1:], [weight])
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+def test_the_text_detector_sees_blue_first_and_answers_with_the_logits_of_its_probability(tmp_path: Path) -> None:
+    file = text_detector(tmp_path / "detector.onnx")
+    teacher = load_teacher(EXAMPLES / "rapidocr_teacher.py", file, SIZE, 2, False, CPU)
+    images = torch.zeros(2, 3, SIZE, SIZE, dtype=torch.uint8)
+    images[0, 2, :8], images[0, 0, 8:16] = 255, 255  # blue, then red; black elsewhere
+    found = softmax(teacher.encode(images)["logits"].astype(np.float64), 1)
+    sigmoid_of_2 = 1 / (1 + np.exp(-2.0))
+    assert found.shape == (2, 2, SIZE, SIZE)
+    np.testing.assert_allclose(found[0, 1, :8], sigmoid_of_2, rtol=1e-4)
+    np.testing.assert_allclose(found[0, 1, 8:16], 1 - sigmoid_of_2, rtol=1e-4)
+    np.testing.assert_allclose(found[1], 0.5, rtol=1e-4)
 
 
 # --- the config, and what is no reason to stop

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, jaccard_
 from unchoke.errors import UnchokeError
 from unchoke.files import write_atomic
 from unchoke.signed import read_signed, signed_bytes
-from unchoke.stitching.score import score_masks
+from unchoke.stitching.score import score_masks, write_scores
 from unchoke.store.zarr_bytes import MemoryGroup, place_group
 
 CLASSES = ["zebra", "background", "apple"]
@@ -44,7 +44,9 @@ def manifest(**columns: list[str]) -> pd.DataFrame:
 
 def score(folder: Path, frame: pd.DataFrame | None = None) -> dict[str, Any]:
     frame = manifest() if frame is None else frame
-    return score_masks(folder / "head", folder / "stitched", frame, folder / "scores.json")
+    found = score_masks(folder / "head", folder / "stitched", frame)
+    write_scores(folder / "scores.json", found)
+    return found
 
 
 def together(images: list[int], classes: int = K) -> tuple[np.ndarray, np.ndarray]:

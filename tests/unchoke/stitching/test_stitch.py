@@ -414,7 +414,7 @@ def test_hd95_of_a_split_is_the_mean_over_its_images_that_have_the_class(tmp_pat
     manifest = pd.DataFrame({"image_id": range(len(SIDES)), "split": splits, "group": "", "excluded": ""})
     patches = {"size": SIZE, "overlap": OVERLAP, "per_chunk": PER_CHUNK}
     truth = Truth(tmp_path / "labels.zarr", tmp_path / "grids.json", patches)
-    place = (tmp_path / "head", tmp_path / "stitched", manifest, tmp_path / "scores.json")
+    place = (tmp_path / "head", tmp_path / "stitched", manifest)
     found = score_masks(*place, truth)
     expected_IK = np.array([hd95(*pair, K, "") for pair in zip(truth_of(), masks_of(0), strict=True)])
     assert np.isnan(expected_IK[2]).any()  # the image of one pixel
@@ -432,4 +432,4 @@ def test_a_mask_that_a_batch_names_is_not_left_out_of_the_scores(tmp_path: Path)
     write_atomic(tmp_path / "stitched/batches/0.json", signed_bytes({"masks": {"3": "", "9": ""}}))
     manifest = pd.DataFrame({"image_id": [3], "split": "val", "group": "", "excluded": ""})
     with pytest.raises(UnchokeError, match=r"(?s)summary of a mask is missing.*stitched/3\.json"):
-        score_masks(tmp_path / "head", tmp_path / "stitched", manifest, tmp_path / "scores.json")
+        score_masks(tmp_path / "head", tmp_path / "stitched", manifest)

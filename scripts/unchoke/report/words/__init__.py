@@ -1,0 +1,1 @@
+"""Pictures of the words that a head finds."""

@@ -16,7 +16,7 @@ from unchoke.sources.source import add_source_flags
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--findings", type=Path, required=True, help="CSV of the findings")
+    parser.add_argument("--findings", type=Path, nargs="+", required=True, help="CSV tables of findings")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with the images' paths")
     parser.add_argument("--selection", type=Path, required=True, help="CSV of the images left out, with reasons")
     parser.add_argument("--store", type=Path, required=True, help="Zarr store of the fingerprints")

@@ -14,10 +14,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with labels and splits")
     parser.add_argument("--store", type=Path, help="sealed Zarr store of the fingerprints, where images are cleaned")
     parser.add_argument("--rules", type=json.loads, default={}, help="cleaning.rules of the config, as JSON")
+    parser.add_argument("--inspected", type=Path, help="CSV of the findings in features, where these drop images")
     parser.add_argument("--subset", type=json.loads, help="subset of the config, as JSON; null: none")
     parser.add_argument("--selection", type=Path, required=True, help="CSV to bring up to date")
     args = parser.parse_args(argv)
-    selection = select_rows(args.manifest, args.store, args.rules, args.subset, args.selection)
+    selection = select_rows(args.manifest, args.store, args.rules, args.inspected, args.subset, args.selection)
     for reason, count in selection["left_out"].value_counts().sort_index().items():
         print(f"{reason or 'in use, or excluded in the manifest'}: {count}")
 

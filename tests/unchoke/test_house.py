@@ -17,10 +17,11 @@ LIBRARY = REPOSITORY / "scripts" / "unchoke"
 TESTED_ELSEWHERE = {
     "": "errors signed versions",
     "api": "findings verify weights_findings",
+    "cleaning": "findings",
     "cli": "census checks description expectations flags leaderboard pictures report results run",
     "cli/look": "arrays found masks tables",
     "config": (
-        "base cleaning dataset decoding detection docs encoders gpu heads load patches profile segment subset teacher "
+        "base dataset decoding detection docs encoders gpu heads inspection load patches profile segment subset teacher "
         "views"
     ),
     "encoders": "activations cards graph pixels places plan teacher",
@@ -30,6 +31,7 @@ TESTED_ELSEWHERE = {
     "heads": "batches group losses network optimizer products task validation",
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams decoders given steps tiff_windows upright",
+    "inspection": "said",
     "machine": (
         "client cold commands connections devices messages patience peaks process_state process_tree retries sockets "
         "turns worker_requests"

@@ -26,6 +26,7 @@ ORDER = [
     "features",
     "training",
     "heads",
+    "inspection",
     "networks",
     "mask_heads",
     "stitching",

@@ -126,6 +126,26 @@ def test_a_rule_that_drops_trains_heads_and_extracts_nothing(again: Clone) -> No
     assert again.times("features/**/*") | again.times("fingerprints*/**/*") == before
 
 
+def test_rules_about_features_extract_nothing_and_stand_in_the_report(again: Clone) -> None:
+    """First they report, and no head is trained again; when they drop, the selection has what they dropped."""
+    labels = {"encoder": "tiny", "rules": {"mislabelled": {"folds": 3, "kind": "ridge", "flipped": 0.2}}}
+    cleaning = {**CLEANED["cleaning"], "features": labels}
+    again.configure(**{**CLEANED, "cleaning": cleaning})
+    output = again.snakemake("--cores", "2")
+    assert jobs(output, "inspect_features") == jobs(output, "draw_cleaning") == jobs(output, "write_report") == 1
+    assert jobs(output, "extract_chunk") == jobs(output, "fingerprint_chunk") == jobs(output, "train_head") == 0
+    assert "mislabelled" in (again.results / "report.html").read_text()
+    assert (again.results / "report/cleaning/findings_mislabelled.png").is_file()
+    labels["rules"]["mislabelled"]["action"] = "drop"  # type: ignore[index]
+    again.configure(**{**CLEANED, "cleaning": cleaning})
+    again.snakemake("--cores", "2")
+    rows = rows_of(again, "feature_findings.csv")
+    goes = {row["path"] for row in rows if row["action"] == "drop"}
+    assert goes == {row["path"] for row in rows if row["split"] == "train"}
+    assert goes == {path for path, reason in left_out(again).items() if reason == "mislabelled"}
+    assert "Nothing to be done" in again.snakemake("--cores", "2")
+
+
 def test_a_subset_is_a_line_of_the_config(again: Clone) -> None:
     whole = trained_images(again)
     again.configure(**CLEANED, subset={"fraction": 0.5})

@@ -1,6 +1,9 @@
 # in:   <results>/rows/<chunk>.csv, the images
 # out:  <results>/fingerprints.zarr, findings.csv, cleaning.csv, cleaning.json
 
+from unchoke.config.cleaning import all_rules
+from unchoke.targets.results import finding_tables
+
 # A dataset that is cleaned; images.smk includes this file for no other.
 CLEANING = config["cleaning"]
 CLEANING_PAGES = [
@@ -13,7 +16,7 @@ CLEANING_PAGES = [
         ("measures.png", "measures and thresholds", "measures"),
         *(
             (f"findings_{rule}.png", rule.replace("_", " "), "findings_of_rule")
-            for rule, settings in CLEANING["rules"].items()
+            for rule, settings in all_rules(CLEANING).items()
             if settings
         ),
     )
@@ -118,7 +121,7 @@ rule clean_images:
 
 rule draw_cleaning:
     input:
-        findings="<results>/findings.csv",
+        findings=finding_tables(config),
         selection="<results>/selection.csv",
         metadata="<results>/fingerprints.zarr/zarr.json",
         seal="<results>/fingerprints.sealed.json",
@@ -136,7 +139,7 @@ rule draw_cleaning:
     params:
         version=versions.REPORT,
         store=subpath(input.metadata, parent=True),
-        rules=json_of(CLEANING["rules"]),
+        rules=json_of(all_rules(CLEANING)),
         kind=config["dataset"]["kind"],
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],

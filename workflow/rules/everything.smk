@@ -8,7 +8,12 @@ from unchoke.targets.masks import (
     mask_files,
     prediction_files,
 )
-from unchoke.targets.results import mask_receipts, receipt_files, report_files
+from unchoke.targets.results import (
+    cleaning_tables,
+    mask_receipts,
+    receipt_files,
+    report_files,
+)
 from unchoke.targets.weights import encoder_weights
 
 PLACES = head_places(config)
@@ -25,8 +30,7 @@ def everything(wildcards):
         files += [f"<results>/plans/{name}{end}" for end in (".json", ".peaks.json")]
         files += way_input(name).values()
     if config["cleaning"]:
-        tables = ("findings.csv", "cleaning.csv", "cleaning.json")
-        files += [f"<results>/{name}" for name in tables]
+        files += cleaning_tables(config)
         files += map(str, CLEANING_PAGES)
     if MASKS:
         files += all_masks()

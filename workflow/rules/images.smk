@@ -13,6 +13,11 @@ include: "selection.smk"
 include: "features.smk"
 
 
+if config["cleaning"] and config["cleaning"]["features"]:
+
+    include: "inspection.smk"
+
+
 if CACHES:
 
     include: "caches.smk"

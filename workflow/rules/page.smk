@@ -1,7 +1,9 @@
 # in:   the figures and tables of all stages, experiments.db
 # out:  <results>/report.html: the run in one page; report/page.html: the same for `snakemake --report`
 
-from unchoke.targets.results import figure_files, mapped_stores
+from unchoke.targets.results import figure_files, finding_tables, mapped_stores
+
+CLEANED = bool(config["cleaning"])
 
 
 rule write_report:
@@ -9,7 +11,7 @@ rule write_report:
         lambda wildcards: [store.seal for store in STORES.values()],
         figures=lambda wildcards: figure_files(config),
         cleaned=lambda wildcards: (
-            ["<results>/findings.csv", *map(str, CLEANING_PAGES)]
+            [*finding_tables(config), *map(str, CLEANING_PAGES)]
             if config["cleaning"]
             else []
         ),
@@ -39,7 +41,10 @@ rule write_report:
         maps=lambda wildcards: json_of(mapped_stores(config)).replace(
             "<results>", RESULTS
         ),
-        findings=["--findings", f"{RESULTS}/findings.csv"] if config["cleaning"] else [],
+        findings=lambda wildcards: [
+            file.replace("<results>", RESULTS)
+            for file in (["--findings", *finding_tables(config)] if CLEANED else [])
+        ],
         selection=[] if MASKS else ["--selection", f"{RESULTS}/selection.csv"],
         kind=config["dataset"]["kind"],
         root=image_root,

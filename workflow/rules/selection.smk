@@ -1,13 +1,14 @@
-# in:   <results>/manifest.csv, <results>/fingerprints.zarr where images are cleaned
+# in:   <results>/manifest.csv, <results>/fingerprints.zarr where images are cleaned, and feature_findings.csv
 # out:  <results>/selection.csv: which images heads leave out, and why
 
 from posixpath import dirname
 
-from unchoke.config.cleaning import deciding
+from unchoke.config.cleaning import deciding, features_drop
 
 # Datasets that are not cleaned have no fingerprints.
 FINGERPRINTS = STORES["fingerprints"].sealed if config["cleaning"] else {}
 DECIDING = deciding(config["cleaning"]["rules"]) if FINGERPRINTS else {}
+DROPPED = "<results>/feature_findings.csv" if features_drop(config["cleaning"]) else []
 
 
 # Heads wait for what is dropped alone: a rule that only reports is no reason to train them again.
@@ -15,6 +16,7 @@ rule select_rows:
     input:
         **FINGERPRINTS,
         manifest="<results>/manifest.csv",
+        inspected=DROPPED,
     output:
         selection="<results>/selection.csv",
         receipt="<results>/receipts/select_rows.json",
@@ -26,9 +28,12 @@ rule select_rows:
     resources:
         mem_mb=1000,
     params:
-        version=versions.CLEANING,
+        version=versions.SELECTION,
         store=lambda wildcards, input: (
             ["--store", dirname(input.metadata)] if FINGERPRINTS else []
+        ),
+        inspected=lambda wildcards, input: (
+            ["--inspected", input.inspected] if DROPPED else []
         ),
         rules=json_of(DECIDING),
         subset=json_of(config["subset"]),
@@ -36,6 +41,7 @@ rule select_rows:
         '"$UNCHOKE_SCRIPTS"/warm select_rows'
         " --manifest {input.manifest:q}"
         " {params.store:q}"
+        " {params.inspected:q}"
         " --rules {params.rules:q}"
         " --subset {params.subset:q}"
         " --selection {output.selection:q}"

@@ -1,7 +1,7 @@
 """Stage: cleaning. The findings of the rules, and the selection of images for heads."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from unchoke import versions
-from unchoke.cleaning.rules import RULES, Findings, class_balance, find
+from unchoke.cleaning.findings import Findings
+from unchoke.cleaning.rules import RULES, class_balance, find
 from unchoke.cleaning.subsets import left_out
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic, write_if_changed
@@ -41,8 +42,8 @@ def clean_images(
     rule, ``tables.FINDING_COLUMNS``. cleaning: CSV with a row for every image, ``tables.CLEANING_COLUMNS``.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
-    found = _find(store, frame, rules)
-    write_atomic(findings, tables.frame_bytes(_described(found, frame), tables.FINDING_COLUMNS))
+    found = find_in_store(store, frame, rules)
+    write_atomic(findings, findings_bytes(found, frame))
     reasons = found.frame.groupby("image_id")["rule"].agg(" ".join).reindex(frame["image_id"], fill_value="")
     column = pd.DataFrame({"image_id": frame["image_id"], "reasons": reasons.to_numpy(), "dropped": found.dropped})
     write_atomic(cleaning, tables.frame_bytes(column, tables.CLEANING_COLUMNS))
@@ -51,7 +52,8 @@ def clean_images(
     return result
 
 
-def _find(store: Path, frame: pd.DataFrame, rules: Mapping[str, Any]) -> Findings:
+def find_in_store(store: Path, frame: pd.DataFrame, rules: Mapping[str, Any]) -> Findings:
+    """What the rules about pixels find. store: sealed fingerprints of the images of `frame`, a manifest."""
     opened = open_complete(store)
     if len(frame) != opened.seal["images"]:
         raise UnchokeError(
@@ -64,31 +66,38 @@ def _find(store: Path, frame: pd.DataFrame, rules: Mapping[str, Any]) -> Finding
     return find(frame, hashes, measures, opened.valid(), rules)
 
 
-def _described(found: Findings, frame: pd.DataFrame) -> pd.DataFrame:
-    """The findings with the path, label and split of each image, and the value as text."""
+def findings_bytes(found: Findings, frame: pd.DataFrame) -> bytes:
+    """The table ``tables.FINDING_COLUMNS``: findings with the path, label and split of each image, values as text."""
     rows = frame.iloc[found.frame["image_id"]].reset_index(drop=True)
     value = ["" if np.isnan(value) else f"{value:.6g}" for value in found.frame["value"]]
-    return found.frame.assign(**{name: rows[name] for name in ("path", "label", "split")}, value=value)
+    described = found.frame.assign(**{name: rows[name] for name in ("path", "label", "split")}, value=value)
+    return tables.frame_bytes(described, tables.FINDING_COLUMNS)
 
 
 def _summary(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any]) -> dict[str, Any]:
     """Findings by rule and split, and the balance of the classes before and after; plain data."""
     of_split = frame["split"].to_numpy(object)[found.frame["image_id"]]
-    counts = found.frame.assign(split=of_split).groupby(["rule", "split"]).size().to_dict()
-    dropped = pd.Series(found.dropped)
     return {
         "version": versions.CLEANING,
         "images": int((frame["excluded"] == "").sum()),
-        "findings": {
-            name: {split: int(counts[name, split]) for split in SPLITS if (name, split) in counts}
-            for name in RULES
-            if rules.get(name)
-        },
+        **counts_of(found, frame, [name for name in RULES if rules.get(name)]),
         "near_leaks": near_leaks(found.frame, frame),
         "kept_in_test": _kept_in_test(found, of_split, rules),
-        "dropped": {str(name): int(n) for name, n in dropped[dropped != ""].value_counts().sort_index().items()},
         "class_balance": class_balance(frame, found.dropped).to_dict("records"),
         "rules": dict(rules),
+    }
+
+
+def counts_of(found: Findings, frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
+    """Findings of the rules `names` by split, and by reason the images that are dropped; plain data."""
+    of_split = frame["split"].to_numpy(object)[found.frame["image_id"]]
+    counts = found.frame.assign(split=of_split).groupby(["rule", "split"]).size().to_dict()
+    dropped = pd.Series(found.dropped)
+    return {
+        "findings": {
+            name: {split: int(counts[name, split]) for split in SPLITS if (name, split) in counts} for name in names
+        },
+        "dropped": {str(name): int(n) for name, n in dropped[dropped != ""].value_counts().sort_index().items()},
     }
 
 
@@ -108,25 +117,42 @@ def _kept_in_test(found: Findings, of_split: NDArray[np.object_], rules: Mapping
 
 
 def select_rows(
-    manifest: Path, store: Path | None, rules: Mapping[str, Any], subset: Mapping[str, Any] | None, selection: Path
+    manifest: Path,
+    store: Path | None,
+    rules: Mapping[str, Any],
+    inspected: Path | None,
+    subset: Mapping[str, Any] | None,
+    selection: Path,
 ) -> pd.DataFrame:
     """Write and return one row for every image: whether heads leave it out, for a rule or for the subset.
 
     A second column is the image's cluster of copies within its split. store: sealed fingerprints; None without
-    cleaning. rules: at least ``config.cleaning.deciding`` of the config's rules. subset: the section of the config, or
-    None. A file with the same content is not written again.
+    cleaning. rules: at least ``config.cleaning.deciding`` of the config's rules. inspected: findings in features, None
+    where no rule about features drops images. subset: the section of the config, or None. A file with the same content
+    is not written again.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    column = pixel_selection(store, frame, rules)
+    reason = column["left_out"].to_numpy(object, copy=True)
+    if inspected is not None:
+        found = tables.read_table(inspected, tables.FINDING_COLUMNS)
+        for name, image_id in found.loc[found["action"] == "drop", ["rule", "image_id"]].itertuples(index=False):
+            reason[image_id] = reason[image_id] or name
+    if subset is not None:
+        reason[left_out(frame, reason, subset)] = SUBSET
+    column["left_out"] = reason
+    write_if_changed(selection, tables.frame_bytes(column, tables.SELECTION_COLUMNS))
+    return column
+
+
+def pixel_selection(store: Path | None, frame: pd.DataFrame, rules: Mapping[str, Any]) -> pd.DataFrame:
+    """The columns of ``tables.SELECTION_COLUMNS`` as the rules about pixels leave them; as for ``select_rows``."""
     reason: NDArray[np.object_] = np.full(len(frame), "", object)
     cluster = np.full(len(frame), -1, dtype=np.int64)
     if store is not None:
-        found = _find(store, frame, rules)
-        reason, cluster = found.dropped.copy(), found.cluster
-    if subset is not None:
-        reason[left_out(frame, reason, subset)] = SUBSET
-    column = pd.DataFrame({"image_id": frame["image_id"], "left_out": reason, "cluster": cluster})
-    write_if_changed(selection, tables.frame_bytes(column, tables.SELECTION_COLUMNS))
-    return column
+        found = find_in_store(store, frame, rules)
+        reason, cluster = found.dropped, found.cluster
+    return pd.DataFrame({"image_id": frame["image_id"], "left_out": reason, "cluster": cluster})
 
 
 def selected(manifest: Path, selection: Path | None, splits: Path | None = None) -> pd.DataFrame:
@@ -142,12 +168,15 @@ def selected(manifest: Path, selection: Path | None, splits: Path | None = None)
         frame["split"] = _of_same_images(splits, tables.SPLIT_COLUMNS, frame)["split"]
     if selection is None:
         return frame
-    chosen = _of_same_images(selection, tables.SELECTION_COLUMNS, frame)
-    frame["excluded"] = frame["excluded"].where(frame["excluded"] != "", chosen["left_out"])
-    if splits is not None:
+    return marked(frame, _of_same_images(selection, tables.SELECTION_COLUMNS, frame), torn=splits is not None)
+
+
+def marked(frame: pd.DataFrame, chosen: pd.DataFrame, *, torn: bool = False) -> pd.DataFrame:
+    """``selected`` for tables in memory, of the same images. torn: whether copies may lie in several splits."""
+    frame = frame.assign(excluded=frame["excluded"].where(frame["excluded"] != "", chosen["left_out"]))
+    if torn:
         frame.loc[_torn(frame, chosen["cluster"]), "excluded"] = TORN
-    frame["group"] = _joined(frame["group"], chosen["cluster"])
-    return frame
+    return frame.assign(group=_joined(frame["group"], chosen["cluster"]))
 
 
 def _of_same_images(path: Path, columns: dict[str, type], frame: pd.DataFrame) -> pd.DataFrame:

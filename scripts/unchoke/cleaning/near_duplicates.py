@@ -38,7 +38,7 @@ def near_clusters(hash_N: Hashes, radius: int) -> Ints:
         return np.empty(0, dtype=np.int64)
     by_hash = np.argsort(hash_N)
     start_U = _starts(hash_N[by_hash])
-    components = _Components(len(start_U))
+    components = Components(len(start_U))
     hash_U = hash_N[by_hash[start_U]]
     _link_near(hash_U, np.arange(len(hash_U)), np.array([len(hash_U)]), 0, radius, components)
     components.merge()
@@ -76,7 +76,7 @@ def turned_hashes(hash_N: Hashes) -> Hashes:
     return np.stack([one_N ^ np.uint64(flip) for one_N in (hash_N, swapped_N) for flip in flips])
 
 
-class _Components:
+class Components:
     """Connected components of U hashes, all of them different, while pairs come in."""
 
     def __init__(self, count: int) -> None:
@@ -108,7 +108,7 @@ class _Components:
         self._pairs, self._waiting, self._compared = [], 0, 0
 
 
-def _link_near(hash_M: Hashes, place_M: Ints, size_G: Ints, shared: int, radius: int, components: _Components) -> None:
+def _link_near(hash_M: Hashes, place_M: Ints, size_G: Ints, shared: int, radius: int, components: Components) -> None:
     """Link near hashes within each of G consecutive groups of M different hashes.
 
     Each group has its own value in the bits of the mask `shared`.
@@ -133,7 +133,7 @@ def _link_near(hash_M: Hashes, place_M: Ints, size_G: Ints, shared: int, radius:
             _link_near(hash_M[rows], place_M[rows], size[many], mask, radius, components)
 
 
-def _compare(hash_M: Hashes, place_M: Ints, size: Ints, radius: int, components: _Components) -> None:
+def _compare(hash_M: Hashes, place_M: Ints, size: Ints, radius: int, components: Components) -> None:
     """Link near hashes among M, in runs of lengths `size`; near pairs across runs may be linked too."""
     length_M = np.repeat(size, size)
     for start in range(0, len(hash_M), _BLOCK):

@@ -1,12 +1,11 @@
 """Which images are looked at twice before heads are trained, and which of them go."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
 from unchoke.config.base import MAX_MEMORY_MB, MAX_SIDE, Section
-
-Action = Literal["report", "drop"]
+from unchoke.config.inspection import Action, Features
 
 
 def _even(radius: int) -> int:
@@ -177,6 +176,9 @@ class Cleaning(Section):
     rules: Rules = Rules()
     """What is looked for, and what is done about it."""
 
+    features: Features | None = None
+    """Rules that look at cached features, when these are there; null: none."""
+
 
 def deciding(rules: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
     """Those of `rules` that heads depend on: the rules that drop, and the one that says which images are near copies.
@@ -186,3 +188,15 @@ def deciding(rules: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any
     return {
         name: rule for name, rule in rules.items() if rule and (rule["action"] == "drop" or name == "near_duplicate")
     }
+
+
+def all_rules(cleaning: dict[str, Any]) -> dict[str, dict[str, Any] | None]:
+    """Rules about pixels and about features by name, None where off. cleaning: as the config dumps the section."""
+    of_features: dict[str, Any] = (cleaning["features"] or {"rules": {}})["rules"]
+    return {**cleaning["rules"], **of_features}
+
+
+def features_drop(cleaning: dict[str, Any] | None) -> bool:
+    """Whether heads depend on a rule about features."""
+    rules = all_rules({**cleaning, "rules": {}}) if cleaning else {}
+    return any(rule and rule["action"] == "drop" for rule in rules.values())

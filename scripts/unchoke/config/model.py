@@ -215,6 +215,23 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _inspected_features_are_there(self) -> "Config":
+        if self.cleaning and (features := self.cleaning.features):
+            where, name = "cleaning.features", features.encoder
+            if name not in self.encoders:
+                raise ValueError(f"{where}.encoder: no encoder '{name}': {suggestion(name, self.encoders)}")
+            if features.pool not in (pools := self.encoders[name].pools):
+                raise ValueError(f"{where}.pool: encoders.{name}.pools has only {pools}: add '{features.pool}' there")
+            repeats, rules = self.dataset.split.repeats, features.rules.model_dump()
+            dropping = [name for name, rule in rules.items() if rule and rule["action"] == "drop"]
+            if repeats > 1 and dropping:
+                raise ValueError(
+                    f"{where}.rules.{dropping[0]}.action drop: what it drops from train would be missing in test of "
+                    f"dataset.split.repeats {repeats}: set the action to report, or repeats to 1"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _a_teacher_is_there_where_it_is_asked_for(self) -> "Config":
         if self.segment.head == TEACHER and not self.teacher:
             raise ValueError("segment.head: there is no teacher: name one in teacher")

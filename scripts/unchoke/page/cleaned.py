@@ -31,9 +31,10 @@ class Rule:
 
 def found_rules(files: PageFiles) -> list[Rule]:
     """All rules that are on, in the order in which they are applied; none where images are not cleaned."""
-    settings = (files.config.get("cleaning") or {}).get("rules", {})
-    if files.findings_file is None:
+    if not files.findings_files:
         return []
+    cleaning = files.config["cleaning"]
+    settings = cleaning["rules"] | (cleaning["features"] or {"rules": {}})["rules"]
     findings = files.findings
     counts = count_findings(findings, settings).to_dict("index")
     return [

@@ -20,7 +20,7 @@ from unchoke.page.verdict import Floor, Row
 from unchoke.report.thumbnails import Picture, thumbnails
 from unchoke.sources.source import add_source_flags
 from unchoke.store.run_record import CLASSIFICATION, RunRecord
-from unchoke.store.tables import FINDING_COLUMNS, MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_table
+from unchoke.store.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_findings, read_table
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class PageFiles:
     """None for masks."""
     quarantine_file: Path
     rates_file: Path
-    findings_file: Path | None
-    """None where images are not cleaned."""
+    findings_files: list[Path]
+    """Of pixels and of features; empty where images are not cleaned."""
     figures: Path
     """Folder of the figures that other jobs drew."""
     stores: list[Path]
@@ -96,7 +96,7 @@ class PageFiles:
     @property
     def findings(self) -> pd.DataFrame:
         """Of cleaning, a row an image and rule."""
-        return read_table(self.findings_file, FINDING_COLUMNS) if self.findings_file else pd.DataFrame()
+        return read_findings(self.findings_files) if self.findings_files else pd.DataFrame()
 
     @property
     def rates(self) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def add_page_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--selection", type=or_none(Path), help="CSV of the images left out; none for masks")
     parser.add_argument("--quarantine", type=Path, required=True, help="CSV of the images that no head may use")
     parser.add_argument("--rates", type=Path, required=True, help="CSV of seconds and rates by stage")
-    parser.add_argument("--findings", type=or_none(Path), help="CSV of the findings of cleaning, where there is one")
+    parser.add_argument("--findings", type=Path, nargs="*", default=[], help="CSV tables of the findings of cleaning")
     parser.add_argument("--figures", type=Path, required=True, help="folder of the figures of other jobs")
     parser.add_argument("--stores", type=Path, nargs="*", default=[], help="sealed Zarr stores")
     parser.add_argument("--maps", type=json.loads, default={}, help="JSON: store and pool to map, by encoder")
@@ -135,6 +135,6 @@ def add_page_flags(parser: argparse.ArgumentParser) -> None:
 def read_page_files(args: argparse.Namespace) -> PageFiles:
     """The files that the flags name."""
     names = ("database", "figures", "stores", "maps", "kind", "root", "max_pixels", "config")
-    tables = ("manifest", "selection", "quarantine", "rates", "findings")
+    tables = ("manifest", "selection", "quarantine", "rates")
     given = {name: vars(args)[name] for name in names} | {f"{name}_file": vars(args)[name] for name in tables}
-    return PageFiles(**given)
+    return PageFiles(**given, findings_files=args.findings)

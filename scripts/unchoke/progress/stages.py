@@ -43,6 +43,7 @@ STAGES = (
         ),
         minor=True,
     ),
+    Stage("inspecting features", ("inspect_features",)),
     Stage("training heads", ("train_head", "train_repeat")),
     Stage("training networks", ("train_member", "choose_network")),
     Stage("training mask heads", ("train_mask_head",)),

@@ -65,8 +65,10 @@ FINDING_COLUMNS = {
     "rule": str,
     "action": str,
     "cluster": int,  # smallest image_id of its copies; -1 where it has none
-    "value": str,  # the measure, or the bits in which two hashes differ; empty where there is none
+    "value": str,  # the measure, the bits in which two hashes differ, a cosine or a margin; empty where there is none
     "other": int,  # image_id of the copy that stays; -1 where there is none
+    "suggested": str,  # the label that the features suggest; else empty
+    "nearest": str,  # image_id of the nearest images with that label, spaces between; else empty
 }
 CLEANING_COLUMNS = {"image_id": int, "reasons": str, "dropped": str}  # names of rules; a row for every image
 SELECTION_COLUMNS = {
@@ -159,6 +161,12 @@ def _bytes(path: Path, columns: dict[str, type]) -> bytes:
         return read_result(path)
     except OSError as error:
         raise _unreadable(path, columns, str(error)) from error
+
+
+def read_findings(paths: Sequence[Path]) -> pd.DataFrame:
+    """Tables of findings as one, sorted by image_id."""
+    together = pd.concat([read_table(path, FINDING_COLUMNS) for path in paths])
+    return together.sort_values("image_id", kind="stable", ignore_index=True)
 
 
 def _parsed(data: bytes, path: Path, columns: dict[str, type]) -> pd.DataFrame:

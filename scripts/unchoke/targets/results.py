@@ -40,6 +40,25 @@ def report_files(config: Config) -> list[str]:
     return [f"{RESULTS}/report.html", f"{RESULTS}/report/page.html", *figure_files(config)]
 
 
+def inspects(config: Config) -> bool:
+    """Whether rules look at features."""
+    return bool(config["cleaning"] and config["cleaning"]["features"])
+
+
+def cleaning_tables(config: Config) -> list[str]:
+    """What cleaning writes beside its figures: the findings come first, of pixels and then of features."""
+    if not config["cleaning"]:
+        return []
+    of_features = ["feature_findings.csv", "feature_findings.json"] if inspects(config) else []
+    tables = ["findings.csv", *of_features[:1], "cleaning.csv", "cleaning.json", *of_features[1:]]
+    return [f"{RESULTS}/{table}" for table in tables]
+
+
+def finding_tables(config: Config) -> list[str]:
+    """The tables of findings: of pixels, and of features where rules look at them."""
+    return [table for table in cleaning_tables(config) if table.endswith("findings.csv")]
+
+
 def figure_files(config: Config) -> list[str]:
     """Every figure and table that the page is made from, but those of cleaning."""
     masks, figures = has_masks(config), _figures(config)
@@ -98,6 +117,7 @@ def _listing_jobs(config: Config) -> list[str]:
     if has_masks(config):
         return ["build_patches"]
     cleaning = ["clean_images", "draw_cleaning"] if config["cleaning"] else []
+    cleaning += ["inspect_features"] if inspects(config) else []
     return ["build_manifest", "count_classes", "select_rows", *cleaning, *(["plan_caches"] if caches(config) else [])]
 
 

@@ -62,7 +62,7 @@ def clean(results: Path, rules: dict[str, Any] = RULES) -> dict[str, Any]:
 def select(results: Path, rules: dict[str, Any] = RULES, subset: dict[str, Any] | None = None) -> dict[int, str]:
     """Why images are left out, where they are."""
     store, selection = results / "fingerprints.zarr", results / "selection.csv"
-    column = select_rows(results / "manifest.csv", store, rules, subset, selection)
+    column = select_rows(results / "manifest.csv", store, rules, None, subset, selection)
     read = tables.read_table(selection, tables.SELECTION_COLUMNS)
     pd.testing.assert_frame_equal(read, column.astype({"left_out": object}))
     return {row: reason for row, reason in enumerate(read["left_out"]) if reason}
@@ -169,7 +169,7 @@ def test_a_subset_is_drawn_from_what_cleaning_leaves(results: Path) -> None:
 
 
 def test_without_cleaning_there_may_be_a_subset(results: Path) -> None:
-    column = select_rows(results / "manifest.csv", None, {}, Subset(fraction=0.5).model_dump(), results / "s.csv")
+    column = select_rows(results / "manifest.csv", None, {}, None, Subset(fraction=0.5).model_dump(), results / "s.csv")
     assert set(column["left_out"]) == {"", "subset"}
 
 

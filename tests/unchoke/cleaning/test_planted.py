@@ -171,7 +171,7 @@ def test_near_copies_are_of_one_picture_and_those_encoded_again_are_found(plante
 
 def test_cleaning_leaves_the_test_split_its_copies_and_train_none(planted, findings, tmp_path):
     store, selection = planted.folder / "fingerprints.zarr", tmp_path / "selection.csv"
-    left_out = select_rows(planted.manifest, store, RULES, None, selection)["left_out"].to_numpy(object)
+    left_out = select_rows(planted.manifest, store, RULES, None, None, selection)["left_out"].to_numpy(object)
     files = dict(zip(planted.read_manifest()["path"], left_out, strict=True))
     clusters = exact_clusters(planted.files)
     for cluster in clusters:

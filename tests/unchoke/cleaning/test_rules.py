@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from unchoke.cleaning.findings import FINDING_COLUMNS
 from unchoke.cleaning.measures import MEASURES
-from unchoke.cleaning.rules import FINDING_COLUMNS, RULES, class_balance, find
+from unchoke.cleaning.rules import RULES, class_balance, find
 from unchoke.config.cleaning import Cleaning, Rules, deciding
 
 RANK = {"test": 0, "val": 1, "train": 2}
@@ -55,8 +56,10 @@ def found(images, **rules):
 
 
 def tuples(findings):
-    """Rows with None for NaN, so that they can be compared."""
-    rows = findings.frame.astype(object).where(findings.frame.notna(), None)
+    """Rows with None for NaN, so that they can be compared, less the columns that pixels say nothing of."""
+    assert (findings.frame[["suggested", "nearest"]] == "").all(axis=None)
+    frame = findings.frame.drop(columns=["suggested", "nearest"])
+    rows = frame.astype(object).where(frame.notna(), None)
     return [tuple(row) for row in rows.itertuples(index=False)]
 
 

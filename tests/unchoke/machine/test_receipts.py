@@ -28,6 +28,8 @@ FILES = {
     "findings.csv": "clean_images",
     "cleaning.csv": "clean_images",
     "cleaning.json": "clean_images",
+    "feature_findings.csv": "inspect_features",
+    "feature_findings.json": "inspect_features",
     "quarantine.csv": "list_quarantine",
     "quarantine/tiny.csv": "list_quarantine/tiny",
     "quarantine/tiny.json": "check_quarantine/tiny",

@@ -70,7 +70,7 @@ def files(tmp_path):
         selection_file=None,
         quarantine_file=tmp_path / "quarantine.csv",
         rates_file=tmp_path / "rates.csv",
-        findings_file=None,
+        findings_files=[],
         figures=tmp_path / "report",
         stores=[],
         maps={},

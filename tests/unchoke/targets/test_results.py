@@ -6,7 +6,15 @@ import pytest
 from small_configs import image_config, mask_config, taught_config
 
 from unchoke.targets.masks import Masks
-from unchoke.targets.results import finished_runs, mask_receipts, receipt_files, receipts, report_files
+from unchoke.targets.results import (
+    cleaning_tables,
+    finding_tables,
+    finished_runs,
+    mask_receipts,
+    receipt_files,
+    receipts,
+    report_files,
+)
 
 PAGES = [
     "<results>/report.html",
@@ -61,6 +69,16 @@ def test_jobs_of_encoders_and_heads_have_receipts_in_folders():
     assert found["check_quarantine"] == found["list_quarantine"] == ["b0", "vit"]
     assert {"clean_images", "draw_cleaning", "count_classes", "check_unusable", "list_unusable"} <= set(found[""])
     assert not {"clean_images", "draw_cleaning"} & set(receipts(image_config(cleaning=None))[""])
+
+
+def test_rules_about_features_have_a_job_and_tables_of_their_own():
+    assert "inspect_features" not in receipts(image_config())[""]
+    assert finding_tables(image_config()) == ["<results>/findings.csv"]
+    assert cleaning_tables(image_config(cleaning=None)) == finding_tables(image_config(cleaning=None)) == []
+    inspected = image_config(cleaning={"features": {"encoder": "b0"}})
+    assert "inspect_features" in receipts(inspected)[""]
+    assert finding_tables(inspected) == ["<results>/findings.csv", "<results>/feature_findings.csv"]
+    assert "<results>/feature_findings.json" in cleaning_tables(inspected)
 
 
 def test_a_teacher_that_segments_is_described_and_listed_for():

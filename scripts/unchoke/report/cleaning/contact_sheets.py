@@ -57,6 +57,8 @@ def told(finding: Mapping[Any, Any], size: str = "") -> str:
     rule, value = finding["rule"], finding["value"]
     if rule in MEASURED:
         return f"{MEASURED[rule]} {float(value):.4g}"
+    if finding["suggested"]:
+        return f"rather {plain(finding['suggested'], 12)}, margin {float(value):.2f}"
     if finding["cluster"] < 0:
         return size
     if finding["other"] < 0:

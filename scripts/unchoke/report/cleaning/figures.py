@@ -1,6 +1,6 @@
 """All pictures of cleaning, and the page of its findings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from unchoke.report.style import plain
 from unchoke.report.thumbnails import Picture
 from unchoke.store.chunks import MEASURES as STORED_MEASURES
 from unchoke.store.read import open_complete
-from unchoke.store.tables import FINDING_COLUMNS, MANIFEST_COLUMNS, SELECTION_COLUMNS, read_table
+from unchoke.store.tables import MANIFEST_COLUMNS, SELECTION_COLUMNS, read_findings, read_table
 
 THUMBNAIL_PX = 200
 
@@ -51,14 +51,14 @@ class CleaningResults:
 
 
 def read_cleaning(
-    findings: Path, manifest: Path, selection: Path, store: Path, rules: dict[str, Any]
+    findings: Sequence[Path], manifest: Path, selection: Path, store: Path, rules: dict[str, Any]
 ) -> CleaningResults:
     """The results of cleaning from their tables, and the measures from the store of fingerprints."""
     opened = open_complete(store)
     stored: Any = opened.group[STORED_MEASURES]
     return CleaningResults(
         read_table(manifest, MANIFEST_COLUMNS),
-        read_table(findings, FINDING_COLUMNS),
+        read_findings(findings),
         read_table(selection, SELECTION_COLUMNS),
         np.asarray(stored[:]),
         opened.valid(),

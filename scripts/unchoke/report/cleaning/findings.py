@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from unchoke.cleaning.findings import FEATURE_RULES
 from unchoke.cleaning.rules import RULES
 from unchoke.report.pages import MOST_ROWS
 from unchoke.report.style import COLOURS, new_figure, note_figure, styled
@@ -22,7 +23,7 @@ COLUMNS = (*FINDING_COLUMNS, "left_out")
 
 def rules_on(rules: Mapping[str, Any]) -> list[str]:
     """Names of the rules that are not off, in the order in which they are applied."""
-    return [name for name in RULES if rules.get(name)]
+    return [name for name in (*RULES, *FEATURE_RULES) if rules.get(name)]
 
 
 def spoken(rule: str) -> str:
@@ -108,7 +109,12 @@ def table_note(findings: pd.DataFrame, rules: Mapping[str, Any]) -> str:
         return "No rule found anything."
     left = len(findings) - len(listed(findings, rules))
     cut = f"Of every rule the first findings: {left:,} of {len(findings):,} are left out here. " if left else ""
-    return f"{cut}other: image_id of the copy that stays. left out: the rule that drops the image, or the subset."
+    told = (
+        "other: image_id of the copy that stays",
+        "nearest: image_id of the nearest images with the suggested label",
+        "left out: the rule that drops the image, or the subset",
+    )
+    return f"{cut}{'. '.join(told)}."
 
 
 def table_rows(findings: pd.DataFrame, selection: pd.DataFrame, rules: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -1,5 +1,6 @@
 """The pictures of cleaning: what they count, what they choose to show, and that they can be read."""
 
+import dataclasses
 import functools
 import io
 import itertools
@@ -113,8 +114,9 @@ def overlapping(figure):
     ]
 
 
-def finding(image_id, rule, action="report", cluster=-1, value="", other=-1, label="a", split="train"):
-    return (image_id, f"{image_id}.png", label, split, rule, action, cluster, value, other)
+def finding(image_id, rule, action="report", cluster=-1, value="", other=-1, label="a", split="train", suggested=""):
+    nearest = "7 9" if suggested else ""
+    return (image_id, f"{image_id}.png", label, split, rule, action, cluster, value, other, suggested, nearest)
 
 
 def findings_of(*rows):
@@ -216,9 +218,9 @@ def test_the_table_says_what_is_left_out_and_leaves_blanks_where_there_is_nothin
     )
     rows = list(table_rows(findings, selection_of(["leak", "unreadable", ""]), RULES))
     assert rows == [
-        (1, "1.png", "a", "train", "unreadable", "drop", None, None, None, "unreadable"),
-        (0, "0.png", "a", "train", "leak", "drop", 0, 2, 5, "leak"),
-        (2, "2.png", "a", "train", "dark", "report", None, 2.5, None, ""),
+        (1, "1.png", "a", "train", "unreadable", "drop", None, None, None, "", "", "unreadable"),
+        (0, "0.png", "a", "train", "leak", "drop", 0, 2, 5, "", "", "leak"),
+        (2, "2.png", "a", "train", "dark", "report", None, 2.5, None, "", "", ""),
     ]
     assert isinstance(rows[1][7], int)
     assert table_note(findings_of(), RULES) == "No rule found anything."
@@ -372,10 +374,11 @@ def test_of_copies_each_cluster_shows_every_label_before_more_of_the_same():
 
 
 def test_a_tile_says_what_was_found():
-    one = {"rule": "dark", "value": "4.25", "cluster": -1, "other": -1}
+    one = {"rule": "dark", "value": "4.25", "cluster": -1, "other": -1, "suggested": ""}
     assert told(one) == "mean 4.25"
     assert told({**one, "rule": "odd_size"}, "5 × 90 px") == "5 × 90 px"
-    copy = {"rule": "leak", "value": "0", "cluster": 3, "other": 7}
+    assert told({**one, "rule": "mislabelled", "suggested": "cat"}) == "rather cat, margin 4.25"
+    copy = {"rule": "leak", "value": "0", "cluster": 3, "other": 7, "suggested": ""}
     assert told(copy) == "copy of #7"
     assert told({**copy, "value": "1"}) == "near #7, 1 bit off"
     assert told({**copy, "value": "3"}) == "near #7, 3 bits off"
@@ -518,6 +521,23 @@ def test_results_without_findings_are_drawn():
     assert "There are none" in words(figures["findings_blank"]) and "There are none" in words(figures["duplicates"])
 
 
+def test_a_sheet_of_wrong_labels_says_the_suggested_one_and_the_margin():
+    rules = dict.fromkeys(RULES) | {"mislabelled": {"action": "drop"}, "dark": RULES["dark"]}
+    found = findings_of(
+        finding(3, "dark", value="2"),
+        finding(3, "mislabelled", "drop", value="0.52", label="owl", suggested="cat"),
+        finding(5, "mislabelled", "report", value="0.91", label="owl", suggested="cat"),
+    )
+    results = dataclasses.replace(planted(60), findings=found, rules=rules)
+    figures = draw_cleaning(results, grey)
+    assert "rather cat, margin 0.52" in words(figures["findings_mislabelled"])
+    assert "2 images" in words(figures["findings_mislabelled"]) and "owl" in words(figures["findings_mislabelled"])
+    assert "1 dropped, 1 only reported" in words(figures["findings"])
+    assert rules_on(rules) == ["dark", "mislabelled"]
+    page = findings_page(results).decode()
+    assert "suggested" in page and "7 9" in page and "There are none" in words(figures["duplicates"])
+
+
 def test_the_command_draws_what_the_stage_has_written(tmp_path):
     images, store = tmp_path / "images", tmp_path / "fingerprints.zarr"
     images.mkdir()
@@ -533,7 +553,7 @@ def test_the_command_draws_what_the_stage_has_written(tmp_path):
     outputs = (files["findings"], tmp_path / "cleaning.csv", tmp_path / "cleaning.json")
     rules = dict.fromkeys(RULES) | {name: RULES[name] for name in ("unreadable", "exact_duplicate")}
     clean_images(store, files["manifest"], rules, *outputs)
-    select_rows(files["manifest"], store, rules, None, files["selection"])
+    select_rows(files["manifest"], store, rules, None, None, files["selection"])
     flags = {**files, "store": store, "rules": json.dumps(rules), "kind": "folder", "root": images}
     flags |= {"max-pixels": 10**6, "folder": tmp_path / "report"}
     command.main([text for name, value in flags.items() for text in (f"--{name}", str(value))])

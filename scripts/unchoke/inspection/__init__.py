@@ -1,0 +1,1 @@
+"""Doubtful images by their features: labels that are probably wrong."""

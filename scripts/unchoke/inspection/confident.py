@@ -1,0 +1,92 @@
+"""Pure: labels that are probably wrong, from probabilities that did not see them: confident learning.
+
+Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels", Journal of Artificial
+Intelligence Research 70 (arXiv:1911.00068). A class's threshold is the mean probability of that class over the images
+that bear its label (their equation 2). An image is confidently of a class whose probability is at least its threshold;
+of several the likeliest counts. Images by given and confident class are the confident joint (equation 1). Its rows are
+scaled to the images of each class (equation 3), which estimates how many of class i are truly of class j. So many of
+class i are listed for j: those whose margin, the probability of j less that of i, is largest (section 3.2, "prune by
+noise rate"). Images whose label is the likeliest class are never listed.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Doubts(NamedTuple):
+    """What probabilities say of N labels."""
+
+    suggested_N: Ints
+    """The class that a listed image is of; -1 for labels that are not listed."""
+    margin_N: Floats
+    """Probability of the suggested class less that of the given one, -1 to 1; of labels that are not listed that of the
+    likeliest other class less that of the given one."""
+
+    def above(self, margin: float) -> Ints:
+        """Places of the listed labels whose margin is above `margin`, the largest first, of equals the first."""
+        place_F = np.flatnonzero((self.suggested_N >= 0) & (self.margin_N > margin))
+        return place_F[np.argsort(-self.margin_N[place_F], kind="stable")]
+
+
+def self_confidence(p_NC: Floats, y_N: Ints) -> Floats:
+    """Threshold of each class, float64 (C,): the mean probability of the class over images with its label.
+
+    p_NC: probabilities. y_N: places of the labels. Infinite for a class without images, so that none is confidently so.
+    """
+    own_N, count_C = p_NC[np.arange(len(y_N)), y_N], np.bincount(y_N, minlength=p_NC.shape[1])
+    sum_C = np.bincount(y_N, own_N, minlength=p_NC.shape[1])
+    return np.asarray(np.divide(sum_C, count_C, out=np.full(p_NC.shape[1], np.inf), where=count_C > 0))
+
+
+def confident_classes(p_NC: Floats, y_N: Ints) -> Ints:
+    """The likeliest of the classes whose threshold an image reaches, int64 (N,); -1 where it reaches none."""
+    reached_NC = np.where(p_NC >= self_confidence(p_NC, y_N), p_NC, -1.0)
+    return np.where(reached_NC.max(1) >= 0, reached_NC.argmax(1), -1)
+
+
+def confident_joint(p_NC: Floats, y_N: Ints) -> Ints:
+    """Images by given class (rows) and confident class (columns), int64 (C, C); those of no confident class in none."""
+    confident_N, n_classes = confident_classes(p_NC, y_N), p_NC.shape[1]
+    counted_N = confident_N >= 0
+    cells = y_N[counted_N] * n_classes + confident_N[counted_N]
+    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def images_by_class(p_NC: Floats, y_N: Ints) -> Floats:
+    """Estimated images by given (rows) and true class (columns), float64 (C, C); rows sum to the images of each class.
+
+    A class without confident images counts as right.
+    """
+    joint_CC, count_C = confident_joint(p_NC, y_N), np.bincount(y_N, minlength=p_NC.shape[1])
+    total_C1 = joint_CC.sum(1, keepdims=True)
+    estimated_CC = joint_CC * count_C[:, None] / np.maximum(total_C1, 1)
+    return np.where(total_C1 > 0, estimated_CC, np.diag(count_C))
+
+
+def wrong_share(p_NC: Floats, y_N: Ints) -> float:
+    """Estimated share of wrong labels, 0 to 1."""
+    estimated_CC = images_by_class(p_NC, y_N)
+    return float(1 - np.trace(estimated_CC) / len(y_N))
+
+
+def doubts(p_NC: Floats, y_N: Ints) -> Doubts:
+    """What out-of-fold probabilities float64 (N, C) say of labels int64 (N,), places among the classes."""
+    rows = np.arange(len(y_N))
+    others_NC = p_NC.copy()
+    others_NC[rows, y_N] = -1
+    margin_N = others_NC.max(1) - p_NC[rows, y_N]
+    wanted_CC = np.rint(images_by_class(p_NC, y_N)).astype(np.int64)
+    np.fill_diagonal(wanted_CC, 0)
+    suggested_N, found_N = np.full(len(y_N), -1, np.int64), np.full(len(y_N), -np.inf)
+    for label, other in np.argwhere(wanted_CC):
+        own = np.flatnonzero(y_N == label)
+        gap = p_NC[own, other] - p_NC[own, label]
+        listed = np.argsort(-gap, kind="stable")[: wanted_CC[label, other]]
+        listed = listed[(margin_N[own[listed]] > 0) & (gap[listed] > found_N[own[listed]])]
+        suggested_N[own[listed]], found_N[own[listed]] = other, gap[listed]
+    return Doubts(suggested_N, np.where(suggested_N >= 0, found_N, margin_N))

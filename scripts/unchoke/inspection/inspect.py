@@ -1,0 +1,98 @@
+"""Stage: the rules of cleaning that look at features. Their findings have the form of those about pixels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from unchoke import versions
+from unchoke.cleaning.clean import counts_of, findings_bytes, marked, pixel_selection
+from unchoke.cleaning.findings import FEATURE_RULES, Findings, Found, gathered
+from unchoke.errors import UnchokeError
+from unchoke.files import json_bytes, write_atomic
+from unchoke.heads.rows import Rows, split_rows
+from unchoke.inspection.mislabelled import Examined, find_mislabelled
+from unchoke.manifest.images import in_use
+from unchoke.names import SPLITS
+from unchoke.store import tables
+from unchoke.store.read import FeatureStore, open_views
+
+_THRESHOLDS = {"mislabelled": "margin_above"}
+"""The setting that decides how many images a rule finds."""
+
+
+def inspect_features(
+    stores: Sequence[Path],
+    manifest: Path,
+    fingerprints: Path,
+    pixel_rules: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    device: torch.device,
+    findings: Path,
+    summary: Path,
+) -> dict[str, Any]:
+    """Write what the rules find in the features of one encoder, and a summary; return the summary.
+
+    stores: sealed features in each view. fingerprints, pixel_rules: as for ``clean.select_rows``; what those drop takes
+    no part, and copies share a fold. settings: ``cleaning.features`` of the config, with the settings of its `head`.
+    findings: CSV, ``tables.FINDING_COLUMNS``. Raises UnchokeError where a rule would drop more than half of train.
+    """
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    chosen = marked(frame, pixel_selection(fingerprints, frame, pixel_rules))
+    features, rules = open_views(stores), settings["rules"]
+    found: list[tuple[str, Mapping[str, Any], Found]] = []
+    result: dict[str, Any] = {"version": versions.INSPECTION}
+    if rules["mislabelled"]:
+        examined = _examined(features, chosen, settings, device)
+        one, result["mislabelled"] = find_mislabelled(examined, rules["mislabelled"], settings["head"], device)
+        found.append(("mislabelled", rules["mislabelled"], one))
+    together = gathered(found, len(frame), np.full(len(frame), -1, np.int64))
+    refuse_half(together, chosen, rules)
+    result |= counts_of(together, frame, [name for name in FEATURE_RULES if rules.get(name)])
+    write_atomic(findings, findings_bytes(together, frame))
+    write_atomic(summary, json_bytes(result | {"settings": dict(settings)}))
+    return result
+
+
+def _examined(
+    features: dict[str, FeatureStore], chosen: pd.DataFrame, settings: Mapping[str, Any], device: torch.device
+) -> Examined:
+    """The rows of the splits whose labels are examined."""
+    classes, rows = split_rows(features, chosen, settings["head"], device)
+    splits = [split for split in SPLITS if split in settings["rules"]["mislabelled"]["splits"]]
+    images = _joined([rows[split] for split in splits])
+    of_images = chosen.iloc[images.image_id_N]
+    may_go_N = (of_images["split"] != "test").to_numpy(bool)
+    return Examined(images, rows["val"], classes, of_images["path"].tolist(), may_go_N)
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    if len(parts) == 1:
+        return parts[0]
+    return replace(
+        parts[0],
+        x_ND=torch.cat([part.x_ND for part in parts]),
+        y_N=torch.cat([part.y_N for part in parts]),
+        image_id_N=np.concatenate([part.image_id_N for part in parts]),
+        group_N=np.concatenate([part.group_N for part in parts]),
+    )
+
+
+def refuse_half(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any]) -> None:
+    """UnchokeError where a rule would drop more than half of train. frame: the manifest, with what is left out."""
+    train = in_use(frame).query("split == 'train'")["image_id"]
+    goes = found.frame[(found.frame["action"] == "drop") & found.frame["image_id"].isin(train)]
+    for name, setting in _THRESHOLDS.items():
+        count = int((goes["rule"] == name).sum())
+        if 2 * count > len(train):
+            threshold = f"cleaning.features.rules.{name}.{setting}"
+            raise UnchokeError(
+                f"The rule {name} would drop more than half of train.",
+                found=f"{count} of {len(train)} images beyond {threshold} {rules[name][setting]}",
+                expected="half of them at most",
+                do=f"raise {threshold}, or set the rule's action to report and look at its findings first",
+            )

@@ -1,0 +1,24 @@
+"""Pure: what the rules about features found, in sentences."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each rule that is on. summary: as ``inspect.inspect_features`` returns it."""
+    for rule, splits in summary["findings"].items():
+        dropped = summary["dropped"].get(rule, 0)
+        text = f"{rule}: {sum(splits.values()):,} images ({dropped:,} dropped for this)"
+        yield "; ".join([text, *_TOLD[rule](summary[rule])])
+
+
+def _mislabelled(facts: Mapping[str, Any]) -> Iterator[str]:
+    yield f"about {100 * facts['wrong_share']:.1f} % of {facts['images']:,} labels are wrong"
+    if estimate := facts.get("estimate"):
+        yield (
+            f"of {estimate['flipped']:,} labels flipped on purpose the rule finds {100 * estimate['recall']:.0f} %, "
+            f"and {100 * estimate['precision']:.0f} % of what it then finds anew were flipped"
+        )
+
+
+_TOLD = {"mislabelled": _mislabelled}

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = Extraction(args.per_chunk, micro_batch, args.max_pixels, store=args.dtype)
     lanes = lanes_of(args.plan, encoder, settings.batches, args.threads)
     rows = read_rows(args.rows, PATCH_ROW_COLUMNS)
-    maps = extract_patches(rows, args.root, encoder, settings, args.threads, lanes)
+    maps = extract_patches(rows, args.root, encoder, settings, args.threads, lanes=lanes)
     save_chunk(args.store, args.chunk, args.rows, maps, encoder, settings)
 
 

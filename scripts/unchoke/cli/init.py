@@ -67,8 +67,10 @@ def _config_of(data: Path, name: str, file: Path) -> str:
     from unchoke.cli.description import comments_of, data_lines, head_lines
     from unchoke.cli.expectations import Sample, expectations, has_card, has_package
     from unchoke.cli.look.anything import look_at
-    from unchoke.cli.proposal import LITE_MODEL, propose
+    from unchoke.cli.proposal import LITE_MODEL, compiling, propose
     from unchoke.config.load import load_config
+    from unchoke.encoders.compiled import why_eager
+    from unchoke.machine.devices import choose_device
 
     found, results = look_at(data), results_of(name)
     sections: dict[str, Any] = {"dataset": {"name": name, **found.dataset}}
@@ -81,7 +83,8 @@ def _config_of(data: Path, name: str, file: Path) -> str:
     proposal = propose(bare["dataset"]["kind"], sample.side_px, census.splits["train"], **has)
     sections |= proposal.sections
     costs = list(expectations(load_config(sections), results, sample))
-    other = [proposal.why_other + ":", *(f"{key}: {flow(value)}" for key, value in proposal.other.items())]
+    compiled = compiling(len(census.paths), why_eager(choose_device("auto")))
+    other = [*compiled, proposal.why_other + ":", *(f"{key}: {flow(value)}" for key, value in proposal.other.items())]
     text = config_text(
         sections,
         head_lines(file, facts, costs),

@@ -6,6 +6,7 @@ from unchoke.names import MASK_KINDS
 
 LITE, LITE_MODEL = "lite0", "tf_efficientnet_lite0"
 _DINO = "dino"
+_COMPILED_FROM = 20_000  # images: compiling takes a minute or so of a processor that encodes some hundreds a second
 _STEP_PX = 32  # what convolutional encoders shrink pictures by
 _SMALLEST_PX, _LARGEST_PX = 64, 224
 _NEIGHBOURS = (5, 20, 100)
@@ -48,6 +49,16 @@ def propose(kind: str, side_px: int, n_train: int, *, card: bool, packaged: bool
     if card:
         return Proposal({"encoders": large, **sections}, why_large, lite, why_lite)
     return Proposal({"encoders": lite, **sections}, why_lite, large, why_large)
+
+
+def compiling(n_images: int, why_eager: str) -> list[str]:
+    """A line that advises ``compile: auto`` where encoding so many images takes minutes.
+
+    why_eager: as ``compiled.why_eager`` says it of the device; empty where encoders can be compiled.
+    """
+    if why_eager or n_images < _COMPILED_FROM:
+        return []
+    return [f"compile: auto in an encoder may save time with {n_images:,} images; the run measures whether it pays"]
 
 
 def image_size(side_px: int) -> int:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unchoke.cli.proposal import image_size, propose
+from unchoke.cli.proposal import compiling, image_size, propose
 from unchoke.config.load import load_config
 
 KINDS = st.sampled_from(["folder", "masks"])
@@ -26,3 +26,9 @@ def test_every_proposal_is_a_config(kind: str, side_px: int, n_train: int, card:
 @pytest.mark.parametrize(("side", "size"), [(1, 64), (64, 64), (65, 96), (100, 128), (224, 224), (4000, 224)])
 def test_an_encoder_sees_no_more_pixels_than_there_are(side: int, size: int) -> None:
     assert image_size(side) == size
+
+
+def test_compiling_is_advised_where_it_can_be_done_and_images_are_many() -> None:
+    [line] = compiling(20_000, "")
+    assert "compile: auto" in line and "20,000 images" in line
+    assert compiling(19_999, "") == compiling(10**6, "there is no C++ compiler") == []

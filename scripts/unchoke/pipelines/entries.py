@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from unchoke.encoders.encoder import Encoder
+from unchoke.images.decoders import PILLOW, SIMPLEJPEG
 from unchoke.names import PIXELS
 from unchoke.pipelines.ours import Epoch, Files, PixelsInMemory, PixelStore
 from unchoke.pipelines.peers import PREFETCH, Spdl, TorchLoader, WebDataset
@@ -84,24 +85,45 @@ class Pipeline:
         return self.settings.format(threads=work.threads, batch=work.settings.micro_batch, prefetch=PREFETCH)
 
 
+def _decoding(**changes: Any) -> dict[str, Any]:
+    """Keys of ``decoding``, with changes to the default."""
+    return {"input": "files", "jpeg_draft": False, "decoder": PILLOW, **changes}
+
+
 PIPELINES = (
     Pipeline(
         "threads over files",
         "Pillow, {threads} threads, batches of {batch}",
-        decoding={"input": "files", "jpeg_draft": False},
+        decoding=_decoding(),
     ),
     Pipeline(
         "threads over files, JPEG draft",
         "Pillow's draft mode, {threads} threads, batches of {batch}",
         way=Files((("jpeg_draft", True),)),
-        decoding={"input": "files", "jpeg_draft": True},
+        decoding=_decoding(jpeg_draft=True),
+        needs=(_jpegs,),
+    ),
+    Pipeline(
+        "threads over files, simplejpeg",
+        "simplejpeg, {threads} threads, batches of {batch}",
+        way=Files((("decoder", SIMPLEJPEG),)),
+        decoding=_decoding(decoder=SIMPLEJPEG),
+        package=SIMPLEJPEG,
+        needs=(_jpegs,),
+    ),
+    Pipeline(
+        "simplejpeg, JPEG draft",
+        "simplejpeg's scaled decoding, {threads} threads, batches of {batch}",
+        way=Files((("decoder", SIMPLEJPEG), ("jpeg_draft", True))),
+        decoding=_decoding(decoder=SIMPLEJPEG, jpeg_draft=True),
+        package=SIMPLEJPEG,
         needs=(_jpegs,),
     ),
     Pipeline(
         "store of pixels",
         "Zarr, uint8, Zstandard, written before; a chunk at a time, batches of {batch}",
         way=PixelStore(),
-        decoding={"input": PIXELS, "jpeg_draft": False},
+        decoding=_decoding(input=PIXELS),
     ),
     Pipeline(
         "pixels in memory",

@@ -4,6 +4,8 @@ import dataclasses
 import importlib.util
 import json
 import math
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -20,9 +22,10 @@ from unchoke.encoders.weights import fetch_weights
 from unchoke.errors import UnchokeError
 from unchoke.features.chunk import Extraction
 from unchoke.manifest.images import SplitSettings, build_manifest
-from unchoke.pipelines import measure, tuning
+from unchoke.pipelines import compare, measure, tuning
 from unchoke.pipelines.compare import LEAST, compare_pipelines, draw_sample, fitting, work_on
 from unchoke.pipelines.entries import PIPELINES
+from unchoke.pipelines.flags import ended_by_signals
 from unchoke.pipelines.measure import Failed, run_round
 from unchoke.pipelines.table import Round
 from unchoke.pipelines.tuning import TOGETHER, variants
@@ -64,15 +67,16 @@ def test_every_pipeline_does_the_same_work_and_leaves_nothing_behind(
     assert [row.pipeline for row in rows if row.pipeline != TOGETHER] == [each.name for each in PIPELINES] + tried
     names = {row.pipeline: row for row in rows}
     there = [row for row in rows if row.measured]
-    missing = {"NVIDIA DALI", "compiled"} | ({"SPDL"} if importlib.util.find_spec("spdl") is None else set())
+    missing = {"NVIDIA DALI", "compiled"}
+    missing |= {each.name for each in PIPELINES if each.package and importlib.util.find_spec(each.package) is None}
     assert {row.pipeline: bool(row.note) for row in rows if not row.measured} == dict.fromkeys(missing, True)
     assert {row.images for row in rows} == {72} and {row.unreadable for row in there} == {1}
     assert not [row for row in there if row.differs or row.accuracy != there[0].accuracy]
     draft = names["threads over files, JPEG draft"]  # 60 px are not twice what is needed: nothing is scaled down
     assert max(row.feature_difference for row in there) <= 2**-11 and draft.feature_difference == 0
-    encoders = [json.loads(row.encoder) for row in rows if row.encoder]
-    assert [keys["micro_batch"] for keys in encoders[2:5]] == [2, 4, 16] and encoders[5]["compile"] == "on"
-    assert encoders[0] == {"micro_batch": 8, "precision": "float32", "compile": "off"}
+    encoders = [json.loads(row.encoder) for row in rows if row.pipeline in tried]
+    assert [keys["micro_batch"] for keys in encoders[:3]] == [2, 4, 16] and encoders[3]["compile"] == "on"
+    assert json.loads(rows[0].encoder) == {"micro_batch": 8, "precision": "float32", "compile": "off"}
     assert all(row.cold_s > 0 and row.warm_s > 0 and row.cpu_s > 0 and row.peak_mb > 50 for row in there)
     assert not work.scratch.exists()
     own = psutil.Process()
@@ -97,6 +101,30 @@ def test_what_needs_files_says_so(work: Work, name: str, told: str) -> None:
     arrays = Work(**{**vars(work), "kind": "npy"})
     [pipeline] = [pipeline for pipeline in PIPELINES if pipeline.name == name]
     assert told in pipeline.refusal(arrays)
+
+
+def test_what_is_not_installed_or_no_jpeg_says_so(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    sample = work_on(work, manifest_of(work.root.parent))
+    said = {each.name: each.refusal(sample) for each in PIPELINES}
+    assert said["threads over files, simplejpeg"] == "the package simplejpeg is not installed: pip install simplejpeg"
+    assert "webdataset" in said["WebDataset"] and not said["threads over files"]
+    of_pngs = work_on(work, manifest_of(work.root.parent).assign(path="a.png"))
+    assert {each.refusal(of_pngs) for each in PIPELINES[1:4]} == {"no image of the sample is a JPEG"}
+
+
+@pytest.mark.parametrize("signalled", [False, True])
+def test_an_interruption_leaves_nothing_behind(work: Work, signalled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        assert work.scratch.is_dir()
+        os.kill(os.getpid(), signal.SIGTERM if signalled else signal.SIGINT)
+        time.sleep(5)
+
+    monkeypatch.setattr(compare, "run_round", interrupted)
+    with pytest.raises((KeyboardInterrupt, SystemExit)) as end, ended_by_signals():
+        compare_pipelines(work, manifest_of(work.root.parent), 1000, 1, 600, 1000)
+    assert not work.scratch.exists() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert not signalled or end.value.code == 143
 
 
 @given(st.integers(50, 10_000), st.floats(1e-4, 1.0), st.floats(0, 9), st.integers(1, 60), st.floats(1, 3600))

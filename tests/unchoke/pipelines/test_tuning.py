@@ -57,5 +57,5 @@ def test_winners_of_several_kinds_are_put_together() -> None:
     assert dict(best.encoder) == {"micro_batch": 64, "compile": "on"}
     best = together(pipelines, rows({"store of pixels": 300, "WebDataset": 900, "batches of 16": 150}), 1000)
     assert best and dict(best.encoder) == {"micro_batch": 16}
-    assert best.keys(own) == {"input": "pixels", "jpeg_draft": False}
+    assert best.keys(own) == {"input": "pixels", "jpeg_draft": False, "decoder": "pillow"}
     assert best.tuned(own).settings.micro_batch == 16

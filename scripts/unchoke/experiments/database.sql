@@ -245,6 +245,7 @@ CREATE TABLE pipelines (  -- of pipelines.csv, after `snakemake compare_pipeline
   accuracy_difference REAL,
   low REAL,  -- 95 % interval
   high REAL,
+  task TEXT,  -- extraction, or training: one epoch of a linear head
   differs INTEGER CHECK (differs IN (0, 1)),
   note TEXT
 );

@@ -48,16 +48,24 @@ def answers_of(sample: pd.DataFrame, features: Features) -> Answers | None:
 
     sample: label, split and group of each image; val images of classes that train has not are left out.
     """
+    found = rows_of(sample, features)
+    if found is None:
+        return None
+    train, val, n_classes = found
+    fitted = ridge.fit(train, val, n_classes, SETTINGS, CPU)
+    logits_VC = ridge.predict(fitted.replicates[0], SETTINGS, val.x_ND, CPU).numpy()
+    return Answers(val.image_id_N, val.y_N.numpy(), logits_VC)
+
+
+def rows_of(sample: pd.DataFrame, features: Features) -> tuple[Rows, Rows, int] | None:
+    """Rows of train and val, and the number of classes; None as for ``answers_of``."""
     usable = sample[features.valid_N & (sample["label"] != "").to_numpy()]
     classes = sorted(set(usable.loc[usable["split"] == "train", "label"]))
     usable = usable[usable["label"].isin(classes)]
-    parts = {split: usable[usable["split"] == split] for split in ("train", "val")}
-    if len(classes) < 2 or parts["val"].empty:
+    train, val = (usable[usable["split"] == split] for split in ("train", "val"))
+    if len(classes) < 2 or val.empty:
         return None
-    train, val = (_rows(part, features, classes) for part in parts.values())
-    fitted = ridge.fit(train, val, len(classes), SETTINGS, CPU)
-    logits_VC = ridge.predict(fitted.replicates[0], SETTINGS, val.x_ND, CPU).numpy()
-    return Answers(val.image_id_N, val.y_N.numpy(), logits_VC)
+    return _rows(train, features, classes), _rows(val, features, classes), len(classes)
 
 
 def _rows(part: pd.DataFrame, features: Features, classes: list[str]) -> Rows:

@@ -16,7 +16,8 @@ from unchoke.manifest.images import in_use
 from unchoke.pipelines.accuracy import answers_of, difference
 from unchoke.pipelines.entries import PIPELINES, Pipeline
 from unchoke.pipelines.measure import Failed, run_round
-from unchoke.pipelines.table import Round, Row, least_times, marks, medians
+from unchoke.pipelines.table import UNKNOWN, Round, Row, least_times, marks, medians
+from unchoke.pipelines.training import TRAININGS
 from unchoke.pipelines.tuning import together, variants
 from unchoke.pipelines.work import Features, Work
 
@@ -51,7 +52,8 @@ def work_on(work: Work, sample: pd.DataFrame) -> Work:
     rows = sample[["path", "size_bytes", "mtime_ns"]].copy()
     rows.insert(0, "image_id", range(len(rows)))
     size = min(work.settings.chunk_size, len(rows))
-    return replace(work, rows=rows, settings=replace(work.settings, chunk_size=size))
+    labels = sample[["label", "split", "group"]].reset_index(drop=True)
+    return replace(work, rows=rows, labels=labels, settings=replace(work.settings, chunk_size=size))
 
 
 def fitting(images: int, pilot: Round, pilot_s: float, piloted: int, epochs: int, budget_s: float) -> int:
@@ -71,7 +73,7 @@ class _Measured:
     prepare_s: float = float("nan")
     rounds: list[Round] = field(default_factory=list)
     beside: list[Round] = field(default_factory=list)
-    """Those of the default in the same rounds."""
+    """Those of the first pipeline of the same task in the same rounds."""
     features: Features | None = None
     note: str = ""
 
@@ -79,7 +81,7 @@ class _Measured:
 def compare_pipelines(
     work: Work, manifest: pd.DataFrame, images: int, rounds: int, budget_s: float, vram_mb: float, seed: int = 0
 ) -> list[Row]:
-    """A row for every entry of ``PIPELINES`` and of ``tuning.variants``; the first is the default.
+    """A row for every entry of ``PIPELINES``, ``tuning.variants`` and ``TRAININGS``; the first is the default.
 
     Where winners of several kinds can be had together, a last row has them, in rounds of its own beside the default.
     work: without its rows. images, budget_s: of the sample, which is made smaller where the rounds would take longer.
@@ -87,7 +89,7 @@ def compare_pipelines(
     """
     sample = draw_sample(manifest, images, seed)
     with _scratch(work.scratch):
-        pipelines = (*PIPELINES, *variants(work_on(work, sample)))
+        pipelines = (*PIPELINES, *variants(work_on(work, sample)), *TRAININGS)
         measured = [_Measured(pipeline, note=pipeline.refusal(work_on(work, sample))) for pipeline in pipelines]
         able = sum(not each.note for each in measured)
         sample = draw_sample(manifest, _affordable(work, sample, images, able * rounds, budget_s, vram_mb), seed)
@@ -139,7 +141,8 @@ def _take_rounds(measured: list[_Measured], rounds: int, work: Work, vram_mb: fl
         first = number % len(measured)
         _one_round(measured[first:] + measured[:first], work, vram_mb)
         for each in measured:
-            each.beside += measured[0].rounds[-1:] if not each.note else []
+            base = next(other for other in measured if other.pipeline.task == each.pipeline.task)
+            each.beside += base.rounds[-1:] if not each.note else []
 
 
 def _one_round(measured: list[_Measured], work: Work, vram_mb: float) -> None:
@@ -173,7 +176,7 @@ def _row(each: _Measured, default: Features, work: Work, sample: pd.DataFrame) -
     pipeline, tuned = each.pipeline, each.pipeline.tuned(work)
     keys = pipeline.keys(work)
     chosen = ("", "") if keys is None else (json.dumps(keys), json.dumps(tuned.keys()))
-    told = Row(pipeline.name, pipeline.told(tuned), *chosen, len(sample), note=each.note)
+    told = Row(pipeline.name, pipeline.told(tuned), *chosen, len(sample), note=each.note, task=pipeline.task)
     if each.features is None or each.note:
         return told
     answers, of_default = (answers_of(sample, features) for features in (each.features, default))
@@ -186,7 +189,7 @@ def _row(each: _Measured, default: Features, work: Work, sample: pd.DataFrame) -
         unreadable=unreadable,
         prepare_s=each.prepare_s + max(taken.compile_s for taken in each.rounds),
         **medians(each.rounds, len(sample)),
-        least_times=least_times(each.rounds, each.beside),
+        least_times=least_times(each.rounds, each.beside) if len(each.beside) == len(each.rounds) else UNKNOWN,
         feature_difference=apart,
         accuracy=accuracy.accuracy,
         accuracy_difference=accuracy.difference,

@@ -12,6 +12,7 @@ from unchoke.images.decoders import PILLOW, SIMPLEJPEG
 from unchoke.names import PIXELS
 from unchoke.pipelines.ours import Epoch, Files, PixelsInMemory, PixelStore
 from unchoke.pipelines.peers import PREFETCH, Spdl, TorchLoader, WebDataset
+from unchoke.pipelines.table import EXTRACTION
 from unchoke.pipelines.work import Work
 
 
@@ -32,7 +33,7 @@ Need = Callable[[Work], str]
 """Why a pipeline cannot run on this work; empty where it can."""
 
 
-def _files(work: Work) -> str:
+def files_alone(work: Work) -> str:
     return "" if work.has_files else "the images are rows of arrays or members of tar files, not files of their own"
 
 
@@ -61,6 +62,7 @@ class Pipeline:
     package: str = ""
     """Python package that it needs."""
     needs: tuple[Need, ...] = ()
+    task: str = EXTRACTION
 
     def refusal(self, work: Work) -> str:
         """Why it cannot run here; empty where it can."""
@@ -134,7 +136,7 @@ PIPELINES = (
         "PyTorch DataLoader",
         "{threads} workers, prefetch_factor {prefetch}, persistent, pinned for a card, batches of {batch}; Pillow",
         way=TorchLoader(),
-        needs=(_files,),
+        needs=(files_alone,),
     ),
     Pipeline(
         "WebDataset",
@@ -148,7 +150,7 @@ PIPELINES = (
         "stages of {threads} threads each for reading and decoding, sink of {prefetch} batches of {batch}; Pillow",
         way=Spdl(),
         package="spdl",
-        needs=(_files,),
+        needs=(files_alone,),
     ),
     Pipeline("NVIDIA DALI", "", needs=(_dali,)),
 )

@@ -53,7 +53,8 @@ def recommendation(rows: Sequence[Row], threads: int, rounds: int, encoder: str,
     ]
     if best.encoder != default.encoder or best.decoding != default.decoding:
         lines.append("# Stored features of this encoder that were made with other settings are made anew.")
-    faster = [row for row in rows if row.measured and row.images_per_s > WORTH * best.images_per_s]
+    able = [row for row in rows if row.measured and row.task == best.task]
+    faster = [row for row in able if row.images_per_s > WORTH * best.images_per_s]
     for row in sorted(faster, key=lambda row: -row.images_per_s):
         why = _why_not(row, default, images)
         lines.append(f"# Faster, but not recommended: {row.pipeline}, {row.images_per_s:,.0f} images/s ({why})")

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 UNKNOWN = math.nan
+EXTRACTION, TRAINING = "extraction", "training"
 SAME = 2**-11
 """Relative difference of features that counts as none: half a step of float16, by which a store rounds them."""
 
@@ -41,7 +42,8 @@ class Row:
     peak_mb: float = UNKNOWN
     """Most memory of all processes together, MB of 2**20 bytes; pages that they share count once."""
     least_times: float = UNKNOWN
-    """How many times as fast as the first row in the round where that was least, by the slower epoch of each."""
+    """How many times as fast as the first row of its task in the round where that was least, by the slower epoch of
+    each."""
     feature_difference: float = UNKNOWN
     """Norm of the difference of the features from those of the first row, over the norm of these."""
     accuracy: float = UNKNOWN
@@ -51,6 +53,8 @@ class Row:
     low: float = UNKNOWN
     high: float = UNKNOWN
     """Ends of its 95 % interval."""
+    task: str = EXTRACTION
+    """Or `training`: a linear head on these features, one epoch."""
     differs: bool = False
     """Whether the accuracy, or the number of unreadable images, is not that of the first row."""
     note: str = ""

@@ -1,7 +1,7 @@
 """What every pipeline is given: the same images, the same encoder, the same limits."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,6 +52,8 @@ class Work:
     """Of the config, that see images of this size, so that they can share a store of pixels."""
     compiled: bool = False
     """Whether torch.compile makes the encoder's code."""
+    labels: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Label, split and group of each image, for pipelines that train."""
 
     @property
     def paths(self) -> list[str]:

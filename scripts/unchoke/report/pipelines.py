@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unchoke.pipelines.table import Row
+from unchoke.pipelines.table import TRAINING, Row
 from unchoke.report.style import COLOURS, GREY, new_figure, plain, styled
 
 _HEIGHT = 0.38
@@ -18,8 +18,12 @@ def draw_pipelines(rows: Sequence[Row], recommended: str) -> Figure:
     recommended: lines of YAML, which are shown too.
     """
     measured, others = [row for row in rows if row.measured], [row for row in rows if not row.measured]
-    note = "\n".join(f"Not measured: {row.pipeline}: {row.note}." for row in others)
-    lines = len(others) + recommended.count("\n") + 2
+    trained = [row for row in measured if row.task == TRAINING]
+    measured = [row for row in measured if row.task != TRAINING]
+    note = "\n".join(
+        [*map(_epoch_of_training, trained), *(f"Not measured: {row.pipeline}: {row.note}." for row in others)]
+    )
+    lines = len(trained) + len(others) + recommended.count("\n") + 2
     title = f"Input pipelines side by side, {rows[0].images:,} images"
     figure = new_figure(12, 2.2 + 0.55 * len(measured) + 0.2 * lines, title)
     figure.supxlabel(f"{recommended}{note}", x=0.01, ha="left", size=9, family="DejaVu Sans Mono", color="#444444")
@@ -28,6 +32,10 @@ def draw_pipelines(rows: Sequence[Row], recommended: str) -> Figure:
     _draw_bars(cpu, [row.cpu_s for row in measured], "processor seconds, warm epoch")
     _draw_bars(memory, [row.peak_mb for row in measured], "peak memory, MB")
     return figure
+
+
+def _epoch_of_training(row: Row) -> str:
+    return f"One epoch of a {row.pipeline}: {row.cold_s:.3g} s the first time, {row.warm_s:.3g} s later."
 
 
 def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:

@@ -27,7 +27,8 @@ from unchoke.pipelines.compare import LEAST, compare_pipelines, draw_sample, fit
 from unchoke.pipelines.entries import PIPELINES
 from unchoke.pipelines.flags import ended_by_signals
 from unchoke.pipelines.measure import Failed, run_round
-from unchoke.pipelines.table import Round
+from unchoke.pipelines.table import EXTRACTION, TRAINING, Round
+from unchoke.pipelines.training import TRAININGS
 from unchoke.pipelines.tuning import TOGETHER, variants
 from unchoke.pipelines.work import Work
 from unchoke.report.pipelines import draw_pipelines, table_text
@@ -38,7 +39,7 @@ PER_CLASS = 40
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Work:
-    """Light and dark JPEGs; one of them is cut short."""
+    """Light and dark JPEGs; one is cut short, one is text, and one is no longer there."""
     folder, rng = tmp_path_factory.mktemp("pipelines"), np.random.default_rng(0)
     for label, level in (("dark", 60), ("light", 180)):
         (folder / "images" / label).mkdir(parents=True)
@@ -47,8 +48,10 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Work:
             Image.fromarray(pixels).save(folder / "images" / label / f"{number}.jpg")
     split = SplitSettings(seed=0, val=0.3, test=0.1)
     build_manifest("folder", folder / "images", None, split, 16, folder / "manifest.csv", folder / "rows")
-    train = manifest_of(folder).query("split == 'train'")["path"].iloc[0]
-    (folder / "images" / train).write_bytes((folder / "images" / train).read_bytes()[:300])
+    paths = [folder / "images" / path for path in manifest_of(folder).query("split == 'train'")["path"]]
+    paths[0].write_bytes(paths[0].read_bytes()[:300])
+    paths[1].write_text("no picture")
+    paths[2].unlink()
     fetch_weights("test_resnet", "untrained", 0, folder / "weights.safetensors", folder / "card.json")
     given_files = folder / "weights.safetensors", folder / "card.json", 32, "avg", "cpu", "float32"
     return Work("folder", folder / "images", pd.DataFrame(), *given_files, Extraction(16, 8), 1, folder / "scratch")
@@ -64,13 +67,19 @@ def test_every_pipeline_does_the_same_work_and_leaves_nothing_behind(
     monkeypatch.setattr(tuning, "why_eager", lambda device: "there is no C++ compiler")  # compiling takes 12 s or more
     rows = compare_pipelines(work, manifest_of(work.root.parent), 1000, 1, 600, 1000)
     tried = ["batches of 2", "batches of 4", "batches of 16", "compiled"]
-    assert [row.pipeline for row in rows if row.pipeline != TOGETHER] == [each.name for each in PIPELINES] + tried
+    assert [row.pipeline for row in rows if row.pipeline != TOGETHER] == [
+        *(each.name for each in PIPELINES),
+        *tried,
+        *(each.name for each in TRAININGS),
+    ]
+    trained = {row.pipeline: row for row in rows if row.task == TRAINING}
+    assert len(trained) == 2 and not any(row.decoding or row.encoder for row in trained.values())
     names = {row.pipeline: row for row in rows}
     there = [row for row in rows if row.measured]
     missing = {"NVIDIA DALI", "compiled"}
     missing |= {each.name for each in PIPELINES if each.package and importlib.util.find_spec(each.package) is None}
     assert {row.pipeline: bool(row.note) for row in rows if not row.measured} == dict.fromkeys(missing, True)
-    assert {row.images for row in rows} == {72} and {row.unreadable for row in there} == {1}
+    assert {row.images for row in rows} == {72} and {row.unreadable for row in there} == {3}
     assert not [row for row in there if row.differs or row.accuracy != there[0].accuracy]
     draft = names["threads over files, JPEG draft"]  # 60 px are not twice what is needed: nothing is scaled down
     assert max(row.feature_difference for row in there) <= 2**-11 and draft.feature_difference == 0
@@ -83,7 +92,7 @@ def test_every_pipeline_does_the_same_work_and_leaves_nothing_behind(
     assert {child.ppid() for child in own.children(recursive=True)} <= {own.pid}  # the server of processes is left
     assert all(row.pipeline in table_text(rows) for row in rows)
     labels = [text.get_text() for text in draw_pipelines(rows, "decoding:\n").axes[0].get_yticklabels()]
-    assert labels == [row.pipeline for row in there]
+    assert labels == [row.pipeline for row in there if row.task == EXTRACTION]
 
 
 def test_a_sample_never_has_test_images_and_is_the_same_again(work: Work) -> None:

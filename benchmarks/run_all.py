@@ -22,6 +22,7 @@ BENCHMARKS = (
     "encoders",
     "decoders",
     "pixel_input",
+    "recommendation",
     "fine_tuning",
     "logistic_speed",
     "head_ablation",

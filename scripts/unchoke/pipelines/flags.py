@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from unchoke.encoders.encoder import PRECISIONS
+from unchoke.encoders.lanes import most_lanes
 from unchoke.features.chunk import Extraction
 from unchoke.machine.commands import or_none
 from unchoke.machine.devices import add_device_flags, device_of
+from unchoke.machine.limits import measured_peaks
 from unchoke.pipelines.work import Work
 from unchoke.sources.source import add_source_flags
 
@@ -54,6 +56,7 @@ def work_of(args: argparse.Namespace, micro_batch: int) -> Work:
         args.threads,
         args.table.parent / SCRATCH,
         args.encoders,
+        most_lanes=most_lanes(measured_peaks(args.plan)),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,11 @@ class Files:
     @contextmanager
     def epochs(self, work: Work, encoder: Encoder) -> Iterator[Epoch]:
         """A function that does one epoch."""
-        settings = self.settings(work)
+        fixed = encoder, self.settings(work), work.threads, work.kind
+        extract = partial(extract_chunk, lanes=work.lanes(encoder))
 
         def epoch() -> Features:
-            made = (
-                extract_chunk(rows, work.root, encoder, settings, work.threads, work.kind) for _, rows in work.chunks()
-            )
-            return _joined(made, work)
+            return _joined((extract(rows, work.root, *fixed) for _, rows in work.chunks()), work)
 
         yield epoch
 
@@ -78,12 +77,12 @@ class PixelStore:
     @contextmanager
     def epochs(self, work: Work, encoder: Encoder) -> Iterator[Epoch]:
         """A function that does one epoch."""
-        facts = pixel_settings(encoder, work.settings)
+        facts, extract = pixel_settings(encoder, work.settings), partial(extract_chunk, lanes=work.lanes(encoder))
 
         def encoded(chunk: int, rows: Any) -> Chunk:
             decoded = find_decoded(_store(work, "b"), chunk, [_rows_file(work, chunk)], 1, facts)
             assert decoded, "the store of pixels was written for this work"
-            return extract_chunk(rows, work.root, encoder, work.settings, work.threads, work.kind, decoded)
+            return extract(rows, work.root, encoder, work.settings, work.threads, work.kind, decoded)
 
         yield lambda: _joined((encoded(*part) for part in work.chunks()), work)
 

@@ -89,7 +89,8 @@ def _extract(store: Path, work: Work, encoder: Encoder) -> None:
     for chunk, rows in work.chunks():
         rows_file = work.scratch / f"trained-{chunk}.csv"
         rows.to_csv(rows_file, index=False)
-        made = extract_chunk(rows, work.root, encoder, work.settings, work.threads, work.kind)
+        given = work.root, encoder, work.settings, work.threads, work.kind
+        made = extract_chunk(rows, *given, lanes=work.lanes(encoder))
         save_chunk(store, chunk, rows_file, made, encoder, work.settings)
 
 

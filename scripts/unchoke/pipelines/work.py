@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke.encoders.encoder import Encoder, load_encoder
+from unchoke.encoders.lanes import ONE_LANE, Lanes, lanes_within
 from unchoke.encoders.ways import ON
 from unchoke.errors import UnreadableImageError
 from unchoke.features.chunk import Extraction
@@ -52,6 +53,8 @@ class Work:
     """Of the config, that see images of this size, so that they can share a store of pixels."""
     compiled: bool = False
     """Whether torch.compile makes the encoder's code."""
+    most_lanes: int = 1
+    """Micro-batches of the planned size that memory holds at once on a processor; see ``encoders.lanes``."""
     labels: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Label, split and group of each image, for pipelines that train."""
 
@@ -86,12 +89,20 @@ class Work:
         """The same with other keys of the encoder in the config: `micro_batch`, `precision`, `compile`."""
         settings = replace(self.settings, micro_batch=keys.get("micro_batch", self.settings.micro_batch))
         compiled = self.compiled if "compile" not in keys else keys["compile"] == ON
-        return replace(self, settings=settings, precision=keys.get("precision", self.precision), compiled=compiled)
+        most = 1 + (self.most_lanes - 1) * self.settings.micro_batch // settings.micro_batch
+        own: dict[str, Any] = {"settings": settings, "compiled": compiled, "most_lanes": most}
+        return replace(self, precision=keys.get("precision", self.precision), **own)
 
     def keys(self) -> dict[str, Any]:
         """The keys of the encoder in the config that choose how it computes here."""
         compiling = ON if self.compiled else OFF
         return {"micro_batch": self.settings.micro_batch, "precision": self.precision, "compile": compiling}
+
+    def lanes(self, encoder: Encoder) -> Lanes:
+        """The lanes of a chunk, as the command extract_chunk has them."""
+        if encoder.device.type != "cpu" or self.settings.batches == 1:
+            return ONE_LANE
+        return lanes_within(self.most_lanes, encoder, self.settings.batches, self.threads)
 
     def encoder(self) -> Encoder:
         """The encoder on its device, eager."""

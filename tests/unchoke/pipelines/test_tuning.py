@@ -1,5 +1,6 @@
 """Which settings of the encoder are tried, and which of the winners are put together."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -59,3 +60,9 @@ def test_winners_of_several_kinds_are_put_together() -> None:
     assert best and dict(best.encoder) == {"micro_batch": 16}
     assert best.keys(own) == {"input": "pixels", "jpeg_draft": False, "decoder": "pillow"}
     assert best.tuned(own).settings.micro_batch == 16
+
+
+@pytest.mark.parametrize(("batch", "most"), [(8, 5), (16, 3), (32, 2), (64, 1)])
+def test_larger_batches_leave_room_for_fewer_lanes(batch: int, most: int) -> None:
+    """One batch of 32 beside another fits: so do four further ones of 8, and none of 64."""
+    assert dataclasses.replace(work(32, 64), most_lanes=2).with_keys({"micro_batch": batch}).most_lanes == most

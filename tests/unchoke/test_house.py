@@ -21,8 +21,8 @@ TESTED_ELSEWHERE = {
     "cli": "census checks description expectations flags leaderboard pictures report results run",
     "cli/look": "arrays found masks tables",
     "config": (
-        "base dataset decoding detection docs encoders gpu heads inspection load patches profile segment subset teacher "
-        "views"
+        "base dataset decoding detection docs encoders gpu heads inspection load patches profile segment subset "
+        "teacher views"
     ),
     "encoders": "activations cards graph pixels places plan teacher",
     "encoders/pools/kinds": "avg cls head max",

@@ -7,10 +7,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from unchoke.cli import checks, init, leaderboard, predict, report, run, segment
+from unchoke.cli import checks, detect, init, leaderboard, predict, report, run, segment
 from unchoke.machine import commands
 
-_SUBCOMMANDS = (init, checks, run, leaderboard, report, predict, segment)
+_SUBCOMMANDS = (init, checks, run, leaderboard, report, predict, segment, detect)
 """In the order in which a user needs them."""
 
 

@@ -1,4 +1,4 @@
-"""What ``predict`` and ``segment`` share: the pictures, the head that is asked, and where answers may be written."""
+"""What commands on new pictures share: the pictures, the head that is asked, and where answers may be written."""
 
 import argparse
 import os
@@ -74,6 +74,21 @@ def _there(path: Path) -> Path:
 def endings(counts: Counter[str]) -> str:
     """``3 × .heic, 1 × .txt``, the most frequent first."""
     return ", ".join(f"{count:,} × {ending}" for ending, count in counts.most_common(8))
+
+
+def files_of(pictures: dict[Path, Path], folder: Path, ending: str) -> dict[Path, Path]:
+    """The file of each picture's answer; UnchokeError where two pictures would have one."""
+    owner: dict[Path, Path] = {}
+    for picture, below in pictures.items():
+        file = (folder / below).with_suffix(ending)
+        if (other := owner.setdefault(file, picture)) != picture:
+            raise UnchokeError(
+                "Two pictures would have one file.",
+                found=f"{other} and {picture}",
+                where=str(file),
+                do="give a folder that both are below, or call the command for each",
+            )
+    return {picture: file for file, picture in owner.items()}
 
 
 def refuse_existing(*files: Path) -> None:

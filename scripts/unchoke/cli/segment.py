@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unchoke.cli.flags import note, subcommand
-from unchoke.cli.pictures import SOME_UNREADABLE, add_flags, asked_head, listed, refuse_existing
-from unchoke.errors import UnchokeError, UnreadableImageError
+from unchoke.cli.pictures import SOME_UNREADABLE, add_flags, asked_head, files_of, listed, refuse_existing
+from unchoke.errors import UnreadableImageError
 
 if TYPE_CHECKING:
     from unchoke.mask_heads.head import MaskHead
@@ -26,7 +26,7 @@ def add_to(subcommands: Any) -> None:
 def main(args: argparse.Namespace) -> int:
     """Write the masks; the exit status."""
     checkpoint, config = asked_head(args)
-    masks = masks_of(listed(args.pictures), args.out)
+    masks = files_of(listed(args.pictures), args.out, ".png")
     refuse_existing(*masks.values())
 
     from unchoke.mask_heads.head import read_mask_checkpoint
@@ -41,21 +41,6 @@ def main(args: argparse.Namespace) -> int:
     note(f"{len(masks) - bad:,} of {len(masks):,} masks in {args.out}")
     note("pixels: " + ", ".join(f"{number} {name}" for number, name in enumerate(head.classes)))
     return SOME_UNREADABLE if bad else 0
-
-
-def masks_of(pictures: dict[Path, Path], folder: Path) -> dict[Path, Path]:
-    """The file of each picture's mask; UnchokeError where two pictures would have one."""
-    owner: dict[Path, Path] = {}
-    for picture, below in pictures.items():
-        mask = (folder / below).with_suffix(".png")
-        if (other := owner.setdefault(mask, picture)) != picture:
-            raise UnchokeError(
-                "Two pictures would have one mask.",
-                found=f"{other} and {picture}",
-                where=str(mask),
-                do="give a folder that both are below, or call the command for each",
-            )
-    return {picture: mask for mask, picture in owner.items()}
 
 
 def _write(picture: Path, mask: Path, head: "MaskHead", config: dict[str, Any]) -> None:

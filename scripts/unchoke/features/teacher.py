@@ -17,7 +17,7 @@ from unchoke.manifest.images import in_use
 from unchoke.names import SPLITS, TEACHER
 from unchoke.store import chunks
 from unchoke.store.read import read_seal
-from unchoke.store.run_record import write_run
+from unchoke.store.run_record import task_of_labels, write_run
 from unchoke.store.tables import MANIFEST_COLUMNS, PATCH_ROW_COLUMNS, read_rows, read_table
 from unchoke.store.zarr_bytes import MemoryGroup, place_group
 
@@ -76,6 +76,7 @@ def describe_teacher(store: Path, labels: Path, manifest: Path, group: Path, run
         "reach_px": None,
         "features_sha256": {"identity": digests[0]},
         "labels_sha256": digests[1],
+        **task_of_labels(label_seal["settings"]),
         "images": {split: 0 if split == "train" else int((splits == split).sum()) for split in SPLITS},
         "chosen": {},
         "history": {"val_iou": []},

@@ -20,6 +20,7 @@ from unchoke.mask_heads.teacher_patches import teacher_patches
 from unchoke.names import PIXELS
 from unchoke.store.chunks import seal_file
 from unchoke.store.read import FeatureStore, open_complete
+from unchoke.store.run_record import task_of_labels
 
 _LARGEST_PX = 512  # largest picture to measure a receptive field in; a larger field fits no halo
 
@@ -122,12 +123,6 @@ def receptive_radius_px(head: TrainedMaskHead, encoder: Encoder | None, size: in
     return measure_radius_px(forward, stride, size, size if fixed else max(size, _LARGEST_PX))
 
 
-def _task(labels: FeatureStore) -> dict[str, str]:
-    """The task, where the labels are those of words; masks of regions have always been without it."""
-    settings = labels.seal["settings"]
-    return {"task": settings["task"]} if "task" in settings else {}
-
-
 def save(
     head: TrainedMaskHead,
     radius_px: int | None,
@@ -145,7 +140,7 @@ def save(
         "reach_px": radius_px,
         "features_sha256": {"identity": sha256["features"]} if features else {},
         "labels_sha256": sha256["labels"],
-        **_task(labels),
+        **task_of_labels(labels.seal["settings"]),
         **({"teacher_sha256": sha256["teacher"]} if sources.teacher else {}),
         "patches": {split: len(part) for split, part in patches.items()},
     }

@@ -92,6 +92,11 @@ def counts_of_test(scores: dict[str, Any], counts: str = "counts") -> dict[int, 
     return {int(name): one[counts] for name, one in images if one["split"] == "test" and not one["unread_px"]}
 
 
+def task_of_labels(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The fact ``task`` of a head whose labels have these settings; none for masks, whose heads segment."""
+    return {"task": settings["task"]} if "task" in settings else {}
+
+
 def steps_file(results: Path, network: str, member: str) -> Path:
     """The table of one training of a network, a row a step."""
     return results / "members" / network / f"{member}.steps.csv"

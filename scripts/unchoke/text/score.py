@@ -169,8 +169,7 @@ def write_icdar(folder: Path, paths: Mapping[str, str], images: Mapping[str, Map
     for stale in set(folder.glob("res_*.txt")) - {folder / name for name in files.values()}:
         stale.unlink()
     for image, name in files.items():
-        lines = (_line(word["polygon"]) for word in images[image]["detections"])
-        write_atomic(folder / name, "".join(lines).encode())
+        write_atomic(folder / name, icdar_text(word["polygon"] for word in images[image]["detections"]))
     return [folder / name for name in files.values()]
 
 
@@ -184,6 +183,11 @@ def icdar_names(paths: Mapping[str, str]) -> dict[str, str]:
 def _repeated(names: Iterable[str]) -> set[str]:
     seen: set[str] = set()
     return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]
+
+
+def icdar_text(polygons: Iterable[Iterable[Sequence[float]]]) -> bytes:
+    """``x1,y1,…,xk,yk`` in whole px, a word a line."""
+    return "".join(map(_line, polygons)).encode()
 
 
 def _line(polygon: Iterable[Sequence[float]]) -> str:

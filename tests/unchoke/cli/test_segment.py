@@ -10,7 +10,7 @@ from small_patches import random_picture, write_picture
 
 import unchoke
 from unchoke.cli.main import main
-from unchoke.cli.segment import masks_of
+from unchoke.cli.pictures import files_of
 from unchoke.errors import UnchokeError
 from unchoke.mask_heads import head as heads
 
@@ -22,12 +22,12 @@ def test_masks_lie_as_their_pictures_do() -> None:
     below = {"in/a/1.tif": "a/1.tif", "in/b/1.tif": "b/1.tif", "x.y.gif": "x.y.gif"}
     pictures = {Path(picture): Path(path) for picture, path in below.items()}
     masks = {"in/a/1.tif": "out/a/1.png", "in/b/1.tif": "out/b/1.png", "x.y.gif": "out/x.y.png"}
-    assert masks_of(pictures, Path("out")) == {Path(key): Path(value) for key, value in masks.items()}
+    assert files_of(pictures, Path("out"), ".png") == {Path(key): Path(value) for key, value in masks.items()}
 
 
 def test_two_pictures_of_one_name_are_refused() -> None:
     with pytest.raises(UnchokeError, match=r"a/1\.png and b/1\.jpg"):
-        masks_of({Path("a/1.png"): Path("1.png"), Path("b/1.jpg"): Path("1.jpg")}, Path("out"))
+        files_of({Path("a/1.png"): Path("1.png"), Path("b/1.jpg"): Path("1.jpg")}, Path("out"), ".png")
 
 
 @pytest.fixture

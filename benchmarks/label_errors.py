@@ -8,22 +8,21 @@ the weights of its package. A seeded share of the labels is flipped to another c
 `mislabelled` ranks labels by margin from its own out-of-fold probabilities, cleanlab from the same ones. Among as many
 labels as were flipped precision and recall are equal, `at n`. `listed` are precision and recall of what each lists by
 itself. Labels that were wrong before count as mistakes of both. Time and memory are of the ranking and the list, with
-the probabilities repeated to --scale rows (Linux: the most that was resident meanwhile, less what was before).
+the probabilities repeated to --scale rows; memory as Python and NumPy allocate it at the most.
 """
 
 import argparse
-import gc
 import importlib.util
 import sys
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from common import PHOTOGRAPHS, Limit, benchmark_parser, report, skip_without
-from near_duplicates import resident_mb
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -115,11 +114,14 @@ def cost_of(side: str, p_NC: Floats, y_N: Ints, scale: int) -> tuple[float, floa
     times = -(-scale // len(y_N))
     p_NC, y_N = np.tile(p_NC, (times, 1))[:scale], np.tile(y_N, times)[:scale]
     ranked(side, p_NC[:1000], y_N[:1000])
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM back
-    before_mb, started = resident_mb("VmRSS"), time.perf_counter()
+    started = time.perf_counter()
     ranked(side, p_NC, y_N)
-    return time.perf_counter() - started, resident_mb("VmHWM") - before_mb
+    seconds = time.perf_counter() - started
+    tracemalloc.start()
+    ranked(side, p_NC, y_N)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return seconds, peak / 2**20
 
 
 def compare(args: argparse.Namespace) -> int:

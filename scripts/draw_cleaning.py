@@ -21,10 +21,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--selection", type=Path, required=True, help="CSV of the images left out, with reasons")
     parser.add_argument("--store", type=Path, required=True, help="Zarr store of the fingerprints")
     parser.add_argument("--rules", type=json.loads, required=True, help="JSON: the rules of cleaning by name")
+    parser.add_argument("--inspected", type=Path, help="JSON: summary of the rules about features, where there are any")
     add_source_flags(parser)
     parser.add_argument("--folder", type=Path, required=True, help="folder to write findings.html and the PNGs to")
     args = parser.parse_args(argv)
-    results = read_cleaning(args.findings, args.manifest, args.selection, args.store, args.rules)
+    results = read_cleaning(args.findings, args.manifest, args.selection, args.store, args.rules, args.inspected)
     pictures = partial(thumbnails, args.kind, args.root, side_px=THUMBNAIL_PX, max_pixels=args.max_pixels)
     for name, figure in draw_cleaning(results, pictures).items():
         write_atomic(args.folder / f"{name}.png", png_bytes(figure))

@@ -1,4 +1,4 @@
-"""Apply the rules of cleaning that look at cached features: labels that are probably wrong."""
+"""Apply the rules of cleaning that look at cached features: labels that are probably wrong, and near images."""
 
 import json
 import sys

@@ -129,13 +129,15 @@ def test_a_rule_that_drops_trains_heads_and_extracts_nothing(again: Clone) -> No
 def test_rules_about_features_extract_nothing_and_stand_in_the_report(again: Clone) -> None:
     """First they report, and no head is trained again; when they drop, the selection has what they dropped."""
     labels = {"encoder": "tiny", "rules": {"mislabelled": {"folds": 3, "kind": "ridge", "flipped": 0.2}}}
+    labels["rules"]["near_in_features"] = {"threshold": 0.9999}  # type: ignore[index]
     cleaning = {**CLEANED["cleaning"], "features": labels}
     again.configure(**{**CLEANED, "cleaning": cleaning})
     output = again.snakemake("--cores", "2")
     assert jobs(output, "inspect_features") == jobs(output, "draw_cleaning") == jobs(output, "write_report") == 1
     assert jobs(output, "extract_chunk") == jobs(output, "fingerprint_chunk") == jobs(output, "train_head") == 0
     assert "mislabelled" in (again.results / "report.html").read_text()
-    assert (again.results / "report/cleaning/findings_mislabelled.png").is_file()
+    for name in ("cosines", "findings_mislabelled", "findings_near_in_features"):
+        assert (again.results / f"report/cleaning/{name}.png").is_file()
     labels["rules"]["mislabelled"]["action"] = "drop"  # type: ignore[index]
     again.configure(**{**CLEANED, "cleaning": cleaning})
     again.snakemake("--cores", "2")

@@ -6,6 +6,7 @@ from unchoke.targets.results import finding_tables
 
 # A dataset that is cleaned; images.smk includes this file for no other.
 CLEANING = config["cleaning"]
+INSPECTED_SUMMARY = "<results>/feature_findings.json" if CLEANING["features"] else []
 CLEANING_PAGES = [
     report_entry(f"cleaning/{name}", "5 Cleaning", label, caption)
     for name, label, caption in (
@@ -14,6 +15,11 @@ CLEANING_PAGES = [
         ("balance.png", "balance of classes", "balance"),
         ("duplicates.png", "largest clusters of copies", "duplicates"),
         ("measures.png", "measures and thresholds", "measures"),
+        *(
+            [("cosines.png", "cosines of near images", "cosines")]
+            if all_rules(CLEANING).get("near_in_features")
+            else []
+        ),
         *(
             (f"findings_{rule}.png", rule.replace("_", " "), "findings_of_rule")
             for rule, settings in all_rules(CLEANING).items()
@@ -122,6 +128,7 @@ rule clean_images:
 rule draw_cleaning:
     input:
         findings=finding_tables(config),
+        inspected=INSPECTED_SUMMARY,
         selection="<results>/selection.csv",
         metadata="<results>/fingerprints.zarr/zarr.json",
         seal="<results>/fingerprints.sealed.json",
@@ -140,6 +147,9 @@ rule draw_cleaning:
         version=versions.REPORT,
         store=subpath(input.metadata, parent=True),
         rules=json_of(all_rules(CLEANING)),
+        inspected=lambda wildcards, input: (
+            ["--inspected", input.inspected] if INSPECTED_SUMMARY else []
+        ),
         kind=config["dataset"]["kind"],
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
@@ -151,6 +161,7 @@ rule draw_cleaning:
         " --selection {input.selection:q}"
         " --store {params.store:q}"
         " --rules {params.rules:q}"
+        " {params.inspected:q}"
         " --kind {params.kind:q}"
         " --root {params.root:q}"
         " --max-pixels {params.max_pixels}"

@@ -5,9 +5,13 @@ from posixpath import dirname
 
 from unchoke.config.inspection import inspecting_head
 from unchoke.targets.memory import head_mb
-from unchoke.targets.stores import first_store
+from unchoke.names import store_name
 
 INSPECTED = CLEANING["features"]
+INSPECTED_STORES = [
+    STORES[f"features/{store_name(INSPECTED['encoder'], view)}"]
+    for view in config["encoders"][INSPECTED["encoder"]]["views"][:2]
+]
 INSPECTING = INSPECTED | {
     "head": inspecting_head(
         INSPECTED, config["encoders"][INSPECTED["encoder"]]["views"][0]
@@ -19,8 +23,8 @@ rule inspect_features:
     input:
         **FINGERPRINTS,
         manifest="<results>/manifest.csv",
-        features=first_store(config, INSPECTED["encoder"]).metadata,
-        features_seal=first_store(config, INSPECTED["encoder"]).seal,
+        features=[store.metadata for store in INSPECTED_STORES],
+        features_seals=[store.seal for store in INSPECTED_STORES],
         quarantine=f"<results>/quarantine/{INSPECTED['encoder']}.json",
     output:
         findings="<results>/feature_findings.csv",
@@ -34,12 +38,12 @@ rule inspect_features:
     resources:
         gpu=1,
         mem_mb=lambda wildcards, input: head_mb(
-            INSPECTING["head"], Path(input.features_seal)
+            INSPECTING["head"], Path(input.features_seals[0])
         ),
         vram_mb=config["gpu"]["vram_mb"],
     params:
         version=versions.INSPECTION,
-        store=lambda wildcards, input: dirname(input.features),
+        stores=lambda wildcards, input: [dirname(path) for path in input.features],
         fingerprints=lambda wildcards, input: dirname(input.metadata),
         rules=json_of(DECIDING),
         settings=json_of(INSPECTING),
@@ -47,7 +51,7 @@ rule inspect_features:
         vram_mb=config["gpu"]["vram_mb"],
     shell:
         '"$UNCHOKE_SCRIPTS"/warm inspect_features'
-        " --stores {params.store:q}"
+        " --stores {params.stores:q}"
         " --manifest {input.manifest:q}"
         " --fingerprints {params.fingerprints:q}"
         " --rules {params.rules:q}"

@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from unchoke import versions
-from unchoke.cleaning.findings import Findings
+from unchoke.cleaning.findings import Findings, gathered
 from unchoke.cleaning.rules import RULES, class_balance, find
 from unchoke.cleaning.subsets import left_out
 from unchoke.errors import UnchokeError
@@ -147,12 +147,16 @@ def select_rows(
 
 def pixel_selection(store: Path | None, frame: pd.DataFrame, rules: Mapping[str, Any]) -> pd.DataFrame:
     """The columns of ``tables.SELECTION_COLUMNS`` as the rules about pixels leave them; as for ``select_rows``."""
-    reason: NDArray[np.object_] = np.full(len(frame), "", object)
-    cluster = np.full(len(frame), -1, dtype=np.int64)
-    if store is not None:
+    if store is None:
+        found = gathered([], len(frame), np.full(len(frame), -1, dtype=np.int64))
+    else:
         found = find_in_store(store, frame, rules)
-        reason, cluster = found.dropped, found.cluster
-    return pd.DataFrame({"image_id": frame["image_id"], "left_out": reason, "cluster": cluster})
+    return selection_of(found, frame)
+
+
+def selection_of(found: Findings, frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns of ``tables.SELECTION_COLUMNS`` as findings leave the images of a manifest."""
+    return pd.DataFrame({"image_id": frame["image_id"], "left_out": found.dropped, "cluster": found.cluster})
 
 
 def selected(manifest: Path, selection: Path | None, splits: Path | None = None) -> pd.DataFrame:

@@ -41,8 +41,8 @@ class Findings:
     action          ``drop`` where the rule drops the image, ``report`` where it does not
     cluster         smallest image_id of the copies; -1 for a rule that is not about copies
     value           for copies the Hamming distance to `other`, bits, or in features the cosine; for ``mislabelled`` the
-                    margin; else what the rule compares: the mean, the deviation, the sharpness, for ``odd_size`` the
-                    area (px); NaN where there is none
+                    margin of ``inspection.confident``; else what the rule compares: the mean, the deviation, the
+                    sharpness, for ``odd_size`` the area (px); NaN where there is none
     other           the copy that stays, or would; -1 for that copy itself and for a rule that is not about copies
     suggested       the label that the features suggest; '' for all rules but ``mislabelled``
     nearest         image_id of the nearest images with that label, the nearest first, with spaces between

@@ -28,8 +28,9 @@ class Mislabelled(Section):
     """Parts of the images: each part is judged by a head fitted on the others. Groups and copies are never parted; a
     class needs at least as many images."""
 
-    margin_above: float = Field(0.0, ge=0, lt=1)
-    """Probability of the suggested class less that of the given one, above which a label is listed."""
+    margin_above: float = Field(0.0, ge=0, le=1000)
+    """Natural logarithm of how many times likelier the suggested class is than the given one, above which a label is
+    listed: 0.7 is twice, 2.3 ten times, 4.6 a hundred times."""
 
     flipped: float | None = Field(0.05, gt=0, le=0.5)
     """Share of the labels that are flipped for an estimate of precision and recall, which takes as long as the rule
@@ -39,8 +40,29 @@ class Mislabelled(Section):
     """Seed of the folds and of the flipped labels."""
 
 
+class NearInFeatures(Section):
+    """Images whose features are nearly the same: one scene taken twice, frames of one video."""
+
+    action: Action = "report"
+    """`drop` keeps one image of a cluster, chosen as among exact duplicates. Images in test always stay."""
+
+    threshold: float | None = Field(None, gt=0, le=1)
+    """Cosine of two neighbours in a cluster, at least; null: proposed from views of the same image (or from near copies
+    by pixels, where the encoder has one view) against different images. The report draws both."""
+
+    across: bool = False
+    """Whether only images count whose copy is in another split: with `drop`, those in train of images in val or test
+    go, and those in val of images in test."""
+
+    seed: int = Field(0, ge=0, le=MAX_SEED)
+    """Seed of the sample from which the threshold is proposed."""
+
+
 class FeatureRules(Section):
     """What is looked for in features; null turns a rule off. Rules about pixels come first."""
+
+    near_in_features: NearInFeatures | None = None
+    """Images with nearly the same features; `{}` turns it on."""
 
     mislabelled: Mislabelled | None = Mislabelled()
     """Labels that are probably wrong."""
@@ -50,7 +72,7 @@ class Features(Section):
     """Rules that look at the cached features of one encoder."""
 
     encoder: str
-    """The encoder, by its name in `encoders`; its first view is read."""
+    """The encoder, by its name in `encoders`; its first view is read, and its second to propose a threshold."""
 
     pool: Pool = "avg"
     """The pooling whose features are read; the encoder must store it."""

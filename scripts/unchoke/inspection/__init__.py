@@ -1,1 +1,1 @@
-"""Doubtful images by their features: labels that are probably wrong."""
+"""Doubtful images by their features: labels that are probably wrong, and images that are nearly the same."""

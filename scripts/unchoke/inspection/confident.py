@@ -5,8 +5,11 @@ Intelligence Research 70 (arXiv:1911.00068). A class's threshold is the mean pro
 that bear its label (their equation 2). An image is confidently of a class whose probability is at least its threshold;
 of several the likeliest counts. Images by given and confident class are the confident joint (equation 1). Its rows are
 scaled to the images of each class (equation 3), which estimates how many of class i are truly of class j. So many of
-class i are listed for j: those whose margin, the probability of j less that of i, is largest (section 3.2, "prune by
-noise rate"). Images whose label is the likeliest class are never listed.
+class i are listed for j: those of the largest margin (section 3.2, "prune by noise rate"). Images whose label is the
+likeliest class are never listed.
+
+The margin is the logarithm of how many times likelier the other class is than the given one, where the paper takes the
+difference of probabilities: of labels flipped on purpose, more then come first (`benchmarks/label_errors.py`).
 """
 
 from typing import NamedTuple
@@ -14,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+_LEAST = 1e-300  # probability, so that it has a logarithm
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -24,8 +28,8 @@ class Doubts(NamedTuple):
     suggested_N: Ints
     """The class that a listed image is of; -1 for labels that are not listed."""
     margin_N: Floats
-    """Probability of the suggested class less that of the given one, -1 to 1; of labels that are not listed that of the
-    likeliest other class less that of the given one."""
+    """Natural logarithm of the suggested class's probability over that of the given one; of labels that are not listed
+    of the likeliest other class's."""
 
     def above(self, margin: float) -> Ints:
         """Places of the listed labels whose margin is above `margin`, the largest first, of equals the first."""
@@ -76,16 +80,16 @@ def wrong_share(p_NC: Floats, y_N: Ints) -> float:
 
 def doubts(p_NC: Floats, y_N: Ints) -> Doubts:
     """What out-of-fold probabilities float64 (N, C) say of labels int64 (N,), places among the classes."""
-    rows = np.arange(len(y_N))
-    others_NC = p_NC.copy()
-    others_NC[rows, y_N] = -1
-    margin_N = others_NC.max(1) - p_NC[rows, y_N]
+    rows, log_NC = np.arange(len(y_N)), np.log(np.maximum(p_NC, _LEAST))
+    others_NC = log_NC.copy()
+    others_NC[rows, y_N] = -np.inf
+    margin_N = others_NC.max(1) - log_NC[rows, y_N]
     wanted_CC = np.rint(images_by_class(p_NC, y_N)).astype(np.int64)
     np.fill_diagonal(wanted_CC, 0)
     suggested_N, found_N = np.full(len(y_N), -1, np.int64), np.full(len(y_N), -np.inf)
     for label, other in np.argwhere(wanted_CC):
         own = np.flatnonzero(y_N == label)
-        gap = p_NC[own, other] - p_NC[own, label]
+        gap = log_NC[own, other] - log_NC[own, label]
         listed = np.argsort(-gap, kind="stable")[: wanted_CC[label, other]]
         listed = listed[(margin_N[own[listed]] > 0) & (gap[listed] > found_N[own[listed]])]
         suggested_N[own[listed]], found_N[own[listed]] = other, gap[listed]

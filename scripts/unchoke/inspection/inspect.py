@@ -10,18 +10,21 @@ import pandas as pd
 import torch
 
 from unchoke import versions
-from unchoke.cleaning.clean import counts_of, findings_bytes, marked, pixel_selection
-from unchoke.cleaning.findings import FEATURE_RULES, Findings, Found, gathered
+from unchoke.cleaning.clean import counts_of, find_in_store, findings_bytes, marked, selection_of
+from unchoke.cleaning.findings import FEATURE_RULES, Findings, Found, gathered, ranks_of
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic
-from unchoke.heads.rows import Rows, split_rows
+from unchoke.heads.rows import Rows, readable, split_rows
 from unchoke.inspection.mislabelled import Examined, find_mislabelled
+from unchoke.inspection.near import Places, find_near
+from unchoke.inspection.samples import draw_samples, no_threshold
+from unchoke.inspection.threshold import histogram, propose
 from unchoke.manifest.images import in_use
 from unchoke.names import SPLITS
 from unchoke.store import tables
 from unchoke.store.read import FeatureStore, open_views
 
-_THRESHOLDS = {"mislabelled": "margin_above"}
+_THRESHOLDS = {"near_in_features": "threshold", "mislabelled": "margin_above"}
 """The setting that decides how many images a rule finds."""
 
 
@@ -42,20 +45,48 @@ def inspect_features(
     findings: CSV, ``tables.FINDING_COLUMNS``. Raises UnchokeError where a rule would drop more than half of train.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
-    chosen = marked(frame, pixel_selection(fingerprints, frame, pixel_rules))
+    pixels = find_in_store(fingerprints, frame, pixel_rules)
+    chosen = marked(frame, selection_of(pixels, frame))
     features, rules = open_views(stores), settings["rules"]
     found: list[tuple[str, Mapping[str, Any], Found]] = []
     result: dict[str, Any] = {"version": versions.INSPECTION}
-    if rules["mislabelled"]:
+    if rule := rules["near_in_features"]:
+        one, result["near_in_features"] = _near(features, chosen, pixels, settings, device)
+        found.append(("near_in_features", rule, one))
+    if rule := rules["mislabelled"]:
         examined = _examined(features, chosen, settings, device)
-        one, result["mislabelled"] = find_mislabelled(examined, rules["mislabelled"], settings["head"], device)
-        found.append(("mislabelled", rules["mislabelled"], one))
+        one, result["mislabelled"] = find_mislabelled(examined, rule, settings["head"], device)
+        found.append(("mislabelled", rule, one))
     together = gathered(found, len(frame), np.full(len(frame), -1, np.int64))
     refuse_half(together, chosen, rules)
     result |= counts_of(together, frame, [name for name in FEATURE_RULES if rules.get(name)])
     write_atomic(findings, findings_bytes(together, frame))
     write_atomic(summary, json_bytes(result | {"settings": dict(settings)}))
     return result
+
+
+def _near(
+    features: dict[str, FeatureStore],
+    chosen: pd.DataFrame,
+    pixels: Findings,
+    settings: Mapping[str, Any],
+    device: torch.device,
+) -> tuple[Found, dict[str, Any]]:
+    """Near images by features, with the threshold that is given or, where none is, proposed."""
+    rule, (first, *_) = settings["rules"]["near_in_features"], features.values()
+    images = in_use(chosen[readable(features, chosen)])
+    pairs = pixels.frame.query("rule == 'near_duplicate' and other >= 0")[["image_id", "other"]]
+    samples = draw_samples(features, settings["pool"], images, pairs, rule["seed"], device)
+    if samples is None and rule["threshold"] is None:
+        raise no_threshold(str(first.path))
+    proposal = propose(samples.same_P, samples.other_Q) if samples else None
+    threshold = rule["threshold"] if proposal is None or rule["threshold"] is not None else proposal.threshold
+    places = Places(images["image_id"].to_numpy(np.int64), ranks_of(images["split"]))
+    found, summary = find_near(first.group[settings["pool"]], places, threshold, rule, device)
+    if samples and proposal:
+        told = proposal._asdict() | {"basis": samples.basis, **histogram(samples.same_P, samples.other_Q)}
+        summary["proposal"] = told
+    return found, summary
 
 
 def _examined(

@@ -21,4 +21,15 @@ def _mislabelled(facts: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-_TOLD = {"mislabelled": _mislabelled}
+def _near(facts: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{facts['clusters']:,} clusters at cosine {facts['threshold']:.4f}"
+    yield f"{facts['across']:,} of the images have their copy in another split"
+    if proposal := facts.get("proposal"):
+        yield (
+            f"a threshold of {proposal['threshold']:.4f}, proposed from {proposal['basis']}, finds "
+            f"{100 * proposal['same_found']:.0f} % of these and {100 * proposal['others_found']:.1f} % of nearest "
+            "different images"
+        )
+
+
+_TOLD = {"near_in_features": _near, "mislabelled": _mislabelled}

@@ -94,6 +94,7 @@ def _content(files: PageFiles) -> dict[str, Any]:
         "mistakes": mistakes_of(files, files.rows[0]) if files.rows and task == CLASSIFICATION else None,
         "overlays": heads[0].figures.get(OVERLAYS) if heads else None,
         "rules": found_rules(files),
+        "inspected": len(files.findings_files) > 1,
         "quarantine": _quarantine(files),
         "best": heads[0].name if heads else "",
         "heads": heads,
@@ -154,6 +155,10 @@ def _figures(files: PageFiles, room: Room) -> dict[str, Picture]:
         "cleaning/balance": ("Classes before and after cleaning", "Where shares move, a class loses more than others."),
         "cleaning/duplicates": ("Largest clusters of copies", "A row a cluster: the copy that stays is green."),
         "cleaning/measures": ("Measures", "A good threshold lies between a few odd images and the rest."),
+        "cleaning/cosines": (
+            "Cosines",
+            "A good threshold has pairs of one image on its right, others on its left.",
+        ),
         "profile": ("Profile of extraction", "Images/s without each step; the bottleneck in orange."),
         "durations": ("Seconds by stage", "Only speeding up the bottleneck helps much."),
         "pipelines": ("Input pipelines side by side", "Of the last `snakemake compare_pipelines`: see pipelines.csv."),

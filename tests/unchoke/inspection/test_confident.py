@@ -56,7 +56,7 @@ def test_the_joint_and_the_doubts_are_those_of_loops(seed: int) -> None:
     for row, label in enumerate(y_N):
         found = said.suggested_N[row]
         other = p_NC[row, found] if found >= 0 else max(np.delete(p_NC[row], label))
-        assert said.margin_N[row] == pytest.approx(other - p_NC[row, label])
+        assert said.margin_N[row] == pytest.approx(np.log(other / p_NC[row, label]))
 
 
 def listed_by_loops(p_NC: np.ndarray, y_N: np.ndarray, joint: np.ndarray) -> list[int]:
@@ -68,10 +68,10 @@ def listed_by_loops(p_NC: np.ndarray, y_N: np.ndarray, joint: np.ndarray) -> lis
             if other == label or not joint[label].sum():
                 continue
             count = round(int(joint[label, other]) * len(own) / int(joint[label].sum()))
-            ranked = sorted(own, key=lambda row: (-(p_NC[row, other] - p_NC[row, label]), row))
+            ranked = sorted(own, key=lambda row: (-np.log(p_NC[row, other]) + np.log(p_NC[row, label]), row))
             for row in ranked[:count]:
-                gap = p_NC[row, other] - p_NC[row, label]
-                if max(p_NC[row]) > p_NC[row, label] and gap > found.get(row, (-2.0, -1))[0]:
+                gap = np.log(p_NC[row, other]) - np.log(p_NC[row, label])
+                if max(p_NC[row]) > p_NC[row, label] and gap > found.get(row, (-np.inf, -1))[0]:
                     found[row] = (gap, other)
     return [found.get(row, (0, -1))[1] for row in range(len(y_N))]
 
@@ -100,8 +100,9 @@ def test_a_case_by_hand() -> None:
     assert self_confidence(p_NC, y_N) == pytest.approx([1.9 / 3, 2.4 / 4])
     said = doubts(p_NC, y_N)
     assert said.suggested_N.tolist() == [-1, -1, 1, -1, -1, -1, 0]
-    assert said.above(0).tolist() == [2, 6]  # margins 0.8 and 0.7
-    assert said.above(0.75).tolist() == [2]
+    assert said.margin_N[[2, 6]] == pytest.approx([np.log(9), np.log(0.85 / 0.15)])
+    assert said.above(0).tolist() == [2, 6]
+    assert said.above(2).tolist() == [2]
     assert confident_joint(p_NC, y_N).tolist() == [[2, 1], [1, 2]]
     assert images_by_class(p_NC, y_N) == pytest.approx(np.array([[2, 1], [4 / 3, 8 / 3]]))
     assert wrong_share(p_NC, y_N) == pytest.approx((3 * 1 / 3 + 4 * 1 / 3) / 7)

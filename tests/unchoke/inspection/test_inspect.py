@@ -20,6 +20,7 @@ from unchoke.config.inspection import Features, Mislabelled, inspecting_head
 from unchoke.errors import UnchokeError
 from unchoke.inspection.inspect import inspect_features, refuse_half
 from unchoke.inspection.mislabelled import flip_labels
+from unchoke.inspection.said import sentences
 from unchoke.store import chunks, tables
 
 N, CPU = 180, torch.device("cpu")
@@ -52,8 +53,9 @@ def results(tmp_path: Path) -> Path:
 PIXEL_RULES: dict[str, Any] = {"blank": Rules().model_dump()["blank"]}
 
 
-def settings_of(**rule: Any) -> dict[str, Any]:
-    features = Features.model_validate({"encoder": "b0", "rules": {"mislabelled": rule}}).model_dump()
+def settings_of(near: dict[str, Any] | None = None, **rule: Any) -> dict[str, Any]:
+    rules = {"mislabelled": None if near else rule, "near_in_features": near}
+    features = Features.model_validate({"encoder": "b0", "rules": rules}).model_dump()
     return features | {"head": inspecting_head(features, "identity")}
 
 
@@ -97,6 +99,40 @@ def test_drop_leaves_images_of_train_and_val_out_and_never_those_of_test(results
         BLANK: "blank",
         **dict.fromkeys(goes, "mislabelled"),
     }
+
+
+def test_near_images_are_found_at_the_threshold_that_is_given(results: Path) -> None:
+    found, said = inspect(results, near={"threshold": 0.95})
+    x_ND = X_ND.astype(np.float64) / np.linalg.norm(X_ND.astype(np.float64), axis=1, keepdims=True)
+    used = np.setdiff1d(np.arange(N), [BROKEN, BLANK])
+    cosine_NN = np.full((N, N), -1.0)
+    cosine_NN[np.ix_(used, used)] = x_ND[used] @ x_ND[used].T
+    linked = ((cosine_NN >= 0.95) & ~np.eye(N, dtype=bool)).any(1)
+    copies = set(found["image_id"]) | set(found["other"])
+    assert copies == set(np.flatnonzero(linked)) and len(found) > 3
+    assert said["findings"]["near_in_features"] == found["split"].value_counts().to_dict()
+    for row in found.to_dict("records"):
+        expected = x_ND[row["image_id"]] @ x_ND[row["other"]]
+        assert float(row["value"]) == pytest.approx(expected, abs=1e-5)
+    assert "proposal" not in said["near_in_features"]
+
+
+def test_a_second_view_proposes_the_threshold(results: Path) -> None:
+    turned = X_ND + 0.02 * np.random.default_rng(0).normal(size=X_ND.shape)
+    valid = np.arange(N) != BROKEN
+    make_store(results / "b0@hflip.zarr", turned.astype(np.float16) * valid[:, None], valid, view="hflip")
+    files = (results / "manifest.csv", results / "fingerprints.zarr", PIXEL_RULES, settings_of(near={"seed": 3}), CPU)
+    stores = [results / "b0.zarr", results / "b0@hflip.zarr"]
+    said = inspect_features(stores, *files, results / "f.csv", results / "f.json")
+    near = said["near_in_features"]
+    assert near["threshold"] == near["proposal"]["threshold"] and 0.99 < near["threshold"] < 1
+    assert "views identity and hflip of 178 images" in "".join(sentences(said))
+
+
+def test_without_views_and_copies_no_threshold_is_guessed(results: Path) -> None:
+    with pytest.raises(UnchokeError, match="No threshold can be proposed for near_in_features") as caught:
+        inspect(results, near={"seed": 1})
+    assert "add a view to the encoder" in str(caught.value)
 
 
 def test_the_same_inputs_give_the_same_bytes(results: Path) -> None:

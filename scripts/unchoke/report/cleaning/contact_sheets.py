@@ -58,11 +58,13 @@ def told(finding: Mapping[Any, Any], size: str = "") -> str:
     if rule in MEASURED:
         return f"{MEASURED[rule]} {float(value):.4g}"
     if finding["suggested"]:
-        return f"rather {plain(finding['suggested'], 12)}, margin {float(value):.2f}"
+        return f"rather {plain(finding['suggested'], 12)}, margin {float(value):.1f}"
     if finding["cluster"] < 0:
         return size
     if finding["other"] < 0:
         return "has copies"
+    if rule == "near_in_features":
+        return f"near #{finding['other']}, cosine {float(value):.4f}"
     bits = round(float(value))
     if rule != "near_duplicate" and not bits:
         return f"copy of #{finding['other']}"

@@ -13,7 +13,7 @@ from unchoke.report.style import COLOURS, new_figure, note_figure, plain, styled
 
 MOST_CLUSTERS = 8
 MOST_COPIES = 8
-EXACT, NEAR = "the same pixels", "nearly the same pixels"
+EXACT, NEAR, ALIKE = "the same pixels", "nearly the same pixels", "nearly the same features"
 _NAMED = 4
 
 
@@ -22,7 +22,7 @@ class Cluster:
     """Images that are copies of each other."""
 
     kind: str
-    """EXACT or NEAR."""
+    """EXACT, NEAR or ALIKE."""
     images: pd.DataFrame
     """image_id, path, label, split, state (DROPPED, KEPT, REPORTED); the kept one first, then by id."""
 
@@ -35,31 +35,36 @@ def largest_clusters(
 ) -> list[Cluster]:
     """At most `most` clusters, the largest first, of equals that of the smallest id; half of them exact copies.
 
-    Where there are fewer clusters of one kind, there is more room for the other. findings: the columns of
-    tables.FINDING_COLUMNS. manifest: image_id, path, label, split. rules: settings by name, None where off.
+    A quarter are alike in features. Where there are fewer clusters of one kind, there is more room for the others.
+    findings: the columns of tables.FINDING_COLUMNS. manifest: image_id, path, label, split. rules: settings by name,
+    None where off.
     """
     members = _members(findings, rules)
     found: dict[str, list[pd.DataFrame]] = {}
-    for kind in (EXACT, NEAR):
+    for kind in (EXACT, NEAR, ALIKE):
         of_kind = members[members["kind"] == kind]
         sizes = of_kind.groupby("cluster").size().sort_values(ascending=False, kind="stable")
         found[kind] = [of_kind[of_kind["cluster"] == cluster] for cluster in sizes.index[:most]]
+    alike = found[ALIKE][: max(most // 4, most - len(found[EXACT]) - len(found[NEAR]))]
+    most -= len(alike)
     room = max(most // 2, most - len(found[NEAR]))
     chosen = [(EXACT, one) for one in found[EXACT][:room]]
     chosen += [(NEAR, one) for one in found[NEAR][: most - len(chosen)]]
+    chosen += [(ALIKE, one) for one in alike]
     return [Cluster(kind, _with_states(one, manifest, dropped_ids(findings))) for kind, one in chosen]
 
 
 def count_clusters(findings: pd.DataFrame, rules: Mapping[str, Any]) -> dict[str, int]:
     """How many clusters there are of each kind; as for ``largest_clusters``."""
     numbers = _members(findings, rules).groupby("kind")["cluster"].nunique()
-    return {kind: int(numbers.get(kind, 0)) for kind in (EXACT, NEAR)}
+    return {kind: int(numbers.get(kind, 0)) for kind in (EXACT, NEAR, ALIKE)}
 
 
 def _members(findings: pd.DataFrame, rules: Mapping[str, Any]) -> pd.DataFrame:
     """kind, cluster, image_id, kept: a row for every image of every cluster, those that no rule finds included."""
     paired = findings[findings["cluster"] >= 0]
     kinds = {rule: NEAR if rule == "near_duplicate" or rules[rule].get("near") else EXACT for rule in rules_on(rules)}
+    kinds["near_in_features"] = ALIKE
     found = paired[["cluster", "image_id"]].assign(kind=paired["rule"].map(kinds), kept=False)
     others = found.assign(image_id=paired["other"], kept=True)[paired["other"] >= 0]
     both = pd.concat([others, found]).drop_duplicates(["kind", "cluster", "image_id"])

@@ -1,7 +1,7 @@
 """All pictures of cleaning, and the page of its findings."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from unchoke.cleaning.clean import near_leaks
 from unchoke.cleaning.measures import MEASURES
+from unchoke.machine.receipts import read_json
 from unchoke.manifest.images import in_use
 from unchoke.report.cleaning.balance import count_classes, draw_balance
 from unchoke.report.cleaning.contact_sheets import Tile, draw_reasons_sheet, draw_sheet, place_of, sample, told
+from unchoke.report.cleaning.cosines import draw_cosines
 from unchoke.report.cleaning.duplicates import count_clusters, draw_duplicates, largest_clusters, shown
 from unchoke.report.cleaning.findings import COLUMNS, draw_findings, rules_on, states, table_note, table_rows
 from unchoke.report.cleaning.measures import draw_measures
@@ -48,10 +50,17 @@ class CleaningResults:
     """Why an image could not, by image_id."""
     rules: dict[str, Any]
     """Settings by name, None where off."""
+    inspected: dict[str, Any] = field(default_factory=dict)
+    """The summary of rules about features; empty without."""
 
 
 def read_cleaning(
-    findings: Sequence[Path], manifest: Path, selection: Path, store: Path, rules: dict[str, Any]
+    findings: Sequence[Path],
+    manifest: Path,
+    selection: Path,
+    store: Path,
+    rules: dict[str, Any],
+    inspected: Path | None = None,
 ) -> CleaningResults:
     """The results of cleaning from their tables, and the measures from the store of fingerprints."""
     opened = open_complete(store)
@@ -64,14 +73,16 @@ def read_cleaning(
         opened.valid(),
         {entry["image_id"]: entry["reason"] for entry in opened.seal["invalid"]},
         rules,
+        read_json(inspected) if inspected else {},
     )
 
 
 def draw_cleaning(results: CleaningResults, pictures: GetPictures) -> dict[str, Figure]:
-    """The figures: findings, balance, measures, duplicates, and ``findings_<rule>`` for each rule that is on."""
+    """The figures: findings, balance, measures, duplicates, ``findings_<rule>`` for each rule that is on, cosines."""
     used, rules = in_use(results.manifest), results.rules
     looked_at = used["image_id"].to_numpy()
     read = looked_at[results.valid_N[looked_at]]
+    cosines = {"cosines": draw_cosines(results.inspected["near_in_features"])} if rules.get("near_in_features") else {}
     sheets = {f"findings_{rule}": _sheet(results, rule, pictures) for rule in rules_on(rules)}
     leaks = near_leaks(results.findings, results.manifest)
     return {
@@ -79,6 +90,7 @@ def draw_cleaning(results: CleaningResults, pictures: GetPictures) -> dict[str, 
         "balance": draw_balance(count_classes(results.manifest, results.selection)),
         "measures": draw_measures(results.measure_NM[read], rules),
         "duplicates": _duplicates(results, pictures),
+        **cosines,
         **sheets,
     }
 

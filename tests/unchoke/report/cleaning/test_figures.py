@@ -22,6 +22,7 @@ from unchoke.cleaning.clean import clean_images, near_leaks, select_rows
 from unchoke.cleaning.measures import MEASURES
 from unchoke.cleaning.rules import find
 from unchoke.config.cleaning import Rules
+from unchoke.inspection.threshold import histogram
 from unchoke.report.cleaning.balance import (
     BEFORE,
     CLEANED,
@@ -43,7 +44,9 @@ from unchoke.report.cleaning.contact_sheets import (
     sample,
     told,
 )
+from unchoke.report.cleaning.cosines import draw_cosines
 from unchoke.report.cleaning.duplicates import (
+    ALIKE,
     EXACT,
     MOST_COPIES,
     NEAR,
@@ -377,7 +380,7 @@ def test_a_tile_says_what_was_found():
     one = {"rule": "dark", "value": "4.25", "cluster": -1, "other": -1, "suggested": ""}
     assert told(one) == "mean 4.25"
     assert told({**one, "rule": "odd_size"}, "5 × 90 px") == "5 × 90 px"
-    assert told({**one, "rule": "mislabelled", "suggested": "cat"}) == "rather cat, margin 4.25"
+    assert told({**one, "rule": "mislabelled", "suggested": "cat"}) == "rather cat, margin 4.2"
     copy = {"rule": "leak", "value": "0", "cluster": 3, "other": 7, "suggested": ""}
     assert told(copy) == "copy of #7"
     assert told({**copy, "value": "1"}) == "near #7, 1 bit off"
@@ -445,7 +448,7 @@ def test_the_largest_clusters_come_first_and_name_the_kept_copy():
     assert second.images["state"].tolist() == [KEPT, REPORTED]
     assert near.images["image_id"].tolist() == [5, 6, 7]
     assert heading(first) == "4 images with the same pixels · in several splits: train (3), test (1)"
-    assert count_clusters(findings_of(*rows), RULES) == {EXACT: 2, NEAR: 1}
+    assert count_clusters(findings_of(*rows), RULES) == {EXACT: 2, NEAR: 1, ALIKE: 0}
 
 
 def test_exact_copies_are_no_near_cluster_where_rules_look_at_near_ones():
@@ -530,12 +533,43 @@ def test_a_sheet_of_wrong_labels_says_the_suggested_one_and_the_margin():
     )
     results = dataclasses.replace(planted(60), findings=found, rules=rules)
     figures = draw_cleaning(results, grey)
-    assert "rather cat, margin 0.52" in words(figures["findings_mislabelled"])
+    assert "rather cat, margin 0.5" in words(figures["findings_mislabelled"])
     assert "2 images" in words(figures["findings_mislabelled"]) and "owl" in words(figures["findings_mislabelled"])
     assert "1 dropped, 1 only reported" in words(figures["findings"])
     assert rules_on(rules) == ["dark", "mislabelled"]
     page = findings_page(results).decode()
     assert "suggested" in page and "7 9" in page and "There are none" in words(figures["duplicates"])
+
+
+def test_images_near_in_features_are_shown_with_cosines_in_a_cluster_of_their_own():
+    near = {"action": "report", "threshold": None, "across": False}
+    rules = dict.fromkeys(RULES) | {"near_in_features": near, "near_duplicate": RULES["near_duplicate"]}
+    found = findings_of(
+        finding(4, "near_duplicate", cluster=3, value="2", other=3),
+        finding(5, "near_in_features", cluster=3, value="0.98765", other=3, split="test"),
+    )
+    results = dataclasses.replace(planted(60), findings=found, rules=rules, inspected={"near_in_features": NEAR_FACTS})
+    kinds = {cluster.kind: cluster for cluster in largest_clusters(found, results.manifest, rules)}
+    assert {kind: one.images["image_id"].tolist() for kind, one in kinds.items()} == {NEAR: [3, 4], ALIKE: [3, 5]}
+    figures = draw_cleaning(results, grey)
+    assert "near #3, cosine 0.9877" in words(figures["findings_near_in_features"])
+    assert "2 images with nearly the same features" in words(figures["duplicates"])
+    picture(figures["cosines"])
+    assert not overlapping(figures["cosines"])
+    assert "threshold 0.9700" in words(figures["cosines"]) and "views a and b" in words(figures["cosines"])
+    assert "Nothing was drawn" in words(draw_cosines({"threshold": 0.9}))
+
+
+NEAR_FACTS = {
+    "threshold": 0.97,
+    "proposal": {
+        "threshold": 0.9654,
+        "same_found": 0.991,
+        "others_found": 0.02,
+        "basis": "views a and b of 200 images",
+        **histogram(np.linspace(0.93, 1, 40), np.linspace(0.3, 0.95, 90)),
+    },
+}
 
 
 def test_the_command_draws_what_the_stage_has_written(tmp_path):

@@ -1,0 +1,92 @@
+"""Cosines of pairs of the same image and of pairs of different ones, from which a threshold is proposed."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from unchoke.errors import UnchokeError
+from unchoke.inspection.near import cosines
+from unchoke.inspection.neighbours import nearest
+from unchoke.store.read import FeatureStore
+
+SAME, OTHERS = 2000, 1000
+"""Images that are drawn at most for either kind of pairs."""
+FEWEST = 20
+"""Near copies from which on they serve as pairs of the same image."""
+Ints = NDArray[np.int64]
+
+
+class Samples(NamedTuple):
+    """Cosines of drawn pairs."""
+
+    basis: str
+    """What the pairs of the same image are."""
+    same_P: NDArray[np.float64]
+    other_Q: NDArray[np.float64]
+    """Of images with the nearest one of another group that is no known copy."""
+
+
+def draw_samples(
+    features: dict[str, FeatureStore],
+    pool: str,
+    images: pd.DataFrame,
+    near_pairs: pd.DataFrame,
+    seed: int,
+    device: torch.device,
+) -> Samples | None:
+    """The pairs of a seeded sample; None where there are no pairs of the same image.
+
+    features: stores by view; the second view, if there is one, gives the pairs of the same image. images: columns
+    image_id and group of the images that take part. near_pairs: columns image_id and other of near copies by pixels,
+    which give the pairs where there is one view.
+    """
+    (view, first), *more = features.items()
+    stored, ids = first.group[pool], images["image_id"].to_numpy(np.int64)
+    if more:
+        (turned, second), *_ = more
+        drawn = _drawn(ids, SAME, seed)
+        same_P = cosines(stored, drawn, drawn, device, second.group[pool])
+        basis = f"views {view} and {turned} of {len(drawn):,} images"
+    else:
+        known = near_pairs[near_pairs["image_id"].isin(ids) & near_pairs["other"].isin(ids)]
+        if len(known) < FEWEST:
+            return None
+        drawn = _drawn(known.to_numpy(np.int64), SAME, seed)
+        same_P = cosines(stored, drawn[:, 0], drawn[:, 1], device)
+        basis = f"{len(drawn):,} near copies by pixels"
+    return Samples(basis, same_P, _nearest_others(stored, images, seed, device))
+
+
+def no_threshold(where: str) -> UnchokeError:
+    """The error where no threshold is given and none can be proposed."""
+    return UnchokeError(
+        "No threshold can be proposed for near_in_features: nothing shows how near two pictures of one image are.",
+        found=f"one view, and fewer than {FEWEST} near copies by pixels",
+        where=where,
+        do="add a view to the encoder, such as hflip or crop_0, or set cleaning.features.rules.near_in_features."
+        "threshold",
+    )
+
+
+def _drawn(rows_N: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    if len(rows_N) <= most:
+        return rows_N
+    return rows_N[np.sort(np.random.default_rng(seed).choice(len(rows_N), most, replace=False))]
+
+
+def _nearest_others(stored: Any, images: pd.DataFrame, seed: int, device: torch.device) -> NDArray[np.float64]:
+    ids, n = images["image_id"].to_numpy(np.int64), stored.shape[0]
+    alone = (images["group"] == "").to_numpy(bool)
+    unit_n = torch.full((n,), -1, dtype=torch.int64)  # -1: takes no part
+    unit_n[torch.tensor(ids)] = torch.tensor(np.where(alone, n + ids, pd.factorize(images["group"])[0]))
+    asked = _drawn(ids, OTHERS, seed)
+    unit_Q = unit_n[torch.tensor(asked)]
+
+    def allowed(queries: slice, known: slice) -> torch.Tensor:
+        return (unit_Q[queries, None] != unit_n[None, known]) & (unit_n[None, known] >= 0)
+
+    cosine_Q1, place_Q1 = nearest(np.asarray(stored.oindex[asked]), stored, 1, device, allowed)
+    return np.asarray(cosine_Q1[place_Q1[:, 0] >= 0, 0], np.float64)

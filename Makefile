@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup develop demo test card lint bench docs
+.PHONY: setup develop demo demo-text test card lint bench docs
 
 setup: .venv/installed  # what runs need
 develop: .venv/installed-dev  # and what tests, linters and types need
@@ -21,6 +21,9 @@ demo: setup
 	$(BIN)/snakemake --cores all --resources gpu=1
 	$(BIN)/snakemake --cores all --resources gpu=1 --configfile config/examples/canvases.yaml
 	@echo; echo "masks: results/canvases/stitched/"; echo "before you type commands yourself: source $(BIN)/activate"
+
+demo-text: setup  # words on cluttered canvases
+	$(BIN)/snakemake --cores all --resources gpu=1 --configfile config/examples/words.yaml
 
 test: develop
 	$(BIN)/python -m pytest -n auto --dist loadgroup

@@ -32,6 +32,7 @@ BENCHMARKS = (
     "stitch_masks",
     "stitch_many",
     "demo_masks",
+    "text_words",
     "near_duplicates",
     "near_recall",
     "planted_duplicates",

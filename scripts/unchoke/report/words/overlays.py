@@ -117,5 +117,6 @@ def _title(overlay: Overlay) -> str:
     matched, detections, words = overlay.counts
     h_mean = h_mean_of(overlay.counts)
     said = "no H-mean: no word counts" if math.isnan(h_mean) else f"H-mean {h_mean:.3f}"
-    score = f"{said}: {matched} of {words} words, {detections - matched} false alarms"
+    alarms = detections - matched
+    score = f"{said}: {matched} of {words} words, {alarms} false alarm{'' if alarms == 1 else 's'}"
     return f"{overlay.rank}: {score}" if overlay.rank else score

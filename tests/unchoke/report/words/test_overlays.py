@@ -43,7 +43,7 @@ def test_images_stand_from_the_worst_to_the_best_and_those_without_words_are_lef
     assert isinstance(found[0].picture_HW3, str) and found[1].picture_HW3.shape[:2] == (67, 734)  # a third
     figure = draw_text_overlays(found, 3, "lite0 · db")
     said = texts(figure)
-    assert "worst: H-mean 0.000: 0 of 2 words, 1 false alarms" in said and "best: H-mean 1.000" in said
+    assert "worst: H-mean 0.000: 0 of 2 words, 1 false alarm |" in said and "best: H-mean 1.000" in said
     assert all(label in said for label, _, _ in KINDS.values())
 
 

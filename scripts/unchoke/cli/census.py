@@ -25,7 +25,7 @@ class Census:
     given: list[str]
     """Splits that the data names itself."""
     unlabelled: int
-    """Images without a class, or without a mask."""
+    """Images without a class, a mask, or words on record."""
     left_out: dict[str, int]
     """Files that are no images, by the endings of their names."""
 

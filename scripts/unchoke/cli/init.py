@@ -1,7 +1,7 @@
 """Look at your data and write a config for it, with comments: what was found, and what a run will take.
 
-The data: a folder with a folder for each class; a folder with images/ and masks/; a CSV; arrays in HDF5, .npy or Zarr;
-tar shards. Nothing is overwritten.
+The data: a folder with a folder for each class; a folder with images/ and masks/, or with images/ and gt/ for words; a
+CSV; MMOCR's JSON; arrays in HDF5, .npy or Zarr; tar shards. Nothing is overwritten.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from unchoke.names import MASK_KINDS
+from unchoke.names import MASK_KINDS, TEXT_KINDS
 
 LITE, LITE_MODEL = "lite0", "tf_efficientnet_lite0"
 _DINO = "dino"
@@ -30,8 +30,8 @@ def propose(kind: str, side_px: int, n_train: int, *, card: bool, packaged: bool
     side_px: the usual shorter side of its pictures. n_train: images to train on. card: whether encoders have a graphics
     card. packaged: whether the packaged weights of EfficientNet-Lite0 are installed.
     """
-    masks = kind in MASK_KINDS
-    size = {"strides": [4, 8]} if masks else {"image_size": image_size(side_px)}
+    masks, words = kind in MASK_KINDS, kind in TEXT_KINDS
+    size = {"strides": [4, 8, 16] if words else [4, 8]} if masks else {"image_size": image_size(side_px)}
     weights = "packaged" if packaged else "pretrained"
     lite = {LITE: {"model": LITE_MODEL, "weights": weights, **size}}
     why_lite = "small enough for a processor; its weights " + (
@@ -45,7 +45,7 @@ def propose(kind: str, side_px: int, n_train: int, *, card: bool, packaged: bool
         else {_DINO: {"model": "vit_small_patch14_dinov2.lvd142m", "image_size": 224, "pools": ["avg", "cls"]}}
     )
     why_large = "stronger, and made for a graphics card; its weights come from the hub, which needs a network once"
-    sections = _mask_sections(side_px) if masks else _head_sections(n_train, [_DINO] if card else [])
+    sections = _mask_sections(side_px, words) if masks else _head_sections(n_train, [_DINO] if card else [])
     if card:
         return Proposal({"encoders": large, **sections}, why_large, lite, why_lite)
     return Proposal({"encoders": lite, **sections}, why_lite, large, why_large)
@@ -79,12 +79,12 @@ def _head_sections(n_train: int, with_class_token: list[str]) -> dict[str, Any]:
     return {"heads": heads}
 
 
-def _mask_sections(side_px: int) -> dict[str, Any]:
+def _mask_sections(side_px: int, words: bool) -> dict[str, Any]:
     size = next((size for size in _PATCHES_PX if side_px <= size), _PATCHES_PX[-1])
-    return {
-        "patches": {"size": size, "overlap": size // 4, "per_chunk": 16},
-        "mask_heads": {
-            "linear": {"kind": "linear", "epochs": 10},
-            "decoder": {"kind": "decoder", "epochs": 10, "width": 32},
-        },
+    heads: dict[str, Any] = {
+        "linear": {"kind": "linear", "epochs": 10},
+        "decoder": {"kind": "decoder", "epochs": 10, "width": 32},
     }
+    if words:
+        heads = {"db": {"kind": "db", "epochs": 20, "width": 32, "learning_rates": [0.001, 0.003]}}
+    return {"patches": {"size": size, "overlap": size // 4, "per_chunk": 16}, "mask_heads": heads}

@@ -144,6 +144,22 @@ def test_masks_become_a_config(folder: Path, untimed: None) -> None:
     assert (loaded["patches"]["size"], sorted(loaded["mask_heads"])) == (128, ["decoder", "linear"])
 
 
+def test_words_become_a_config(folder: Path, untimed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("images", "gt"):
+        (folder / "street" / name).mkdir(parents=True)
+    for number in range(9):
+        Image.fromarray(np.full((300, 400), number, np.uint8)).save(folder / f"street/images/{number}.png")
+        if number:
+            (folder / f"street/gt/gt_{number}.txt").write_text("10,10,90,10,90,40,10,40,word\n")
+    assert main(["init", "street"]) == 0
+    text = Path("street.yaml").read_text()
+    loaded = load_config(yaml.safe_load(text))
+    assert (loaded["dataset"]["kind"], loaded["patches"]["size"]) == ("text", 256)
+    assert {name: head["kind"] for name, head in loaded["mask_heads"].items()} == {"db": "db"}
+    assert loaded["encoders"]["lite0"]["strides"] == [4, 8, 16]
+    assert "8 words to find" in text and "1 images without a class, mask or words" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("classes", "count", "said"),
     [(["cat"], 8, "found:    1 ('cat')"), (["a", "b"], 1, "The val split is empty"), ([], 0, "an empty folder")],

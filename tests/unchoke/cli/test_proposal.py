@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from unchoke.cli.proposal import compiling, image_size, propose
 from unchoke.config.load import load_config
 
-KINDS = st.sampled_from(["folder", "masks"])
+KINDS = st.sampled_from(["folder", "masks", "text"])
 
 
 @given(KINDS, st.integers(1, 20_000), st.integers(0, 10**6), st.booleans(), st.booleans())

@@ -30,20 +30,22 @@ def _missing(path: Path) -> UnchokeError:
     return UnchokeError(
         "There is nothing to look at.",
         found=f"'{near[0]}' beside it" if near else "nothing like it",
-        expected="a folder of images, a CSV, arrays (HDF5, .npy, Zarr), or tar shards",
+        expected="a folder of images, a CSV, a JSON with words, arrays (HDF5, .npy, Zarr), or tar shards",
         where=str(path.absolute()),
         do=f"unchoke init '{path.parent / near[0]}'" if near else "correct the path",
     )
 
 
 def _file(path: Path) -> Found:
-    from unchoke.cli.look import arrays, tables
+    from unchoke.cli.look import arrays, tables, words
 
     ending = path.suffix.lower()
     if ending in ARRAYS:
         return arrays.look_at(path.parent, [path.name], ARRAYS[ending])
     if ending == ".csv":
         return tables.look_at(path)
+    if ending == ".json":
+        return words.look_at(path)
     if ending == ".tar":
         return _shards(path.parent, f"Every *.tar below {path.parent} is read, not {path.name} alone.")
     if path.name.lower().endswith((*IMAGE_ENDINGS, *heif.ENDINGS)):
@@ -55,27 +57,32 @@ def _file(path: Path) -> Found:
     raise UnchokeError(
         "A run cannot begin with this file.",
         found=path.name,
-        expected=f"a folder, .csv, .tar, {', '.join(ARRAYS)}",
+        expected=f"a folder, .csv, .json, .tar, {', '.join(ARRAYS)}",
         where=str(path.absolute()),
         do=do,
     )
 
 
 def _folder(path: Path) -> Found:
-    """A store, images with masks, images by class, shards, arrays, or a table: the first that is there."""
-    from unchoke.cli.look import arrays, masks, tables
+    """A store, images with masks or words, images by class, shards, arrays, or a table: the first that is there."""
+    from unchoke.cli.look import arrays, masks, tables, words
     from unchoke.sources.kinds import folder
 
     if any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup")):
         return arrays.look_at(path.parent, [path.name], "zarr")
     if all((path / name).is_dir() for name in ("images", "masks")):
         return masks.look_at(path)
+    if words.is_folder(path):
+        return words.look_at(path)
     entries = sorted(name for name in os.listdir(path) if not name.startswith("."))
     csvs = [path / name for name in entries if name.lower().endswith(".csv")]
+    jsons = [path / name for name in entries if name.lower().endswith(".json") and words.is_mmocr(path / name)]
     listing = folder.list_images(path)
     labels = {image.label for image in listing.images} - {""}
     if labels:
         return Found({"kind": "folder", "path": str(path)}, "a folder of images, with a folder for each class")
+    if listing.images and len(jsons) == 1:
+        return words.look_at(jsons[0])
     if listing.images and len(csvs) != 1:
         raise _without_classes(path, len(listing.images), csvs)
     if listing.left_out[".tar"]:
@@ -103,7 +110,8 @@ def _without_classes(path: Path, count: int, csvs: list[Path]) -> UnchokeError:
     return UnchokeError(
         "The images have no classes.",
         found=f"{count:,} images directly in the folder{tables}",
-        expected="a folder for each class with its images, images/ and masks/, or a CSV with the columns path,label",
+        expected="a folder for each class with its images, images/ and masks/, images/ and gt/ with a text file an "
+        "image, MMOCR's JSON, or a CSV with the columns path,label",
         where=str(path.absolute()),
         do=f"unchoke init '{csvs[0]}'"
         if csvs

@@ -16,6 +16,10 @@ def look_at(path: Path) -> Found:
     """The source in the CSV at `path`; UnchokeError proposes which columns to rename."""
     table = read_csv(path)
     image = "path" if "path" in table.columns else _column_of_images(table, path.parent)
+    if image == "path" and "polygon" in table.columns:
+        from unchoke.cli.look import words
+
+        return words.look_at(path)
     mask, label = first_named(table.columns, MASKS), first_named(table.columns, LABELS)
     kind, other, wanted = ("masks", mask, "mask") if mask else ("csv", label, "label")
     if image != "path" or other != wanted:
@@ -70,7 +74,8 @@ def _other_columns(table: CsvFile, columns: dict[str, str], path: Path) -> Uncho
     return UnchokeError(
         "The CSV has other columns than a run reads.",
         found=f"columns {', '.join(filter(None, table.columns))}",
-        expected="path and label, or path and mask; paths below the CSV's folder; split and group if you have them",
+        expected="path and label, path and mask, or path and polygon; paths below the CSV's folder; split and group "
+        "if you have them",
         where=str(path.absolute()),
         do=", ".join(do) + ", in its first line",
     )

@@ -73,7 +73,7 @@ def test_the_maps_are_a_sealed_store_that_knows_its_rows_and_settings(tmp_path: 
     seal = seal_store(tmp_path / "labels.zarr", tmp_path / "patches.csv", tmp_path / "mask_rows")
     sizes = {"size": SIZE, "chunk_size": PER_CHUNK, "smallest_word": 8}
     classes = [["background", [0]], ["text", [1]]]
-    assert seal["settings"] == {"version": versions.TEXT_MAPS, "classes": classes, **sizes}
+    assert seal["settings"] == {"version": versions.TEXT_MAPS, "task": "detection", "classes": classes, **sizes}
     store = open_complete(tmp_path / "labels.zarr")
     assert store.rows("threshold", np.array([5])).dtype == np.uint8
     write_rows(tmp_path, {5: "[]"})

@@ -24,6 +24,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from unchoke.metrics.shapes import heights_px
 from unchoke.names import IGNORED
 from unchoke.polygons.mend import signed_area
 from unchoke.polygons.word import Corners
@@ -80,7 +81,7 @@ def target_of(outline: Corners, ignored: bool, smallest_px: float = 0.0) -> Targ
     nothing is left of it when it is shrunk."""
     shape = Polygon(outline)
     distance = shrink_distance(shape.area, shape.length)
-    if ignored or narrow_side(outline) < smallest_px:
+    if ignored or heights_px(np.array([shape]))[0] < smallest_px:
         return Target(outline, [], [], distance)
     if not (kernels := _rings(shape.buffer(-distance, quad_segs=_SEGMENTS))):
         return Target(outline, [], [], distance)
@@ -90,13 +91,6 @@ def target_of(outline: Corners, ignored: bool, smallest_px: float = 0.0) -> Targ
 def shrink_distance(area: float, length: float) -> float:
     """d in px, from px² and px."""
     return area * (1 - RATIO**2) / length
-
-
-def narrow_side(outline: Corners) -> float:
-    """The shorter side of the smallest turned box around an outline, px."""
-    box = shapely.minimum_rotated_rectangle(Polygon(outline))
-    x_5, y_5 = shapely.get_coordinates(box).T
-    return float(np.sqrt(np.diff(x_5) ** 2 + np.diff(y_5) ** 2).min())
 
 
 def _rings(shape: shapely.Geometry) -> list[Corners]:

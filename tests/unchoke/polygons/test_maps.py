@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shapely import Polygon
 
 from unchoke.names import IGNORED
-from unchoke.polygons.maps import OUTSIDE, Window, draw_maps, inside_of, narrow_side, target_of
+from unchoke.polygons.maps import OUTSIDE, Window, draw_maps, inside_of, target_of
 
 BOX = ((10.0, 10.0), (110.0, 10.0), (110.0, 40.0), (10.0, 40.0))  # 100 × 30
 HEIGHT, WIDTH = 60, 130
@@ -94,9 +94,11 @@ def test_where_words_meet_the_larger_threshold_counts():
     np.testing.assert_array_equal(both, np.where(larger_HW == 0, OUTSIDE, larger_HW))
 
 
-def test_the_narrow_side_of_a_turned_word_is_its_height():
+@pytest.mark.parametrize(("smallest_px", "learnt"), [(29.99, True), (30.01, False)])
+def test_a_turned_word_is_learnt_if_its_height_is_the_smallest_or_more(smallest_px, learnt):
     turn = np.array([[math.cos(1), math.sin(1)], [-math.sin(1), math.cos(1)]])
-    assert narrow_side(tuple(map(tuple, (np.array(BOX) @ turn).tolist()))) == pytest.approx(30)
+    turned = tuple(map(tuple, (np.array(BOX) @ turn).tolist()))
+    assert bool(target_of(turned, ignored=False, smallest_px=smallest_px).kernels) == learnt
 
 
 def test_nothing_is_known_beyond_the_picture():

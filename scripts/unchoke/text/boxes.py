@@ -7,7 +7,6 @@ band is one word, and the answer is that of the whole map, bit by bit.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from unchoke.metrics.shapes import Polygon, heights_px
 from unchoke.text.components import MOST_PX, Bands, Component, components
 from unchoke.text.contours import grown_polygon, grown_quadrilateral, outline
 
+BEYOND = "beyond max_boxes"
 _WIDENING = 2**0.5
 """The shorter side of a region's smallest rectangle is at most this times the shorter side of its bounding box."""
 
@@ -44,9 +44,13 @@ class Box(NamedTuple):
     """A word."""
 
     polygon: Polygon
-    """Corners (K, 2), x and y, px of the image, clockwise from the top left, clipped to the map."""
+    """Corners (K, 2), x and y, px, clockwise from the top left, clipped to the map."""
     score: float
     """Mean probability, 0 to 1."""
+
+
+_Word = tuple[tuple[int, int, int, int], Box]
+"""First row and column of a region, the row and column behind its last, px of the map; and its word."""
 
 
 class Found(NamedTuple):
@@ -55,34 +59,34 @@ class Found(NamedTuple):
     boxes: list[Box]
     """From top to bottom, then from left to right."""
     left_out: dict[str, int]
-    """How many regions are no words, by reason: ``too large``, ``too thin``, ``low score``, ``beyond max_boxes``."""
+    """How many regions are no words, by reason: ``too large``, ``too thin``, ``low score``, ``BEYOND``."""
 
 
-def boxes_of(probability_HW: NDArray[np.floating], reading: Reading, scale: tuple[float, float] = (1.0, 1.0)) -> Found:
-    """The words of a map, 0 to 1; NaN is no text. scale: px of the image in one px of the map, along x and y."""
-    return boxes_of_bands([(0, probability_HW)], reading, scale)
+def boxes_of(probability_HW: NDArray[np.floating], reading: Reading) -> Found:
+    """The words of a map, 0 to 1; NaN is no text."""
+    return boxes_of_bands([(0, probability_HW)], reading)
 
 
-def boxes_of_bands(
-    bands: Bands, reading: Reading, scale: tuple[float, float] = (1.0, 1.0), most_px: int = MOST_PX
-) -> Found:
-    """The words of a map that comes in bands of rows, from top to bottom.
+def boxes_of_bands(bands: Bands, reading: Reading, most_px: int = MOST_PX) -> Found:
+    """The words of a map that comes in bands of rows, from top to bottom; twice ``max_boxes`` are held at most.
 
     most_px: of the bounding box of a word. Raises ValueError where a band does not follow the one before it.
     """
     size = _Size()
-    words: list[tuple[Component, Box]] = []
+    words: list[_Word] = []
     left_out: Counter[str] = Counter()
     for component in components(size.measured(bands), reading.binarise, most_px):
         box = _read(component, reading)
         if isinstance(box, str):
             left_out[box] += 1
         else:
-            words.append((_without_pixels(component), box))
-    kept = _best(words, reading.max_boxes)
-    if len(kept) < len(words):
-        left_out["beyond max_boxes"] = len(words) - len(kept)
-    return Found([_scaled(box, scale, size) for _, box in kept], dict(left_out))
+            words.append(((component.y0, component.x0, component.y1, component.x1), box))
+            if len(words) > 2 * reading.max_boxes:
+                words = _best(words, reading.max_boxes, left_out)
+    kept = _best(words, reading.max_boxes, left_out)
+    return Found(
+        [Box(np.clip(box.polygon, 0, (size.width, size.height)), box.score) for _, box in kept], dict(left_out)
+    )
 
 
 class _Size:
@@ -115,21 +119,9 @@ def _read(component: Component, reading: Reading) -> Box | str:
     return Box(grown, score)
 
 
-def _without_pixels(component: Component) -> Component:
-    return Component(component.y0, component.x0, component.y1, component.x1, ())
-
-
-def _best(words: list[tuple[Component, Box]], most: int) -> Sequence[tuple[Component, Box]]:
-    """The words with the highest scores, from top to bottom, then from left to right."""
-
-    def place(word: tuple[Component, Box]) -> tuple[int, int, int, int]:
-        component = word[0]
-        return component.y0, component.x0, component.y1, component.x1
-
-    best = sorted(sorted(words, key=place), key=lambda word: -word[1].score)[:most]
-    return sorted(best, key=place)
-
-
-def _scaled(box: Box, scale: tuple[float, float], size: _Size) -> Box:
-    corners = np.clip(box.polygon, 0, (size.width, size.height))
-    return Box(corners * np.array(scale), box.score)
+def _best(words: list[_Word], most: int, left_out: Counter[str]) -> list[_Word]:
+    """The words with the highest scores, of equals the first, in the order of ``Found``; the others are counted."""
+    best = sorted(words, key=lambda word: (-word[1].score, word[0]))[:most]
+    if len(best) < len(words):
+        left_out[BEYOND] += len(words) - len(best)
+    return sorted(best, key=lambda word: word[0])

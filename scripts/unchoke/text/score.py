@@ -19,7 +19,7 @@ from unchoke.metrics.shapes import Polygon
 from unchoke.metrics.word_matches import Overlaps, Words, matches_of, overlaps_of
 from unchoke.stitching.stitch import BANDS, PROBABILITY
 from unchoke.store.zarr_bytes import open_group
-from unchoke.text.boxes import Box, Reading, boxes_of_bands
+from unchoke.text.boxes import BEYOND, Box, Found, Reading, boxes_of_bands
 from unchoke.text.components import Bands
 from unchoke.text.thresholds import Chosen, choose_thresholds
 
@@ -57,10 +57,11 @@ def score_text(
     true = {image: words_of(words, int(image)) for image in images}
     tried = _tried(stitched, images, true, settings)
     binarise, box_score = (tried.binarise, tried.box_score) if tried else (settings.binarise[0], settings.box_scores[0])
-    found = {
-        image: boxes_of_bands(read_bands(stitched, image), settings.reading(binarise, box_score)).boxes
-        for image in images
+    read = {
+        image: boxes_of_bands(read_bands(stitched, image), settings.reading(binarise, box_score)) for image in images
     }
+    _warn_of_many(read, settings.max_words)
+    found = {image: words_found.boxes for image, words_found in read.items()}
     overlaps = {image: overlaps_of(true[image], [box.polygon for box in found[image]]) for image in images}
     for image, entry in images.items():
         entry |= _entry(true[image], found[image], overlaps[image], settings.protocol)
@@ -69,6 +70,17 @@ def score_text(
         figures |= _figures(split, images, group_of)
     reading = settings.reading(binarise, box_score)._asdict()
     return scores | {"protocol": settings.protocol, "reading": reading, "tried": _table(tried)}
+
+
+def _warn_of_many(read: Mapping[str, Found], most: int) -> None:
+    """Tell the log of images with more than `most` words, by their ids."""
+    if many := {image: found.left_out[BEYOND] for image, found in read.items() if BEYOND in found.left_out}:
+        first = ", ".join(list(many)[:5])
+        print(
+            f"warning: {len(many):,} images have more than {most:,} words (detection.max_words), such as {first}: "
+            f"the {sum(many.values()):,} words with the lowest scores are left out",
+            flush=True,
+        )
 
 
 def words_of(words: pd.DataFrame, image_id: int) -> Words:

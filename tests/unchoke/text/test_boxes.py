@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from unchoke.text import boxes
 from unchoke.text.boxes import Found, Reading, boxes_of, boxes_of_bands
 
 
@@ -22,18 +23,18 @@ def drawn(*words: tuple[int, int, int, int, float]) -> NDArray[np.float32]:
 
 def test_a_word_by_hand() -> None:
     map_HW = drawn((20, 30, 10, 40, 0.9), (24, 40, 2, 5, 0.1))  # 400 px², of which a hole of 10 px²
-    [box], left_out = boxes_of(map_HW, Reading(), scale=(4, 2))
+    [box], left_out = boxes_of(map_HW, Reading())
     offset = 400 * 1.5 / 100
     corners = [(30 - offset, 20 - offset), (70 + offset, 20 - offset), (70 + offset, 30 + offset)]
-    np.testing.assert_allclose(box.polygon[:3], np.array(corners) * (4, 2), atol=1e-3)
+    np.testing.assert_allclose(box.polygon[:3], corners, atol=1e-3)
     assert box.polygon.dtype == np.float64 and box.polygon.shape == (4, 2)
     assert box.score == pytest.approx((390 * 0.9 + 10 * 0.1) / 400)
     assert left_out == {}
 
 
 def test_words_at_the_border_are_clipped_to_the_map() -> None:
-    [box], _ = boxes_of(drawn((0, 0, 60, 120, 1.0)), Reading(), scale=(3, 5))
-    assert box.polygon.tolist() == [[0, 0], [360, 0], [360, 300], [0, 300]]
+    [box], _ = boxes_of(drawn((0, 0, 60, 120, 1.0)), Reading())
+    assert box.polygon.tolist() == [[0, 0], [120, 0], [120, 60], [0, 60]]
 
 
 @pytest.mark.parametrize(
@@ -47,15 +48,31 @@ def test_words_at_the_border_are_clipped_to_the_map() -> None:
 )
 def test_what_is_no_word_is_counted_by_its_reason(word: tuple[int, int, int, int, float], reason: str) -> None:
     map_HW = drawn((3, 3, 5, 9, 1.0), word)
-    boxes, left_out = boxes_of_bands([(0, map_HW)], Reading(), most_px=1000)
-    assert (len(boxes), left_out) == (1, {reason: 1})
+    found, left_out = boxes_of_bands([(0, map_HW)], Reading(), most_px=1000)
+    assert (len(found), left_out) == (1, {reason: 1})
 
 
 def test_beyond_the_most_words_the_best_are_kept_in_the_order_of_reading() -> None:
     map_HW = drawn((2, 80, 8, 20, 0.7), (2, 10, 8, 20, 0.9), (30, 10, 8, 20, 0.65), (30, 80, 8, 20, 0.8))
-    boxes, left_out = boxes_of(map_HW, Reading(max_boxes=3))
-    assert [round(box.score, 2) for box in boxes] == [0.9, 0.7, 0.8]
+    found, left_out = boxes_of(map_HW, Reading(max_boxes=3))
+    assert [round(box.score, 2) for box in found] == [0.9, 0.7, 0.8]
     assert left_out == {"beyond max_boxes": 1}
+
+
+def test_no_more_than_twice_the_most_words_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [
+        (4 * row, 6 * column, 3, 5, 0.6 + (7 * row + 3 * column) % 30 / 100)
+        for row in range(15)
+        for column in range(20)
+    ]
+    map_HW, held = drawn(*words), list[int]()
+    everything = boxes_of(map_HW, Reading()).boxes
+    best = boxes._best
+    monkeypatch.setattr(boxes, "_best", lambda words, *args: [held.append(len(words)), best(words, *args)][1])
+    few, left_out = boxes_of(map_HW, Reading(max_boxes=4))
+    expected = sorted(range(300), key=lambda place: (-everything[place].score, place))[:4]
+    assert [box.score for box in few] == [everything[place].score for place in sorted(expected)]
+    assert left_out == {"beyond max_boxes": 296} and max(held) <= 9
 
 
 def test_unread_pixels_are_no_text() -> None:
@@ -85,7 +102,7 @@ def test_bands_give_the_words_of_the_whole_map(seed: int, heights: list[int], po
     reading = Reading(0.4, 0.5, polygons=polygons, max_boxes=most)
     edges = [0, *np.cumsum(heights * (90 // sum(heights) + 1))]
     bands = [(start, map_HW[start:stop]) for start, stop in pairwise(edges) if start < 90]
-    whole, parts = boxes_of(map_HW, reading, (4, 4)), boxes_of_bands(bands, reading, (4, 4))
+    whole, parts = boxes_of(map_HW, reading), boxes_of_bands(bands, reading)
     assert whole.boxes and whole.left_out == parts.left_out
     assert [box.score for box in whole.boxes] == [box.score for box in parts.boxes]
     for one, other in zip(whole.boxes, parts.boxes, strict=True):

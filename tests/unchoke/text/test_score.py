@@ -1,6 +1,7 @@
 """Words from stitched maps: thresholds are chosen on val, every word and detection is told, figures follow by hand."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,14 @@ def test_words_of_an_image_are_its_own_in_order() -> None:
     words = words_of(table(*WORDS), 4)
     np.testing.assert_array_equal(words.polygons[0], corners(NEAR))
     assert words.ignored.tolist() == [False, True]
+
+
+def test_the_log_counts_the_words_beyond_the_most(stitched: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = replace(SETTINGS, max_words=1)
+    score_text(scores_of(), stitched, MANIFEST, table(*WORDS), settings)
+    # With the lowest thresholds image 1 has two words and the blot, images 3 and 4 have two words each.
+    said_so = "3 images have more than 1 words (detection.max_words), such as 1, 3, 4: the 4 words"
+    assert said_so in capsys.readouterr().out
 
 
 def test_scores_of_masks_are_kept(stitched: Path) -> None:

@@ -11,7 +11,7 @@ from unchoke.errors import UnchokeError
 from unchoke.images.grid import Grid
 from unchoke.machine.limits import VRAM_MB
 from unchoke.mask_heads.head import MaskHead, read_mask_checkpoint
-from unchoke.names import MAX_PIXELS
+from unchoke.names import MAX_PIXELS, TEXT_CLASSES
 from unchoke.stitching.bands import Band
 from unchoke.store.run_record import read_scores
 from unchoke.text.boxes import Box, Reading, boxes_of_bands
@@ -37,6 +37,7 @@ def detect(
     arguments are those of ``segment``. Raises UnchokeError where image, head, weights or thresholds cannot be had.
     """
     head = checkpoint if isinstance(checkpoint, MaskHead) else read_mask_checkpoint(Path(checkpoint))
+    _refuse_other_classes(head)
     how = reading or chosen_reading(head.path)
     grid, bands = stitched(
         image, head, weights, device, overlap, blend, vram_mb, threads, max_pixels, keep_probabilities=True
@@ -44,12 +45,24 @@ def detect(
     return boxes_of_bands(_of_text(bands, grid), how).boxes
 
 
+def _refuse_other_classes(head: MaskHead) -> None:
+    if head.classes != list(TEXT_CLASSES):
+        raise UnchokeError(
+            "The head does not find words.",
+            found=f"a head of the classes {', '.join(head.classes)}",
+            expected=f"the classes {', '.join(TEXT_CLASSES)}, as heads of datasets with words have them",
+            where=str(head.path),
+            do="take a head of such a dataset, or segment the image",
+        )
+
+
 def chosen_reading(checkpoint: Path) -> Reading:
     """The thresholds that were best on val, of ``results/<dataset>/checkpoints/<encoder>/<head>.safetensors``.
 
     Raises UnchokeError where the results have no scores of words.
     """
-    file = checkpoint.parents[2] / "scores" / checkpoint.parent.name / f"{checkpoint.stem}.json"
+    folder = checkpoint.absolute().parent
+    file = folder.parent.parent / "scores" / folder.name / f"{checkpoint.stem}.json"
     found = read_scores(file).get("reading") if file.exists() else None
     if found is None:
         raise UnchokeError(

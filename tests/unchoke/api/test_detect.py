@@ -1,5 +1,6 @@
 """Words of one image: those of its stitched map, with the thresholds of the run that the checkpoint lies in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 
 import unchoke
+from unchoke.api.detect import chosen_reading
 from unchoke.errors import UnchokeError
 from unchoke.files import write_atomic
 from unchoke.mask_heads.head import MaskHead, kind_of
@@ -67,7 +69,15 @@ def test_thresholds_are_those_of_the_run_and_without_them_it_says_what_to_give(p
     head = head_of(tmp_path / "results/words/checkpoints/lite0/db.safetensors")
     with pytest.raises(UnchokeError, match=r"(?s)thresholds .* are not known.*scores/lite0/db\.json.*give reading="):
         unchoke.detect(picture, head, device="cpu")
+    with pytest.raises(UnchokeError, match="not known"):
+        chosen_reading(Path("db.safetensors"))
     scores = tmp_path / "results/words/scores/lite0/db.json"
     write_atomic(scores, signed_bytes({"reading": READING._replace(min_side=13.0)._asdict()}))
     (box,) = unchoke.detect(picture, head, device="cpu")  # the lower bar is 14 px high, the upper one 12
     assert box.polygon[:, 1].min() > 80
+
+
+def test_a_head_of_other_classes_is_refused(picture: Path) -> None:
+    head = replace(head_of(Path("head")), classes=["ground", "cell"])
+    with pytest.raises(UnchokeError, match=r"(?s)does not find words.*ground, cell.*background, text"):
+        unchoke.detect(picture, head, device="cpu", reading=READING)

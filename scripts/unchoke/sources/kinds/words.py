@@ -24,33 +24,10 @@ RECORD = "words.json"
 SOUND = 60  # canvases without a flaw
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-Italic", "DejaVuSansMono-Bold", "STIXGeneralBol")
 VOCABULARY = (
-    *("exit", "Open", "CAFE", "hotel", "Market", "STREET", "garden", "Bakery", "POLICE", "library", "Theatre", "NORTH"),
-    *(
-        "parking",
-        "River",
-        "BRIDGE",
-        "platform",
-        "Station",
-        "TICKETS",
-        "museum",
-        "Harbour",
-        "SCHOOL",
-        "flowers",
-        "Repair",
-    ),
-    *(
-        "SALE",
-        "welcome",
-        "Kitchen",
-        "PHARMACY",
-        "bicycle",
-        "Tower",
-        "AVENUE",
-        "coffee",
-        "Gallery",
-        "24 hours",
-        "No. 17",
-    ),
+    *("exit", "Open", "CAFE", "hotel", "Market", "STREET", "garden", "Bakery", "POLICE", "library", "Theatre"),
+    *("NORTH", "parking", "River", "BRIDGE", "platform", "Station", "TICKETS", "museum", "Harbour", "SCHOOL"),
+    *("flowers", "Repair", "SALE", "welcome", "Kitchen", "PHARMACY", "bicycle", "Tower", "AVENUE", "coffee"),
+    *("Gallery", "24 hours", "No. 17"),
 )
 _STEPS = 6  # edges of a curved word's upper border
 _ROOM = 4  # px between words

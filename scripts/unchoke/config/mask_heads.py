@@ -132,7 +132,7 @@ class TextHead(CachedSection):
 
     loss: Literal["db"] = "db"
     """Cross-entropy with three hard negatives for each pixel of text, 10 × L1 of the threshold, and Dice of the
-    approximate binary map (k = 50), added."""
+    approximate binary map (k = 50), added. Dice is that of the authors' code; their paper has cross-entropy there."""
 
     class_weights: Literal["none"] = "none"
     """Hard negatives balance text and background."""

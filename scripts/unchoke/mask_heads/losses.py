@@ -2,7 +2,7 @@
 
 Pixels of label IGNORED have no part: a batch of nothing else gives 0, and zero gradients. Each loss is a mean, over
 pixels or over patches. `whole` is the label of the whole batch where a call gets a part of it: the parts then add up to
-the loss of the whole. ``batch_dice`` alone does not add up; it is the mean over the parts.
+the loss of the whole. ``batch_dice`` and the Dice of ``text_loss`` do not add up; they are the mean over the parts.
 """
 
 from collections.abc import Callable

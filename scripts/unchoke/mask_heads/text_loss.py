@@ -1,5 +1,8 @@
 """The loss of text heads with differentiable binarization (Liao et al. 2020): probability, threshold, binary map.
 
+The paper gives the probability and the threshold 1 and 10 as weights, which are kept. Its cross-entropy of the binary
+map is Dice here, as in its authors' code, where that of the probability weighs 5. DESIGN.md lists all differences.
+
 Labels are uint8 (B, S, S): 0 background, 1 text (the shrunk word), IGNORED elsewhere. Targets of the threshold are
 float32 (B, S, S) from 0 to 1; 1 is outside the band around a border, and has no part.
 """
@@ -51,8 +54,8 @@ def text_loss(
 def _hard_cross_entropy(text: torch.Tensor, label: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
     """Mean of -log p over all pixels of text and, patch by patch, the hardest of the background, 3 for each of text.
 
-    The published loss draws the hardest of the whole batch. Those of each patch keep the parts of a batch adding up; a
-    patch with less text than the others gives as many as the mean patch.
+    The authors' code draws the hardest of the whole batch. Drawn patch by patch, the parts of a batch add up to the
+    whole. A patch with less text than the others gives as many as the mean patch, also one without text.
     """
     losses = binary_cross_entropy_with_logits(text, (label == _TEXT).float(), reduction="none")
     mean_negatives = _mean_negatives(whole)
@@ -75,14 +78,21 @@ def _wanted(label: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
 
 
 def _border_error(threshold: torch.Tensor, target: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
-    """Mean of |threshold - target| in the bands of a patch, over the patches with text of the batch."""
+    """Mean of |threshold - target| in the bands of each patch, added up, over the number of patches with kernels.
+
+    A band also reaches into patches without a kernel: their error is in the sum, not in the number, since `whole`
+    holds no thresholds. So the loss of a batch can exceed the mean error.
+    """
     band = target < 1
     error = (threshold - target).abs().where(band, 0).flatten(1).sum(1) / not_0(band.flatten(1).sum(1))
     return error.sum() / (whole == _TEXT).flatten(1).any(1).sum().clamp_min(1)
 
 
 def _dice(binary: torch.Tensor, label: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
-    """1 - 2 Σ b g / (Σ b + Σ g) over all patches together; the part of a batch weighs as much as it has patches."""
+    """1 - 2 Σ b g / (Σ b + Σ g) over all patches of `label` together; 0 where they have no text.
+
+    A part of a batch weighs as much as it has patches. So the parts add up to their mean, not to Dice of the batch.
+    """
     known, true = label != IGNORED, (label == _TEXT).float()
     shared, total = (binary * true).sum(), binary.where(known, 0).sum() + true.sum()
     missed = torch.where((label == _TEXT).any(), 1 - 2 * shared / not_0(total), 0)

@@ -1,7 +1,7 @@
 """Pure: words from a map of probabilities, as in DB (Liao et al. 2020, "Real-time Scene Text Detection with
 Differentiable Binarization"): regions above a threshold, each scored by its mean probability and grown again.
 
-A map shows words that were shrunk, so that neighbours stay apart; a region is grown by area × ratio / perimeter. The
+A map shows words that were shrunk, so that neighbours stay apart; a region is grown by area × unclip / perimeter. The
 score is the mean inside the outline, holes included. A map may come in bands of rows: a word that crosses from band to
 band is one word, and the answer is that of the whole map, bit by bit.
 """

@@ -138,13 +138,13 @@ def test_maps_of_words_are_two_bytes_a_pixel_and_their_files_are_counted(tmp_pat
     for folder, name in (("images", "0.png"), ("masks", "0.png"), ("gt", "0.txt")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).touch()
-    Image.new("L", (2000, 2000)).save(tmp_path / "images/0.png")
+    Image.new("L", (2048, 2048)).save(tmp_path / "images/0.png")
     megabytes, files = [], []
     for kind in ("masks", "text"):
         config = load_config(
             {
                 "dataset": {"name": "few", "kind": kind, "path": str(tmp_path)},
-                "patches": {"size": 1024, "overlap": 0, "per_chunk": 2},
+                "patches": {"size": 64, "overlap": 0, "per_chunk": 512},
                 "encoders": {"tiny": {"model": "resnet10t", "weights": "untrained", "strides": [32]}},
                 "gpu": {"device": "cpu"},
             }
@@ -152,7 +152,7 @@ def test_maps_of_words_are_two_bytes_a_pixel_and_their_files_are_counted(tmp_pat
         found = by_subject(examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
         megabytes.append(re.search(r"labels (\d+)", found["disk"].text)[1])
         files.append(int(re.search(r"about (\d+)", found["files"].text)[1]))
-    assert megabytes == ["4", "8"]  # 4 patches of 1 MiB a map
+    assert megabytes == ["4", "8"]  # 1024 patches of 4 KiB a map
     assert files[1] - files[0] == 2 * 4  # chunks, by the files and folders of one more array
 
 

@@ -5,12 +5,12 @@ their scores. Exit status: 0; 1 for an error; 2 for a wrong command line; 3 wher
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unchoke.cli.flags import note, subcommand
-from unchoke.cli.pictures import SOME_UNREADABLE, add_flags, asked_head, files_of, listed, refuse_existing
-from unchoke.errors import UnreadableImageError
+from unchoke.cli.pictures import SOME_UNREADABLE, add_flags, answers, asked_head, files_of, listed, refuse_existing
 
 if TYPE_CHECKING:
     from unchoke.mask_heads.head import MaskHead
@@ -34,19 +34,14 @@ def main(args: argparse.Namespace) -> int:
     from unchoke.files import json_bytes, write_atomic
     from unchoke.mask_heads.head import read_mask_checkpoint
 
-    head, words, bad = read_mask_checkpoint(checkpoint), {}, 0
-    for picture, file in files.items():
-        try:
-            words[str(picture)] = _write(picture, file, head, config)
-        except UnreadableImageError as error:
-            note(f"! {picture}: {error}")
-            bad += 1
+    found = answers(files, partial(_write, read_mask_checkpoint(checkpoint), config))
+    words = {str(picture): each for picture, each in found.items()}
     write_atomic(args.out / ALL, json_bytes(words))
     note(f"{sum(map(len, words.values())):,} words of {len(words):,} of {len(files):,} pictures in {args.out}")
-    return SOME_UNREADABLE if bad else 0
+    return SOME_UNREADABLE if len(words) < len(files) else 0
 
 
-def _write(picture: Path, file: Path, head: "MaskHead", config: dict[str, Any]) -> list[dict[str, Any]]:
+def _write(head: "MaskHead", config: dict[str, Any], picture: Path, file: Path) -> list[dict[str, Any]]:
     """Write the words of a picture and give them back; UnreadableImageError where this cannot be read."""
     from unchoke.api.detect import detect
     from unchoke.files import write_atomic

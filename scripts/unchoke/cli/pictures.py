@@ -3,14 +3,16 @@
 import argparse
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from unchoke.cli.flags import add_config_flag, note, read_config
 from unchoke.cli.results import results_of
-from unchoke.errors import UnchokeError
+from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.names import suggestion
+
+Answer = TypeVar("Answer")
 
 SOME_UNREADABLE = 3
 """Exit status where there is an answer, but not for every picture."""
@@ -89,6 +91,17 @@ def files_of(pictures: dict[Path, Path], folder: Path, ending: str) -> dict[Path
                 do="give a folder that both are below, or call the command for each",
             )
     return {picture: file for file, picture in owner.items()}
+
+
+def answers(files: dict[Path, Path], write: Callable[[Path, Path], Answer]) -> dict[Path, Answer]:
+    """What `write` gives for each picture and the file of its answer; pictures that cannot be read are named."""
+    found: dict[Path, Answer] = {}
+    for picture, file in files.items():
+        try:
+            found[picture] = write(picture, file)
+        except UnreadableImageError as error:
+            note(f"! {picture}: {error}")
+    return found
 
 
 def refuse_existing(*files: Path) -> None:

@@ -5,12 +5,12 @@ wrong command line; 3 where a picture could not be read.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unchoke.cli.flags import note, subcommand
-from unchoke.cli.pictures import SOME_UNREADABLE, add_flags, asked_head, files_of, listed, refuse_existing
-from unchoke.errors import UnreadableImageError
+from unchoke.cli.pictures import SOME_UNREADABLE, add_flags, answers, asked_head, files_of, listed, refuse_existing
 
 if TYPE_CHECKING:
     from unchoke.mask_heads.head import MaskHead
@@ -31,19 +31,14 @@ def main(args: argparse.Namespace) -> int:
 
     from unchoke.mask_heads.head import read_mask_checkpoint
 
-    head, bad = read_mask_checkpoint(checkpoint), 0
-    for picture, mask in masks.items():
-        try:
-            _write(picture, mask, head, config)
-        except UnreadableImageError as error:
-            note(f"! {picture}: {error}")
-            bad += 1
-    note(f"{len(masks) - bad:,} of {len(masks):,} masks in {args.out}")
+    head = read_mask_checkpoint(checkpoint)
+    written = answers(masks, partial(_write, head, config))
+    note(f"{len(written):,} of {len(masks):,} masks in {args.out}")
     note("pixels: " + ", ".join(f"{number} {name}" for number, name in enumerate(head.classes)))
-    return SOME_UNREADABLE if bad else 0
+    return SOME_UNREADABLE if len(written) < len(masks) else 0
 
 
-def _write(picture: Path, mask: Path, head: "MaskHead", config: dict[str, Any]) -> None:
+def _write(head: "MaskHead", config: dict[str, Any], picture: Path, mask: Path) -> None:
     """The mask of a picture; UnreadableImageError where this cannot be read."""
     import numpy as np
 

@@ -1,8 +1,9 @@
 """Stage: the scores of a head's stitched masks on val and test."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from unchoke.signed import read_signed, signed_bytes
 from unchoke.stitching.batch import MASKS
 from unchoke.stitching.stitch import read_truth
 from unchoke.store.zarr_bytes import open_group, read_facts
+
+Id = TypeVar("Id", int, str)
 
 _PIXELS = ("counts", "differ_px", "shared_px", "unread_px")
 
@@ -87,6 +90,11 @@ def _segmented(stitched: Path) -> set[int]:
     return found
 
 
+def whole_images(images: Mapping[Id, Mapping[str, Any]], split: str) -> list[Id]:
+    """Images of a split that could be read throughout; images: entries of ``score_masks`` by id."""
+    return [image for image, entry in images.items() if entry["split"] == split and not entry["unread_px"]]
+
+
 def _figures_of(
     split: str,
     images: dict[int, dict[str, Any]],
@@ -96,7 +104,7 @@ def _figures_of(
     classes: list[str],
 ) -> dict[str, dict[str, float | None]]:
     """Figures of the images of a split that could be read throughout, by name."""
-    whole = [image for image, entry in images.items() if entry["split"] == split and not entry["unread_px"]]
+    whole = whole_images(images, split)
     if not whole:
         raise UnchokeError(
             f"No image of the {split} split could be read throughout.",

@@ -17,6 +17,7 @@ from unchoke.metrics.evaluation import known_or_none, plain_figures
 from unchoke.metrics.h_mean import STRATA, counts_of, figure_name, summarise
 from unchoke.metrics.shapes import Polygon
 from unchoke.metrics.word_matches import Overlaps, Words, matches_of, overlaps_of
+from unchoke.stitching.score import whole_images
 from unchoke.stitching.stitch import BANDS, PROBABILITY
 from unchoke.store.zarr_bytes import open_group
 from unchoke.text.boxes import BEYOND, Box, Found, Reading, boxes_of_bands
@@ -98,16 +99,11 @@ def read_bands(stitched: Path, image: str) -> Bands:
         yield y0, np.asarray(probability[TEXT, y0 : y0 + step], np.float32)
 
 
-def whole(images: Mapping[str, Mapping[str, Any]], split: str) -> list[str]:
-    """Images of a split that could be read throughout."""
-    return [image for image, entry in images.items() if entry["split"] == split and not entry["unread_px"]]
-
-
 def _tried(
     stitched: Path, images: Mapping[str, Mapping[str, Any]], true: Mapping[str, Words], settings: Settings
 ) -> Chosen | None:
     """The best thresholds on val; None where no word of val counts, and H-mean is undefined."""
-    val = whole(images, "val")
+    val = whole_images(images, "val")
     if all(true[image].ignored.all() for image in val):
         return None
     boxes = {
@@ -147,7 +143,7 @@ def _rounded(polygon: Polygon) -> list[list[float]]:
 
 def _figures(split: str, images: Mapping[str, Mapping[str, Any]], group_of: pd.Series) -> dict[str, Any]:
     """Figures of words of a split by name; of a stratum ``h_mean.small``."""
-    names = whole(images, split)
+    names = whole_images(images, split)
     counts_ISK = np.array([images[image]["counts_of_words"] for image in names], np.int64).reshape(-1, len(STRATA), 3)
     found = summarise(counts_ISK, group_of.loc[list(map(int, names))].to_numpy(object))
     return plain_figures(

@@ -142,7 +142,7 @@ def stores(config: Config) -> dict[str, Store]:
 
 def label_arrays(config: Config) -> list[str]:
     """The arrays of the labels of a dataset with masks, or with words."""
-    return ["mask", "threshold"] if config["dataset"]["kind"] in TEXT_KINDS else ["mask"]
+    return ["mask", "threshold"] if has_words(config) else ["mask"]
 
 
 def fingerprints_per_job(config: Config) -> int:

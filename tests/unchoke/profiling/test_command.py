@@ -2,9 +2,12 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from unchoke.config.load import load_config
 from unchoke.encoders.weights import fetch_weights
 from unchoke.files import write_atomic
 from unchoke.machine import devices, lease
+from unchoke.profiling import extraction
+from unchoke.profiling.rounds import WHOLE
 from unchoke.signed import signed_bytes
 
 ENCODER = {"model": "test_resnet", "weights": "untrained", "image_size": 32, "pools": ["avg"]}
@@ -111,18 +116,31 @@ def test_masks_are_profiled_by_their_patches(
     assert slowest["path"].endswith(" at 0, 0") and "the first patch of its image" in slowest["why"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_one_that_is_interrupted_leaves_nothing_and_the_next_works(
-    number: signal.Signals, pictures: Path, encoder_files: dict[str, str], tmp_path: Path
+def test_one_that_is_interrupted_or_killed_leaves_nothing_and_the_next_works(
+    pictures: Path,
+    encoder_files: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    def interrupted(arms: dict[str, Callable[[], float]], *_: object) -> None:
+        arms[WHOLE]()
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
     config = {"dataset": dataset("folder", pictures), "encoders": {"tiny": ENCODER}}
     results, before = tmp_path / "results", written(pictures)
+    with monkeypatch.context() as patch:
+        patch.setattr(extraction, "in_rounds", interrupted)
+        assert profile_pipeline.run(profile_pipeline.main, flags(config, encoder_files, results)) == 130
+    assert capsys.readouterr().err == ""
+    assert not results.exists() and written(pictures) == before
     command = [sys.executable, profile_pipeline.__file__, *flags(config, encoder_files, results, 600)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     assert process.stdout and process.stdout.readline().startswith("profiling extraction of tiny")
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == ((130 if number == signal.SIGINT else -number), "")
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
     assert not results.exists() and written(pictures) == before
     profile_pipeline.main(flags(config, encoder_files, results))
     assert written(results) == FILES

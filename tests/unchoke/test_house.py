@@ -42,7 +42,7 @@ TESTED_ELSEWHERE = {
     "metrics": "units",
     "networks": "build gauge images predict replay stored task",
     "page": "alts cleaned features files heads mistakes pictures provenance text",
-    "profiling": "draw page rounds slowest steps",
+    "profiling": "draw rounds slowest steps",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "
         "mask_pictures mistakes pages parts pipelines points quarantine repeats reliability results settings "

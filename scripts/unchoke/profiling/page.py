@@ -8,6 +8,8 @@ from typing import Any
 from unchoke.profiling.verdict import rate_text
 
 COLUMNS = ("step", "by", "alone_s", "share", "images_per_s", "times", "spread", "saved_s", "beyond_noise")
+DISTURBED = 0.2
+"""Distance of the quartiles of the whole run's time over its median from which other work disturbs a profile."""
 Profiles = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """By ``extraction`` and ``training``, by encoder and by network: the profile."""
 
@@ -36,6 +38,8 @@ def page(profiles: Profiles) -> str:
 def _lines(of: str, name: str, profile: Mapping[str, Any]) -> Iterator[str]:
     yield f"{of} of {name}: {profile['verdict']}"
     yield _circumstances(profile)
+    if profile["spread"] > DISTURBED:
+        yield "Other work of this machine disturbs the measurement: repeat it when the machine is idle."
     yield f"  {'step':<12}{'ms/image':>10}{'share':>8}{'without it':>18}{'gain':>14}"
     for row in profile["steps"]:
         yield f"  {row['step']:<12}{1000 * row['alone_s']:>10.2f}{row['share']:>8.1%}{_gain(row)}"

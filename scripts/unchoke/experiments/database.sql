@@ -151,7 +151,7 @@ CREATE TABLE stitching (
 CREATE TABLE text_thresholds (  -- of detection: the best on val
   run_id INTEGER PRIMARY KEY REFERENCES runs,
   protocol TEXT NOT NULL CHECK (protocol IN ('icdar2015', 'maximal')),
-  binarise REAL NOT NULL,  -- least probability of a pixel of text
+  binarise REAL NOT NULL,  -- a pixel of text has a probability above
   box_score REAL NOT NULL,  -- least mean probability of a word
   unclip REAL NOT NULL  -- how far a shrunk word is grown: area times this over length, px
 );
@@ -161,7 +161,7 @@ CREATE TABLE words (  -- that detection finds, at these thresholds
   word INTEGER NOT NULL,  -- number in the image, the surest first
   score REAL NOT NULL,  -- mean probability
   polygon TEXT NOT NULL,  -- JSON: corners, px, [[x, y], …]
-  found TEXT CHECK (found IN ('hit', 'false alarm', 'ignored')),  -- NULL: the image has no true words on record
+  found TEXT NOT NULL CHECK (found IN ('hit', 'false alarm', 'ignored')),
   PRIMARY KEY (run_id, image_id, word)
 ) WITHOUT ROWID;
 CREATE TABLE comparisons (

@@ -47,7 +47,7 @@ def text_loss(
     text = outputs[:, 1] - outputs[:, 0]
     threshold = outputs[:, 2].sigmoid()
     binary = torch.sigmoid(STEEPNESS * (text.sigmoid() - threshold))
-    border = _border_error(threshold, outputs[:, 3], whole)
+    border = _border_error(threshold, outputs[:, 3], label, whole)
     return _hard_cross_entropy(text, label, whole) + BORDER_WEIGHT * border + _dice(binary, label, whole)
 
 
@@ -77,15 +77,17 @@ def _wanted(label: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
     return torch.minimum((label == 0).flatten(1).sum(1), torch.maximum(NEGATIVES * text_B, least))
 
 
-def _border_error(threshold: torch.Tensor, target: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
-    """Mean of |threshold - target| in the bands of each patch, added up, over the number of patches with kernels.
+def _border_error(
+    threshold: torch.Tensor, target: torch.Tensor, label: torch.Tensor, whole: torch.Tensor
+) -> torch.Tensor:
+    """Mean of |threshold - target| in the bands of a patch, and of that over the patches with kernels.
 
-    A band also reaches into patches without a kernel: their error is in the sum, not in the number, since `whole`
-    holds no thresholds. So the loss of a batch can exceed the mean error.
+    Bands that reach into a patch without a kernel have no part: `whole`, which holds no thresholds, tells how many
+    patches the mean is of.
     """
-    band = target < 1
-    error = (threshold - target).abs().where(band, 0).flatten(1).sum(1) / not_0(band.flatten(1).sum(1))
-    return error.sum() / (whole == _TEXT).flatten(1).any(1).sum().clamp_min(1)
+    band = (target < 1) & (label == _TEXT).flatten(1).any(1)[:, None, None]
+    error_B = (threshold - target).abs().where(band, 0).flatten(1).sum(1) / not_0(band.flatten(1).sum(1))
+    return error_B.sum() / (whole == _TEXT).flatten(1).any(1).sum().clamp_min(1)
 
 
 def _dice(binary: torch.Tensor, label: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,7 @@ def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def by_hand(outputs: torch.Tensor, label: torch.Tensor) -> float:
-    """Patch by patch: cross-entropy with the hardest negatives; L1 in the band; Dice of all pixels together."""
+    """Patch by patch: cross-entropy with the hardest negatives; L1 in the bands; Dice of all pixels together."""
     o, g = outputs.numpy().astype(np.float64), label.numpy()
     p, t, target = sigmoid(o[:, 1] - o[:, 0]), sigmoid(o[:, 2]), o[:, 3]
     text = (g == 1).sum()
@@ -45,7 +45,8 @@ def by_hand(outputs: torch.Tensor, label: torch.Tensor) -> float:
         total += -np.log(p_HW[g_HW == 1]).sum() + hardest.sum()
         count += (g_HW == 1).sum() + wanted
         band = target_HW < 1
-        borders += np.abs(t_HW - target_HW)[band].mean() if band.any() else 0.0
+        if band.any() and (g_HW == 1).any():
+            borders += np.abs(t_HW - target_HW)[band].mean()
     b = sigmoid(50 * (p - t))
     dice = 1 - 2 * b[g == 1].sum() / (b[g != 255].sum() + text)
     return float(total / count + 10 * borders / (g == 1).any((1, 2)).sum() + dice)

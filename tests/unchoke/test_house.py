@@ -39,7 +39,7 @@ TESTED_ELSEWHERE = {
     "manifest": "checks digests masks",
     "mask_heads": "batches head layers member objectives steps task teacher_patches",
     "mask_heads/kinds": "db decoder linear unet",
-    "metrics": "units",
+    "metrics": "counts units",
     "networks": "build gauge images predict replay stored task",
     "page": "alts cleaned features files heads mistakes pictures provenance text",
     "profiling": "draw rounds slowest steps",

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from unchoke.cleaning.clean import of_images, read_belongings, selected
-from unchoke.experiments.comparisons import compare_answers, compare_counts, read_answers, read_counts, read_words
+from unchoke.experiments.comparisons import compare_answers, read_answers, read_counts, read_words
 from unchoke.experiments.floors import insert_floors
 from unchoke.experiments.masks import NO_ENCODER, image_counts, insert_masks, patches_alone
 from unchoke.experiments.parts import NOTHING, Asked, insert_parts
@@ -26,6 +26,7 @@ from unchoke.experiments.rows import (
 )
 from unchoke.experiments.words import insert_words
 from unchoke.metrics.classification import LOWER_IS_BETTER
+from unchoke.metrics.counts import compare_counts
 from unchoke.metrics.evaluation import Comparison, evaluate, plain_figures
 from unchoke.metrics.h_mean import FIGURES as H_MEANS
 from unchoke.metrics.influences import METRICS

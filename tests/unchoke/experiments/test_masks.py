@@ -19,12 +19,12 @@ from small_masks import CLASSES, ENCODER, SETTINGS, SPLITS, add_mask_head, predi
 from small_results import add_head, write_manifest
 
 from unchoke.experiments.board import leaderboard, ranking_of
-from unchoke.experiments.comparisons import Counts, compare_counts
 from unchoke.experiments.database import build_database
 from unchoke.experiments.leaderboard import leaderboard_text
 from unchoke.files import write_atomic
 from unchoke.machine.receipts import read_json
 from unchoke.metrics import iou
+from unchoke.metrics.counts import Counts, compare_counts
 from unchoke.metrics.evaluation import plain_figures
 from unchoke.metrics.units import Bootstrap
 from unchoke.signed import read_signed, signed_bytes

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unchoke.experiments.comparisons import Counts, compare_counts
 from unchoke.experiments.database import SCHEMA
 from unchoke.experiments.words import insert_words
+from unchoke.metrics.counts import Counts, compare_counts
 from unchoke.metrics.units import Bootstrap
 
 BOX = [[1.0, 2.0], [9.0, 2.0], [9.0, 6.0], [1.0, 6.0]]

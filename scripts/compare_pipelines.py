@@ -7,12 +7,10 @@ from pathlib import Path
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.limits import planned_batch
-from unchoke.manifest.images import in_use
 from unchoke.pipelines import flags
 from unchoke.pipelines.compare import compare_pipelines
 from unchoke.pipelines.recommend import recommendation
 from unchoke.pipelines.table import csv_bytes
-from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,13 +23,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--picture", type=Path, required=True, help="PNG to write")
     args = parser.parse_args(argv)
     work = flags.work_of(args, planned_batch(args.plan))
-    manifest = read_table(args.manifest, MANIFEST_COLUMNS)
+    table, judge = flags.table_of(args), flags.judge_of(args, work)
     with flags.ended_by_signals():
-        rows = compare_pipelines(work, manifest, args.images, args.rounds, 60 * args.minutes, args.vram_mb)
+        asked = args.images, args.rounds, 60 * args.minutes, args.vram_mb
+        rows = compare_pipelines(work, table, *asked, judge=judge)
     from unchoke.report.pipelines import draw_pipelines, table_text  # draws: not needed by the processes of rounds
     from unchoke.report.style import png_bytes
 
-    text = recommendation(rows, work.threads, args.rounds, args.encoder, len(in_use(manifest)))
+    text = recommendation(rows, work.threads, args.rounds, args.encoder, len(table))
     write_atomic(args.picture, png_bytes(draw_pipelines(rows, text)))
     write_atomic(args.table, csv_bytes(rows))
     print(f"\n{table_text(rows)}\n\nRecommendation, to paste into the config:\n\n{text}")

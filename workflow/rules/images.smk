@@ -23,11 +23,6 @@ if CACHES:
     include: "caches.smk"
 
 
-if config["encoders"]:
-
-    include: "pipelines.smk"
-
-
 include: "heads.smk"
 include: "repeats.smk"
 

@@ -1,6 +1,8 @@
-# in:   a sample of the images of train and val, the first encoder
+# in:   a sample of the images of train and val, or of their patches with their labels; the first encoder
 # out:  <results>/pipelines.csv: input pipelines side by side; <results>/report/pipelines.png; a page on the terminal
 
+from unchoke.targets.comparison import comparison_flags, comparison_inputs
+from unchoke.targets.stores import seen_size
 from unchoke.targets.weights import encoder_weights
 
 COMPARED = next(iter(config["encoders"]))
@@ -9,6 +11,7 @@ COMPARED = next(iter(config["encoders"]))
 rule compare_pipelines:
     input:
         **encoder_weights(config["encoders"][COMPARED]),
+        **comparison_inputs(config),
         manifest="<results>/manifest.csv",
         plan=f"<results>/plans/{COMPARED}.json",
     output:
@@ -30,7 +33,10 @@ rule compare_pipelines:
         kind=config["dataset"]["kind"],
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
-        image_size=config["encoders"][COMPARED]["image_size"],
+        image_size=seen_size(config, COMPARED),
+        source=lambda wildcards, input: comparison_flags(
+            config, COMPARED, dict(input.items())
+        ),
         pool=config["encoders"][COMPARED]["pools"][0],
         precision=config["encoders"][COMPARED]["precision"],
         numbers=config["encoders"][COMPARED]["store"],
@@ -38,11 +44,12 @@ rule compare_pipelines:
         encoders=[each["image_size"] for each in config["encoders"].values()].count(
             config["encoders"][COMPARED]["image_size"]
         ),
-        chunk_size=config["chunk_size"],
+        chunk_size=config["patches"]["per_chunk"] if MASKS else config["chunk_size"],
         device=config["gpu"]["device"],
         vram_mb=config["gpu"]["vram_mb"],
     shell:
         'python "$UNCHOKE_SCRIPTS"/compare_pipelines.py'
+        " {params.source:q}"
         " --kind {params.kind:q}"
         " --root {params.root:q}"
         " --max-pixels {params.max_pixels}"

@@ -47,3 +47,8 @@ rule profile:
         " --vram-mb {params.vram_mb}"
         " --threads {threads}"
         " 2>&1 | tee {log:q}"
+
+
+if config["encoders"]:
+
+    include: "pipelines.smk"

@@ -246,6 +246,7 @@ CREATE TABLE pipelines (  -- of pipelines.csv, after `snakemake compare_pipeline
   low REAL,  -- 95 % interval
   high REAL,
   task TEXT,  -- extraction, or training: one epoch of a linear head
+  metric TEXT,  -- what accuracy is: accuracy, or of masks mean_iou, of words h_mean
   differs INTEGER CHECK (differs IN (0, 1)),
   note TEXT
 );

@@ -1,6 +1,6 @@
 """A ridge head on the features of a sample, and its accuracy on val beside that of other features."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,23 @@ from unchoke.heads.kinds import ridge
 from unchoke.heads.rows import Rows
 from unchoke.metrics.evaluation import compare
 from unchoke.metrics.influences import scored
+from unchoke.pipelines.table import ACCURACY
 from unchoke.pipelines.work import Features
+
+
+class Judge(Protocol):
+    """What a pipeline's features are worth."""
+
+    @property
+    def metric(self) -> str:
+        """One of ``table.NAMES``."""
+
+    def answers(self, sample: pd.DataFrame, features: Features) -> Any:
+        """Of a head on these features, on the val images of the sample; text says why there are none."""
+
+    def difference(self, one: Any, default: Any, sample: pd.DataFrame) -> "Difference":
+        """The figure of the first answers, and its difference from the second's."""
+
 
 SETTINGS: dict[str, Any] = {
     "penalty": [1e-2, 1e-1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5],
@@ -88,3 +104,17 @@ def difference(one: Answers | None, default: Answers | None, sample: pd.DataFram
     )
     found = compare(first, second, group_V)
     return Difference(float(first.value_R[0]), found.difference, found.low, found.high)
+
+
+class RidgeJudge:
+    """The accuracy of a ridge head."""
+
+    metric = ACCURACY
+
+    def answers(self, sample: pd.DataFrame, features: Features) -> Answers | None:
+        """As ``answers_of``."""
+        return answers_of(sample, features)
+
+    def difference(self, one: Answers | None, default: Answers | None, sample: pd.DataFrame) -> Difference:
+        """As the function of this name."""
+        return difference(one, default, sample)

@@ -19,16 +19,18 @@ def encode_batches(
     """
     total, valid_N = len(work.rows), np.zeros(len(work.rows), bool)
     values_ND: np.ndarray | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
     for places, pictures in batches:
         images, good = _padded(pictures, work.settings.micro_batch, encoder.image_size)
         if not good:
             continue
-        found = encoder.encode(images)[work.pool]
+        arrays = encoder.encode(images)
+        found = work.flat(arrays)
         if values_ND is None:
-            values_ND = np.zeros((total, found.shape[1]), np.float32)
+            values_ND, shapes = np.zeros((total, found.shape[1]), found.dtype), work.shapes(arrays)
         at = [places[place] for place in good]
         values_ND[at], valid_N[at] = found[good].astype(work.settings.store), True
-    return Features(np.zeros((total, 1), np.float32) if values_ND is None else values_ND, valid_N)
+    return Features(np.zeros((total, 1), np.float32) if values_ND is None else values_ND, valid_N, shapes)
 
 
 def _padded(

@@ -37,6 +37,10 @@ def files_alone(work: Work) -> str:
     return "" if work.has_files else "the images are rows of arrays or members of tar files, not files of their own"
 
 
+def whole_images(work: Work) -> str:
+    return "it is for whole images; these are patches" if work.strides else ""
+
+
 def _jpegs(work: Work) -> str:
     return "" if work.has_jpegs else "no image of the sample is a JPEG"
 
@@ -103,7 +107,7 @@ PIPELINES = (
         "Pillow's draft mode, {threads} threads, batches of {batch}",
         way=Files((("jpeg_draft", True),)),
         decoding=_decoding(jpeg_draft=True),
-        needs=(_jpegs,),
+        needs=(whole_images, _jpegs),
     ),
     Pipeline(
         "threads over files, simplejpeg",
@@ -111,7 +115,7 @@ PIPELINES = (
         way=Files((("decoder", SIMPLEJPEG),)),
         decoding=_decoding(decoder=SIMPLEJPEG),
         package=SIMPLEJPEG,
-        needs=(_jpegs,),
+        needs=(whole_images, _jpegs),
     ),
     Pipeline(
         "simplejpeg, JPEG draft",
@@ -119,13 +123,14 @@ PIPELINES = (
         way=Files((("decoder", SIMPLEJPEG), ("jpeg_draft", True))),
         decoding=_decoding(decoder=SIMPLEJPEG, jpeg_draft=True),
         package=SIMPLEJPEG,
-        needs=(_jpegs,),
+        needs=(whole_images, _jpegs),
     ),
     Pipeline(
         "store of pixels",
         "Zarr, uint8, Zstandard, written before; a chunk at a time, batches of {batch}",
         way=PixelStore(),
         decoding=_decoding(input=PIXELS),
+        needs=(whole_images,),
     ),
     Pipeline(
         "pixels in memory",
@@ -143,6 +148,7 @@ PIPELINES = (
         "tar shards written before, 4 a worker; batched in {threads} workers, prefetch_factor {prefetch}, persistent; "
         "Pillow",
         way=WebDataset(),
+        needs=(whole_images,),
         package="webdataset",
     ),
     Pipeline(
@@ -150,7 +156,7 @@ PIPELINES = (
         "stages of {threads} threads each for reading and decoding, sink of {prefetch} batches of {batch}; Pillow",
         way=Spdl(),
         package="spdl",
-        needs=(files_alone,),
+        needs=(whole_images, files_alone),
     ),
     Pipeline("NVIDIA DALI", "", needs=(_dali,)),
 )

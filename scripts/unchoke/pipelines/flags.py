@@ -1,6 +1,7 @@
 """The flags of the command, and what they make."""
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from unchoke.encoders.encoder import PRECISIONS
 from unchoke.encoders.lanes import most_lanes
@@ -15,8 +17,15 @@ from unchoke.features.chunk import Extraction
 from unchoke.machine.commands import or_none
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.machine.limits import measured_peaks
+from unchoke.manifest.images import in_use
+from unchoke.pipelines.accuracy import Judge, RidgeJudge
+from unchoke.pipelines.mask_figures import Detection, MaskJudge
+from unchoke.pipelines.patches import patches_in_use
 from unchoke.pipelines.work import Work
 from unchoke.sources.source import add_source_flags
+from unchoke.store.read import open_complete
+from unchoke.store.tables import MANIFEST_COLUMNS, PATCH_COLUMNS, WORD_COLUMNS, read_table
+from unchoke.text.score import Settings
 
 SCRATCH = "pipelines.tmp"
 
@@ -30,6 +39,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", type=Path, required=True, help="JSON file with the micro-batch")
     parser.add_argument("--image-size", type=or_none(int), help="height and width, px; none: the encoder's own")
     parser.add_argument("--pool", default="avg", help="pool whose features are compared")
+    parser.add_argument("--strides", nargs="*", type=int, default=[], help="of maps of patches, px; none: whole images")
+    parser.add_argument("--patches", type=Path, help="table of the patches, with --strides")
+    parser.add_argument("--labels", type=Path, help="sealed store of their labels")
+    parser.add_argument("--words", type=Path, help="table of the true words, where there are words")
+    parser.add_argument("--detection", type=json.loads, help="section detection of the config, as JSON")
     parser.add_argument("--precision", choices=PRECISIONS, default="float16", help="arithmetic on CUDA")
     parser.add_argument("--numbers", default="float16", help="numbers of the store, float16 or float32")
     parser.add_argument("--encoder", required=True, help="name of the encoder in the config")
@@ -57,7 +71,22 @@ def work_of(args: argparse.Namespace, micro_batch: int) -> Work:
         args.table.parent / SCRATCH,
         args.encoders,
         most_lanes=most_lanes(measured_peaks(args.plan)),
+        strides=tuple(args.strides),
     )
+
+
+def table_of(args: argparse.Namespace) -> pd.DataFrame:
+    """The images that can be drawn, or the patches."""
+    manifest = read_table(args.manifest, MANIFEST_COLUMNS)
+    return patches_in_use(manifest, read_table(args.patches, PATCH_COLUMNS)) if args.strides else in_use(manifest)
+
+
+def judge_of(args: argparse.Namespace, work: Work) -> Judge:
+    """What features are judged by."""
+    if not work.strides:
+        return RidgeJudge()
+    words = Detection(read_table(args.words, WORD_COLUMNS), Settings(**args.detection)) if args.words else None
+    return MaskJudge(open_complete(args.labels), work.strides, torch.device(work.device), words)
 
 
 @contextmanager

@@ -11,15 +11,18 @@ import numpy as np
 import torch
 
 from unchoke.encoders.encoder import Encoder
+from unchoke.encoders.lanes import Lanes
 from unchoke.encoders.pixels import Pixels
 from unchoke.features.chunk import Chunk, Extraction, write_chunk
 from unchoke.features.decoded import find_decoded
 from unchoke.features.images import extract_chunk
+from unchoke.features.patches import extract_patches
 from unchoke.features.pixels import extract_pixels, pixel_settings
+from unchoke.images.windows import forget_pictures
 from unchoke.machine.suspects import reading_threads
 from unchoke.names import PIXELS
 from unchoke.pipelines.batches import encode_batches
-from unchoke.pipelines.work import Decode, Features, Work
+from unchoke.pipelines.work import Features, Work
 from unchoke.store.chunks import VALID
 
 Epoch = Callable[[], Features]
@@ -48,11 +51,20 @@ class Files:
         """A function that does one epoch."""
         fixed = encoder, self.settings(work), work.threads, work.kind
         extract = partial(extract_chunk, lanes=work.lanes(encoder))
+        if work.strides:
+            extract = partial(_cut, lanes=work.lanes(encoder))
 
         def epoch() -> Features:
+            forget_pictures()  # decoded ones: a warm epoch has the files in the page cache alone
             return _joined((extract(rows, work.root, *fixed) for _, rows in work.chunks()), work)
 
         yield epoch
+
+
+def _cut(
+    rows: Any, root: Path, encoder: Encoder, settings: Extraction, threads: int, _kind: str, lanes: Lanes
+) -> Chunk:
+    return extract_patches(rows, root, encoder, settings, threads, lanes=lanes)
 
 
 @dataclass(frozen=True)
@@ -101,7 +113,7 @@ class PixelsInMemory:
     @contextmanager
     def epochs(self, work: Work, encoder: Encoder) -> Iterator[Epoch]:
         """A function that does one epoch."""
-        decode, size = Decode(encoder, work), work.settings.micro_batch
+        decode, size = work.decoder(encoder), work.settings.micro_batch
         kept: list[torch.Tensor | None] = []
 
         def batches() -> Iterator[tuple[list[int], list[torch.Tensor | None]]]:
@@ -131,6 +143,6 @@ def _store(work: Work, name: str) -> Path:
 
 def _joined(made: Iterator[Chunk], work: Work) -> Features:
     """The features of all chunks, less the padding of the last one."""
-    found = [(chunk.arrays[work.pool], chunk.arrays[VALID]) for chunk in made]
-    values_ND = np.concatenate([values for values, _ in found])[: len(work.rows)]
-    return Features(values_ND.astype(np.float32), np.concatenate([valid for _, valid in found])[: len(work.rows)])
+    found = [(work.flat(chunk.arrays), chunk.arrays[VALID], work.shapes(chunk.arrays)) for chunk in made]
+    values_ND, valid_N = (np.concatenate([part[place] for part in found])[: len(work.rows)] for place in (0, 1))
+    return Features(values_ND, valid_N, found[0][2])

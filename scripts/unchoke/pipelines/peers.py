@@ -1,7 +1,7 @@
 """Pipelines of others, set up as their documentation advises, with our decoder and transform: the same work."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from unchoke.encoders.encoder import Encoder
 from unchoke.pipelines.batches import encode_batches
 from unchoke.pipelines.ours import Epoch
-from unchoke.pipelines.work import Decode, Work
-from unchoke.sources.source import Reader
+from unchoke.pipelines.work import CutPatch, Decode, Work
 from unchoke.sources.tar_shards import samples_of, write_shards
 
 PREFETCH = 4
@@ -25,9 +24,9 @@ Sample = tuple[int, torch.Tensor, bool]
 
 
 class _Images(Dataset[Sample]):
-    """A map-style dataset of the files."""
+    """A map-style dataset of the files, or of patches of them."""
 
-    def __init__(self, readers: list[Reader], decode: Decode, side_px: int) -> None:
+    def __init__(self, readers: list[Any], decode: Decode | CutPatch, side_px: int) -> None:
         self.readers, self.decode, self.side_px = readers, decode, side_px
 
     def __len__(self) -> int:
@@ -68,7 +67,7 @@ class TorchLoader:
     def epochs(self, work: Work, encoder: Encoder) -> Iterator[Epoch]:
         """A function that does one epoch; the workers start in the first one."""
         loader = DataLoader(
-            _Images(work.readers(), Decode(encoder, work), encoder.image_size),
+            _Images(work.readers(), work.decoder(encoder), encoder.image_size),
             batch_size=work.settings.micro_batch,
             num_workers=work.threads,
             prefetch_factor=PREFETCH,
@@ -157,7 +156,7 @@ class Spdl:
         yield lambda: encode_batches(batches(), encoder, work)
 
 
-def _bytes_of(reader: Reader) -> Any:
+def _bytes_of(reader: Callable[[], Any]) -> Any:
     from unchoke.errors import UnreadableImageError
 
     try:

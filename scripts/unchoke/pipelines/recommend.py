@@ -1,9 +1,10 @@
 """Pure: from the table to lines of YAML that a user can paste into a config."""
 
 import json
+import math
 from collections.abc import Sequence
 
-from unchoke.pipelines.table import Row
+from unchoke.pipelines.table import ACCURACY, NAMES, Row
 
 WORTH = 1.05
 """How many times the rate of the default a pipeline must have to be recommended in its place."""
@@ -44,6 +45,7 @@ def recommendation(rows: Sequence[Row], threads: int, rounds: int, encoder: str,
         f"# {best.pipeline}: {best.images_per_s:,.0f} images/s, {times:.2f} × the default",
         f"# Basis: the lower of the cold and warm rate, medians of {rounds} rounds over {best.images:,} images, one",
         "# process; the start of a run is not in it.",
+        *_worth(best),
         "decoding:",
         *_keys(best.decoding, "  "),
         f"  threads: {threads}",
@@ -59,6 +61,14 @@ def recommendation(rows: Sequence[Row], threads: int, rounds: int, encoder: str,
         why = _why_not(row, default, images)
         lines.append(f"# Faster, but not recommended: {row.pipeline}, {row.images_per_s:,.0f} images/s ({why})")
     return "\n".join(lines) + "\n"
+
+
+def _worth(row: Row) -> list[str]:
+    """What masks or words lose with it."""
+    if row.metric == ACCURACY or math.isnan(row.accuracy):
+        return []
+    apart = f"{row.accuracy_difference:+.4f} ({row.low:+.4f} to {row.high:+.4f})"
+    return [f"# {NAMES[row.metric]} on val of a small head on its maps: {row.accuracy:.4f}; from the default {apart}."]
 
 
 def _keys(text: str, indent: str) -> list[str]:

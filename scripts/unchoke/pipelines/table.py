@@ -11,6 +11,8 @@ import pandas as pd
 
 UNKNOWN = math.nan
 EXTRACTION, TRAINING = "extraction", "training"
+ACCURACY, MEAN_IOU, H_MEAN = "accuracy", "mean_iou", "h_mean"
+NAMES = {ACCURACY: "accuracy", MEAN_IOU: "mean IoU", H_MEAN: "H-mean"}
 SAME = 2**-11
 """Relative difference of features that counts as none: half a step of float16, by which a store rounds them."""
 
@@ -27,7 +29,7 @@ class Row:
     encoder: str = ""
     """JSON of the keys of the encoder in the config that choose it: `micro_batch`, `precision`, `compile`."""
     images: int = 0
-    """Of the sample, those included that cannot be read."""
+    """Of the sample, those included that cannot be read; of datasets with masks patches."""
     unreadable: int = 0
     prepare_s: float = UNKNOWN
     """What it wrote before its epochs took, or compiling at its longest."""
@@ -47,7 +49,7 @@ class Row:
     feature_difference: float = UNKNOWN
     """Norm of the difference of the features from those of the first row, over the norm of these."""
     accuracy: float = UNKNOWN
-    """On val, of a ridge head on these features."""
+    """On val, of a ridge head on these features; or the figure `metric` of a small mask head on these maps."""
     accuracy_difference: float = UNKNOWN
     """From the first row, image by image."""
     low: float = UNKNOWN
@@ -55,6 +57,8 @@ class Row:
     """Ends of its 95 % interval."""
     task: str = EXTRACTION
     """Or `training`: a linear head on these features, one epoch."""
+    metric: str = ACCURACY
+    """What `accuracy` is: accuracy, or of masks mean_iou, of words h_mean."""
     differs: bool = False
     """Whether the accuracy, or the number of unreadable images, is not that of the first row."""
     note: str = ""
@@ -105,7 +109,9 @@ def medians(rounds: Sequence[Round], images: int) -> dict[str, Any]:
     }
 
 
-def marks(unreadable: int, expected: int, feature_difference: float, low: float, high: float) -> list[str]:
+def marks(
+    unreadable: int, expected: int, feature_difference: float, low: float, high: float, metric: str = ACCURACY
+) -> list[str]:
     """Why a row is not comparable with the first one; nothing where it is.
 
     unreadable, expected: images, of this row and of the first. low, high: interval of the difference in accuracy, which
@@ -115,8 +121,8 @@ def marks(unreadable: int, expected: int, feature_difference: float, low: float,
     if feature_difference <= SAME or low <= 0 <= high:
         return found
     if math.isnan(low) or math.isnan(high):
-        return [*found, "other features, whose accuracy is not known"]
-    return [*found, "its accuracy differs"]
+        return [*found, f"other features, whose {NAMES[metric]} is not known"]
+    return [*found, f"its {NAMES[metric]} differs"]
 
 
 def frame_of(rows: Iterable[Row]) -> pd.DataFrame:

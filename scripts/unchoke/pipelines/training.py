@@ -19,7 +19,7 @@ from unchoke.features.chunk import save_chunk
 from unchoke.features.images import extract_chunk
 from unchoke.heads.kinds import linear
 from unchoke.pipelines.accuracy import rows_of
-from unchoke.pipelines.entries import Pipeline, Way, files_alone
+from unchoke.pipelines.entries import Pipeline, Way, files_alone, whole_images
 from unchoke.pipelines.ours import Epoch
 from unchoke.pipelines.peers import TorchLoader
 from unchoke.pipelines.table import TRAINING
@@ -126,6 +126,7 @@ TRAININGS = (
         "head on cached features",
         "linear head, batches of 256; the first epoch extracts by {threads} threads, later ones read chunks",
         way=Trained(),
+        needs=(whole_images,),
         task=TRAINING,
     ),
     Pipeline(
@@ -133,7 +134,7 @@ TRAININGS = (
         "the same head, frozen encoder in each epoch; {threads} workers, prefetch_factor {prefetch}, persistent, "
         "pinned for a card, batches of {batch}; Pillow",
         way=Trained(TorchLoader()),
-        needs=(files_alone,),
+        needs=(whole_images, files_alone),
         task=TRAINING,
     ),
 )

@@ -17,6 +17,8 @@ from unchoke.encoders.ways import ON
 from unchoke.errors import UnreadableImageError
 from unchoke.features.chunk import Extraction
 from unchoke.images.decode import picture_of
+from unchoke.images.windows import open_image, read_patch
+from unchoke.names import map_name
 from unchoke.sources.source import Reader, open_images, reads_files
 
 JPEG = (".jpg", ".jpeg")
@@ -26,8 +28,11 @@ OFF = "off"
 class Features(NamedTuple):
     """What an epoch gives, in the order of the sample."""
 
-    values_ND: NDArray[np.float32]
+    values_ND: NDArray[np.floating]
+    """float32; of patches in the numbers of the store, all maps of a patch in a row."""
     valid_N: NDArray[np.bool_]
+    shapes: tuple[tuple[int, ...], ...] = ()
+    """Of each map in a row."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,24 @@ class Work:
     """Micro-batches of the planned size that memory holds at once on a processor; see ``encoders.lanes``."""
     labels: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Label, split and group of each image, for pipelines that train."""
+
+    strides: tuple[int, ...] = ()
+    """Of the maps that the encoder gives of patches, px; none: features of whole images. Rows then are of patches, the
+    columns of ``tables.PATCH_ROW_COLUMNS``."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of the features: the maps of patches, or the pool."""
+        return [map_name(stride) for stride in self.strides] or [self.pool]
+
+    def flat(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.floating]:
+        """Features (N, D) of what an encoder or a chunk gives, as ``Features`` has them."""
+        parts = [np.asarray(arrays[name]).reshape(len(arrays[name]), -1) for name in self.names]
+        return np.concatenate(parts, 1).astype(self.settings.store if self.strides else np.float32)
+
+    def shapes(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[tuple[int, ...], ...]:
+        """Of each map of a patch, or of the features of an image."""
+        return tuple(arrays[name].shape[1:] for name in self.names)
 
     @property
     def paths(self) -> list[str]:
@@ -107,17 +130,43 @@ class Work:
     def encoder(self) -> Encoder:
         """The encoder on its device, eager."""
         device = torch.device(self.device)
-        return load_encoder(self.weights, self.card, self.image_size, [self.pool], device, self.precision)
+        return load_encoder(self.weights, self.card, self.image_size, self._pools, device, self.precision, self.strides)
+
+    @property
+    def _pools(self) -> list[str]:
+        return [] if self.strides else [self.pool]
 
     def source_files(self) -> list[Path]:
         """The files that hold the images: their own, or everything around the rows of arrays and members of tars."""
         if self.has_files:
-            return [self.root / path for path in self.paths]
+            return [self.root / path for path in dict.fromkeys(self.paths)]
         return [file for file in self.root.rglob("*") if file.is_file()] if self.root.is_dir() else [self.root]
 
-    def readers(self) -> list[Reader]:
-        """One for each image."""
+    def readers(self) -> list[Any]:
+        """What ``decoder`` reads: a reader for each image, or path and corner of each patch."""
+        if self.strides:
+            return list(self.rows[["path", "y0", "x0"]].itertuples(index=False, name=None))
         return open_images(self.kind, self.root, self.paths)
+
+    def decoder(self, encoder: Encoder) -> "Decode | CutPatch":
+        """What makes pictures of ``readers``."""
+        return CutPatch(encoder, self) if self.strides else Decode(encoder, self)
+
+
+class CutPatch:
+    """From path and corner of a patch to its pixels; a worker process of a peer is sent it too."""
+
+    def __init__(self, encoder: Encoder, work: Work) -> None:
+        self._root, self._size_px, self._max_pixels = work.root, encoder.image_size, work.settings.max_pixels
+
+    def read(self, place: tuple[str, int, int]) -> torch.Tensor | None:
+        """uint8 (3, S, S); None where the image cannot be read."""
+        path, y0, x0 = place
+        try:
+            pixels_SS3 = read_patch(open_image(self._root / path, self._max_pixels), y0, x0, self._size_px)
+        except UnreadableImageError:
+            return None
+        return torch.from_numpy(pixels_SS3).permute(2, 0, 1).contiguous()
 
 
 class Decode:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unchoke.pipelines.table import TRAINING, Row
+from unchoke.pipelines.table import NAMES, TRAINING, Row
 from unchoke.report.style import COLOURS, GREY, new_figure, plain, styled
 
 _HEIGHT = 0.38
@@ -50,7 +50,7 @@ def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.12)
-    marked = " (*: accuracy or unreadable images differ)" if any(row.differs for row in rows) else ""
+    marked = f" (*: {NAMES[rows[0].metric]} or unreadable images differ)" if any(row.differs for row in rows) else ""
     axes.set_xlabel(f"images/s{marked}")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
@@ -66,7 +66,8 @@ def _draw_bars(axes: Axes, values: list[float], title: str) -> None:
 
 def table_text(rows: Sequence[Row]) -> str:
     """The table for a terminal."""
-    head = f"{'pipeline':<34}{'cold/s':>8}{'warm/s':>8}{'CPU s':>8}{'MB':>8}{'unread':>8}{'accuracy':>10}  difference"
+    head = f"{'pipeline':<34}{'cold/s':>8}{'warm/s':>8}{'CPU s':>8}{'MB':>8}{'unread':>8}"
+    head += f"{NAMES[rows[0].metric]:>10}  difference"
     return "\n".join([head, *map(_line, rows)])
 
 

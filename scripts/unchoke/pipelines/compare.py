@@ -256,7 +256,8 @@ def _row(each: _Measured, first: _Measured, work: Work, sample: pd.DataFrame, ju
 def feature_difference(one: Features, default: Features) -> float:
     """Norm of the difference over the norm of the default's, of the images that both could read."""
     both_N = one.valid_N & default.valid_N
-    norm = float(np.linalg.norm(default.values_ND[both_N]))
+    ours_ND, theirs_ND = (each.values_ND[both_N].astype(np.float32) for each in (one, default))  # float16 overflows
+    norm = float(np.linalg.norm(theirs_ND))
     if not both_N.any() or norm == 0:
         return float("nan")
-    return float(np.linalg.norm(one.values_ND[both_N] - default.values_ND[both_N])) / norm
+    return float(np.linalg.norm(ours_ND - theirs_ND)) / norm

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from unchoke.pipelines.compare import draw_sample
+from unchoke.pipelines.compare import draw_sample, feature_difference
 from unchoke.pipelines.patches import draw_patches, patches_in_use, whole_images
+from unchoke.pipelines.work import Features
 
 IMAGES, EACH = 20, 6
 
@@ -32,3 +33,8 @@ def test_an_image_with_a_patch_that_cannot_be_used_is_not_whole() -> None:
     part = draw_patches(table().query("split == 'val'"), 12, 1).reset_index(drop=True)
     usable = pd.Series(part.index != 3)
     assert whole_images(part, usable) == [part["image_id"].iloc[-1]]
+
+
+def test_maps_in_float16_have_a_difference_that_does_not_overflow() -> None:
+    one, other = (Features(np.full((4, 1000), value, np.float16), np.ones(4, bool)) for value in (202.0, 200.0))
+    assert np.isclose(feature_difference(one, other), 0.01)

@@ -190,7 +190,9 @@ class Dataset(Section):
             return raw
         given = raw.get("classes", TEXT_CLASSES)
         if given not in (TEXT_CLASSES, {"background": 0, "text": 1}) or raw.get("ignore") is not None:
-            raise ValueError(f"classes and ignore are values in mask files, and the kind {raw['kind']} has none")
+            raise ValueError(
+                f"classes and ignore are values in mask files, and the kind {raw['kind']} has none: leave them out"
+            )
         return {**raw, "classes": TEXT_CLASSES}
 
     @model_validator(mode="after")

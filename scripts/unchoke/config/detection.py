@@ -12,10 +12,10 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class Detection(Section):
     """How words are read from the probability maps of whole images."""
 
-    binarise: list[Share] = Field([0.2, 0.3, 0.4, 0.5], min_length=1)
+    binarise: list[Share] = Field([0.2, 0.3, 0.4, 0.5, 0.6], min_length=1)
     """A pixel belongs to a word if its probability is above; the value with the best H-mean on val is kept."""
 
-    box_scores: list[Share] = Field([0.3, 0.4, 0.5, 0.6, 0.7, 0.8], min_length=1)
+    box_scores: list[Share] = Field([0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], min_length=1)
     """Least mean probability of a word; the value with the best H-mean on val is kept."""
 
     unclip: float = Field(1.5, gt=0, le=10)

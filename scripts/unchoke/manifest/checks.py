@@ -55,5 +55,13 @@ def check_splits(frame: pd.DataFrame, where: str) -> None:
                 found=f"{len(rows)} images, none of them in {split}{left_out}",
                 expected="train to fit, val to choose, test to report",
                 where=where,
-                do=f"give it images, or change dataset.split.{split}; with few groups a split may get none",
+                do=_more_images(split, len(rows)),
             )
+
+
+def _more_images(split: str, usable: int) -> str:
+    """What to do about an empty split; train has what val and test leave."""
+    if not usable:
+        return "mend the images, or what describes them, by the reasons that are named"
+    share = "dataset.split.val or dataset.split.test" if split == "train" else f"dataset.split.{split}"
+    return f"give it images, or change {share}; with few groups a split may get none"

@@ -3,7 +3,8 @@
 from typing import Any
 
 from unchoke.page.text import figure, together
-from unchoke.report.leaderboard import merit_of
+from unchoke.report.leaderboard import UNDEFINED, merit_of
+from unchoke.store.run_record import DETECTION
 
 Row = dict[str, Any]
 """Of the view ``leaderboard``."""
@@ -21,6 +22,8 @@ def verdict(rows: list[Row], floor: Floor | None) -> str:
     if not rows:
         return "No head has been trained: the config names none."
     best, *others = rows
+    if best["test"] is None and best["task"] == DETECTION and best["blend"] is not None:
+        return UNDEFINED
     if best["test"] is None:
         return f"The head {name_of(best)} has no figure on test."
     parts = [_best(best), _chance(best, floor), _runner_up(best, others)]

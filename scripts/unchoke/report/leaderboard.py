@@ -36,6 +36,7 @@ NOTES = {
         "than the halo, so that patches give what the whole image would."
     ),
 }
+UNDEFINED = "H-mean on test is undefined: no word of test counts."
 _COMPARED = (
     "against the best on val: {metric} less that of the head with the best {metric} on val, on the same images; its "
     "interval is for this comparison alone. p: of the same Student's t as the interval. p adjusted: for the number of "
@@ -162,9 +163,10 @@ def draw_leaderboard(
     """
     if not rows:
         return note_figure("Leaderboard", "No head has been trained: the config names none.")
+    without = _without_figures(rows)
     rows = [row for row in rows if row["test"] is not None or row["task"] == CLASSIFICATION]
     if not rows:
-        return note_figure("Leaderboard", "No head has segmented test images: segment.heads in the config names none.")
+        return note_figure("Leaderboard", without)
     heads = list(dict.fromkeys(row["head"] for row in rows))
     encoders = {row["encoder"]: row["weights"] for row in sorted(rows, key=lambda row: row["encoder"])}
     height_in = 1.9 + max(0.4 * len(heads), 0.26 * len(heads) * len(encoders))
@@ -185,6 +187,13 @@ def draw_leaderboard(
     label = f"{figure_of_merit} on {rows[0]['test_images']:,} test images"
     _finish(axes, heads, label, len(encoders), 0.18 if rows[0]["task"] == CLASSIFICATION else 0.6)
     return figure
+
+
+def _without_figures(rows: list[Row]) -> str:
+    """Why no head has a figure on test."""
+    if any(row["task"] == DETECTION and row["blend"] is not None for row in rows):
+        return UNDEFINED
+    return "No head has segmented test images: segment.heads in the config names none."
 
 
 def _draw_encoder(axes: Axes, rows: list[Row], heads: list[str], below: float, place: int, weights: str) -> None:

@@ -48,6 +48,10 @@ def test_no_interval_is_said_where_there_is_none():
     [
         ([], "No head has been trained: the config names none."),
         ([row_of("unet", test=None)], "The head unet on b0 has no figure on test."),
+        (
+            [row_of("db", test=None, task="detection", metric="h_mean", blend="crop")],
+            "H-mean on test is undefined: no word of test counts.",
+        ),
     ],
 )
 def test_what_is_not_known_is_said(rows, expected):

@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--memory-mb", type=int, required=True, help="memory that it was planned to take, MB")
     parser.add_argument("--findings", type=Path, required=True, help="CSV to write, a row for each image and rule")
     parser.add_argument("--summary", type=Path, required=True, help="JSON to write: counts, and how sure they are")
+    parser.add_argument("--distances", type=Path, required=True, help="CSV to write: how far val and test lie")
     add_device_flags(parser)
     args = parser.parse_args(argv)
     device = device_of(args)
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             device,
             args.findings,
             args.summary,
+            args.distances,
         )
     print("\n".join(sentences(said)))
 

@@ -48,7 +48,7 @@ TESTED_ELSEWHERE = {
         "mask_pictures mistakes pages parts pipelines points quarantine repeats reliability results settings "
         "steps style thumbnails"
     ),
-    "report/cleaning": "balance contact_sheets cosines duplicates findings measures",
+    "report/cleaning": "balance contact_sheets cosines distances duplicates findings measures",
     "polygons": "word",
     "pipelines": "accuracy batches entries flags measure ours peers work",
     "sources": "csv_files digests left_out locations pairs",

@@ -21,6 +21,11 @@ CLEANING_PAGES = [
             else []
         ),
         *(
+            [("distances.png", "distances to train", "distances")]
+            if (CLEANING["features"] or {}).get("shift")
+            else []
+        ),
+        *(
             (f"findings_{rule}.png", rule.replace("_", " "), "findings_of_rule")
             for rule, settings in all_rules(CLEANING).items()
             if settings

@@ -1,9 +1,9 @@
 # in:   the sealed features of cleaning.features.encoder, <results>/manifest.csv, <results>/fingerprints.zarr
-# out:  <results>/feature_findings.csv, feature_findings.json
+# out:  <results>/feature_findings.csv, feature_findings.json, distances.csv
 
 from posixpath import dirname
 
-from unchoke.config.inspection import inspecting_head
+from unchoke.config.inspection import inspecting_heads
 from unchoke.targets.memory import head_mb
 from unchoke.names import store_name
 
@@ -12,11 +12,9 @@ INSPECTED_STORES = [
     STORES[f"features/{store_name(INSPECTED['encoder'], view)}"]
     for view in config["encoders"][INSPECTED["encoder"]]["views"][:2]
 ]
-INSPECTING = INSPECTED | {
-    "head": inspecting_head(
-        INSPECTED, config["encoders"][INSPECTED["encoder"]]["views"][0]
-    )
-}
+INSPECTING = INSPECTED | inspecting_heads(
+    INSPECTED, config["encoders"][INSPECTED["encoder"]]["views"][0]
+)
 
 
 rule inspect_features:
@@ -29,6 +27,7 @@ rule inspect_features:
     output:
         findings="<results>/feature_findings.csv",
         summary="<results>/feature_findings.json",
+        distances="<results>/distances.csv",
         receipt="<results>/receipts/inspect_features.json",
     log:
         "<logs>/inspect_features.log",
@@ -62,5 +61,6 @@ rule inspect_features:
         " --threads {threads}"
         " --findings {output.findings:q}"
         " --summary {output.summary:q}"
+        " --distances {output.distances:q}"
         " --receipt {output.receipt:q}"
         " > {log:q} 2>&1"

@@ -1,7 +1,13 @@
 # in:   the figures and tables of all stages, experiments.db
 # out:  <results>/report.html: the run in one page; report/page.html: the same for `snakemake --report`
 
-from unchoke.targets.results import figure_files, finding_tables, mapped_stores
+from unchoke.targets.results import (
+    cleaning_tables,
+    figure_files,
+    finding_tables,
+    inspects,
+    mapped_stores,
+)
 
 CLEANED = bool(config["cleaning"])
 
@@ -11,7 +17,7 @@ rule write_report:
         lambda wildcards: [store.seal for store in STORES.values()],
         figures=lambda wildcards: figure_files(config),
         cleaned=lambda wildcards: (
-            [*finding_tables(config), *map(str, CLEANING_PAGES)]
+            [*cleaning_tables(config), *map(str, CLEANING_PAGES)]
             if config["cleaning"]
             else []
         ),
@@ -45,6 +51,11 @@ rule write_report:
             file.replace("<results>", RESULTS)
             for file in (["--findings", *finding_tables(config)] if CLEANED else [])
         ],
+        inspected=lambda wildcards: (
+            ["--inspected", f"{RESULTS}/feature_findings.json"]
+            if inspects(config)
+            else []
+        ),
         selection=[] if MASKS else ["--selection", f"{RESULTS}/selection.csv"],
         kind=config["dataset"]["kind"],
         root=image_root,
@@ -59,6 +70,7 @@ rule write_report:
         " --manifest {input.manifest:q}"
         " {params.selection:q}"
         " {params.findings:q}"
+        " {params.inspected:q}"
         " --quarantine {input.quarantine:q}"
         " --rates {input.rates:q}"
         " --figures {params.folder:q}/report"

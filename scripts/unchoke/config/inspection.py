@@ -68,6 +68,16 @@ class FeatureRules(Section):
     """Labels that are probably wrong."""
 
 
+class Shift(Section):
+    """Whether val and test look like train."""
+
+    k: int = Field(10, ge=1, le=1000)
+    """The distance of an image to train is that of its k-th nearest image there, by cosine."""
+
+    seed: int = Field(0, ge=0, le=MAX_SEED)
+    """Seed of the images that are drawn for the test."""
+
+
 class Features(Section):
     """Rules that look at the cached features of one encoder."""
 
@@ -77,18 +87,23 @@ class Features(Section):
     pool: Pool = "avg"
     """The pooling whose features are read; the encoder must store it."""
 
+    shift: Shift | None = Shift()
+    """Distances of images of val and test to train, and a test whether a classifier tells these splits from train;
+    null: neither."""
+
     rules: FeatureRules = FeatureRules()
     """What is looked for, and what is done about it."""
 
 
-def inspecting_head(features: dict[str, Any], view: str) -> dict[str, Any]:
-    """Settings of the head of `mislabelled`. features: as the config dumps the section; view: that is read."""
-    kind = (features["rules"]["mislabelled"] or {}).get("kind", "ridge")
+def inspecting_heads(features: dict[str, Any], view: str) -> dict[str, dict[str, Any]]:
+    """Settings of the head of `mislabelled` and of the two-sample test's. features: as the config dumps the section."""
     given: dict[str, Any] = {
-        "kind": kind,
         "pool": features["pool"],
         "train_views": [view],
         "test_views": [view],
         "choose_by": "log_loss",
     }
-    return (Ridge if kind == "ridge" else Logistic)(**given).model_dump()
+    ridge = Ridge(kind="ridge", **given).model_dump()
+    is_ridge = (features["rules"]["mislabelled"] or {}).get("kind", "ridge") == "ridge"
+    head = ridge if is_ridge else Logistic(kind="logistic", **given).model_dump()
+    return {"head": head, "two_sample_head": ridge}

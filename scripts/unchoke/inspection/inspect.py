@@ -18,6 +18,7 @@ from unchoke.heads.rows import Rows, readable, split_rows
 from unchoke.inspection.mislabelled import Examined, find_mislabelled
 from unchoke.inspection.near import Places, find_near
 from unchoke.inspection.samples import draw_samples, no_threshold
+from unchoke.inspection.shift import find_shift
 from unchoke.inspection.threshold import histogram, propose
 from unchoke.manifest.images import in_use
 from unchoke.names import SPLITS
@@ -37,12 +38,14 @@ def inspect_features(
     device: torch.device,
     findings: Path,
     summary: Path,
+    distances: Path,
 ) -> dict[str, Any]:
     """Write what the rules find in the features of one encoder, and a summary; return the summary.
 
     stores: sealed features in each view. fingerprints, pixel_rules: as for ``clean.select_rows``; what those drop takes
-    no part, and copies share a fold. settings: ``cleaning.features`` of the config, with the settings of its `head`.
-    findings: CSV, ``tables.FINDING_COLUMNS``. Raises UnchokeError where a rule would drop more than half of train.
+    no part, and copies share a fold. settings: ``cleaning.features`` of the config, with the settings of its heads.
+    findings: CSV, ``tables.FINDING_COLUMNS``. distances: CSV, ``tables.DISTANCE_COLUMNS``. Raises UnchokeError where a
+    rule would drop more than half of train.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
     pixels = find_in_store(fingerprints, frame, pixel_rules)
@@ -60,7 +63,9 @@ def inspect_features(
     together = gathered(found, len(frame), np.full(len(frame), -1, np.int64))
     refuse_half(together, chosen, rules)
     result |= counts_of(together, frame, [name for name in FEATURE_RULES if rules.get(name)])
+    table, result["shift"] = _shift(features, chosen, settings, device)
     write_atomic(findings, findings_bytes(together, frame))
+    write_atomic(distances, tables.frame_bytes(table, tables.DISTANCE_COLUMNS))
     write_atomic(summary, json_bytes(result | {"settings": dict(settings)}))
     return result
 
@@ -87,6 +92,16 @@ def _near(
         told = proposal._asdict() | {"basis": samples.basis, **histogram(samples.same_P, samples.other_Q)}
         summary["proposal"] = told
     return found, summary
+
+
+def _shift(
+    features: dict[str, FeatureStore], chosen: pd.DataFrame, settings: Mapping[str, Any], device: torch.device
+) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    """Distances to train and the tests of val and test; no rows and None where that is off."""
+    if settings["shift"] is None:
+        return pd.DataFrame(columns=list(tables.DISTANCE_COLUMNS)), None
+    stored, images = next(iter(features.values())).group[settings["pool"]], in_use(chosen[readable(features, chosen)])
+    return find_shift(stored, images, settings["shift"], settings["two_sample_head"], device)
 
 
 def _examined(

@@ -110,15 +110,15 @@ def cosines(stored: Any, one_P: Ints, other_P: Ints, device: torch.device, other
     for start in range(0, len(one_P), KNOWN):
         part = slice(start, start + KNOWN)
         one, other = (
-            unit_rows(_rows(table, place_P[part]), slice(None), device)
+            unit_rows(rows_of(table, place_P[part]), slice(None), device)
             for table, place_P in ((stored, one_P), (stored if others is None else others, other_P))
         )
         found_P[part] = (one * other).sum(1).cpu().numpy()
     return found_P
 
 
-def _rows(stored: Any, place_B: Ints) -> NDArray[np.floating]:
-    """Some rows in any order; Zarr reads each chunk once."""
+def rows_of(stored: Any, place_B: Ints) -> NDArray[np.floating]:
+    """Some rows (B, D) in any order; Zarr reads each chunk once."""
     if isinstance(stored, np.ndarray):
         return stored[place_B]
     return np.asarray(stored.oindex[place_B])

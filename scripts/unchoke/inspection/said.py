@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+LEVEL = 0.01
+"""Of the tests of val and test together."""
+
 
 def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     """A line for each rule that is on. summary: as ``inspect.inspect_features`` returns it."""
@@ -10,6 +13,32 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
         dropped = summary["dropped"].get(rule, 0)
         text = f"{rule}: {sum(splits.values()):,} images ({dropped:,} dropped for this)"
         yield "; ".join([text, *_TOLD[rule](summary[rule])])
+    yield from shift_sentences(summary["shift"])
+
+
+def shift_sentences(shift: Mapping[str, Any] | None) -> Iterator[str]:
+    """Whether val and test look like train, a sentence each. shift: the summary's part of this name."""
+    for name, facts in (shift or {"splits": {}})["splits"].items():
+        far = f"{100 * facts['far']:.0f} % of its images lie farther from train than 95 % of those of train"
+        test = facts["test"]
+        if test is None:
+            yield f"{name}: {far}; too few images of different groups for a test"
+            continue
+        right = f"a classifier tells it from train in {100 * test['accuracy']:.0f} % of {test['images']:,} images"
+        looks = "does not look like train" if is_shifted(facts) else "is not told apart from train"
+        yield f"{name} {looks}: {right} (p = {test['p_value']:.2g}); {far}"
+
+
+def shifted_splits(shift: Mapping[str, Any] | None) -> list[str]:
+    """The sentences of those splits that do not look like train, for a verdict."""
+    splits = (shift or {"splits": {}})["splits"]
+    told = {name: {"splits": {name: facts}} for name, facts in splits.items() if is_shifted(facts)}
+    return [f"{sentence[0].upper()}{sentence[1:]}." for one in told.values() for sentence in shift_sentences(one)]
+
+
+def is_shifted(facts: Mapping[str, Any]) -> bool:
+    """Whether a split is told apart from train, at LEVEL over both splits together (Bonferroni)."""
+    return facts["test"] is not None and facts["test"]["p_value"] < LEVEL / 2
 
 
 def _mislabelled(facts: Mapping[str, Any]) -> Iterator[str]:

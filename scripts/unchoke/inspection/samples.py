@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke.errors import UnchokeError
-from unchoke.inspection.near import cosines
+from unchoke.inspection.near import cosines, rows_of
 from unchoke.inspection.neighbours import nearest
 from unchoke.store.read import FeatureStore
 
@@ -47,16 +47,16 @@ def draw_samples(
     stored, ids = first.group[pool], images["image_id"].to_numpy(np.int64)
     if more:
         (turned, second), *_ = more
-        drawn = _drawn(ids, SAME, seed)
-        same_P = cosines(stored, drawn, drawn, device, second.group[pool])
-        basis = f"views {view} and {turned} of {len(drawn):,} images"
+        seen = drawn(ids, SAME, seed)
+        same_P = cosines(stored, seen, seen, device, second.group[pool])
+        basis = f"views {view} and {turned} of {len(seen):,} images"
     else:
         known = near_pairs[near_pairs["image_id"].isin(ids) & near_pairs["other"].isin(ids)]
         if len(known) < FEWEST:
             return None
-        drawn = _drawn(known.to_numpy(np.int64), SAME, seed)
-        same_P = cosines(stored, drawn[:, 0], drawn[:, 1], device)
-        basis = f"{len(drawn):,} near copies by pixels"
+        seen = drawn(known.to_numpy(np.int64), SAME, seed)
+        same_P = cosines(stored, seen[:, 0], seen[:, 1], device)
+        basis = f"{len(seen):,} near copies by pixels"
     return Samples(basis, same_P, _nearest_others(stored, images, seed, device))
 
 
@@ -71,22 +71,28 @@ def no_threshold(where: str) -> UnchokeError:
     )
 
 
-def _drawn(rows_N: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+def drawn(rows_N: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """At most so many rows, in their order; the same for the same seed."""
     if len(rows_N) <= most:
         return rows_N
     return rows_N[np.sort(np.random.default_rng(seed).choice(len(rows_N), most, replace=False))]
 
 
-def _nearest_others(stored: Any, images: pd.DataFrame, seed: int, device: torch.device) -> NDArray[np.float64]:
-    ids, n = images["image_id"].to_numpy(np.int64), stored.shape[0]
-    alone = (images["group"] == "").to_numpy(bool)
-    unit_n = torch.full((n,), -1, dtype=torch.int64)  # -1: takes no part
+def unit_numbers(images: pd.DataFrame, n: int) -> torch.Tensor:
+    """A number for the group of each of n stored rows, int64 (n,); images alone have their own, -1 takes no part."""
+    ids, alone = images["image_id"].to_numpy(np.int64), (images["group"] == "").to_numpy(bool)
+    unit_n = torch.full((n,), -1, dtype=torch.int64)
     unit_n[torch.tensor(ids)] = torch.tensor(np.where(alone, n + ids, pd.factorize(images["group"])[0]))
-    asked = _drawn(ids, OTHERS, seed)
+    return unit_n
+
+
+def _nearest_others(stored: Any, images: pd.DataFrame, seed: int, device: torch.device) -> NDArray[np.float64]:
+    ids, unit_n = images["image_id"].to_numpy(np.int64), unit_numbers(images, stored.shape[0])
+    asked = drawn(ids, OTHERS, seed)
     unit_Q = unit_n[torch.tensor(asked)]
 
     def allowed(queries: slice, known: slice) -> torch.Tensor:
         return (unit_Q[queries, None] != unit_n[None, known]) & (unit_n[None, known] >= 0)
 
-    cosine_Q1, place_Q1 = nearest(np.asarray(stored.oindex[asked]), stored, 1, device, allowed)
+    cosine_Q1, place_Q1 = nearest(rows_of(stored, asked), stored, 1, device, allowed)
     return np.asarray(cosine_Q1[place_Q1[:, 0] >= 0, 0], np.float64)

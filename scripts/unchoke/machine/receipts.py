@@ -30,7 +30,7 @@ _JOBS = {
     **dict.fromkeys(("words.csv", "quarantined_words.csv"), _LISTING),
     **dict.fromkeys(("rows/*.csv", "moved/*.csv", "mask_rows/*.csv"), _LISTING),
     **dict.fromkeys(("findings.csv", "cleaning.csv", "cleaning.json"), ("clean_images",)),
-    **dict.fromkeys(("feature_findings.csv", "feature_findings.json"), ("inspect_features",)),
+    **dict.fromkeys(("feature_findings.csv", "feature_findings.json", "distances.csv"), ("inspect_features",)),
     "selection.csv": ("select_rows",),
     **dict.fromkeys(("repeats/*.csv", "repeats/*.json"), ("draw_repeat/{}",)),
     "classes.json": ("count_classes",),

@@ -14,7 +14,7 @@ from unchoke.cleaning.clean import selected
 from unchoke.experiments.board import floors, leaderboard, ranking_of, readings_of
 from unchoke.experiments.leaderboard import few_units, remarks
 from unchoke.machine.commands import or_none
-from unchoke.machine.receipts import read_result
+from unchoke.machine.receipts import read_json, read_result
 from unchoke.manifest.classes import class_warnings, counts_of
 from unchoke.page.verdict import Floor, Row
 from unchoke.report.thumbnails import Picture, thumbnails
@@ -36,6 +36,8 @@ class PageFiles:
     rates_file: Path
     findings_files: list[Path]
     """Of pixels and of features; empty where images are not cleaned."""
+    inspected_file: Path | None
+    """None where no rule looks at features."""
     figures: Path
     """Folder of the figures that other jobs drew."""
     stores: list[Path]
@@ -99,6 +101,11 @@ class PageFiles:
         return read_findings(self.findings_files) if self.findings_files else pd.DataFrame()
 
     @property
+    def inspected(self) -> dict[str, Any]:
+        """The summary of rules about features; empty without."""
+        return read_json(self.inspected_file) if self.inspected_file else {}
+
+    @property
     def rates(self) -> pd.DataFrame:
         """Seconds and rates by stage."""
         return pd.read_csv(io.BytesIO(read_result(self.rates_file)), dtype={"encoder": str}, keep_default_na=False)
@@ -125,6 +132,7 @@ def add_page_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quarantine", type=Path, required=True, help="CSV of the images that no head may use")
     parser.add_argument("--rates", type=Path, required=True, help="CSV of seconds and rates by stage")
     parser.add_argument("--findings", type=Path, nargs="*", default=[], help="CSV tables of the findings of cleaning")
+    parser.add_argument("--inspected", type=Path, help="JSON: summary of the rules about features")
     parser.add_argument("--figures", type=Path, required=True, help="folder of the figures of other jobs")
     parser.add_argument("--stores", type=Path, nargs="*", default=[], help="sealed Zarr stores")
     parser.add_argument("--maps", type=json.loads, default={}, help="JSON: store and pool to map, by encoder")
@@ -137,4 +145,4 @@ def read_page_files(args: argparse.Namespace) -> PageFiles:
     names = ("database", "figures", "stores", "maps", "kind", "root", "max_pixels", "config")
     tables = ("manifest", "selection", "quarantine", "rates")
     given = {name: vars(args)[name] for name in names} | {f"{name}_file": vars(args)[name] for name in tables}
-    return PageFiles(**given, findings_files=args.findings)
+    return PageFiles(**given, findings_files=args.findings, inspected_file=args.inspected)

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unchoke.experiments.board import failed_repeats
 from unchoke.files import write_atomic
+from unchoke.inspection.said import shifted_splits
 from unchoke.page.board import board_of
 from unchoke.page.cleaned import found_rules
 from unchoke.page.features import Features, feature_maps
@@ -85,7 +86,7 @@ def _content(files: PageFiles) -> dict[str, Any]:
         "name": files.config["dataset"]["name"],
         "masks": task != CLASSIFICATION,
         "metric": merit_of(task, metric),
-        "verdict": verdict(files.rows, files.floor),
+        "verdict": " ".join([verdict(files.rows, files.floor), *shifted_splits(files.inspected.get("shift"))]),
         "warnings": files.warnings,
         "counts": _counts(files),
         "board": board_of(files.rows, files.floor),
@@ -159,6 +160,7 @@ def _figures(files: PageFiles, room: Room) -> dict[str, Picture]:
             "Cosines",
             "A good threshold has pairs of one image on its right, others on its left.",
         ),
+        "cleaning/distances": ("Distances to train", "A split to the right of train holds images of another kind."),
         "profile": ("Profile of extraction", "Images/s without each step; the bottleneck in orange."),
         "durations": ("Seconds by stage", "Only speeding up the bottleneck helps much."),
         "pipelines": ("Input pipelines side by side", "Of the last `snakemake compare_pipelines`: see pipelines.csv."),

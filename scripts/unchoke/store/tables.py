@@ -70,6 +70,12 @@ FINDING_COLUMNS = {
     "suggested": str,  # the label that the features suggest; else empty
     "nearest": str,  # image_id of the nearest images with that label, spaces between; else empty
 }
+DISTANCE_COLUMNS = {  # a row an image of val and test that takes part
+    **{name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "split")},
+    "distance": str,  # one less the cosine of the k-th nearest image of train
+    "beyond": str,  # share of the images of train that lie nearer to the others of train
+    "nearest": int,  # image_id of the nearest image of train
+}
 CLEANING_COLUMNS = {"image_id": int, "reasons": str, "dropped": str}  # names of rules; a row for every image
 SELECTION_COLUMNS = {
     "image_id": int,  # a row for every image

@@ -49,7 +49,7 @@ def cleaning_tables(config: Config) -> list[str]:
     """What cleaning writes beside its figures: the findings come first, of pixels and then of features."""
     if not config["cleaning"]:
         return []
-    of_features = ["feature_findings.csv", "feature_findings.json"] if inspects(config) else []
+    of_features = ["feature_findings.csv", "feature_findings.json", "distances.csv"] if inspects(config) else []
     tables = ["findings.csv", *of_features[:1], "cleaning.csv", "cleaning.json", *of_features[1:]]
     return [f"{RESULTS}/{table}" for table in tables]
 

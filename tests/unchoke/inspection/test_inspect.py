@@ -16,7 +16,7 @@ import inspect_features as command
 from unchoke.cleaning.clean import select_rows
 from unchoke.cleaning.findings import gathered, not_copies
 from unchoke.config.cleaning import Rules
-from unchoke.config.inspection import Features, Mislabelled, inspecting_head
+from unchoke.config.inspection import Features, Mislabelled, inspecting_heads
 from unchoke.errors import UnchokeError
 from unchoke.inspection.inspect import inspect_features, refuse_half
 from unchoke.inspection.mislabelled import flip_labels
@@ -56,14 +56,16 @@ PIXEL_RULES: dict[str, Any] = {"blank": Rules().model_dump()["blank"]}
 def settings_of(near: dict[str, Any] | None = None, **rule: Any) -> dict[str, Any]:
     rules = {"mislabelled": None if near else rule, "near_in_features": near}
     features = Features.model_validate({"encoder": "b0", "rules": rules}).model_dump()
-    return features | {"head": inspecting_head(features, "identity")}
+    return features | inspecting_heads(features, "identity")
 
 
 def inspect(results: Path, **rule: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
     manifest, findings = results / "manifest.csv", results / "feature_findings.csv"
     fingerprints, summary = results / "fingerprints.zarr", results / "feature_findings.json"
     stores = [results / "b0.zarr"]
-    said = inspect_features(stores, manifest, fingerprints, PIXEL_RULES, settings_of(**rule), CPU, findings, summary)
+    said = inspect_features(
+        stores, manifest, fingerprints, PIXEL_RULES, settings_of(**rule), CPU, findings, summary, results / "d.csv"
+    )
     assert json.loads(summary.read_text()) == json.loads(json.dumps(said | {"settings": settings_of(**rule)}))
     return tables.read_table(findings, tables.FINDING_COLUMNS), said
 
@@ -123,7 +125,7 @@ def test_a_second_view_proposes_the_threshold(results: Path) -> None:
     make_store(results / "b0@hflip.zarr", turned.astype(np.float16) * valid[:, None], valid, view="hflip")
     files = (results / "manifest.csv", results / "fingerprints.zarr", PIXEL_RULES, settings_of(near={"seed": 3}), CPU)
     stores = [results / "b0.zarr", results / "b0@hflip.zarr"]
-    said = inspect_features(stores, *files, results / "f.csv", results / "f.json")
+    said = inspect_features(stores, *files, results / "f.csv", results / "f.json", results / "d.csv")
     near = said["near_in_features"]
     assert near["threshold"] == near["proposal"]["threshold"] and 0.99 < near["threshold"] < 1
     assert "views identity and hflip of 178 images" in "".join(sentences(said))
@@ -162,7 +164,7 @@ def test_equal_features_are_refused(results: Path) -> None:
     make_store(results / "equal.zarr", np.ones((N, 8)))
     files = (results / "manifest.csv", results / "fingerprints.zarr", PIXEL_RULES, settings_of(), CPU)
     with pytest.raises(UnchokeError, match="All training images have the same features"):
-        inspect_features([results / "equal.zarr"], *files, results / "f.csv", results / "f.json")
+        inspect_features([results / "equal.zarr"], *files, results / "f.csv", results / "f.json", results / "d.csv")
 
 
 def test_the_command_says_what_was_found_and_how_sure(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,6 +172,7 @@ def test_the_command_says_what_was_found_and_how_sure(results: Path, capsys: pyt
     flags |= {"fingerprints": results / "fingerprints.zarr", "rules": json.dumps(PIXEL_RULES), "memory-mb": 9000}
     flags |= {"settings": json.dumps(settings_of(action="drop")), "device": "cpu", "threads": 1}
     flags |= {"findings": results / "found.csv", "summary": results / "found.json"}
+    flags |= {"distances": results / "distances.csv"}
     command.main([text for name, value in flags.items() for text in (f"--{name}", str(value))])
     said = capsys.readouterr().out
     assert re.search(r"mislabelled: (\d+) images \(\1 dropped for this\); about", said)

@@ -30,6 +30,7 @@ FILES = {
     "cleaning.json": "clean_images",
     "feature_findings.csv": "inspect_features",
     "feature_findings.json": "inspect_features",
+    "distances.csv": "inspect_features",
     "quarantine.csv": "list_quarantine",
     "quarantine/tiny.csv": "list_quarantine/tiny",
     "quarantine/tiny.json": "check_quarantine/tiny",

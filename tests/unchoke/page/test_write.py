@@ -71,6 +71,7 @@ def files(tmp_path):
         quarantine_file=tmp_path / "quarantine.csv",
         rates_file=tmp_path / "rates.csv",
         findings_files=[],
+        inspected_file=None,
         figures=tmp_path / "report",
         stores=[],
         maps={},

@@ -17,6 +17,7 @@ from unchoke.manifest.images import in_use
 from unchoke.report.cleaning.balance import count_classes, draw_balance
 from unchoke.report.cleaning.contact_sheets import Tile, draw_reasons_sheet, draw_sheet, place_of, sample, told
 from unchoke.report.cleaning.cosines import draw_cosines
+from unchoke.report.cleaning.distances import draw_distances
 from unchoke.report.cleaning.duplicates import count_clusters, draw_duplicates, largest_clusters, shown
 from unchoke.report.cleaning.findings import COLUMNS, draw_findings, rules_on, states, table_note, table_rows
 from unchoke.report.cleaning.measures import draw_measures
@@ -82,7 +83,11 @@ def draw_cleaning(results: CleaningResults, pictures: GetPictures) -> dict[str, 
     used, rules = in_use(results.manifest), results.rules
     looked_at = used["image_id"].to_numpy()
     read = looked_at[results.valid_N[looked_at]]
-    cosines = {"cosines": draw_cosines(results.inspected["near_in_features"])} if rules.get("near_in_features") else {}
+    of_features = (
+        {"cosines": draw_cosines(results.inspected["near_in_features"])} if rules.get("near_in_features") else {}
+    )
+    if results.inspected.get("shift"):
+        of_features["distances"] = draw_distances(results.inspected["shift"])
     sheets = {f"findings_{rule}": _sheet(results, rule, pictures) for rule in rules_on(rules)}
     leaks = near_leaks(results.findings, results.manifest)
     return {
@@ -90,9 +95,15 @@ def draw_cleaning(results: CleaningResults, pictures: GetPictures) -> dict[str, 
         "balance": draw_balance(count_classes(results.manifest, results.selection)),
         "measures": draw_measures(results.measure_NM[read], rules),
         "duplicates": _duplicates(results, pictures),
-        **cosines,
+        **_of_features(results.inspected),
         **sheets,
     }
+
+
+def _of_features(inspected: dict[str, Any]) -> dict[str, Figure]:
+    """The figures of what was looked for in features."""
+    drawn = {"cosines": (draw_cosines, "near_in_features"), "distances": (draw_distances, "shift")}
+    return {name: draw(inspected[part]) for name, (draw, part) in drawn.items() if inspected.get(part)}
 
 
 def findings_page(results: CleaningResults) -> bytes:

@@ -65,8 +65,9 @@ def test_every_pipeline_does_the_same_work_and_leaves_nothing_behind(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "why_eager", lambda device: "there is no C++ compiler")  # compiling takes 12 s or more
+    monkeypatch.setattr(tuning, "_FACTORS", (0.25, 2))  # each has a process of its own
     rows = compare_pipelines(work, manifest_of(work.root.parent), 1000, 1, 600, 1000)
-    tried = ["batches of 2", "batches of 4", "batches of 16", "compiled"]
+    tried = ["batches of 2", "batches of 16", "compiled"]
     assert [row.pipeline for row in rows if row.pipeline != TOGETHER] == [
         *(each.name for each in PIPELINES),
         *tried,
@@ -84,7 +85,7 @@ def test_every_pipeline_does_the_same_work_and_leaves_nothing_behind(
     draft = names["threads over files, JPEG draft"]  # 60 px are not twice what is needed: nothing is scaled down
     assert max(row.feature_difference for row in there) <= 2**-11 and draft.feature_difference == 0
     encoders = [json.loads(row.encoder) for row in rows if row.pipeline in tried]
-    assert [keys["micro_batch"] for keys in encoders[:3]] == [2, 4, 16] and encoders[3]["compile"] == "on"
+    assert [keys["micro_batch"] for keys in encoders[:2]] == [2, 16] and encoders[2]["compile"] == "on"
     assert json.loads(rows[0].encoder) == {"micro_batch": 8, "precision": "float32", "compile": "off"}
     assert all(row.cold_s > 0 and row.warm_s > 0 and row.cpu_s > 0 and row.peak_mb > 50 for row in there)
     assert not work.scratch.exists()

@@ -36,6 +36,8 @@ BENCHMARKS = (
     "near_duplicates",
     "near_recall",
     "planted_duplicates",
+    "label_errors",
+    "near_in_features",
     "workflow_start",
     "mask_dice",
     "mask_heads",

@@ -45,6 +45,24 @@ def test_a_run_ends_with_words_their_h_mean_and_pictures(drawn: tuple[Clone, str
     assert "H-mean" in (results / "report.html").read_text()
 
 
+def test_a_lost_map_and_a_lost_text_file_are_made_again_and_no_other_chunk(
+    drawn: tuple[Clone, str], tmp_path: Path
+) -> None:
+    clone = drawn[0].copy_to(tmp_path / "clone")
+    before, texts = store_digests(clone), clone.results / "text/tiny/db"
+    kept = {file.name: file.read_bytes() for file in texts.iterdir()}
+    (clone.results / "labels.zarr/threshold/c/1/0/0").unlink()
+    (texts / "res_odd.txt").unlink()
+    output = clone.snakemake("--cores", "2")
+    assert {rule: jobs(output, rule) for rule in ("draw_text_maps", "extract_patches_tiny", "score_text")} == {
+        "draw_text_maps": 1,
+        "extract_patches_tiny": 0,
+        "score_text": 1,
+    }
+    assert store_digests(clone) == before
+    assert {file.name: file.read_bytes() for file in texts.iterdir()} == kept
+
+
 def test_maps_are_drawn_once_and_a_changed_word_draws_its_chunks_again(
     drawn: tuple[Clone, str], tmp_path: Path
 ) -> None:

@@ -22,7 +22,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 SHARING = 1.3
-"""Time of a batch that threads share, over its time where sharing costs nothing."""
+"""Time of a batch that threads share, over its time where sharing costs nothing. Estimated, not measured: it decides
+how many lanes there are, and no byte depends on that."""
 HOST_SHARE = 0.5
 """What further lanes may take of the machine's memory, as a share of what planning took; see ``memory.chunk_mb``."""
 LEAST_SHARE = 0.25

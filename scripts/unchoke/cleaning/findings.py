@@ -8,10 +8,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from unchoke.errors import UnchokeError
 from unchoke.names import SPLITS
 
 FEATURE_RULES = ("near_in_features", "mislabelled")
 """The rules about features by name, in the order in which they are applied; they come after those about pixels."""
+THRESHOLDS: dict[str, tuple[str, ...]] = {
+    "near_duplicate": ("radius",),
+    "label_conflict": (),
+    "dark": ("mean_below",),
+    "bright": ("mean_above",),
+    "blank": ("deviation_below",),
+    "blurred": ("sharpness_below",),
+    "odd_size": ("side_below", "aspect_above", "area_factor"),
+    "near_in_features": ("threshold",),
+    "mislabelled": ("margin_above",),
+}
+"""The settings that decide how many images a rule finds. Of exact copies one stays, and unreadable images have a limit
+of their own, so that these rules may drop most of train."""
 FINDING_COLUMNS = {
     "image_id": int,
     "rule": str,
@@ -107,6 +121,26 @@ def gathered(found: Iterable[tuple[str, Settings, Found]], n_images: int, cluste
         dropped[first[dropped[first] == ""]] = name
         parts.append(_finding_rows(name, goes_F, one))
     return Findings(_sorted_findings(parts), dropped, cluster)
+
+
+def refuse_half(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any], section: str) -> None:
+    """UnchokeError where one of the rules of THRESHOLDS would drop more than half of train.
+
+    frame: the manifest, with what is left out. rules: settings by name. section: where they stand in the config.
+    """
+    train = frame["image_id"][(frame["excluded"] == "") & (frame["split"] == "train")]
+    goes = found.frame["rule"][(found.frame["action"] == "drop") & found.frame["image_id"].isin(train)].value_counts()
+    for name, settings in THRESHOLDS.items():
+        if 2 * (count := int(goes.get(name, 0))) > len(train):
+            rule = f"{section}.{name}"
+            beyond = ", ".join(f"{rule}.{setting} {rules[name][setting]}" for setting in settings)
+            mending = f"change {rule}.{settings[0]}" if settings else "correct the labels"
+            raise UnchokeError(
+                f"The rule {name} would drop more than half of train.",
+                found=f"{count} of {len(train)} images{f' beyond {beyond}' if beyond else ''}",
+                expected="half of them at most",
+                do=f"{mending}, or set {rule}.action to report and look at its findings first",
+            )
 
 
 def _finding_rows(name: str, goes_F: Bools, found: Found) -> pd.DataFrame:

@@ -11,8 +11,7 @@ import torch
 
 from unchoke import versions
 from unchoke.cleaning.clean import counts_of, find_in_store, findings_bytes, marked, selection_of
-from unchoke.cleaning.findings import FEATURE_RULES, Findings, Found, gathered, ranks_of
-from unchoke.errors import UnchokeError
+from unchoke.cleaning.findings import FEATURE_RULES, Findings, Found, gathered, ranks_of, refuse_half
 from unchoke.files import json_bytes, write_atomic
 from unchoke.heads.rows import Rows, readable, split_rows
 from unchoke.inspection.mislabelled import Examined, find_mislabelled
@@ -24,9 +23,6 @@ from unchoke.manifest.images import in_use
 from unchoke.names import SPLITS
 from unchoke.store import tables
 from unchoke.store.read import FeatureStore, open_views
-
-_THRESHOLDS = {"near_in_features": "threshold", "mislabelled": "margin_above"}
-"""The setting that decides how many images a rule finds."""
 
 
 def inspect_features(
@@ -61,7 +57,7 @@ def inspect_features(
         one, result["mislabelled"] = find_mislabelled(examined, rule, settings["head"], device)
         found.append(("mislabelled", rule, one))
     together = gathered(found, len(frame), np.full(len(frame), -1, np.int64))
-    refuse_half(together, chosen, rules)
+    refuse_half(together, chosen, rules, "cleaning.features.rules")
     result |= counts_of(together, frame, [name for name in FEATURE_RULES if rules.get(name)])
     table, result["shift"] = _shift(features, chosen, settings, device)
     write_atomic(findings, findings_bytes(together, frame))
@@ -126,19 +122,3 @@ def _joined(parts: Sequence[Rows]) -> Rows:
         image_id_N=np.concatenate([part.image_id_N for part in parts]),
         group_N=np.concatenate([part.group_N for part in parts]),
     )
-
-
-def refuse_half(found: Findings, frame: pd.DataFrame, rules: Mapping[str, Any]) -> None:
-    """UnchokeError where a rule would drop more than half of train. frame: the manifest, with what is left out."""
-    train = in_use(frame).query("split == 'train'")["image_id"]
-    goes = found.frame[(found.frame["action"] == "drop") & found.frame["image_id"].isin(train)]
-    for name, setting in _THRESHOLDS.items():
-        count = int((goes["rule"] == name).sum())
-        if 2 * count > len(train):
-            threshold = f"cleaning.features.rules.{name}.{setting}"
-            raise UnchokeError(
-                f"The rule {name} would drop more than half of train.",
-                found=f"{count} of {len(train)} images beyond {threshold} {rules[name][setting]}",
-                expected="half of them at most",
-                do=f"raise {threshold}, or set the rule's action to report and look at its findings first",
-            )

@@ -14,11 +14,11 @@ from small_features import clouds, make_store
 
 import inspect_features as command
 from unchoke.cleaning.clean import select_rows
-from unchoke.cleaning.findings import gathered, not_copies
+from unchoke.cleaning.findings import gathered, not_copies, refuse_half
 from unchoke.config.cleaning import Rules
 from unchoke.config.inspection import Features, Mislabelled, inspecting_heads
 from unchoke.errors import UnchokeError
-from unchoke.inspection.inspect import inspect_features, refuse_half
+from unchoke.inspection.inspect import inspect_features
 from unchoke.inspection.mislabelled import flip_labels
 from unchoke.inspection.said import sentences
 from unchoke.store import chunks, tables
@@ -152,12 +152,12 @@ def test_a_rule_that_would_drop_most_of_train_stops_and_names_the_threshold(resu
         found = not_copies(id_F, np.full(count, 0.5), np.ones(count, bool))
         findings = gathered([("mislabelled", rules["mislabelled"], found)], N, np.full(N, -1))
         if count == 50:
-            refuse_half(findings, frame, rules)
+            refuse_half(findings, frame, rules, "cleaning.features.rules")
     with pytest.raises(UnchokeError, match="would drop more than half of train") as caught:
-        refuse_half(findings, frame, rules)
+        refuse_half(findings, frame, rules, "cleaning.features.rules")
     assert "51 of 100 images beyond cleaning.features.rules.mislabelled.margin_above 0.25" in str(caught.value)
     reported = findings.frame.assign(action="report")
-    refuse_half(dataclasses.replace(findings, frame=reported), frame, rules)
+    refuse_half(dataclasses.replace(findings, frame=reported), frame, rules, "cleaning.features.rules")
 
 
 def test_equal_features_are_refused(results: Path) -> None:

@@ -1,4 +1,4 @@
-"""List the images that heads leave out, because of a rule of cleaning or of the subset."""
+"""List the images that heads leave out, because of a rule of cleaning, a decision or the subset."""
 
 import json
 import sys
@@ -15,10 +15,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--store", type=Path, help="sealed Zarr store of the fingerprints, where images are cleaned")
     parser.add_argument("--rules", type=json.loads, default={}, help="cleaning.rules of the config, as JSON")
     parser.add_argument("--inspected", type=Path, help="CSV of the findings in features, where these drop images")
+    parser.add_argument("--decided", type=Path, help="JSON of the user's decisions, where there are any")
     parser.add_argument("--subset", type=json.loads, help="subset of the config, as JSON; null: none")
     parser.add_argument("--selection", type=Path, required=True, help="CSV to bring up to date")
     args = parser.parse_args(argv)
-    selection = select_rows(args.manifest, args.store, args.rules, args.inspected, args.subset, args.selection)
+    rules, paths = args.rules, (args.selection, args.decided)
+    selection = select_rows(args.manifest, args.store, rules, args.inspected, args.subset, *paths)
     for reason, count in selection["left_out"].value_counts().sort_index().items():
         print(f"{reason or 'in use, or excluded in the manifest'}: {count}")
 

@@ -149,6 +149,30 @@ def test_a_subset_is_a_line_of_the_config(again: Clone) -> None:
     assert abs(labels.count("0") - labels.count("1")) <= 3
 
 
+def test_decisions_of_the_user_train_heads_again_and_nothing_else(again: Clone) -> None:
+    """A blank image is kept, one is dropped, one relabelled; then an unknown label stops the run before heads."""
+    kept, gone, wrong = "1/blank.png", "0/0020.png", "1/0021.png"
+    file = again.folder / "decisions.csv"
+    file.write_text(f"path,decision,label\n{kept},keep,\n{gone},drop,\n{wrong},relabel,0\n")
+    again.configure(**{**CLEANED, "cleaning": {**CLEANED["cleaning"], "decisions": "decisions.csv"}})
+    before, written = again.times("features/**/*") | again.times("fingerprints*/**/*"), file.read_bytes()
+    output = again.snakemake("--cores", "2")
+    done = {rule: jobs(output, rule) for rule in ("read_decisions", "select_rows", "train_head", "write_report")}
+    assert done == dict.fromkeys(done, 1)
+    assert [jobs(output, rule) for rule in ("build_manifest", "clean_images", "extract_chunk")] == [0, 0, 0]
+    assert again.times("features/**/*") | again.times("fingerprints*/**/*") == before
+    reasons = left_out(again)
+    assert reasons[gone] == "dropped by decisions.csv" and kept not in reasons
+    manifest = {row["path"]: row for row in rows_of(again, "manifest.csv")}
+    assert manifest[wrong]["label"] == "1"
+    assert rows_of(again, "selection.csv")[int(manifest[wrong]["image_id"])]["label"] == "0"
+    assert "Nothing to be done" in again.snakemake("--cores", "2")
+    assert file.read_bytes() == written
+    file.write_text(f"path,decision,label\n{wrong},relabel,O\n")
+    assert jobs(again.snakemake("--cores", "2", ok=False), "train_head") == 0
+    assert "'O' is no class of the dataset" in again.logs("read_decisions")
+
+
 def test_a_deleted_chunk_of_fingerprints_is_made_again_alone(again: Clone) -> None:
     before = store_digests(again)
     (again.results / "fingerprints.zarr/hashes/c/1/0").unlink()

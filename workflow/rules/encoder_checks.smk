@@ -22,6 +22,7 @@ WITHOUT_ENCODERS = (
     "fingerprint_chunk",
     "seal_fingerprints",
     "clean_images",
+    "read_decisions",
     "select_rows",
     "draw_cleaning",
 )

@@ -1,12 +1,20 @@
 # Whole images: manifest, fingerprints, pooled features, heads, in the order in which the data travels.
 
 
+from unchoke.targets.results import decides
+
+
 include: "data.smk"
 
 
 if config["cleaning"]:
 
     include: "cleaning.smk"
+
+
+if decides(config):
+
+    include: "decisions.smk"
 
 
 include: "selection.smk"

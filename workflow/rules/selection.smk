@@ -1,4 +1,4 @@
-# in:   <results>/manifest.csv, <results>/fingerprints.zarr where images are cleaned, and feature_findings.csv
+# in:   <results>/manifest.csv, <results>/fingerprints.zarr where images are cleaned, feature_findings.csv, decisions.json
 # out:  <results>/selection.csv: which images heads leave out, and why
 
 from posixpath import dirname
@@ -9,6 +9,9 @@ from unchoke.config.cleaning import deciding, features_drop
 FINGERPRINTS = STORES["fingerprints"].sealed if config["cleaning"] else {}
 DECIDING = deciding(config["cleaning"]["rules"]) if FINGERPRINTS else {}
 DROPPED = "<results>/feature_findings.csv" if features_drop(config["cleaning"]) else []
+# Told only where there are decisions, so that heads of runs without them stay as they are.
+DECIDED = "<results>/decisions.json" if decides(config) else []
+DECIDED_FLAG = " --decided {input.decided:q}" if DECIDED else ""
 
 
 # Heads wait for what is dropped alone: a rule that only reports is no reason to train them again.
@@ -17,6 +20,7 @@ rule select_rows:
         **FINGERPRINTS,
         manifest="<results>/manifest.csv",
         inspected=DROPPED,
+        decided=DECIDED,
     output:
         selection="<results>/selection.csv",
         receipt="<results>/receipts/select_rows.json",
@@ -44,6 +48,7 @@ rule select_rows:
         " {params.inspected:q}"
         " --rules {params.rules:q}"
         " --subset {params.subset:q}"
+        f"{DECIDED_FLAG}"
         " --selection {output.selection:q}"
         " --receipt {output.receipt:q}"
         " > {log:q} 2>&1"

@@ -12,7 +12,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from unchoke import versions
-from unchoke.cleaning.findings import Findings, gathered
+from unchoke.cleaning.decisions import DROP, DROPPED, Decision, read_decided, relabelled, standing
+from unchoke.cleaning.findings import Findings, gathered, refuse_half
 from unchoke.cleaning.rules import RULES, class_balance, find
 from unchoke.cleaning.subsets import left_out
 from unchoke.errors import UnchokeError
@@ -123,35 +124,49 @@ def select_rows(
     inspected: Path | None,
     subset: Mapping[str, Any] | None,
     selection: Path,
+    decided: Path | None = None,
 ) -> pd.DataFrame:
-    """Write and return one row for every image: whether heads leave it out, for a rule or for the subset.
+    """Write and return one row for every image: whether heads leave it out, for a rule, a decision or the subset.
 
     A second column is the image's cluster of copies within its split. store: sealed fingerprints; None without
     cleaning. rules: at least ``config.cleaning.deciding`` of the config's rules. inspected: findings in features, None
-    where no rule about features drops images. subset: the section of the config, or None. A file with the same content
-    is not written again.
+    where no rule about features drops images. subset: the section of the config, or None. decided: what
+    ``decisions.read_decisions`` wrote; with it a third column has the labels. A file with the same content is not
+    written again. Raises UnchokeError where a rule about pixels would drop more than half of train.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
-    column = pixel_selection(store, frame, rules)
-    reason = column["left_out"].to_numpy(object, copy=True)
-    if inspected is not None:
-        found = tables.read_table(inspected, tables.FINDING_COLUMNS)
-        for name, image_id in found.loc[found["action"] == "drop", ["rule", "image_id"]].itertuples(index=False):
-            reason[image_id] = reason[image_id] or name
+    found = _found_in_pixels(store, frame, rules)
+    refuse_half(found, frame, rules, "cleaning.rules")
+    drops = [found.frame] if inspected is None else [found.frame, tables.read_table(inspected, tables.FINDING_COLUMNS)]
+    decisions = read_decided(decided)
+    frame["label"] = relabelled(frame["label"], decisions)
+    column = selection_of(found, frame)
+    reason = _reasons(pd.concat(drops), decisions, len(frame))
     if subset is not None:
         reason[left_out(frame, reason, subset)] = SUBSET
     column["left_out"] = reason
-    write_if_changed(selection, tables.frame_bytes(column, tables.SELECTION_COLUMNS))
+    if decided is not None:
+        column["label"] = frame["label"]
+    columns = tables.SELECTION_COLUMNS if decided is None else tables.DECIDED_SELECTION_COLUMNS
+    write_if_changed(selection, tables.frame_bytes(column, columns))
     return column
 
 
-def pixel_selection(store: Path | None, frame: pd.DataFrame, rules: Mapping[str, Any]) -> pd.DataFrame:
-    """The columns of ``tables.SELECTION_COLUMNS`` as the rules about pixels leave them; as for ``select_rows``."""
+def _found_in_pixels(store: Path | None, frame: pd.DataFrame, rules: Mapping[str, Any]) -> Findings:
+    """What the rules about pixels find; nothing without fingerprints."""
     if store is None:
-        found = gathered([], len(frame), np.full(len(frame), -1, dtype=np.int64))
-    else:
-        found = find_in_store(store, frame, rules)
-    return selection_of(found, frame)
+        return gathered([], len(frame), np.full(len(frame), -1, dtype=np.int64))
+    return find_in_store(store, frame, rules)
+
+
+def _reasons(findings: pd.DataFrame, decisions: list[Decision], n_images: int) -> NDArray[np.object_]:
+    """Why each image goes, (n,): the user says so, or a rule that the user does not overrule, the first in order."""
+    drops = standing(findings.loc[findings["action"] == "drop", ["image_id", "rule"]], decisions)
+    first = drops.drop_duplicates("image_id")
+    reason = np.full(n_images, "", dtype=object)
+    reason[first["image_id"].to_numpy(np.int64)] = first["rule"].to_numpy(object)
+    reason[[one.image_id for one in decisions if one.decision == DROP]] = DROPPED
+    return reason
 
 
 def selection_of(found: Findings, frame: pd.DataFrame) -> pd.DataFrame:
@@ -159,8 +174,17 @@ def selection_of(found: Findings, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"image_id": frame["image_id"], "left_out": found.dropped, "cluster": found.cluster})
 
 
+def followed(findings: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
+    """The findings, where the action of a drop that the user overrules is ``report``.
+
+    findings: the columns of tables.FINDING_COLUMNS. selection: image_id and left_out.
+    """
+    left_out = findings["image_id"].map(selection.set_index("image_id")["left_out"])
+    return findings.assign(action=findings["action"].where(~left_out.isin(["", SUBSET]), "report"))
+
+
 def selected(manifest: Path, selection: Path | None, splits: Path | None = None) -> pd.DataFrame:
-    """The manifest, where the images that the selection leaves out are marked as excluded.
+    """The manifest, where the images that the selection leaves out are marked as excluded, with the user's labels.
 
     selection: None leaves the manifest unchanged. Copies within a split get one group, which joins their own groups, so
     that they are resampled together. splits: table of a repeat, whose splits replace the manifest's. If it puts copies
@@ -169,23 +193,28 @@ def selected(manifest: Path, selection: Path | None, splits: Path | None = None)
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
     if splits is not None:
-        frame["split"] = _of_same_images(splits, tables.SPLIT_COLUMNS, frame)["split"]
+        drawn = tables.read_table(splits, tables.SPLIT_COLUMNS)
+        _refuse_others(drawn, splits, frame)
+        frame["split"] = drawn["split"]
     if selection is None:
         return frame
-    return marked(frame, _of_same_images(selection, tables.SELECTION_COLUMNS, frame), torn=splits is not None)
+    chosen = tables.read_selection(selection)
+    _refuse_others(chosen, selection, frame)
+    return marked(frame, chosen, torn=splits is not None)
 
 
 def marked(frame: pd.DataFrame, chosen: pd.DataFrame, *, torn: bool = False) -> pd.DataFrame:
     """``selected`` for tables in memory, of the same images. torn: whether copies may lie in several splits."""
     frame = frame.assign(excluded=frame["excluded"].where(frame["excluded"] != "", chosen["left_out"]))
+    if "label" in chosen:
+        frame["label"] = chosen["label"]
     if torn:
         frame.loc[_torn(frame, chosen["cluster"]), "excluded"] = TORN
     return frame.assign(group=_joined(frame["group"], chosen["cluster"]))
 
 
-def _of_same_images(path: Path, columns: dict[str, type], frame: pd.DataFrame) -> pd.DataFrame:
-    """A table with a row for every image of the manifest."""
-    table = tables.read_table(path, columns)
+def _refuse_others(table: pd.DataFrame, path: Path, frame: pd.DataFrame) -> None:
+    """UnchokeError where a table has not a row for every image of the manifest."""
     if len(table) != len(frame):
         raise UnchokeError(
             "Two tables are of different images.",
@@ -193,7 +222,6 @@ def _of_same_images(path: Path, columns: dict[str, type], frame: pd.DataFrame) -
             where=str(path),
             do=f"bring it up to date: snakemake --cores all {path}",
         )
-    return table
 
 
 def _torn(frame: pd.DataFrame, cluster: pd.Series) -> pd.Series:

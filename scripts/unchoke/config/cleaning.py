@@ -179,6 +179,10 @@ class Cleaning(Section):
     features: Features | None = None
     """Rules that look at cached features, when these are there; null: none."""
 
+    decisions: str | None = Field(None, min_length=1)
+    """A CSV of yours with the columns path, decision (`keep`, `drop`, `relabel`), label and note; null: none. Its path
+    is relative to the folder that snakemake runs in. It overrules the rules, and is never written."""
+
 
 def deciding(rules: dict[str, dict[str, Any] | None]) -> dict[str, dict[str, Any]]:
     """Those of `rules` that heads depend on: the rules that drop, and the one that says which images are near copies.

@@ -31,6 +31,7 @@ _JOBS = {
     **dict.fromkeys(("rows/*.csv", "moved/*.csv", "mask_rows/*.csv"), _LISTING),
     **dict.fromkeys(("findings.csv", "cleaning.csv", "cleaning.json"), ("clean_images",)),
     **dict.fromkeys(("feature_findings.csv", "feature_findings.json", "distances.csv"), ("inspect_features",)),
+    "decisions.json": ("read_decisions",),
     "selection.csv": ("select_rows",),
     **dict.fromkeys(("repeats/*.csv", "repeats/*.json"), ("draw_repeat/{}",)),
     "classes.json": ("count_classes",),

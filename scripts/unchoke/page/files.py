@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from unchoke.cleaning.clean import selected
+from unchoke.cleaning.clean import followed, selected
 from unchoke.experiments.board import floors, leaderboard, ranking_of, readings_of
 from unchoke.experiments.leaderboard import few_units, remarks
 from unchoke.machine.commands import or_none
@@ -20,7 +20,7 @@ from unchoke.page.verdict import Floor, Row
 from unchoke.report.thumbnails import Picture, thumbnails
 from unchoke.sources.source import add_source_flags
 from unchoke.store.run_record import CLASSIFICATION, RunRecord
-from unchoke.store.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_findings, read_table
+from unchoke.store.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_findings, read_selection, read_table
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,10 @@ class PageFiles:
 
     @property
     def findings(self) -> pd.DataFrame:
-        """Of cleaning, a row an image and rule."""
-        return read_findings(self.findings_files) if self.findings_files else pd.DataFrame()
+        """Of cleaning, a row an image and rule; the action is ``drop`` only where the image went."""
+        if not self.findings_files or self.selection_file is None:
+            return pd.DataFrame()
+        return followed(read_findings(self.findings_files), read_selection(self.selection_file))
 
     @property
     def inspected(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ STAGES = (
     Stage("listing images", ("build_manifest", "build_patches", "draw_repeat")),
     Stage("fetching weights", ("fetch_weights",)),
     Stage("taking fingerprints", ("fingerprint_chunk",), counts_rows=True),
-    Stage("choosing images", ("clean_images", "select_rows")),
+    Stage("choosing images", ("read_decisions", "clean_images", "select_rows")),
     Stage("cutting masks", ("cut_masks",), counts_rows=True),
     Stage("drawing maps of text", ("draw_text_maps",), counts_rows=True),
     Stage("planning memory", ("plan_memory", "choose_way", "plan_caches", "plan_network")),

@@ -10,6 +10,8 @@ from unchoke.errors import UnchokeError
 from unchoke.regular_files import MOST_TABLE_BYTES, read_regular
 from unchoke.texts import clean_text, decode_text
 
+_SAVE_AGAIN = "check dataset.path and the locations below it, or save the table again as UTF-8"
+
 
 class CsvFile(NamedTuple):
     """A table as it is written; empty lines are no rows."""
@@ -22,8 +24,10 @@ class CsvFile(NamedTuple):
     """Of each row, counted as a spreadsheet does: the header is row 1."""
 
 
-def read_csv(path: Path) -> CsvFile:
+def read_csv(path: Path, do: str = _SAVE_AGAIN) -> CsvFile:
     """The CSV at `path`: UTF-8, or UTF-16 with its mark of byte order.
+
+    do: what to do where it cannot be read.
 
     UnchokeError where it cannot be read, where a column stands twice, and where a row has more cells than the header.
     """
@@ -31,11 +35,11 @@ def read_csv(path: Path) -> CsvFile:
         text = io.StringIO(decode_text(read_regular(path, MOST_TABLE_BYTES)), newline="")
         rows = [(number, row) for number, row in enumerate(csv.reader(text, strict=True), 1) if row]
     except OSError as error:
-        raise _no_csv(error.strerror or str(error), path) from None
+        raise _no_csv(error.strerror or str(error), path, do) from None
     except (ValueError, csv.Error) as error:
-        raise _no_csv(" ".join(str(error).split()), path) from None
+        raise _no_csv(" ".join(str(error).split()), path, do) from None
     if not rows:
-        raise _no_csv("no line", path)
+        raise _no_csv("no line", path, do)
     (first, header), *rest = rows
     columns = [clean_text(name) for name in header]
     _refuse_twins(header, columns, f"{path}, line {first}")
@@ -43,13 +47,13 @@ def read_csv(path: Path) -> CsvFile:
     return CsvFile(columns, [row for _, row in rest], [number for number, _ in rest])
 
 
-def _no_csv(found: str, path: Path) -> UnchokeError:
+def _no_csv(found: str, path: Path, do: str) -> UnchokeError:
     return UnchokeError(
         "The CSV cannot be read.",
         found=found,
         expected="a line with the names of the columns, and a line a row",
         where=str(path.absolute()),
-        do="check dataset.path and the locations below it, or save the table again as UTF-8",
+        do=do,
     )
 
 

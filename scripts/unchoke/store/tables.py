@@ -82,6 +82,10 @@ SELECTION_COLUMNS = {
     "left_out": str,  # why heads leave it out
     "cluster": int,  # smallest image_id of its copies in its split; -1 where it has none
 }
+DECIDED_SELECTION_COLUMNS = {  # where the user decides about single images
+    **SELECTION_COLUMNS,
+    "label": str,  # the one that heads are taught; the manifest has the given one
+}
 
 STEP_COLUMNS = {  # of the training of a network, a row a step
     "step": int,
@@ -160,6 +164,13 @@ def _text(data: bytes) -> TextIO:
 def read_table(path: Path, columns: dict[str, type]) -> pd.DataFrame:
     """A table with just these columns, text as str objects; UnchokeError for any other file."""
     return _parsed(_bytes(path, columns), path, columns)
+
+
+def read_selection(path: Path) -> pd.DataFrame:
+    """The selection, with the column `label` where the user decides about single images."""
+    data = _bytes(path, SELECTION_COLUMNS)
+    is_decided = next(csv.reader(_text(data)), []) == list(DECIDED_SELECTION_COLUMNS)
+    return _parsed(data, path, DECIDED_SELECTION_COLUMNS if is_decided else SELECTION_COLUMNS)
 
 
 def _bytes(path: Path, columns: dict[str, type]) -> bytes:

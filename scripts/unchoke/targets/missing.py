@@ -12,11 +12,23 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from unchoke.errors import UnchokeError
 from unchoke.targets.heads import Place
 from unchoke.targets.masks import Masks, band_files, batch_files, mask_receipt, prediction_files
 from unchoke.targets.stores import RESULTS, Store
 
 _FEW = 8  # files that are looked at one by one
+
+
+def refuse_missing(path: Path, key: str) -> None:
+    """UnchokeError where a file of the user's that the config names is not there. key: of the config."""
+    if not path.is_file():
+        raise UnchokeError(
+            f"The file that {key} names is not there.",
+            expected="a CSV with the columns path and decision; see docs/cleaning.md",
+            where=str(path.absolute()),
+            do=f"write it, correct the path, or set {key}: null",
+        )
 
 
 def incomplete_chunks(stores: Mapping[str, Store], results: Path, chunks: int) -> Iterator[str]:

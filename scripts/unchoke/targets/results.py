@@ -45,6 +45,11 @@ def inspects(config: Config) -> bool:
     return bool(config["cleaning"] and config["cleaning"]["features"])
 
 
+def decides(config: Config) -> bool:
+    """Whether the user decides about single images."""
+    return bool(config["cleaning"] and config["cleaning"]["decisions"])
+
+
 def cleaning_tables(config: Config) -> list[str]:
     """What cleaning writes beside its figures: the findings come first, of pixels and then of features."""
     if not config["cleaning"]:
@@ -118,6 +123,7 @@ def _listing_jobs(config: Config) -> list[str]:
         return ["build_patches"]
     cleaning = ["clean_images", "draw_cleaning"] if config["cleaning"] else []
     cleaning += ["inspect_features"] if inspects(config) else []
+    cleaning += ["read_decisions"] if decides(config) else []
     return ["build_manifest", "count_classes", "select_rows", *cleaning, *(["plan_caches"] if caches(config) else [])]
 
 

@@ -112,6 +112,25 @@ def test_a_blank_image_of_test_stays_and_is_counted(results: Path) -> None:
     assert select(results, rules)[BLANK] == "blank"
 
 
+def test_a_rule_about_pixels_that_would_drop_most_of_train_stops_and_names_its_threshold(results: Path) -> None:
+    """Of 7 images of train in use 1 is broken: 6 can be dark. The findings are there to look at."""
+    rules = Rules(dark={"action": "drop", "mean_below": 255}).model_dump()
+    with pytest.raises(UnchokeError, match="The rule dark would drop more than half of train") as caught:
+        select(results, rules)
+    assert "6 of 7 images beyond cleaning.rules.dark.mean_below 255" in str(caught.value)
+    assert clean(results, rules)["findings"]["dark"]["train"] == 6
+    reported = Rules(dark={"mean_below": 255}).model_dump()
+    assert "dark" not in select(results, reported).values()
+
+
+def test_exact_copies_may_be_most_of_train(results: Path) -> None:
+    """Of each a copy stays, in train or elsewhere; so 1, 2, 3 of 0 to 3 go."""
+    frame = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS)
+    frame.loc[4:6, "split"] = "val"
+    (results / "manifest.csv").write_bytes(tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
+    assert {1, 2, 3} <= set(select(results))
+
+
 GROUPS = ["", "a", "a", "b", "c", "", "d"]
 
 

@@ -22,6 +22,7 @@ FILES = {
     "grids.json": "build_patches",
     "rows/17.csv": "build_manifest",
     "mask_rows/3.csv": "build_patches",
+    "decisions.json": "read_decisions",
     "selection.csv": "select_rows",
     "repeats/2.csv": "draw_repeat/2",
     "repeats/2.json": "draw_repeat/2",

@@ -5,8 +5,15 @@ import json
 import pytest
 from small_configs import mask_config
 
+from unchoke.errors import UnchokeError
 from unchoke.targets.masks import Masks
-from unchoke.targets.missing import incomplete_batches, incomplete_chunks, incomplete_masks, incomplete_receipts
+from unchoke.targets.missing import (
+    incomplete_batches,
+    incomplete_chunks,
+    incomplete_masks,
+    incomplete_receipts,
+    refuse_missing,
+)
 from unchoke.targets.stores import Store
 
 STORES = {"features/b0": Store("<results>/features/b0", ["avg/c/{chunk}/0", "max/c/{chunk}/0"], 2)}
@@ -117,3 +124,11 @@ def test_a_batch_is_missed_with_any_file_of_a_mask_in_it(stitched, gone, kept, k
     (stitched / gone).parent.rmdir() if gone.endswith("/0") else None
     expected = ["<results>/stitched/tiny/linear/batches/0.json"]
     assert incomplete_batches(masks, PLACES[0], stitched) == (expected if kept or not kept_alone else [])
+
+
+def test_a_file_of_the_user_that_is_not_there_stops_with_the_key_that_names_it(tmp_path):
+    with pytest.raises(UnchokeError, match=r"(?s)cleaning\.decisions.*path and decision.*null") as caught:
+        refuse_missing(tmp_path / "mine.csv", "cleaning.decisions")
+    assert str(tmp_path / "mine.csv") in str(caught.value)
+    (tmp_path / "mine.csv").write_text("")
+    refuse_missing(tmp_path / "mine.csv", "cleaning.decisions")

@@ -81,6 +81,11 @@ def test_rules_about_features_have_a_job_and_tables_of_their_own():
     assert "<results>/feature_findings.json" in cleaning_tables(inspected)
 
 
+def test_decisions_of_the_user_are_read_by_a_job():
+    assert "read_decisions" not in receipts(image_config())[""] + receipts(image_config(cleaning=None))[""]
+    assert "read_decisions" in receipts(image_config(cleaning={"decisions": "mine.csv"}))[""]
+
+
 def test_a_teacher_that_segments_is_described_and_listed_for():
     found = receipts(taught_config(segment={"head": "teacher"}))
     assert "describe_teacher" in found[""]

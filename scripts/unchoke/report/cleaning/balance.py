@@ -19,15 +19,22 @@ STAGES = {BEFORE: "#bdbdbd", CLEANED: COLOURS[0], IN_SUBSET: COLOURS[2]}
 def count_classes(manifest: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
     """Images in use by split and label (the rows) at each of the STAGES (the columns); no subset, no such column.
 
-    manifest: the columns of tables.MANIFEST_COLUMNS. selection: image_id, left_out.
+    manifest: the columns of tables.MANIFEST_COLUMNS. selection: as from tables.read_selection; its labels hold after
+    cleaning.
     """
     left_out = manifest["image_id"].map(selection.set_index("image_id")["left_out"])
-    by_class = class_balance(manifest, left_out.replace(SUBSET, "").to_numpy(object)).set_index(["split", "label"])
-    counts = by_class.rename(columns={"before": BEFORE, "after": CLEANED})
+    taught = manifest.assign(label=selection["label"]) if "label" in selection else manifest
+    given, cleaned = (_by_class(rows, left_out.replace(SUBSET, "")) for rows in (manifest, taught))
+    counts = pd.DataFrame({BEFORE: given["before"], CLEANED: cleaned["after"]})
     if (left_out == SUBSET).any():
-        in_subset = class_balance(manifest, left_out.to_numpy(object)).set_index(["split", "label"])
-        counts[IN_SUBSET] = in_subset["after"]
-    return counts
+        counts[IN_SUBSET] = _by_class(taught, left_out)["after"]
+    # A class may be in a split only before, or only under the labels of the user.
+    in_order = given.index.union(cleaned.index, sort=False)
+    return counts.reindex(in_order).fillna(0).astype(int)
+
+
+def _by_class(rows: pd.DataFrame, left_out: pd.Series) -> pd.DataFrame:
+    return class_balance(rows, left_out.to_numpy(object)).set_index(["split", "label"])
 
 
 def shares(counts: pd.DataFrame) -> pd.DataFrame:

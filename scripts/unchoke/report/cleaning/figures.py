@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from unchoke.cleaning.clean import near_leaks
+from unchoke.cleaning.clean import followed, near_leaks
 from unchoke.cleaning.measures import MEASURES
 from unchoke.machine.receipts import read_json
 from unchoke.manifest.images import in_use
@@ -26,7 +26,7 @@ from unchoke.report.style import plain
 from unchoke.report.thumbnails import Picture
 from unchoke.store.chunks import MEASURES as STORED_MEASURES
 from unchoke.store.read import open_complete
-from unchoke.store.tables import MANIFEST_COLUMNS, SELECTION_COLUMNS, read_findings, read_table
+from unchoke.store.tables import MANIFEST_COLUMNS, read_findings, read_selection, read_table
 
 THUMBNAIL_PX = 200
 
@@ -40,9 +40,9 @@ class CleaningResults:
 
     manifest: pd.DataFrame
     findings: pd.DataFrame
-    """The columns of tables.FINDING_COLUMNS."""
+    """The columns of tables.FINDING_COLUMNS; the action is ``drop`` only where the image went."""
     selection: pd.DataFrame
-    """The columns of tables.SELECTION_COLUMNS."""
+    """As from tables.read_selection."""
     measure_NM: NDArray[np.float32]
     """By image_id; M: cleaning.measures.MEASURES."""
     valid_N: NDArray[np.bool_]
@@ -66,10 +66,11 @@ def read_cleaning(
     """The results of cleaning from their tables, and the measures from the store of fingerprints."""
     opened = open_complete(store)
     stored: Any = opened.group[STORED_MEASURES]
+    chosen = read_selection(selection)
     return CleaningResults(
         read_table(manifest, MANIFEST_COLUMNS),
-        read_findings(findings),
-        read_table(selection, SELECTION_COLUMNS),
+        followed(read_findings(findings), chosen),
+        chosen,
         np.asarray(stored[:]),
         opened.valid(),
         {entry["image_id"]: entry["reason"] for entry in opened.seal["invalid"]},

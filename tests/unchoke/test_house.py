@@ -41,7 +41,7 @@ TESTED_ELSEWHERE = {
     "mask_heads/kinds": "db decoder linear unet",
     "metrics": "counts units",
     "networks": "build gauge images predict replay stored task",
-    "page": "alts cleaned features files heads mistakes pictures provenance text",
+    "page": "alts cleaned decided features files heads mistakes pictures provenance render text",
     "profiling": "draw rounds slowest steps",
     "report": (
         "confusion curves durations embedding head head_files leaderboard mask_overlays "

@@ -92,6 +92,45 @@ async function visit() {
   return seen;
 }
 """
+# The page of decisions: keeps the image in focus by key, relabels another by button, drops one on the map, and saves.
+REVIEW = """
+async function visit() {
+  const map = document.querySelector(".map"), seen = {};
+  await shown(() => map.dataset.drawn === "done");
+  const pictures = [...document.querySelectorAll("img[data-thumb]")];
+  await Promise.all(pictures.map(picture => picture.decode()));
+  seen.pictures = pictures.map(picture => picture.naturalWidth);
+  const press = (place, key) => place.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+  const [kept, other] = document.querySelectorAll("[aria-labelledby=exact_duplicate] .one.dropped");
+  const shownPath = place => place.querySelector(".path").textContent;
+  kept.focus();
+  press(kept, "k");
+  seen.kept = [shownPath(kept), kept.dataset.decision, document.activeElement === kept];
+  const [, , relabel] = other.querySelectorAll("button"), input = other.querySelector("input");
+  input.value = "no such class";
+  relabel.click();
+  seen.refused = [input.validity.customError, other.dataset.decision ?? ""];
+  input.value = [...document.querySelectorAll("#classes option")].at(-1).value;
+  relabel.click();
+  seen.relabelled = [shownPath(other), input.value, relabel.getAttribute("aria-pressed")];
+  press(map, "ArrowRight");
+  const picked = await shown(() => map.querySelector(".picked b"));
+  press(map, "d");
+  const {image_id, path, mark} = map.source.data;
+  const place = [...mark].indexOf("D");
+  seen.dropped = [path[place], map.querySelector(".of-picked").dataset.image === String(image_id[place])];
+  seen.said = document.getElementById("said").textContent;
+  let blob, name;
+  URL.createObjectURL = made => { blob = made; return "data:,"; };
+  HTMLAnchorElement.prototype.click = function () { name = this.download; };
+  document.getElementById("save").click();
+  seen.saved = [name, await blob.text(), document.getElementById("lines").value];
+  press(kept, "k");
+  seen.takenBack = [kept.dataset.decision, document.getElementById("lines").value.includes("keep")];
+  seen.across = document.documentElement.scrollWidth;
+  return seen;
+}
+"""
 VERDICT = """
 visit().catch(error => wrong.push(String(error))).then(seen => {
   const note = document.createElement("pre");

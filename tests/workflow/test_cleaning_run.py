@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from browser import needs_browser, open_every_entry
+from browser import REVIEW, needs_browser, open_every_entry, visited
 from conftest import Clone, jobs, make_clone, store_digests, write_image, write_png
 from test_promises import start, wait_for
 
+from unchoke.cleaning.decisions import read_decisions
 from unchoke.sources.kinds.digits import digit_files
 
 CLEANED = {
@@ -218,3 +219,25 @@ def test_a_browser_shows_every_page_of_cleaning(cleaned: tuple[Clone, str], tmp_
     seen = open_every_entry((clone.folder / "report.html").read_text(), tmp_path)
     folder = "results/few/report/cleaning/"
     assert {path.removeprefix(folder) for path in seen if path.startswith(folder)} == expected
+
+
+@needs_browser
+def test_decisions_are_made_by_key_and_button_and_saved_as_the_workflow_reads_them(
+    cleaned: tuple[Clone, str], tmp_path: Path
+) -> None:
+    page = cleaned[0].results / "review.html"
+    assert page.stat().st_size < 4_000_000
+    seen = visited(page.read_text(), REVIEW, tmp_path)
+    assert set(seen["pictures"]) == {8}
+    assert seen["kept"][1:] == ["keep", True] and seen["refused"] == [True, ""]
+    assert seen["relabelled"][1:] == ["1", "true"] and seen["dropped"][1] is True
+    assert "1 keep, 1 drop, 1 relabel" in seen["said"]
+    name, text, lines = seen["saved"]
+    assert name == "decisions.csv" and text == lines
+    (tmp_path / name).write_text(text)
+    decided = read_decisions(tmp_path / name, cleaned[0].results / "manifest.csv", tmp_path / "decided.json")
+    paths = [row["path"] for row in rows_of(cleaned[0], "manifest.csv")]
+    said = {paths[one["image_id"]]: (one["decision"], one["label"]) for one in decided["decisions"]}
+    (kept, *_), (other, *_), (gone, _) = (seen[name] for name in ("kept", "relabelled", "dropped"))
+    assert said == {kept: ("keep", ""), other: ("relabel", "1"), gone: ("drop", "")}
+    assert seen["takenBack"] == ["", False] and seen["across"] <= 1280

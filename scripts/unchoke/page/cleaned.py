@@ -33,9 +33,7 @@ def found_rules(files: PageFiles) -> list[Rule]:
     """All rules that are on, in the order in which they are applied; none where images are not cleaned."""
     if not files.findings_files:
         return []
-    cleaning = files.config["cleaning"]
-    settings = cleaning["rules"] | (cleaning["features"] or {"rules": {}})["rules"]
-    findings = files.findings
+    settings, findings = files.rules, files.findings
     counts = count_findings(findings, settings).to_dict("index")
     return [
         Rule(

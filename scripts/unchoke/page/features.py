@@ -51,15 +51,16 @@ def feature_maps(files: PageFiles) -> Features:
     wanted: dict[int, str] = {}
     for encoder, (store, pool) in files.maps.items():
         points, of = _points(files, encoder, Path(store), pool)
-        head = _best_head(files, encoder)
+        head = best_head(files, encoder)
         warnings = rounding_warnings(read_origin(Path(store)))
         maps.append(FeatureMap(encoder, pool, draw_map(points), len(points.label), of, head, warnings))
         wanted |= dict(zip(points.image_id, points.path, strict=True))
-    return Features(maps, dict(_thumbnails(files, wanted)))
+    return Features(maps, dict(thumbnail_urls(files, wanted, SIDE_PX)))
 
 
-def _thumbnails(files: PageFiles, wanted: dict[int, str]) -> Iterator[tuple[int, str]]:
-    for image_id, picture in zip(wanted, files.pictures(list(wanted.values()), SIDE_PX), strict=True):
+def thumbnail_urls(files: PageFiles, wanted: dict[int, str], side_px: int) -> Iterator[tuple[int, str]]:
+    """By image_id the pictures of images, as data URLs; those that give none are left out. wanted: their paths."""
+    for image_id, picture in zip(wanted, files.pictures(list(wanted.values()), side_px), strict=True):
         if not isinstance(picture, str):
             yield image_id, small_picture(picture).url
 
@@ -69,7 +70,7 @@ def _points(files: PageFiles, encoder: str, store: Path, pool: str) -> tuple[Poi
     manifest = files.in_use
     x_ND, rows = read_sample(store, pool, manifest, MOST, seed=0)
     place_N2, share_2 = project(x_ND)
-    said = _predictions(files, encoder)
+    said = predictions(files, encoder)
     ids = rows["image_id"].tolist()
     points = Points(
         place_N2,
@@ -84,12 +85,12 @@ def _points(files: PageFiles, encoder: str, store: Path, pool: str) -> tuple[Poi
     return points, int(in_use.sum())
 
 
-def _best_head(files: PageFiles, encoder: str) -> str:
+def best_head(files: PageFiles, encoder: str) -> str:
     """The head on the encoder that is best on val."""
     return next((row["head"] for row in files.rows if row["encoder"] == encoder), "")
 
 
-def _predictions(files: PageFiles, encoder: str) -> dict[int, str]:
+def predictions(files: PageFiles, encoder: str) -> dict[int, str]:
     """By image_id of val and test, what the best head on the encoder takes an image for."""
     row = next((row for row in files.rows if row["encoder"] == encoder), None)
     if row is None:

@@ -48,6 +48,8 @@ class PageFiles:
     root: Path
     max_pixels: int
     config: dict[str, Any]
+    decided_file: Path | None = None
+    """None where the user decides about no image."""
 
     @property
     def results(self) -> Path:
@@ -103,6 +105,12 @@ class PageFiles:
         return followed(read_findings(self.findings_files), read_selection(self.selection_file))
 
     @property
+    def rules(self) -> dict[str, Any]:
+        """Settings of the rules of cleaning by name, None where off; none where images are not cleaned."""
+        cleaning = self.config["cleaning"]
+        return cleaning["rules"] | (cleaning["features"] or {"rules": {}})["rules"] if cleaning else {}
+
+    @property
     def inspected(self) -> dict[str, Any]:
         """The summary of rules about features; empty without."""
         return read_json(self.inspected_file) if self.inspected_file else {}
@@ -135,6 +143,7 @@ def add_page_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rates", type=Path, required=True, help="CSV of seconds and rates by stage")
     parser.add_argument("--findings", type=Path, nargs="*", default=[], help="CSV tables of the findings of cleaning")
     parser.add_argument("--inspected", type=Path, help="JSON: summary of the rules about features")
+    parser.add_argument("--decided", type=Path, help="JSON: the user's decisions about single images")
     parser.add_argument("--figures", type=Path, required=True, help="folder of the figures of other jobs")
     parser.add_argument("--stores", type=Path, nargs="*", default=[], help="sealed Zarr stores")
     parser.add_argument("--maps", type=json.loads, default={}, help="JSON: store and pool to map, by encoder")
@@ -147,4 +156,5 @@ def read_page_files(args: argparse.Namespace) -> PageFiles:
     names = ("database", "figures", "stores", "maps", "kind", "root", "max_pixels", "config")
     tables = ("manifest", "selection", "quarantine", "rates")
     given = {name: vars(args)[name] for name in names} | {f"{name}_file": vars(args)[name] for name in tables}
-    return PageFiles(**given, findings_files=args.findings, inspected_file=args.inspected)
+    found = {"findings_files": args.findings, "inspected_file": args.inspected, "decided_file": args.decided}
+    return PageFiles(**given, **found)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from bokeh.embed import json_item
-from bokeh.models import ColumnDataSource, HoverTool, Scatter
+from bokeh.models import CDSView, ColumnDataSource, HoverTool, IndexFilter, Scatter
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -26,9 +26,10 @@ _MOST_LETTERS = 22  # of a name beside the map; the tooltip has all of it
 _TOOLTIP = (
     '<div class="tip" style="display:flex;gap:.7em;max-width:22em;overflow-wrap:anywhere">'
     '<img src="@image" alt="" style="width:72px;height:72px;object-fit:contain;image-rendering:auto">'
-    '<div style="display:grid;align-content:start"><b>@label</b><span>@split</span><span>@prediction</span>'
+    '<div style="display:grid;align-content:start"><b>@label</b><span>@split</span><span>@prediction</span>%s'
     '<span style="opacity:.7">@path</span></div></div>'
 )
+_RING = "#8a8f98"  # seen in the light and in the dark
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,16 @@ class Points:
     path: Sequence[str]
     prediction: Sequence[str]
     """In words, empty where there is none."""
+    finding: Sequence[str] = ()
+    """What rules of cleaning found, in words, empty where they found nothing; () on a map that does not show it."""
 
 
 def draw_map(points: Points) -> dict[str, Any]:
     """A plot as ``Bokeh.embed.embed_item`` takes it; the same points give the same plot.
 
     Its tooltips show a column ``image``, which the page's script fills by the column ``image_id``, so that maps of
-    several encoders share their thumbnails.
+    several encoders share their thumbnails. Where the points have findings, images with one have a ring, and a column
+    ``mark`` holds a letter above each dot, which a script may set.
     """
     shown = _shown(points.label)
     plot = figure(
@@ -68,7 +72,9 @@ def draw_map(points: Points) -> dict[str, Any]:
     plot.toolbar.logo = None
     plot.toolbar.active_drag = None  # fingers scroll the page until a reader asks for more
     dots = _add_dots(plot, ColumnDataSource(_columns(points, shown), name=SOURCE), len(shown))
-    plot.add_tools(HoverTool(tooltips=_TOOLTIP, renderers=[dots], limit=1, attachment="horizontal"))
+    if points.finding:
+        _add_marks(plot, dots.data_source, points.finding)
+    plot.add_tools(HoverTool(tooltips=_tooltip(points), renderers=[dots], limit=1, attachment="horizontal"))
     plot.axis.major_label_text_font_size = "0pt"  # the components have no unit
     plot.axis.major_tick_line_color = plot.axis.minor_tick_line_color = None
     plot.axis.axis_label_text_font_style = "normal"
@@ -101,6 +107,7 @@ def _columns(points: Points, shown: list[str]) -> dict[str, Any]:
         "colour": [GREY if place is None else _COLOURS[place % len(_COLOURS)] for place in places],
         "shape": ["dot" if place is None else _shape(place) for place in places],
         "image": [""] * len(places),
+        **({"finding": list(map(drawable, points.finding)), "mark": [""] * len(places)} if points.finding else {}),
     }
 
 
@@ -129,6 +136,22 @@ def _add_dots(plot: Any, source: ColumnDataSource, classes: int) -> Any:
     if classes > 1:
         plot.legend[0].title = "class"
     return dots
+
+
+def _tooltip(points: Points) -> str:
+    return _TOOLTIP % ("<span>@finding</span>" if points.finding else "")
+
+
+def _add_marks(plot: Any, source: ColumnDataSource, finding: Sequence[str]) -> None:
+    """Rings around the images that a rule found, and letters above the dots."""
+    found = CDSView(filter=IndexFilter(indices=[place for place, text in enumerate(finding) if text]))
+    ring = {"fill_color": None, "line_color": _RING, "line_width": 2}
+    letters = {"text": "mark", "y_offset": -12, "text_align": "center", "text_font_style": "bold"}
+    marks = [plot.text("x", "y", source=source, **letters)]
+    if any(finding):
+        marks.append(plot.scatter("x", "y", source=source, view=found, size=17, **ring, legend_label="found by a rule"))
+    for mark in marks:  # they do not fade where another image is picked
+        mark.nonselection_glyph = mark.selection_glyph = mark.glyph
 
 
 def same_ids(item: Any) -> dict[str, Any]:

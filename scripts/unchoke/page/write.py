@@ -1,27 +1,22 @@
 """The page of a run: templates filled with what the run found, in one HTML file."""
 
-import functools
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
-
-from bokeh.resources import Resources
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unchoke.experiments.board import failed_repeats
 from unchoke.files import write_atomic
 from unchoke.inspection.said import shifted_splits
 from unchoke.page.board import board_of
 from unchoke.page.cleaned import found_rules
+from unchoke.page.decided import changes_of_test, decided_of
 from unchoke.page.features import Features, feature_maps
 from unchoke.page.files import PageFiles
 from unchoke.page.heads import OVERLAYS, Picture, Room, figure_of, head_part
 from unchoke.page.mistakes import mistakes_of
 from unchoke.page.provenance import provenance_of
-from unchoke.page.text import drawable
+from unchoke.page.render import asset, bokeh_script, rendered
 from unchoke.page.verdict import verdict
 from unchoke.report.leaderboard import columns_of, merit_of, note_of, table_rows
-from unchoke.report.pages import cell_text
 from unchoke.report.points import add_points
 from unchoke.report.quarantine import count_reasons
 from unchoke.report.repeats import add_splits
@@ -42,14 +37,10 @@ def write_report(files: PageFiles, page: Path, entry: Path) -> int:
     and maps, for Snakemake's report, which has them as further entries: Chromium opens no entry above 1.5 MB.
     """
     content = _content(files)
-    data = _rendered(content)
+    data = rendered("report.html", content)
     write_atomic(page, data)
-    write_atomic(entry, _rendered(content | _without_figures(files)))
+    write_atomic(entry, rendered("report.html", content | _without_figures(files)))
     return len(data)
-
-
-def _rendered(content: dict[str, Any]) -> bytes:
-    return drawable(_environment().get_template("report.html").render(content)).encode()
 
 
 def _without_figures(files: PageFiles) -> dict[str, Any]:
@@ -66,16 +57,6 @@ def _without_figures(files: PageFiles) -> dict[str, Any]:
     return {"board": few, "features": Features([], {}), **nothing}
 
 
-def _environment() -> Environment:
-    """Everything from the run is escaped: names of classes and files hold what they like."""
-    loader = PackageLoader("unchoke.page")
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.policies["json.dumps_kwargs"] = {}  # sorted keys would put references of a plot before what they name
-    made.filters["number"] = lambda value: f"{value:,}"
-    made.filters["cell"] = cell_text
-    return made
-
-
 def _content(files: PageFiles) -> dict[str, Any]:
     """What the template shows, by name."""
     task, metric = files.ranking
@@ -87,7 +68,7 @@ def _content(files: PageFiles) -> dict[str, Any]:
         "masks": task != CLASSIFICATION,
         "metric": merit_of(task, metric),
         "verdict": " ".join([verdict(files.rows, files.floor), *shifted_splits(files.inspected.get("shift"))]),
-        "warnings": files.warnings,
+        "warnings": [*files.warnings, *changes_of_test(files)],
         "counts": _counts(files),
         "board": board_of(files.rows, files.floor),
         "remarks": files.remarks,
@@ -96,6 +77,7 @@ def _content(files: PageFiles) -> dict[str, Any]:
         "overlays": heads[0].figures.get(OVERLAYS) if heads else None,
         "rules": found_rules(files),
         "inspected": len(files.findings_files) > 1,
+        "decided": decided_of(files),
         "quarantine": _quarantine(files),
         "best": heads[0].name if heads else "",
         "heads": heads,
@@ -104,20 +86,10 @@ def _content(files: PageFiles) -> dict[str, Any]:
         "figures": _figures(files, room),
         "rates": files.rates,
         "provenance": provenance_of(files),
-        "style": _asset("style.css"),
-        "script": _asset("page.js"),
-        "bokeh": _bokeh() if features.maps else "",
+        "style": asset("style.css"),
+        "script": asset("page.js"),
+        "bokeh": bokeh_script() if features.maps else "",
     }
-
-
-def _asset(name: str) -> str:
-    return (package_files("unchoke.page") / "templates" / name).read_text("utf-8")
-
-
-@functools.cache
-def _bokeh() -> str:
-    """The library's script, without the parts that only widgets and tables need."""
-    return "\n".join(Resources(mode="inline", components=["bokeh"], log_level="error").js_raw)
 
 
 def _counts(files: PageFiles) -> dict[str, str]:

@@ -49,7 +49,7 @@ STAGES = (
     Stage("training mask heads", ("train_mask_head",)),
     Stage("predicting patches", ("predict_patches", "predict_teacher"), counts_rows=True),
     Stage("stitching masks", ("stitch_masks", "stitch_band", "finish_mask", "score_masks", "score_text")),
-    Stage("writing the report", ("build_database", "draw", "write_report")),
+    Stage("writing the report", ("build_database", "draw", "write_report", "write_review")),
     Stage("profiling", ("profile",)),
     Stage("comparing pipelines", ("compare_pipelines",)),
 )

@@ -1,5 +1,6 @@
 """The data for the report: results of heads, and features of encoders."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,26 @@ def read_mask_head(group: Path, scores: Path, run: Path, store: Path | None = No
 
 
 def read_sample(
-    store: Path, pool: str, manifest: pd.DataFrame, most: int, seed: int
+    store: Path,
+    pool: str,
+    manifest: pd.DataFrame,
+    most: int,
+    seed: int,
+    *,
+    train: bool = False,
+    first: Collection[int] = (),
 ) -> tuple[NDArray[np.float32], pd.DataFrame]:
-    """Features (N, D) of at most `most` images of val and test, drawn with `seed`, and their rows of the manifest."""
+    """Features (N, D) of at most `most` images of val and test, drawn with `seed`, and their rows of the manifest.
+
+    train: whether images of train may be drawn too. first: image_id of those that are taken before any is drawn.
+    """
     features = open_complete(store)
     rows = in_use(manifest[features.valid()])
-    rows = rows[rows["split"] != "train"]
+    if not train:
+        rows = rows[rows["split"] != "train"]
     if len(rows) > most:
-        rows = rows.iloc[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
+        wanted_N = rows["image_id"].isin(first).to_numpy()
+        taken, others = np.flatnonzero(wanted_N)[:most], np.flatnonzero(~wanted_N)
+        drawn = np.random.default_rng(seed).choice(len(others), min(most - len(taken), len(others)), replace=False)
+        rows = rows.iloc[np.sort(np.concatenate([taken, others[drawn]]))]
     return features.features(pool)[rows["image_id"].to_numpy()].astype(np.float32), rows

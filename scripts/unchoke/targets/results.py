@@ -36,8 +36,9 @@ def finished_runs(config: Config) -> list[str]:
 
 
 def report_files(config: Config) -> list[str]:
-    """The page of the run, and every figure and table but those of cleaning."""
-    return [f"{RESULTS}/report.html", f"{RESULTS}/report/page.html", *figure_files(config)]
+    """The pages of the run, and every figure and table but those of cleaning."""
+    review = [f"{RESULTS}/review.html"] if reviews(config) else []
+    return [f"{RESULTS}/report.html", f"{RESULTS}/report/page.html", *review, *figure_files(config)]
 
 
 def inspects(config: Config) -> bool:
@@ -48,6 +49,11 @@ def inspects(config: Config) -> bool:
 def decides(config: Config) -> bool:
     """Whether the user decides about single images."""
     return bool(config["cleaning"] and config["cleaning"]["decisions"])
+
+
+def reviews(config: Config) -> bool:
+    """Whether there is a page to look at images and decide about them."""
+    return bool(config["cleaning"]) and not has_masks(config)
 
 
 def cleaning_tables(config: Config) -> list[str]:
@@ -124,6 +130,7 @@ def _listing_jobs(config: Config) -> list[str]:
     cleaning = ["clean_images", "draw_cleaning"] if config["cleaning"] else []
     cleaning += ["inspect_features"] if inspects(config) else []
     cleaning += ["read_decisions"] if decides(config) else []
+    cleaning += ["write_review"] if reviews(config) else []
     return ["build_manifest", "count_classes", "select_rows", *cleaning, *(["plan_caches"] if caches(config) else [])]
 
 

@@ -1,11 +1,11 @@
 """The page of a run, from small results and odd names."""
 
 import shutil
-from html.parser import HTMLParser
 from importlib import import_module
 
 import numpy as np
 import pytest
+from page_outline import Outline
 from PIL import Image
 from small_results import LABEL, add_head, write_manifest
 
@@ -19,32 +19,6 @@ from unchoke.store import tables
 
 ODD = ["ant", "<script>alert('größe & so')</script>", "猫 مرحبا नमस्ते"]
 WRONG = np.where(np.arange(9) < 3, (LABEL + 1) % 3, LABEL)  # three of nine
-VOID = {"meta", "link", "img", "br"}
-
-
-class Outline(HTMLParser):
-    """What a screen reader is given."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.headings, self.images, self.cells, self.landmarks, self.open = [], [], [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        if tag in {"h1", "h2", "h3", "h4"}:
-            self.headings.append(int(tag[1]))
-        if tag == "img":
-            self.images.append(attrs)
-        if tag == "th":
-            self.cells.append(attrs)
-        if tag in {"header", "main", "nav", "footer"}:
-            self.landmarks.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 @pytest.fixture

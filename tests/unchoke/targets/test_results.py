@@ -55,7 +55,8 @@ def test_every_head_has_its_figures_and_a_teacher_none():
     found = report_files(image_config(heads={"all": {"kind": "knn", "encoders": ["b0"]}}))
     names = ("settings", "parts", "confusion", "reliability", "mistakes")
     heads = [f"<results>/report/b0/all/{name}.png" for name in names]
-    assert found == [*PAGES, *heads, "<results>/report/b0/embedding.png", "<results>/report/vit/embedding.png"]
+    pages = [*PAGES[:2], "<results>/review.html", *PAGES[2:]]
+    assert found == [*pages, *heads, "<results>/report/b0/embedding.png", "<results>/report/vit/embedding.png"]
     masks = report_files(mask_config(segment={"heads": ["unet"]}))
     assert masks[8:] == [
         f"<results>/report/pixels/unet/{name}.png" for name in ("mask_curves", "mask_overlays", "mask_confusion")
@@ -83,6 +84,7 @@ def test_rules_about_features_have_a_job_and_tables_of_their_own():
 
 def test_decisions_of_the_user_are_read_by_a_job():
     assert "read_decisions" not in receipts(image_config())[""] + receipts(image_config(cleaning=None))[""]
+    assert "write_review" in receipts(image_config())[""] and "write_review" not in receipts(mask_config())[""]
     assert "read_decisions" in receipts(image_config(cleaning={"decisions": "mine.csv"}))[""]
 
 

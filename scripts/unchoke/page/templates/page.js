@@ -36,7 +36,7 @@ function show(panel, data, place) {
   const picture = document.createElement("img");
   picture.src = data.image[place];
   picture.alt = `Image ${data.path[place]}`;
-  const lines = [data.split[place], data.prediction[place], data.path[place]].filter(Boolean);
+  const lines = [data.split[place], data.prediction[place], data.finding?.[place], data.path[place]].filter(Boolean);
   panel.replaceChildren(...(data.image[place] ? [picture] : []), element("b", data.label[place]),
     ...lines.map(line => element("span", line)));
 }
@@ -62,6 +62,7 @@ function paint(plot) {
   const ink = styles.getPropertyValue("--ink").trim(), line = styles.getPropertyValue("--line").trim();
   for (const axis of [...plot.below, ...plot.left]) axis.setv({axis_label_text_color: ink, axis_line_color: line});
   for (const grid of plot.center) grid.setv({grid_line_color: line, grid_line_alpha: 1});
+  for (const {glyph} of plot.renderers) if (glyph.type === "Text") glyph.setv({text_color: ink});
   for (const legend of plot.right) legend.setv({label_text_color: ink, title_text_color: ink});
 }
 
@@ -81,7 +82,9 @@ async function drawMap(map) {
   const scale = [spread(data.x), spread(data.y)];
   source.selected.change.connect(() => {
     const [place] = source.selected.indices;
-    if (place !== undefined) show(panel, data, place);
+    if (place === undefined) return;
+    show(panel, data, place);
+    map.dispatchEvent(new CustomEvent("picked", {detail: data.image_id[place]}));
   });
   map.addEventListener("keydown", event => {
     const way = ARROWS[event.key];
@@ -90,14 +93,16 @@ async function drawMap(map) {
     const [from] = source.selected.indices;
     source.selected.indices = [from === undefined ? 0 : neighbour(data, from, way, scale)];
   });
+  map.source = source;
   map.dataset.drawn = "done";
+  map.dispatchEvent(new Event("drawn"));
 }
 
 dark.addEventListener("change", () => plots.forEach(paint));
 for (const map of document.querySelectorAll(".map")) {
   const fold = map.closest("details");
-  if (fold.open) drawMap(map);
-  fold.addEventListener("toggle", () => fold.open && drawMap(map));
+  if (!fold || fold.open) drawMap(map);
+  fold?.addEventListener("toggle", () => fold.open && drawMap(map));
 }
 
 // Paper cannot be unfolded: everything is open while the page is printed.

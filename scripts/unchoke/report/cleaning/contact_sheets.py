@@ -40,14 +40,17 @@ class Tile:
 def sample(found: pd.DataFrame, most: int = MOST_PICTURES) -> pd.DataFrame:
     """At most `most` of one rule's findings: evenly spaced by their values, or from as many clusters as there is room.
 
-    Of a cluster one copy of each label comes first, then a second one of each, and so on; copies of one cluster stay
-    side by side, the one that stays first. found: the columns of tables.FINDING_COLUMNS.
+    Of labels that are probably wrong the surest come first. Of a cluster one copy of each label comes first, then a
+    second one of each, and so on; copies of one cluster stay side by side, the one that stays first. found: the columns
+    of tables.FINDING_COLUMNS.
     """
     if (found["cluster"] >= 0).any():
         ordered = found.sort_values(["cluster", "other", "image_id"])
         turn = ordered.groupby(["cluster", "label"]).cumcount()
         return ordered[ordered.index.isin(turn.sort_values(kind="stable").index[:most])]
     value = pd.to_numeric(found["value"].replace("", "nan"))
+    if (found["suggested"] != "").any():
+        return found.iloc[np.lexsort((found["image_id"], -value))[:most]]
     ordered = found.iloc[np.lexsort((found["image_id"], value))]
     return ordered.iloc[np.unique(np.linspace(0, len(ordered) - 1, min(most, len(ordered))).astype(int))]
 

@@ -171,7 +171,7 @@ class Cleaning(Section):
     """Resident memory that a job of cleaning may take, MB; images are fingerprinted in batches that fit."""
 
     chunks_per_job: int | None = Field(None, ge=1, le=1_000_000)
-    """Chunks of images that one job fingerprints; null: 16 of image files, 256 of arrays."""
+    """Chunks of images that one job fingerprints; null: 16 of image files, 512 of arrays."""
 
     rules: Rules = Rules()
     """What is looked for, and what is done about it."""

@@ -17,7 +17,7 @@ RESULTS = "<results>"
 """Stands for the folder of the dataset; Snakemake fills it in."""
 
 # Rows of arrays are small and come in one slice: a job would cost more than reading a few thousand of them.
-_FINGERPRINTS_PER_JOB, _FINGERPRINTS_OF_ARRAYS_PER_JOB = 16, 256
+_FINGERPRINTS_PER_JOB, _FINGERPRINTS_OF_ARRAYS_PER_JOB = 16, 512
 
 
 class Store(NamedTuple):

@@ -44,7 +44,7 @@ def test_datasets_with_masks_have_maps_labels_and_a_teachers_answers():
     ("dataset", "cleaning", "expected"),
     [
         ({"kind": "folder", "path": "images"}, {}, 16),
-        ({"kind": "npy", "path": "x", "images": "x.npy", "labels": "y.npy"}, {}, 256),
+        ({"kind": "npy", "path": "x", "images": "x.npy", "labels": "y.npy"}, {}, 512),
         ({"kind": "folder", "path": "images"}, {"chunks_per_job": 3}, 3),
     ],
 )

@@ -34,6 +34,7 @@ from unchoke.pipelines.compare import compare_pipelines
 from unchoke.pipelines.measure import drop_from_cache
 from unchoke.pipelines.recommend import best_setting, recommendation
 from unchoke.pipelines.work import Work
+from unchoke.report.pipelines import table_text
 from unchoke.store import tables
 
 LEAST = 0.9
@@ -49,7 +50,8 @@ class Promise:
     text: str
     default: float
     promised: float
-    images: int
+    table: str
+    """The comparison, a line a pipeline."""
 
 
 def copy_photographs(data: Path, folder: Path, count: int, size: tuple[int, int] | None = None) -> Path:
@@ -75,7 +77,7 @@ def promise_of(photographs: Photographs, args: argparse.Namespace) -> Promise:
     manifest = tables.read_table(photographs.manifest, tables.MANIFEST_COLUMNS)
     rows = compare_pipelines(work, manifest, args.images, args.rounds, 60 * args.minutes, VRAM_MB)
     best, text = best_setting(rows, args.for_images), recommendation(rows, CORES, args.rounds, NAME, args.for_images)
-    return Promise(best.pipeline, text, rows[0].images_per_s, best.images_per_s, best.images)
+    return Promise(best.pipeline, text, rows[0].images_per_s, best.images_per_s, table_text(rows))
 
 
 def extraction(photographs: Photographs, pasted: dict[str, Any], store: Path) -> Callable[[], None]:
@@ -131,7 +133,7 @@ def followed(photographs: Photographs, promise: Promise, args: argparse.Namespac
 
 
 def measure(data: Path, args: argparse.Namespace, size: tuple[int, int] | None) -> tuple[list[str], float, str]:
-    """Cells of the table, the share of the promise that is reached, and the recommendation."""
+    """Cells of the table, the share of the promise that is reached, and what the comparison printed."""
     with tempfile.TemporaryDirectory(prefix="unchoke-bench-") as name:
         root = copy_photographs(data, Path(name, "images"), args.images, size)
         photographs = prepare(root, Path(name), args.model, args.image_size)
@@ -140,7 +142,7 @@ def measure(data: Path, args: argparse.Namespace, size: tuple[int, int] | None) 
     share = after / promise.promised * promise.default / before
     rates = (promise.default, promise.promised, before, after)
     cells = [promise.pipeline, *(f"{rate:.1f}" for rate in rates), f"{after / promise.promised:.2f}", f"{share:.2f}"]
-    return cells, share, promise.text
+    return cells, share, f"{promise.table}\n\n{promise.text}"
 
 
 def main() -> int:
@@ -157,7 +159,7 @@ def main() -> int:
     table, limits, figures = [head], [], {}
     for name, size in ((args.data.name, None), ("12 MP", TWELVE_MP)):
         cells, share, text = measure(args.data, args, size)
-        print(f"\n{name}:\n{text}")
+        print(f"\n{name}:\n{text}", flush=True)
         table.append([name, *cells])
         limits.append(Limit(f"{name}: reached, corrected", f"{share:.2f}", f"at least {LEAST}", share >= LEAST))
         figures[name] = {"cells": cells, "share": share, "text": text}

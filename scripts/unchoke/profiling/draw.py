@@ -1,4 +1,4 @@
-"""What a run would gain without each step of extraction."""
+"""What a run would gain without each step of extraction or training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unchoke.profiling.page import Profiles
+from unchoke.profiling.page import Profiles, unit_of
 from unchoke.profiling.verdict import rate_text
 from unchoke.report.style import COLOURS, GREY, new_figure, plain, styled
 
@@ -18,12 +18,12 @@ def draw_profile(profiles: Profiles) -> Figure:
     profiles: as ``profiling.command.profile_pipeline`` gives them.
     """
     named = [(of, name, profile) for of, group in profiles.items() for name, profile in group.items()]
-    figure = new_figure(10, 1 + 3.2 * len(named), "Images/s without each step")
+    figure = new_figure(10, 1 + 3.2 * len(named), "Rate without each step")
     panels = figure.subplots(len(named), 1, squeeze=False)[:, 0]
     for axes, (of, name, profile) in zip(panels, named, strict=True):
         _draw(axes, profile)
         rate = rate_text(profile["images_per_s"])
-        axes.set_title(f"{of} of {plain(name)}: whole run {rate} images/s, the line")
+        axes.set_title(f"{of} of {plain(name)}: whole run {rate} {unit_of(profile)}/s, the line")
     return figure
 
 
@@ -42,4 +42,4 @@ def _draw(axes: Axes, profile: Mapping[str, Any]) -> None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, max(*rates, profile["images_per_s"]) * 1.4)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("images/s")
+    axes.set_xlabel(f"{unit_of(profile)}/s")

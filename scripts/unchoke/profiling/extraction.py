@@ -1,5 +1,6 @@
 """Stage: the profile of one encoder: each step of extraction by itself, and the whole run without it."""
 
+import importlib.util
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,10 @@ from statistics import median
 from typing import Any
 
 from unchoke.encoders.encoder import Encoder
+from unchoke.errors import UnchokeError
 from unchoke.features.chunk import Chunk, Extraction
+from unchoke.images.decoders import INSTALL, SIMPLEJPEG
+from unchoke.images.jpegs import check_decoder
 from unchoke.images.steps import DECODE, RESIZE, STEPS, TO_DEVICE, Steps
 from unchoke.names import LEAST_PROFILED
 from unchoke.profiling.idle import NO_CARD, Watched, has_clock, idle_shares
@@ -19,6 +23,11 @@ from unchoke.profiling.steps import Keeping, Timed, Without
 
 DRAFT, JPEG = "JPEG draft", "JPEG"
 NO_JPEG = "no image of the sample is a JPEG"
+REMEDIES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    DRAFT: ({"jpeg_draft": True}, (DECODE, RESIZE)),
+    SIMPLEJPEG: ({"decoder": SIMPLEJPEG}, (DECODE,)),
+}
+"""Settings that make JPEG files faster: fields of ``Extraction``, and the steps that they help."""
 
 
 def profile_extraction(sample: Sample, encoder: Encoder, settings: Extraction, effort: Effort) -> dict[str, Any]:
@@ -35,9 +44,11 @@ def profile_extraction(sample: Sample, encoder: Encoder, settings: Extraction, e
     arms = measured.arms(absent)
     measured.shorten(effort.seconds / len(arms))
     seconds = in_rounds(arms, effort.seconds, effort.seed)
+    helps = {name: steps for name, (_, steps) in REMEDIES.items()}
     return {
-        **judged(seconds, measured.alone_s(absent), {DRAFT: (DECODE, RESIZE)}),
+        **judged(seconds, measured.alone_s(absent), helps, sample.unit),
         "absent": absent,
+        "unit": sample.unit,
         "images": len(measured.sample.names),
         "unreadable": invalid,
         "threads": sample.threads,
@@ -58,13 +69,29 @@ def _absent(keeping: Keeping, encoder: Encoder, settings: Extraction) -> dict[st
         absent[DECODE] = "the source holds pixels, which need no decoder"
     if encoder.device.type == "cpu":
         absent[TO_DEVICE] = "the encoder runs on the processor, where the pictures are"
-    if settings.jpeg_draft:
-        absent[DRAFT] = "the run has it"
-    elif DECODE not in keeping.taken:
-        absent[DRAFT] = "patches are cut from images in full size"
-    elif JPEG not in formats:
-        absent[DRAFT] = NO_JPEG
-    return absent
+    return absent | {name: reason for name in REMEDIES if (reason := _useless(name, keeping, formats, settings))}
+
+
+def _useless(name: str, keeping: Keeping, formats: set[str], settings: Extraction) -> str:
+    """Why a setting would change nothing here, or cannot be tried; empty where it can."""
+    if replace(settings, **REMEDIES[name][0]) == settings:
+        return "the run has it"
+    if DECODE not in keeping.taken:
+        return "patches are cut from images in full size" if name == DRAFT else "patches are cut by Pillow"
+    if JPEG not in formats:
+        return NO_JPEG
+    return _unusable() if name == SIMPLEJPEG else ""
+
+
+def _unusable() -> str:
+    """Why simplejpeg cannot be tried on this machine; empty where it can."""
+    if importlib.util.find_spec(SIMPLEJPEG) is None:
+        return f"it is not installed: {INSTALL}"
+    try:
+        check_decoder(SIMPLEJPEG)
+    except UnchokeError as error:
+        return str(error).splitlines()[0]
+    return ""
 
 
 @dataclass
@@ -84,8 +111,9 @@ class _Measured:
         for step in STEPS:
             if step in self.keeping.taken and step not in absent:
                 arms[step] = partial(self._whole, Without(step, self.keeping))
-        if DRAFT not in absent:
-            arms[DRAFT] = partial(self._whole, Steps(), replace(self.settings, jpeg_draft=True))
+        for name, (changes, _) in REMEDIES.items():
+            if name not in absent:
+                arms[name] = partial(self._whole, Steps(), replace(self.settings, **changes))
         if has_clock(self.encoder.device):
             arms[WATCHED] = self._watched
         return arms

@@ -36,38 +36,43 @@ def page(profiles: Profiles) -> str:
 
 
 def _lines(of: str, name: str, profile: Mapping[str, Any]) -> Iterator[str]:
+    unit = unit_of(profile)
     yield f"{of} of {name}: {profile['verdict']}"
     yield _circumstances(profile)
     if profile["spread"] > DISTURBED:
         yield "Other work of this machine disturbs the measurement: repeat it when the machine is idle."
-    yield f"  {'step':<12}{'ms/image':>10}{'share':>8}{'without it':>18}{'gain':>14}"
+    yield f"  {'step':<12}{'ms each':>10}{'share':>8}{'without it':>18}{'gain':>14}"
     for row in profile["steps"]:
-        yield f"  {row['step']:<12}{1000 * row['alone_s']:>10.2f}{row['share']:>8.1%}{_gain(row)}"
+        yield f"  {row['step']:<12}{1000 * row['alone_s']:>10.2f}{row['share']:>8.1%}{_gain(row, unit)}"
     rest = profile["rest"]
     yield f"  {'rest':<12}{1000 * rest['alone_s']:>10.2f}{rest['share']:>8.1%}"
     for row in profile["remedies"]:
-        yield f"  {row['step']:<30}{_gain(row)}"
-    shown = {row["step"] for row in profile["steps"]}
+        yield f"  {row['step']:<30}{_gain(row, unit)}"
     for step, reason in profile["absent"].items():
-        yield f"  {step}: {'not replaced' if step in shown else 'none'}, since {reason}"
+        yield f"  {step}: none, since {reason}"
     if profile.get("unreadable"):
         yield f"  {len(profile['unreadable'])} images of the sample cannot be read, and are left out"
     yield from _slowest(profile.get("slowest", ()))
     yield from _idle(profile["idle"])
 
 
+def unit_of(profile: Mapping[str, Any]) -> str:
+    """What a profile counts, in the plural: images, or patches of them."""
+    return str(profile.get("unit", "images"))
+
+
 def _circumstances(profile: Mapping[str, Any]) -> str:
-    batch = f" in steps of {profile['batch']}" if "batch" in profile else ""
+    batch, unit = f" in steps of {profile['batch']}" if "batch" in profile else "", unit_of(profile)
     return (
-        f"{profile['images']} images{batch}, {profile['rounds']} rounds, {profile['threads']} threads, "
-        f"{profile['device']}; {rate_text(profile['images_per_s'])} images/s, rounds differ by {profile['spread']:.0%}"
+        f"{profile['images']} {unit}{batch}, {profile['rounds']} rounds, {profile['threads']} threads, "
+        f"{profile['device']}; {rate_text(profile['images_per_s'])} {unit}/s, rounds differ by {profile['spread']:.0%}"
     )
 
 
-def _gain(row: Mapping[str, Any]) -> str:
+def _gain(row: Mapping[str, Any], unit: str) -> str:
     if row["times"] is None:
         return f"{'-':>18}{'-':>14}"
-    rate, gain = f"{rate_text(row['images_per_s'])} images/s", f"{row['times']:.2f} ± {row['spread'] / 2:.2f}"
+    rate, gain = f"{rate_text(row['images_per_s'])} {unit}/s", f"{row['times']:.2f} ± {row['spread'] / 2:.2f}"
     return f"{rate:>18}{gain:>14}"
 
 

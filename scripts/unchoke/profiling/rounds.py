@@ -31,23 +31,28 @@ def in_rounds(arms: Mapping[str, Callable[[], float]], seconds: float, seed: int
 
 
 def judged(
-    seconds: Mapping[str, Sequence[float]], alone_s: Mapping[str, float], remedies: Mapping[str, Sequence[str]]
+    seconds: Mapping[str, Sequence[float]],
+    alone_s: Mapping[str, float],
+    remedies: Mapping[str, Sequence[str]],
+    unit: str = "images",
 ) -> dict[str, Any]:
     """Times, gains and the verdict, as plain JSON.
 
     seconds: an image, by arm and round: the whole run twice, one by one, and without each step that can be replaced.
     alone_s: of each step by itself, s an image. remedies: by an arm that stands for a setting, the steps that it helps.
+    unit: what is counted.
     """
     whole_R = seconds[WHOLE]
     gains = {step: gain_of(step, whole_R, seconds[step]) for step in alone_s if step in seconds}
     helps = {arm: gain_of(arm, whole_R, seconds[arm]) for arm in remedies if arm in seconds}
-    by_step = {step: gain for arm, gain in helps.items() for step in remedies[arm]}
+    rising = sorted(helps.items(), key=lambda each: each[1].times)
+    by_step = {step: gain for arm, gain in rising for step in remedies[arm]}
     noise = noise_of(gain_of(AGAIN, whole_R, seconds[AGAIN]))
     rate, found = 1 / median(whole_R), bottleneck_of(list(gains.values()), noise)
     rest = max(0.0, median(seconds[ALONE]) - sum(alone_s.values()))
     total = sum(alone_s.values()) + rest
     return {
-        "verdict": verdict(list(gains.values()), rate, noise, by_step),
+        "verdict": verdict(list(gains.values()), rate, noise, by_step, unit),
         "bottleneck": found.step if found else None,
         "images_per_s": rate,
         "noise": noise,

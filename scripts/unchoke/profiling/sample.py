@@ -48,6 +48,10 @@ class Sample(Protocol):
     def threads(self) -> int:
         """That read and decode."""
 
+    @property
+    def unit(self) -> str:
+        """What its pictures are, in the plural."""
+
     def only(self, names: Sequence[str]) -> "Sample":
         """The pictures of these names."""
 
@@ -66,6 +70,7 @@ class Images:
     root: Path
     paths: list[str]
     threads: int
+    unit: str = "images"
 
     @property
     def names(self) -> list[str]:
@@ -91,6 +96,7 @@ class Patches:
     rows: pd.DataFrame
     """``path``, ``y0`` and ``x0`` of each, px."""
     threads: int
+    unit: str = "patches"
 
     @property
     def names(self) -> list[str]:

@@ -27,7 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REPLAYED = (READ, INPUTS, FROZEN)
-NEEDED = "the backward pass needs what it computes"
+PASSES = "forward and backward"
 NOT_FROZEN = "no frozen part runs in a step"
 
 
@@ -41,13 +41,13 @@ def profile_training(task: NetworkTask, meter: Meter, budget_mb: float, seconds:
     micro_batch = fitting_peaks(task, learner, meter, budget_mb).micro_batch
     batch = min(rows_of_a_card(task.settings), len(task.train.image_id_N))
     measured = _Measured(task, learner, micro_batch, batch, len(task.train.image_id_N), seed)
-    absent = {FORWARD: NEEDED} if learner.network.frozen else {FORWARD: NEEDED, FROZEN: NOT_FROZEN}
+    absent = {} if learner.network.frozen else {FROZEN: NOT_FROZEN}
     names = [step for step in TRAINING_STEPS if step not in absent]
     measured.shorten(seconds / (len(names) + len((WHOLE, AGAIN, ALONE, WATCHED))))
     found = in_rounds(measured.arms(names), seconds, seed)
-    parts = [step for step in TRAINING_STEPS if absent.get(step) != NOT_FROZEN]
+    found[FORWARD] = without_forward(*(found[arm] for arm in (WHOLE, BACKWARD, PASSES)))
     return {
-        **judged(found, measured.alone_s(parts), {}),
+        **judged(found, measured.alone_s(names), {}),
         "absent": absent,
         "images": measured.images,
         "batch": measured.batch,
@@ -60,12 +60,26 @@ def profile_training(task: NetworkTask, meter: Meter, budget_mb: float, seconds:
     }
 
 
+def without_forward(
+    whole_R: Sequence[float], no_backward_R: Sequence[float], neither_R: Sequence[float]
+) -> list[float]:
+    """Seconds an image of the steps without their forward pass, of R rounds, from those that each round measured.
+
+    The backward pass needs what the forward pass computes, so that it cannot be left out alone. What the steps without
+    either save beside those without a backward pass is the forward pass. No step is faster than one without either.
+    """
+    rounds = zip(whole_R, no_backward_R, neither_R, strict=True)
+    return [max(whole - (no_backward - neither), neither) for whole, no_backward, neither in rounds]
+
+
 class Recorded(Steps):
     """Keeps what comes before the forward pass, call by call, and the gradients of the last step."""
 
     def __init__(self, learner: Learner) -> None:
         self.results: dict[str, list[Any]] = defaultdict(list)
         self.gradients: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.nothing = torch.zeros((), device=learner.device)
+        """In the place of a loss."""
         self._learner = learner
 
     def take(self, step: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -79,17 +93,22 @@ class Recorded(Steps):
 
 
 class Skipping(Steps):
-    """Takes no time for one part of a step: what was recorded stands in its place, and no update is made."""
+    """Takes no time for some parts of a step: what was recorded stands in its place, and no update is made.
 
-    def __init__(self, step: str, recorded: Recorded) -> None:
-        self._step, self._recorded = step, recorded
-        self._results = iter(recorded.results[step])
+    A forward pass can be left out together with the backward pass alone.
+    """
+
+    def __init__(self, recorded: Recorded, *skipped: str) -> None:
+        self._recorded, self._skipped = recorded, skipped
+        self._results = {step: iter(recorded.results[step]) for step in skipped}
 
     def take(self, step: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        if step != self._step:
+        if step not in self._skipped:
             return function(*args, **kwargs)
         if step in REPLAYED:
-            return next(self._results)  # type: ignore[no-any-return]
+            return next(self._results[step])  # type: ignore[no-any-return]
+        if step == FORWARD:
+            return self._recorded.nothing  # type: ignore[return-value]
         if step == BACKWARD:
             for parameter, gradient in self._recorded.gradients:
                 parameter.grad = gradient
@@ -140,7 +159,8 @@ class _Measured:
         whole, recorded = partial(self.run, Steps()), Recorded(self.learner)
         self.run(recorded)
         arms: dict[str, Callable[[], float]] = {WHOLE: whole, AGAIN: whole, ALONE: self._alone}
-        arms |= {name: partial(self._without, name, recorded) for name in names}
+        parts = {name: (name,) for name in names if name != FORWARD} | {PASSES: (FORWARD, BACKWARD)}
+        arms |= {arm: partial(self._without, recorded, *skipped) for arm, skipped in parts.items()}
         return {**arms, WATCHED: self._watched} if has_clock(self.task.device) else arms
 
     def run(self, steps: Steps) -> float:
@@ -155,8 +175,8 @@ class _Measured:
             take_step(learner, batch, self.micro_batch)
         return (time.perf_counter() - started) / self.images
 
-    def _without(self, name: str, recorded: Recorded) -> float:
-        return self.run(Skipping(name, recorded))
+    def _without(self, recorded: Recorded, *skipped: str) -> float:
+        return self.run(Skipping(recorded, *skipped))
 
     def _alone(self) -> float:
         self.timed.append(Timed(self.task.device))

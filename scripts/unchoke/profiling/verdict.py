@@ -50,11 +50,16 @@ def bottleneck_of(gains: Sequence[Gain], noise: float) -> Gain | None:
     return max((gain for gain in gains if gain.beyond(noise)), key=lambda gain: gain.times, default=None)
 
 
-def verdict(gains: Sequence[Gain], images_per_s: float, noise: float, remedies: Mapping[str, Gain]) -> str:
-    """One sentence. remedies: gains of settings, by the name of the step that they make faster."""
+def verdict(
+    gains: Sequence[Gain], images_per_s: float, noise: float, remedies: Mapping[str, Gain], unit: str = "images"
+) -> str:
+    """One sentence.
+
+    remedies: gains of settings, by the name of the step that they make faster. unit: what is counted.
+    """
     found = bottleneck_of(gains, noise)
     best = found or max(gains, key=lambda gain: gain.times)
-    rates = f"{rate_text(images_per_s)} to {rate_text(best.images_per_s)} images/s"
+    rates = f"{rate_text(images_per_s)} to {rate_text(best.images_per_s)} {unit}/s"
     if found:
         text = f"{found.step} is the bottleneck; without it at most {found.times:.2f} × "
         text += f"({rates}, ± {found.spread / 2:.2f})"

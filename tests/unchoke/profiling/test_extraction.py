@@ -1,5 +1,6 @@
 """The profile of extraction names the step that was made slow, and says what it costs."""
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ SHORT = Effort(seconds=0.1, images=64, seed=0)
 @pytest.fixture
 def as_on_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """No step is absent."""
-    monkeypatch.setattr(extraction, "_absent", lambda *_: {extraction.DRAFT: "left out"})
+    monkeypatch.setattr(extraction, "_absent", lambda *_: dict.fromkeys(extraction.REMEDIES, "left out"))
 
 
 @pytest.mark.usefixtures("as_on_a_card")
@@ -100,22 +101,41 @@ def test_unreadable_images_are_counted_and_left_out(sample: Images, encoder: Enc
     assert found["absent"] == {
         "to device": "the encoder runs on the processor, where the pictures are",
         "JPEG draft": "no image of the sample is a JPEG",
+        "simplejpeg": "no image of the sample is a JPEG",
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == [*sample.paths, "broken.png"]
 
 
-def test_jpegs_are_run_with_a_draft_and_the_slowest_is_named(encoder: Encoder, tmp_path: Path) -> None:
+def test_jpegs_are_run_with_each_setting_and_the_slowest_is_named(encoder: Encoder, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (1600, 1600, 3), np.uint8)
     for number in range(COUNT):
         side = 1600 if number == 7 else 64
         Image.fromarray(pixels[:side, :side]).save(tmp_path / f"{number:02}.jpg")
     sample = Images("folder", tmp_path, sorted(path.name for path in tmp_path.iterdir()), THREADS)
     found = profile_extraction(sample, encoder, SETTINGS, SHORT)
-    [draft] = found["remedies"]
-    assert draft["step"] == "JPEG draft" and "JPEG draft" not in found["absent"]
+    installed = importlib.util.find_spec("simplejpeg") is not None
+    tried = ["JPEG draft", "simplejpeg"] if installed else ["JPEG draft"]
+    assert [row["step"] for row in found["remedies"]] == tried and not set(tried) & set(found["absent"])
     [slowest] = found["slowest"]  # one of 32
     assert (slowest["path"], slowest["width"], slowest["height"], slowest["format"]) == ("07.jpg", 1600, 1600, "JPEG")
     assert slowest["why"].startswith("625.0 × the pixels of the median image; ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing", "told"),
+    [
+        (replace(SETTINGS, decoder="simplejpeg"), "", "the run has it"),
+        (SETTINGS, "simplejpeg", "it is not installed: pip install 'unchoke[simplejpeg]'"),
+        (SETTINGS, "webdataset", ""),
+    ],
+)
+def test_a_decoder_is_tried_where_it_is_installed_and_not_in_use(
+    settings: Extraction, missing: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else name)
+    keeping = steps.Keeping()
+    keeping.taken.add(DECODE)
+    assert extraction._useless("simplejpeg", keeping, {"JPEG", "PNG"}, settings) == told
 
 
 def test_rows_of_arrays_have_no_decoder(encoder: Encoder, tmp_path: Path) -> None:

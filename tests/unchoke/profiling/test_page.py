@@ -36,7 +36,7 @@ def test_a_page_has_times_shares_gains_settings_slow_images_and_idle_time() -> N
     )
     assert said[1] == "40 images, 3 rounds, 2 threads, cpu; 100 images/s, rounds differ by 0%"
     assert [line.split() for line in said[2:7]] == [
-        ["step", "ms/image", "share", "without", "it", "gain"],
+        ["step", "ms", "each", "share", "without", "it", "gain"],
         ["decode", "6.00", "50.0%", "250", "images/s", "2.50", "±", "0.00"],
         ["forward", "3.00", "25.0%", "-", "-"],
         ["rest", "3.00", "25.0%"],
@@ -62,6 +62,22 @@ def test_the_table_has_a_row_a_step_and_setting_with_nothing_where_nothing_was_m
     ]
     assert float(rows[0]["saved_s"]) == pytest.approx(0.006)
     assert rows[1]["times"] == rows[2]["alone_s"] == ""
+
+
+def test_a_profile_of_patches_counts_patches() -> None:
+    of_patches = {**profile(SECONDS[WHOLE]), "unit": "patches"}
+    said = page({"extraction": {"tiny": of_patches}}).splitlines()
+    assert said[1].startswith("40 patches, 3 rounds") and "; 100 patches/s" in said[1]
+    assert said[3].split()[-5:] == ["250", "patches/s", "2.50", "±", "0.00"]
+    [axes] = draw_profile({"extraction": {"tiny": of_patches}, "training": {}}).axes
+    assert (axes.get_xlabel(), "100 patches/s" in axes.get_title(loc="left")) == ("patches/s", True)
+
+
+def test_a_step_has_the_setting_that_helps_it_most() -> None:
+    remedies = {"JPEG draft": ("decode",), "simplejpeg": ("decode",)}
+    for simplejpeg_s, said in ((0.008, "JPEG draft gives 2.00 ×"), (0.004, "simplejpeg gives 2.50 ×")):
+        found = judged({**SECONDS, "simplejpeg": [simplejpeg_s] * 3}, {"decode": 0.006}, remedies)
+        assert said in found["verdict"]
 
 
 def test_the_figure_has_a_bar_a_gain_and_the_bottleneck_in_its_own_colour() -> None:

@@ -4,6 +4,11 @@ import difflib
 from collections.abc import Iterable
 
 SPLITS = ("train", "val", "test")
+CLASSIFICATION, REGRESSION, MULTILABEL = "classification", "regression", "multilabel"
+"""What heads on whole images predict: one class, a number, or any number of labels."""
+IMAGE_TASKS = (CLASSIFICATION, REGRESSION, MULTILABEL)
+SEPARATORS = ";|"
+"""What may stand between the labels of an image in one cell; the first is that of our own tables."""
 TEXT_KINDS = ("text", "words")
 """Kinds of source whose images have words, as polygons."""
 MASK_KINDS = ("masks", "canvases", *TEXT_KINDS)

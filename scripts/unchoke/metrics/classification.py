@@ -17,10 +17,20 @@ SPOKEN = {
     "auroc": "AUROC",
     "average_precision": "average precision",
     "log_loss": "log loss",
+    "micro_f1": "micro F1",
+    "mae": "mean absolute error",
+    "r2": "R²",
+    "spearman": "Spearman's rank correlation",
 }
 """Figures of the config's ``evaluation.metric`` in words."""
-LOWER_IS_BETTER = ("log_loss",)
+LOWER_IS_BETTER = ("log_loss", "mae")
 """Figures that rank from the lowest to the highest; all others of the config's ``evaluation.metric`` the other way."""
+
+
+def written(value: float, digits: int = 4, *, signed: bool = False) -> str:
+    """A figure with so many decimals; errors that these would hide, or that are large, with as many digits in all."""
+    decimals = value == 0 or 0.5 * 10.0**-digits <= abs(value) < 1e6
+    return f"{value:{'+' if signed else ''}.{digits}{'f' if decimals else 'g'}}"
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,12 @@ def macro_f1(counts: Counts) -> NDArray[np.float64]:
     """Mean over the classes that occur or are predicted of 2 right / (label + predicted), 0 to 1; shape (…)."""
     either = counts.label + counts.predicted
     return _mean_where(either > 0, 2 * counts.right, either)
+
+
+def micro_f1(counts: Counts) -> NDArray[np.float64]:
+    """2 right / (label + predicted) of the counts of all classes together, 0 to 1; NaN for none; shape (…)."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(2 * counts.right.sum(-1) / (counts.label.sum(-1) + counts.predicted.sum(-1)))
 
 
 def _mean_where(
@@ -89,14 +105,14 @@ def auroc(label_N: NDArray[np.integer], probability_NC: NDArray[np.floating]) ->
     places = classes_of_areas(label_N, probability_NC.shape[1])
     if not len(places):
         return float("nan"), np.full(len(label_N), np.nan)
-    found = [_area(label_N == place, probability_NC[:, place]) for place in places]
-    return float(np.mean([area for area, _ in found])), np.mean([term_N for _, term_N in found], 0)
+    found = [area(label_N == place, probability_NC[:, place]) for place in places]
+    return float(np.mean([area_ for area_, _ in found])), np.mean([term_N for _, term_N in found], 0)
 
 
 def class_areas(label_N: NDArray[np.integer], probability_NC: NDArray[np.floating]) -> NDArray[np.float64]:
     """The areas that ``auroc`` is the mean of, in the order of ``classes_of_areas``."""
     places = classes_of_areas(label_N, probability_NC.shape[1])
-    return np.array([_area(label_N == place, probability_NC[:, place])[0] for place in places])
+    return np.array([area(label_N == place, probability_NC[:, place])[0] for place in places])
 
 
 def classes_of_areas(label_N: NDArray[np.integer], n_classes: int) -> NDArray[np.int64]:
@@ -105,14 +121,15 @@ def classes_of_areas(label_N: NDArray[np.integer], n_classes: int) -> NDArray[np
     return classes[: 0 if len(classes) < 2 else 1 if n_classes == 2 else None]
 
 
-def _area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]) -> tuple[float, NDArray[np.float64]]:
+def area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]) -> tuple[float, NDArray[np.float64]]:
+    """Area under the ROC curve of one class against the rest, as ``auroc``; both must occur."""
     rank_N, above_N = rankdata(score_N), np.empty(len(score_N))
     for side_N in (positive_N, ~positive_N):
         others = len(score_N) - side_N.sum()
         above_N[side_N] = (rank_N[side_N] - rankdata(score_N[side_N])) / others
     above_N[~positive_N] = 1 - above_N[~positive_N]  # share of the other side ranked correctly
-    area = float(above_N[positive_N].mean())
-    return area, (above_N - area) / np.where(positive_N, positive_N.sum(), (~positive_N).sum())
+    mean = float(above_N[positive_N].mean())
+    return mean, (above_N - mean) / np.where(positive_N, positive_N.sum(), (~positive_N).sum())
 
 
 def average_precision(
@@ -130,11 +147,18 @@ def average_precision(
     if len(places) < 2:
         return float("nan"), np.full(len(label_N), np.nan)
     places = places[-1:] if probability_NC.shape[1] == 2 else places
-    found = [_precision_area(label_N == place, probability_NC[:, place]) for place in places]
-    return float(np.mean([area for area, _ in found])), np.mean([term_N for _, term_N in found], 0)
+    found = [precision_area(label_N == place, probability_NC[:, place]) for place in places]
+    term_N = np.mean([jackknife_terms(left_out_N) for _, left_out_N in found], 0)
+    return float(np.mean([value for value, _ in found])), term_N
 
 
-def _precision_area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]) -> tuple[float, NDArray[np.float64]]:
+def jackknife_terms(left_out_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each of N rows adds to a figure to first order, from the figure without each of them."""
+    return np.asarray((left_out_N.mean() - left_out_N) * (len(left_out_N) - 1) / len(left_out_N))
+
+
+def precision_area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]) -> tuple[float, NDArray[np.float64]]:
+    """Average precision of one class against the rest, and without each row, (N,); NaN without the only one."""
     rows, score_P = len(score_N), np.sort(score_N[positive_N])
     positives = len(score_P)
     above_P = rows - np.searchsorted(np.sort(score_N), score_P)  # rows with an equal or higher score
@@ -153,8 +177,7 @@ def _precision_area(positive_N: NDArray[np.bool_], score_N: NDArray[np.floating]
             own = np.searchsorted(score_P, score_N[side_N])  # of equal scores any: their precisions are equal
             sum_M = (sum_M - without_P[True][own]) * positives / (positives - 1)
         left_out_N[side_N] = sum_M / positives if not side or positives > 1 else np.nan
-    term_N = (left_out_N.mean() - left_out_N) * (rows - 1) / rows
-    return float(whole_P.mean()), term_N
+    return float(whole_P.mean()), left_out_N
 
 
 def calibration_bins(probability_NC: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -18,14 +18,13 @@ interval includes their variation.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
 from unchoke.metrics import calibration, classification, intervals
-from unchoke.metrics.influences import Scored
 from unchoke.metrics.intervals import (
     Interval,
     clopper_pearson,
@@ -41,6 +40,9 @@ from unchoke.metrics.intervals import (
     with_replicates,
 )
 from unchoke.metrics.units import group_places
+
+if TYPE_CHECKING:
+    from unchoke.metrics.influences import Scored
 
 METRICS = (
     *("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision", "ece", "log_loss", "brier"),
@@ -129,7 +131,7 @@ def evaluate(
     return figures
 
 
-def compare(one: Scored, two: Scored, group_N: NDArray[np.object_] | None = None, most: float = 1.0) -> Comparison:
+def compare(one: "Scored", two: "Scored", group_N: NDArray[np.object_] | None = None, most: float = 1.0) -> Comparison:
     """The first head against the second in a figure of the same N images; see ``influences.scored``.
 
     The variances over units and over replicates add up, and so do their degrees of freedom (Satterthwaite 1946).

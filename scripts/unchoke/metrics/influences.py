@@ -4,13 +4,15 @@ With weights w on the images, a figure is about ``value + w @ term`` (the infini
 Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans", chapter 6). The terms sum to 0.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unchoke.metrics import calibration, classification
+from unchoke.metrics import calibration, classification, label_sets, numbers
+from unchoke.names import CLASSIFICATION, MULTILABEL, REGRESSION
 
 
 class Scored(NamedTuple):
@@ -23,16 +25,19 @@ class Scored(NamedTuple):
 
 
 def scored(
-    metric: str, label_N: NDArray[np.integer], logits_RNC: NDArray[np.floating], temperatures: Sequence[float]
+    metric: str,
+    label_N: NDArray[Any],
+    logits_RNC: NDArray[np.floating],
+    readings: Sequence[Any],
+    task: str = CLASSIFICATION,
 ) -> Scored:
     """A figure of the config's ``evaluation.metric`` on N images, of R replicates.
 
-    temperatures: of each replicate, which the log loss alone depends on.
+    label_N: places of classes; numbers; or of labels bool (N, K). readings: of each replicate, what val chose: the
+    temperature, which the log loss alone depends on, or of labels their thresholds.
     """
-    each = [
-        _FIGURES[metric](label_N, logits_NC, temperature)
-        for logits_NC, temperature in zip(logits_RNC, temperatures, strict=True)
-    ]
+    figure = FIGURES[task][metric]
+    each = [figure(label_N, logits_NC, reading) for logits_NC, reading in zip(logits_RNC, readings, strict=True)]
     value_R, term_RN = zip(*each, strict=True)
     return Scored(np.array(value_R, np.float64), np.stack(term_RN))
 
@@ -88,9 +93,20 @@ _FIGURES: dict[str, Callable[[NDArray[np.integer], NDArray[np.floating], float],
     "average_precision": _average_precision,
     "log_loss": _log_loss,
 }
+FIGURES: Mapping[str, Mapping[str, Callable[..., _Influence]]] = {
+    CLASSIFICATION: _FIGURES,
+    REGRESSION: numbers.INFLUENCES,
+    MULTILABEL: label_sets.INFLUENCES,
+}
+"""By what heads predict: the figures that may rank them."""
 
 METRICS = tuple(_FIGURES)
-"""Names of the config's ``evaluation.metric``."""
+"""Names of the config's ``evaluation.metric`` for classes."""
+
+
+def most_apart(metric: str) -> float:
+    """How far two heads can differ in a figure."""
+    return {"log_loss": math.inf, "mae": math.inf, "r2": math.inf, "spearman": 2.0}.get(metric, 1.0)
 
 
 def figure_of(metric: str, label_N: NDArray[np.integer], logits_NC: NDArray[np.floating]) -> float:

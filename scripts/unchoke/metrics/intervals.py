@@ -106,19 +106,19 @@ def of_mean(values: Sequence[float], parts: Sequence[Interval]) -> Interval:
     return Interval(max(mean - below, 0.0), min(mean + above, 1.0))
 
 
-def with_replicates(images: Interval, value_R: NDArray[np.floating], most: float = 1.0) -> Interval:
+def with_replicates(images: Interval, value_R: NDArray[np.floating], most: float = 1.0, least: float = 0.0) -> Interval:
     """The interval of the mean over R replicates (seeds, few-shot draws), which vary as the images do.
 
     images: of the mean, were the replicates all there are. Both half-widths add up as independent ones do (MOVER,
-    Zou and Donner 2008); that of the replicates is Student's t with R - 1 degrees of freedom. most: that the figure can
-    be.
+    Zou and Donner 2008); that of the replicates is Student's t with R - 1 degrees of freedom. most, least: that the
+    figure can be.
     """
     if len(value_R) < 2:
         return images
     mean, deviation = float(value_R.mean()), float(value_R.std(ddof=1))
     half_width = student(len(value_R) - 1) * deviation / math.sqrt(len(value_R))
     low, high = mean - math.hypot(mean - images.low, half_width), mean + math.hypot(images.high - mean, half_width)
-    return Interval(max(low, 0.0), min(high, most))
+    return Interval(max(low, least), min(high, most))
 
 
 def wider(one: Interval, other: Interval) -> Interval:

@@ -51,13 +51,19 @@ def class_figures(
     label_N: places of the labels among the classes. predicted_RN: places that R replicates predict. group_N: what each
     image belongs to, as for ``evaluation.evaluate``.
     """
-    place_N = group_places(group_N, len(label_N))
-    found = []
-    for number in range(n_classes):
-        label, predicted_RM = label_N == number, predicted_RN == number
-        rows = np.flatnonzero(label | predicted_RM.any(0))
-        label_RM = np.broadcast_to(label[rows], (len(predicted_RN), len(rows)))
-        found.append(_class_figures(label_RM, predicted_RM[:, rows], place_N[rows]))
+    places = np.arange(n_classes)
+    return label_figures(label_N[:, None] == places, predicted_RN[..., None] == places, group_N)
+
+
+def label_figures(
+    true_NK: NDArray[np.bool_], predicted_RNK: NDArray[np.bool_], group_N: NDArray[np.object_] | None = None
+) -> list[ClassFigures]:
+    """The same of each of K labels, of which an image may have any number."""
+    place_N, found = group_places(group_N, len(true_NK)), []
+    for true_N, predicted_RN in zip(true_NK.T, np.moveaxis(predicted_RNK, -1, 0), strict=True):
+        rows = np.flatnonzero(true_N | predicted_RN.any(0))
+        true_RM = np.broadcast_to(true_N[rows], (len(predicted_RN), len(rows)))
+        found.append(_class_figures(true_RM, predicted_RN[:, rows], place_N[rows]))
     return found
 
 

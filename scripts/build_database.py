@@ -10,7 +10,8 @@ from unchoke.experiments.parts import Asked
 from unchoke.experiments.readings import count_reading
 from unchoke.machine.commands import argument_parser, run
 from unchoke.metrics.units import Bootstrap
-from unchoke.store.run_record import CLASSIFICATION, TASKS
+from unchoke.names import CLASSIFICATION
+from unchoke.store.run_record import TASKS
 
 
 def main(argv: Sequence[str] | None = None) -> None:

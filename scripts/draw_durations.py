@@ -11,10 +11,10 @@ from unchoke.experiments.board import leaderboard, ranking_of
 from unchoke.files import write_atomic
 from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.receipts import read_result
+from unchoke.names import CLASSIFICATION
 from unchoke.report.durations import draw_durations
 from unchoke.report.pages import add_page_flags, table_page
 from unchoke.report.style import png_bytes
-from unchoke.store.run_record import CLASSIFICATION
 
 
 def main(argv: Sequence[str] | None = None) -> None:

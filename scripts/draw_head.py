@@ -1,6 +1,8 @@
 """Draw the figures of one head for the report; the task chooses which.
 
 classification: settings tried, classes and groups, confusion, reliability, confident mistakes.
+regression: settings tried, predicted against true numbers, largest errors.
+multilabel: settings tried, labels with and without thresholds, mistakes.
 segmentation: learning curves, masks of test images, confusion of pixels.
 """
 

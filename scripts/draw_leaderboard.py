@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         " ".join([note_of(task, metric), *remarks(rows, readings_of(args.database))]),
         list(columns_of(task)),
     )
-    table = add_points(rows, note, columns, list(table_rows(rows)), [floor_cells(columns, *floor)] if floor else [])
+    last = [floor_cells(columns, task, *floor)] if floor else []
+    table = add_points(rows, note, columns, list(table_rows(rows)), last)
     table = add_splits(rows, failed_repeats(args.database), table)
     write_atomic(args.table, table_page("Leaderboard", *table))
     print(f"{len(rows)} heads: {args.picture}")

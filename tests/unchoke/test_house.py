@@ -16,7 +16,7 @@ COMMANDS = sorted(REPOSITORY.glob("scripts/*.py"))
 LIBRARY = REPOSITORY / "scripts" / "unchoke"
 TESTED_ELSEWHERE = {
     "": "errors signed versions",
-    "api": "findings verify weights_findings",
+    "api": "answers findings verify weights_findings",
     "cleaning": "findings",
     "cli": "census checks description expectations flags leaderboard pictures report results run",
     "cli/look": "arrays found masks tables",
@@ -28,7 +28,7 @@ TESTED_ELSEWHERE = {
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "board floors parts rows splits_text",
     "features": "chunk decoded flags",
-    "heads": "batches group losses network optimizer products task validation",
+    "heads": "batches group losses network optimizer products scores task validation",
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams decoders given steps tiff_windows upright",
     "inspection": "said",
@@ -48,6 +48,7 @@ TESTED_ELSEWHERE = {
         "mask_pictures mistakes pages parts pipelines points quarantine repeats reliability results settings "
         "steps style thumbnails"
     ),
+    "report/targets": "areas numbers worst",
     "report/cleaning": "balance contact_sheets cosines distances duplicates findings measures",
     "polygons": "word",
     "pipelines": "accuracy batches entries flags measure ours peers work",

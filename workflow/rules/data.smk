@@ -1,10 +1,15 @@
 # in:   the images of dataset.path
 # out:  <results>/manifest.csv, <results>/manifest.json, <results>/rows/<chunk>.csv; classes.json: images by class
 
+from unchoke.targets.stores import task_of
+
 # Whose class the manifest looks for; nothing where none is named, so that manifests made before stay as they are.
 POSITIVE = config["evaluation"]["positive"]
 POSITIVE_PARAMS = {} if POSITIVE is None else {"positive": lambda wildcards: POSITIVE}
 POSITIVE_FLAG = " --positive {params.positive:q}" if POSITIVE_PARAMS else ""
+# What labels are, where they are no classes.
+TASK_PARAMS = {} if task_of(config) == "classification" else {"task": task_of(config)}
+TASK_FLAG = " --task {params.task}" if TASK_PARAMS else ""
 
 
 if config["dataset"]["kind"] == "digits":
@@ -47,6 +52,7 @@ checkpoint build_manifest:
     params:
         **source_settings(),
         **POSITIVE_PARAMS,
+        **TASK_PARAMS,
         version=versions.MANIFEST,
         chunk_size=config["chunk_size"],
         folder=subpath(output.manifest, parent=True),
@@ -62,6 +68,7 @@ checkpoint build_manifest:
         " --chunk-size {params.chunk_size}"
         f"{POSITIVE_FLAG}"
         f"{VANISHED_FLAG}"
+        f"{TASK_FLAG}"
         " --manifest {output.manifest:q}"
         " --rows {params.folder:q}/rows"
         " --receipt {output.receipt:q}"
@@ -82,10 +89,12 @@ rule count_classes:
     resources:
         mem_mb=1000,
     params:
+        **TASK_PARAMS,
         version=versions.CLASSES,
     shell:
         '"$UNCHOKE_SCRIPTS"/warm count_classes'
         " --manifest {input.manifest:q}"
+        f"{TASK_FLAG}"
         " --classes {output.classes:q}"
         " --receipt {output.receipt:q}"
         " > {log:q} 2>&1"

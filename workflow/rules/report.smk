@@ -1,7 +1,18 @@
 # in:   the results of heads, the sealed features
 # out:  <results>/report/…: what they are worth
 
-from unchoke.targets.stores import first_store
+from unchoke.targets.results import HEAD_FIGURES
+from unchoke.targets.stores import first_store, task_of
+
+HEAD_TITLES = {
+    "settings": "how it was chosen",
+    "parts": "by class and by group",
+    "confusion": "confusion matrix",
+    "reliability": "reliability",
+    "mistakes": "mistakes",
+    "predicted": "predicted and true",
+    "areas": "labels whatever the threshold",
+}
 
 
 rule draw_head:
@@ -10,11 +21,10 @@ rule draw_head:
         manifest="<results>/manifest.csv",
         selection="<results>/selection.csv",
     output:
-        settings=head_entry("settings.png", "how it was chosen"),
-        parts=head_entry("parts.png", "by class and by group"),
-        confusion=head_entry("confusion.png", "confusion matrix"),
-        reliability=head_entry("reliability.png", "reliability"),
-        mistakes=head_entry("mistakes.png", "mistakes"),
+        **{
+            name: head_entry(f"{name}.png", HEAD_TITLES[name])
+            for name in HEAD_FIGURES[task_of(config)]
+        },
         receipt="<results>/receipts/draw_head/{encoder}/{head}.json",
     log:
         "<logs>/draw_head/{encoder}/{head}.log",
@@ -30,6 +40,7 @@ rule draw_head:
         kind=config["dataset"]["kind"],
         root=image_root,
         max_pixels=config["decoding"]["max_pixels"],
+        task=task_of(config),
     shell:
         '"$UNCHOKE_SCRIPTS"/warm draw_head'
         " --group {params.group:q}"
@@ -38,7 +49,7 @@ rule draw_head:
         " --max-pixels {params.max_pixels}"
         " --folder {params.folder:q}"
         " --receipt {output.receipt:q}"
-        " classification"
+        " {params.task}"
         " --selection {input.selection:q}"
         " --kind {params.kind:q}"
         " > {log:q} 2>&1"
@@ -60,6 +71,7 @@ rule draw_embedding:
     resources:
         mem_mb=2000,
     params:
+        **TASK_PARAMS,
         version=versions.REPORT,
         store=subpath(input.metadata, parent=True),
         pool=lookup("encoders/{encoder}/pools/0", within=config),
@@ -69,6 +81,7 @@ rule draw_embedding:
         " --pool {params.pool:q}"
         " --manifest {input.manifest:q}"
         " --selection {input.selection:q}"
+        f"{TASK_FLAG}"
         " --picture {output.picture:q}"
         " --receipt {output.receipt:q}"
         " > {log:q} 2>&1"

@@ -10,11 +10,11 @@ from unchoke.api.findings import Finding, one_line
 from unchoke.errors import UnchokeError, UnreadableImageError
 from unchoke.images.decode import picture_of
 from unchoke.images.jpegs import check_decoder
-from unchoke.manifest.checks import check_classes, check_splits
-from unchoke.manifest.classes import class_warnings, counts_of
+from unchoke.manifest.checks import check_labels, check_splits
+from unchoke.manifest.classes import counts_of, label_warnings
 from unchoke.manifest.images import SplitSettings, list_manifest
 from unchoke.manifest.moves import GONE
-from unchoke.names import MASK_KINDS, SPLITS
+from unchoke.names import CLASSIFICATION, MASK_KINDS, MULTILABEL, REGRESSION, SPLITS
 from unchoke.sources.left_out import what_to_do
 from unchoke.sources.locations import fields_of
 from unchoke.sources.source import Listing, open_images
@@ -22,6 +22,10 @@ from unchoke.sources.source import Listing, open_images
 MOST_CLASSES = 12  # named with their counts
 MOST_ENDINGS = 6
 TRIED = 16  # images that are read to learn the rate
+
+
+_SUBJECTS = {CLASSIFICATION: "classes", MULTILABEL: "labels", REGRESSION: "target"}
+"""What findings on labels are about, by what heads predict."""
 
 
 def image_findings(config: dict[str, Any], listing: Listing, results: Path) -> Iterator[Finding]:
@@ -46,10 +50,11 @@ def _split_findings(config: dict[str, Any], results: Path) -> Iterator[Finding]:
     split = SplitSettings(*(dataset["split"][name] for name in ("seed", "val", "test")))
     source = dataset["kind"], Path(dataset["path"]), dataset["split"]["group"]
     try:
-        frame = list_manifest(*source, split, results / "manifest.csv", fields_of(dataset)).frame
+        task, fields = dataset["target"], fields_of(dataset)
+        frame = list_manifest(*source, split, results / "manifest.csv", fields, task=task).frame
         masks = dataset["kind"] in MASK_KINDS
         if not masks:
-            check_classes(frame, str(source[1]))
+            check_labels(frame, str(source[1]), task)
             check_splits(frame, str(source[1]))
     except UnchokeError as error:
         yield Finding("classes", one_line(error), False)
@@ -58,11 +63,12 @@ def _split_findings(config: dict[str, Any], results: Path) -> Iterator[Finding]:
     if masks:
         return  # whose splits depend on which masks can be read
     yield Finding("splits", ", ".join(f"{sizes.get(name, 0):,} {name}" for name in SPLITS))
-    counts = counts_of(frame)
+    named, counts = _SUBJECTS[task], counts_of(frame, task)
     shown = [f"{name} {'/'.join(f'{by_split[split]:,}' for split in SPLITS)}" for name, by_split in counts.items()]
     more = f", and {len(shown) - MOST_CLASSES:,} more" if len(shown) > MOST_CLASSES else ""
-    yield Finding("classes", f"{len(shown):,} ({'/'.join(SPLITS)}): {', '.join(shown[:MOST_CLASSES])}{more}")
-    yield from (Finding("classes", f"warning: {text}") for text in class_warnings(counts))
+    if task != REGRESSION:
+        yield Finding(named, f"{len(shown):,} ({'/'.join(SPLITS)}): {', '.join(shown[:MOST_CLASSES])}{more}")
+    yield from (Finding(named, f"warning: {text}") for text in label_warnings(frame, task))
     if unusable := frame.loc[~frame["excluded"].isin(["", *GONE]), "excluded"].value_counts().to_dict():
         yield Finding("unusable", ", ".join(f"{count:,} × {reason}" for reason, count in unusable.items()))
 

@@ -4,18 +4,18 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from unchoke import versions
+from unchoke.api.answers import Predictions, answers_of, predictions_of, width_of
 from unchoke.encoders.cards import read_card
 from unchoke.encoders.encoder import Encoder, SeesImages, keep_encoder
 from unchoke.encoders.pixels import Pixels
@@ -34,28 +34,6 @@ from unchoke.signed import signed_bytes
 
 _BLOCK = 4096  # images that pass a head at once
 _DECODED = 16  # pictures that become a batch of pixels, which depend on no other
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a head or a network says of N images; of one that could not be read: None, NaN, and the reason."""
-
-    names: list[str]
-    """The path of each image, or the type of the given object."""
-    classes: list[str]
-    labels: list[str | None]
-    """The most probable class of each image."""
-    probability_N: NDArray[np.float64]
-    """Of that class."""
-    probabilities_NC: NDArray[np.float64]
-    """Of all classes, calibrated, the mean over the replicates."""
-    reasons: list[str]
-    """Why there is no prediction; empty where there is one."""
-
-    def table(self) -> pd.DataFrame:
-        """One row an image: image, label, probability, reason."""
-        columns = {"image": self.names, "label": self.labels, "probability": self.probability_N, "reason": self.reasons}
-        return pd.DataFrame(columns)
 
 
 def predict(
@@ -85,7 +63,7 @@ def predict(
         head = replace(head, weights=file)
     at_once = 1 if isinstance(head, TrainedNetwork) else math.ceil(_BLOCK / size)  # features are small
     source = load_encoder_of(head, file, on, vram_mb)
-    seen, found, reasons = [], [np.empty((0, len(head.classes)))], list[str]()
+    seen, found, reasons = [], [np.empty((0, width_of(head)))], list[str]()
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(pictures), size):  # a chunk at a time, to limit the pictures in memory
             rows = slice(start, start + size)
@@ -95,16 +73,7 @@ def predict(
             if len(seen) == at_once or rows.stop >= len(pictures):
                 found.append(_apply(head, np.concatenate(seen, 1), reasons, on))
                 seen = []
-    return _predictions(head, pictures, np.concatenate(found), reasons)
-
-
-def _predictions(
-    head: Head | TrainedNetwork, pictures: list[Readable], probabilities_NC: NDArray[np.float64], reasons: list[str]
-) -> Predictions:
-    best_N = probabilities_NC.argmax(1)
-    labels = [None if reason else head.classes[best] for reason, best in zip(reasons, best_N, strict=True)]
-    names = list(map(name_of, pictures))
-    return Predictions(names, head.classes, labels, probabilities_NC.max(1), probabilities_NC, reasons)
+    return predictions_of(head, list(map(name_of, pictures)), np.concatenate(found), reasons)
 
 
 def _weights_of(head: Head | TrainedNetwork, weights: str | os.PathLike[str] | None) -> Path | None:
@@ -262,13 +231,13 @@ def _prepared(
 def _apply(
     head: Head | TrainedNetwork, x_VNX: NDArray[Any], reasons: list[str], device: torch.device
 ) -> NDArray[np.float64]:
-    """Probabilities (N, C) from what is seen of N images, (V, N, …); NaN where the last N reasons are not empty."""
+    """Answers (N, C) from what is seen of N images, (V, N, …); NaN where the last N reasons are not empty."""
     rows_N = np.flatnonzero([not reason for reason in reasons[-x_VNX.shape[1] :]])
-    probabilities_NC = np.full((x_VNX.shape[1], len(head.classes)), np.nan)
+    answers_NC = np.full((x_VNX.shape[1], width_of(head)), np.nan)
     if len(rows_N):
         x = x_VNX[:, rows_N].reshape(-1, *x_VNX.shape[2:])
-        probabilities_NC[rows_N] = head.probabilities(x, device, views=len(x_VNX))
-    return probabilities_NC
+        answers_NC[rows_N] = answers_of(head, x, device, len(x_VNX))
+    return answers_NC
 
 
 def _ids(image_ids: Sequence[int] | None, count: int) -> list[int]:

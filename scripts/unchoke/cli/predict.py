@@ -1,6 +1,7 @@
 """Predict the classes of pictures by a head or a network of a run, as a CSV.
 
-Columns: path, prediction, problem (why a picture has no prediction), and a probability for each class.
+Columns: path, prediction, problem (why a picture has no prediction), and a probability for each class or label.
+Heads that predict a number have no probabilities; several labels stand in one cell with ; between them.
 Exit status: 0; 1 for an error; 2 for a wrong command line; 3 where a picture could not be read.
 """
 
@@ -13,7 +14,7 @@ from unchoke.cli.flags import note, subcommand
 from unchoke.cli.pictures import SOME_UNREADABLE, add_flags, asked_head, listed, refuse_existing
 
 if TYPE_CHECKING:
-    from unchoke.api.predict import Predictions
+    from unchoke.api.answers import Predictions
 
 
 def add_to(subcommands: Any) -> None:

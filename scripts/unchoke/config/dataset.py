@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from unchoke.config.base import MAX_SEED, MAX_SIDE, NAME, NAME_LENGTH, Section, listed_in, one_of, without_braces
-from unchoke.names import MASK_KINDS, TEXT_CLASSES, TEXT_KINDS
+from unchoke.names import CLASSIFICATION, MASK_KINDS, TEXT_CLASSES, TEXT_KINDS
 from unchoke.sources.locations import ARRAY_KINDS, ROLES, by_split, known_split
 
 KINDS = listed_in("sources/kinds")
+TARGET_KINDS = ("csv", *ARRAY_KINDS)
+"""Kinds whose labels may be numbers, or several an image."""
 Kind = Annotated[
     str, AfterValidator(lambda kind: one_of(KINDS, kind)), WithJsonSchema({"type": "string", "enum": KINDS})
 ]
@@ -150,6 +152,11 @@ class Dataset(Section):
     split: Split = Split()
     """How train, val and test are drawn where the data does not give them."""
 
+    target: Literal["classification", "regression", "multilabel"] = "classification"
+    """csv, hdf5, npy, zarr: what heads predict of an image. `classification`: one class. `regression`: a number, which
+    the column `label` or the array `labels` holds. `multilabel`: any number of labels: a cell has `;` or `|` between
+    them, and one of these alone where none applies; an array is (rows, labels) of 0 and 1. See docs/targets.md."""
+
     max_bad_share: float = Field(0.05, ge=0, le=1)
     """Share of images that may be unreadable, 0 to 1; above it the run stops before any head is trained."""
 
@@ -217,6 +224,15 @@ class Dataset(Section):
         for role in ROLES:
             if given[role] and set(given[role]) != set(given["images"]):
                 raise ValueError(f"{role}: {_says(given[role])}, but images {_says(given['images'])}")
+        return self
+
+    @model_validator(mode="after")
+    def _targets_are_in_tables_and_arrays(self) -> "Dataset":
+        if self.target != CLASSIFICATION and self.kind not in TARGET_KINDS:
+            raise ValueError(
+                f"target: {self.target} is for the kinds {', '.join(TARGET_KINDS)}, where labels may be numbers or "
+                f"several, not for {self.kind}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -6,8 +6,26 @@ from typing import Any, Literal
 from pydantic import Field
 
 from unchoke.config.base import MAX_SEED, Section
+from unchoke.names import CLASSIFICATION, IMAGE_TASKS, MULTILABEL, REGRESSION
 
-Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision", "log_loss"]
+Metric = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "auroc",
+    "average_precision",
+    "log_loss",
+    "micro_f1",
+    "mae",
+    "r2",
+    "spearman",
+]
+METRICS_OF: dict[str, tuple[str, ...]] = {
+    CLASSIFICATION: ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision", "log_loss"),
+    REGRESSION: ("mae", "r2", "spearman"),
+    MULTILABEL: ("average_precision", "auroc", "macro_f1", "micro_f1"),
+}
+"""The figures that may rank heads, by what these predict; the first is the default."""
 
 
 class Evaluation(Section):
@@ -16,7 +34,8 @@ class Evaluation(Section):
     metric: Metric = "accuracy"
     """Images: the figure that chooses a head's setting on val, ranks heads and compares them. `average_precision`: of
     two classes that of `positive`, of more the mean of each against the rest. `log_loss`: at the temperature that suits
-    val; the lower, the better."""
+    val; the lower, the better. With `dataset.target: regression` one of `mae`, the default, `r2` and `spearman`; with
+    `multilabel` one of `average_precision`, the default, `auroc`, `macro_f1` and `micro_f1`."""
 
     resamples: int = Field(1000, ge=100, le=100_000)
     """Bootstrap resamples of the test images (of their groups, where they have some) by which mask heads are compared;
@@ -50,12 +69,13 @@ def evaluation_flags(evaluation: Mapping[str, Any], task: str, *, splits: int = 
     evaluation: the section as the config dumps it. task: of the heads. splits: on which heads are trained.
     """
     flags: dict[str, Any]
-    if task != "classification":
+    if task not in IMAGE_TASKS:
         metric = evaluation["mask_metric"] if task == "segmentation" else "h_mean"
         flags = {"task": task, "metric": metric}
         flags |= {key: evaluation[key] for key in ("resamples", "seed")}
     else:
         flags = {"task": task}
-        flags |= {key: evaluation[key] for key in ("metric", "specificity", "positive")}
+        asked = ("metric", "specificity", "positive") if task == CLASSIFICATION else ("metric",)
+        flags |= {key: evaluation[key] for key in asked}
         flags |= {"repeats": splits} if splits > 1 else {}
     return [f"--{key}={value}" for key, value in flags.items() if value is not None]

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from unchoke.config.base import MAX_SEED, MAX_STEPS, Section
 from unchoke.config.encoders import Pool
-from unchoke.config.evaluation import Metric
+from unchoke.config.evaluation import METRICS_OF, Metric
 from unchoke.config.presets import expand_preset
 from unchoke.config.views import View
 from unchoke.names import MAX_ROWS
@@ -197,6 +197,32 @@ class Mlp(GradientSection):
 
     hidden: int = Field(256, ge=1, le=65_536)
     """Units of the hidden layer."""
+
+
+TARGET_HEADS: dict[str, dict[str, object]] = {
+    "ridge": {"kind": "ridge"},
+    "linear": {"kind": "linear"},
+    "mlp": {"kind": "mlp"},
+    "neighbours": {"kind": "knn", "k": [10, 20, 100]},
+}
+"""The heads by default on numbers and on several labels, one of each kind that predicts these."""
+_TARGET_KINDS = [str(head["kind"]) for head in TARGET_HEADS.values()]
+
+
+def why_unfit(head: HeadSection, target: str) -> str:
+    """What of a head has no meaning for numbers, or for several labels; empty where all has."""
+    kind = getattr(head, "kind", "")
+    if kind not in _TARGET_KINDS:
+        return f": the kind {kind} predicts classes: take one of {', '.join(_TARGET_KINDS)}"
+    if head.shots is not None:
+        return ".shots: are images of each class: leave it out"
+    if getattr(head, "class_weights", "none") != "none":
+        return ".class_weights: there are no classes: leave it out"
+    if getattr(head, "label_smoothing", 0):
+        return ".label_smoothing: is spread over classes: leave it out"
+    if head.choose_by is not None and head.choose_by not in METRICS_OF[target]:
+        return f".choose_by: {head.choose_by} is no figure of this target: take one of {', '.join(METRICS_OF[target])}"
+    return ""
 
 
 Kind = Annotated[Logistic | Knn | Centroid | Ridge | Linear | Mlp, Field(discriminator="kind")]

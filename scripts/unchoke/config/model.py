@@ -14,9 +14,9 @@ from unchoke.config.dataset import Dataset
 from unchoke.config.decoding import Decoding
 from unchoke.config.detection import Detection
 from unchoke.config.encoders import Encoder
-from unchoke.config.evaluation import Evaluation
+from unchoke.config.evaluation import METRICS_OF, Evaluation
 from unchoke.config.gpu import Gpu
-from unchoke.config.heads import Head, Knn, Linear, Logistic, Ridge
+from unchoke.config.heads import TARGET_HEADS, Head, Knn, Linear, Logistic, Ridge, why_unfit
 from unchoke.config.mask_heads import MaskHead
 from unchoke.config.networks import Network
 from unchoke.config.patches import Patches
@@ -24,7 +24,18 @@ from unchoke.config.profile import Profile
 from unchoke.config.segment import Segment
 from unchoke.config.subset import Subset
 from unchoke.config.teacher import Teacher
-from unchoke.names import MASK_KINDS, PIXELS, PROBES, SPLITS, TEACHER, TEXT_KINDS, suggestion
+from unchoke.names import (
+    CLASSIFICATION,
+    MASK_KINDS,
+    MULTILABEL,
+    PIXELS,
+    PROBES,
+    REGRESSION,
+    SPLITS,
+    TEACHER,
+    TEXT_KINDS,
+    suggestion,
+)
 
 Name = Annotated[str, Field(pattern=NAME, max_length=NAME_LENGTH)]
 
@@ -110,6 +121,10 @@ class Config(Section):
             kinds = ("db",) if words else ("linear", "decoder", "unet")
             filled = {"heads": {}, "mask_heads": {kind: {"kind": kind} for kind in kinds}, "cleaning": None, **raw}
             return filled | _kept_probabilities(raw) if words else filled
+        if isinstance(dataset, dict) and dataset.get("target") in (REGRESSION, MULTILABEL):
+            metric, given = METRICS_OF[dataset["target"]][0], raw.get("evaluation", {})
+            evaluation = {"metric": metric, **given} if isinstance(given, dict) else given
+            return {"heads": TARGET_HEADS, **raw, "evaluation": evaluation}
         return raw
 
     @model_validator(mode="after")
@@ -181,6 +196,36 @@ class Config(Section):
                     f"{where}.strides: {stride} must divide patches.size {size} and size less overlap, {step}, "
                     "or patches would not lie on the grid of the feature maps"
                 )
+
+    @model_validator(mode="after")
+    def _what_is_for_classes_is_left_to_them(self) -> "Config":
+        target, metrics = self.dataset.target, METRICS_OF[self.dataset.target]
+        if self.evaluation.metric not in metrics:
+            raise ValueError(
+                f"evaluation.metric: {self.evaluation.metric} is no figure of dataset.target {target}: take one of "
+                f"{', '.join(metrics)}"
+            )
+        if target == CLASSIFICATION:
+            for name, one in {**self.heads, **self.networks}.items():
+                if one.choose_by not in (None, *metrics):
+                    raise ValueError(f"choose_by {one.choose_by} of {name}: take one of {', '.join(metrics)}")
+            return self
+        rules = self.cleaning.features.rules if self.cleaning and self.cleaning.features else None
+        for_classes = {
+            "networks": self.networks,
+            "subset: is drawn class by class": self.subset,
+            "dataset.split.repeats": self.dataset.split.repeats > 1,
+            "evaluation.positive": self.evaluation.positive,
+            "cleaning.features.rules.mislabelled": rules and rules.mislabelled,
+        }
+        if wrong := [name for name, there in for_classes.items() if there]:
+            raise ValueError(
+                f"{wrong[0]}: is for classes, and dataset.target is {target}: leave it out, or set it to null"
+            )
+        for name, head in self.heads.items():
+            if why := why_unfit(head, target):
+                raise ValueError(f"heads.{name}{why} (dataset.target is {target})")
+        return self
 
     @model_validator(mode="after")
     def _splits_can_be_repeated(self) -> "Config":

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unchoke.metrics import h_mean
-from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.counts import Counts
 from unchoke.metrics.evaluation import Comparison, compare
-from unchoke.metrics.influences import scored
+from unchoke.metrics.influences import most_apart, scored
 from unchoke.metrics.positive import positive_last
+from unchoke.names import CLASSIFICATION, MULTILABEL
 from unchoke.store.run_record import RunRecord, counts_of_test
 from unchoke.store.zarr_bytes import open_group
 
@@ -39,10 +39,12 @@ class Answers:
     """Predictions of an image head on a split."""
 
     image_id_N: NDArray[np.int64]
-    label_N: NDArray[np.integer]
+    label_N: NDArray[Any]
     logits_RNC: NDArray[np.floating]
     """Of each replicate, raw."""
-    temperatures: list[float]
+    readings: list[Any]
+    """Of each replicate what val chose: the temperature of classes, or the thresholds (K,) of labels."""
+    task: str = CLASSIFICATION
 
 
 def read_answers(run: RunRecord, positive: str | None = None, split: str = "test") -> Answers:
@@ -51,9 +53,12 @@ def read_answers(run: RunRecord, positive: str | None = None, split: str = "test
     image_id_N, label_N, logits_RNC = (
         np.asarray(arrays[f"{split}_{name}"]) for name in ("image_id", "label", "logits")
     )
-    return Answers(
-        image_id_N, *positive_last(label_N, logits_RNC, run.facts["classes"], positive), run.facts["temperatures"]
-    )
+    readings = run.facts.get("thresholds") or run.facts["temperatures"]
+    if run.task == CLASSIFICATION:
+        label_N, logits_RNC = positive_last(label_N, logits_RNC, run.facts["classes"], positive)
+    if run.task == MULTILABEL:
+        label_N, readings = label_N.astype(bool), [np.array(one) for one in readings]
+    return Answers(image_id_N, label_N, logits_RNC, readings, run.task)
 
 
 def compare_answers(one: Answers, best: Answers, groups: pd.Series, metric: str = "accuracy") -> Comparison | None:
@@ -66,10 +71,10 @@ def compare_answers(one: Answers, best: Answers, groups: pd.Series, metric: str 
         return None
     group_N = groups.reindex(images.tolist()).to_numpy(object)
     first, second = (
-        scored(metric, head.label_N[place], head.logits_RNC[:, place], head.temperatures)
+        scored(metric, head.label_N[place], head.logits_RNC[:, place], head.readings, head.task)
         for head, place in ((one, place_one), (best, place_best))
     )
-    return compare(first, second, group_N, math.inf if metric in LOWER_IS_BETTER else 1.0)
+    return compare(first, second, group_N, most_apart(metric))
 
 
 def read_counts(run: RunRecord) -> Counts:

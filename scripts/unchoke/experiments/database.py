@@ -29,16 +29,18 @@ from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.counts import compare_counts
 from unchoke.metrics.evaluation import Comparison, evaluate, plain_figures
 from unchoke.metrics.h_mean import FIGURES as H_MEANS
-from unchoke.metrics.influences import METRICS
+from unchoke.metrics.influences import FIGURES
 from unchoke.metrics.iou import MEAN_IOUS
 from unchoke.metrics.positive import positive_place
 from unchoke.metrics.units import DEFAULT, Bootstrap
-from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION, RunRecord, find_runs
+from unchoke.names import CLASSIFICATION, IMAGE_TASKS
+from unchoke.store.run_record import DETECTION, SEGMENTATION, RunRecord, find_runs
 
 SCHEMA = Path(__file__).with_suffix(".sql")
-RANKING = (*METRICS, *MEAN_IOUS, *H_MEANS)
+RANKING = (*dict.fromkeys(name for task in FIGURES.values() for name in task), *MEAN_IOUS, *H_MEANS)
 """Figures that rank heads and compare them, of any task."""
-_DEFAULTS = {CLASSIFICATION: "accuracy", SEGMENTATION: MEAN_IOUS[0], DETECTION: "h_mean"}
+_DEFAULTS = {task: next(iter(figures)) for task, figures in FIGURES.items()}
+_DEFAULTS |= {SEGMENTATION: MEAN_IOUS[0], DETECTION: "h_mean"}
 
 
 def build_database(
@@ -66,19 +68,19 @@ def build_database(
         belongings = read_belongings(*_tables(results))
         ids = {}
         for run in runs:
-            if task == CLASSIFICATION:
-                ids[run] = _insert_classification(connection, run, belongings, asked.positive)
+            if task in IMAGE_TASKS:
+                ids[run] = _insert_image_head(connection, run, belongings, asked.positive)
                 insert_parts(connection, ids[run], run, belongings, asked)
                 insert_steps(connection, ids[run], run)
             else:
                 ids[run] = _insert_segmentation(connection, run)
         how: dict[str, tuple[Callable[[RunRecord], Any], Callable[..., Comparison | None]]] = {
-            CLASSIFICATION: (partial(read_answers, positive=asked.positive), compare_answers),
+            **dict.fromkeys(IMAGE_TASKS, (partial(read_answers, positive=asked.positive), compare_answers)),
             SEGMENTATION: (read_counts, partial(compare_counts, bootstrap=bootstrap)),
             DETECTION: (read_words, partial(compare_counts, bootstrap=bootstrap)),
         }
         best = _insert_comparisons(connection, {run_id: run for run, run_id in ids.items()}, metric, *how[task])
-        if best and task == CLASSIFICATION:
+        if best and task in IMAGE_TASKS:
             insert_floors(connection, best, selected(*_tables(results)), asked.positive)
             _insert_gains(connection, ids, metric, how[task])
             if repeats > 1:
@@ -95,12 +97,13 @@ def _tables(results: Path) -> tuple[Path, Path | None]:
     return results / "manifest.csv", selection if selection.exists() else None
 
 
-def _insert_classification(
+def _insert_image_head(
     connection: sqlite3.Connection, run: RunRecord, belongings: pd.DataFrame, positive: str | None
 ) -> int:
     facts, settings = run.facts, run.facts["settings"]
     encoder, head = (facts["encoder"], run.seal), (settings["pool"], settings)
-    run_id = insert_run(connection, run, encoder, head, facts["images"], facts["temperatures"])
+    temperatures = facts["temperatures"] if run.task == CLASSIFICATION else None
+    run_id = insert_run(connection, run, encoder, head, facts["images"], temperatures)
     for split, figures in run.figures.items():
         for name, figure in (figures | _of_positive(run, split, belongings, positive)).items():
             insert(connection, "metrics", run_id=run_id, split=split, name=name, **figure)
@@ -111,11 +114,11 @@ def _of_positive(
     run: RunRecord, split: str, belongings: pd.DataFrame, positive: str | None
 ) -> dict[str, dict[str, float | None]]:
     """The average precision of the positive class, where the head's own figure is that of the other one."""
-    if positive_place(run.facts["classes"], positive) != 0:
+    if run.task != CLASSIFICATION or positive_place(run.facts["classes"], positive) != 0:
         return {}
     found = read_answers(run, positive, split)
     _, unit_N = of_images(belongings, found.image_id_N)
-    figures = plain_figures(evaluate(found.label_N, found.logits_RNC, unit_N, found.temperatures))
+    figures = plain_figures(evaluate(found.label_N, found.logits_RNC, unit_N, found.readings))
     return {"average_precision": figures["average_precision"]}
 
 

@@ -29,7 +29,7 @@ CREATE TABLE runs (
   encoder_id INTEGER NOT NULL REFERENCES encoders,
   head_id INTEGER NOT NULL REFERENCES heads,
   environment_id INTEGER NOT NULL REFERENCES environments,
-  task TEXT NOT NULL CHECK (task IN ('classification', 'segmentation', 'detection')),
+  task TEXT NOT NULL CHECK (task IN ('classification', 'regression', 'multilabel', 'segmentation', 'detection')),
   chosen TEXT NOT NULL,  -- JSON: the setting that was best on val
   edges TEXT NOT NULL,  -- JSON: names of the chosen settings that lie at an end of their grid
   warnings TEXT NOT NULL,  -- JSON: what the training warned of
@@ -47,6 +47,7 @@ CREATE TABLE metrics (
   name TEXT NOT NULL,  -- classification: accuracy, balanced_accuracy, macro_f1, auroc, average_precision, ece, log_loss, brier; ece_raw, …: uncalibrated; two classes:
   -- sensitivity_at_specificity and specificity_reached, on test alone, see operating_points. segmentation: mean_iou, mean_iou_in_truth, mean_dice,
   -- pixel_accuracy, of all pixels together; image_mean_iou, image_mean_iou_in_truth, means over images.
+  -- regression: mae, r2, spearman. multilabel: average_precision and auroc, means over labels; macro_f1, micro_f1
   -- detection: also precision, recall, h_mean of all words together, and of a stratum: h_mean.small, recall.curved
   value REAL,  -- NULL, here and below: cannot be known
   low REAL,  -- 95 % interval
@@ -60,10 +61,11 @@ CREATE TABLE ranking (
   metric TEXT NOT NULL,  -- evaluation.metric, or evaluation.mask_metric: ranks runs by val, and compares them on test
   sign INTEGER NOT NULL CHECK (sign IN (1, -1))  -- -1: the lower, the better
 );
-CREATE TABLE floors (  -- a head that gives every image the shares of the classes in train, and so says the largest class
+CREATE TABLE floors (  -- a head that gives every image the shares of the classes in train, and so says the largest class; or the
+  -- mean of numbers, or the shares of labels
   split TEXT NOT NULL CHECK (split IN ('val', 'test')),
   name TEXT NOT NULL,  -- of the figure
-  class TEXT NOT NULL,  -- the largest of train
+  class TEXT NOT NULL,  -- the largest of train; of numbers their mean, of labels "shares of train"
   value REAL,
   PRIMARY KEY (split, name)
 );
@@ -88,7 +90,7 @@ CREATE TABLE steps (  -- of the trainings of networks: those of the setting that
   retries INTEGER NOT NULL,  -- of the card's allocator, so far
   PRIMARY KEY (run_id, replicate, step)
 ) WITHOUT ROWID;
-CREATE TABLE classes (  -- of classification, on test
+CREATE TABLE classes (  -- of classification, on test; of multilabel the labels, at the thresholds of val
   run_id INTEGER NOT NULL REFERENCES runs,
   class TEXT NOT NULL,
   test_images INTEGER NOT NULL,
@@ -263,6 +265,10 @@ WITH figures AS (
     max(CASE WHEN split = 'test' AND name = 'ece' THEN value END) AS test_ece,
     max(CASE WHEN split = 'test' AND name = 'log_loss' THEN value END) AS test_log_loss,
     max(CASE WHEN split = 'test' AND name = 'brier' THEN value END) AS test_brier,
+    max(CASE WHEN split = 'test' AND name = 'micro_f1' THEN value END) AS test_micro_f1,
+    max(CASE WHEN split = 'test' AND name = 'mae' THEN value END) AS test_mae,
+    max(CASE WHEN split = 'test' AND name = 'r2' THEN value END) AS test_r2,
+    max(CASE WHEN split = 'test' AND name = 'spearman' THEN value END) AS test_spearman,
     max(CASE WHEN split = 'val' AND name = 'mean_iou' THEN value END) AS val_mean_iou,
     max(CASE WHEN split = 'test' AND name = 'mean_iou' THEN value END) AS test_mean_iou,
     max(CASE WHEN split = 'test' AND name = 'mean_iou_in_truth' THEN value END) AS test_mean_iou_in_truth,
@@ -332,6 +338,10 @@ SELECT
   test_ece,
   test_log_loss,
   test_brier,
+  test_micro_f1,
+  test_mae,
+  test_r2,
+  test_spearman,
   operating_points.positive AS positive,  -- NULL, here and below: nothing was asked of two classes
   operating_points.specificity AS asked_specificity,
   sensitivity.value AS test_sensitivity,

@@ -9,13 +9,16 @@ from unchoke.experiments.board import failed_repeats, floors, leaderboard, readi
 from unchoke.experiments.readings import Reading, read_readings, readings_text
 from unchoke.experiments.splits_text import splits_lines
 from unchoke.metrics import classification, h_mean, iou
-from unchoke.metrics.classification import LOWER_IS_BETTER
+from unchoke.metrics.classification import LOWER_IS_BETTER, written
 from unchoke.metrics.grids import choice_text
 from unchoke.metrics.intervals import FEW_UNITS
-from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION
+from unchoke.names import CLASSIFICATION, MULTILABEL, REGRESSION
+from unchoke.store.run_record import DETECTION, SEGMENTATION
 
 _FIRST = ("encoder", "head", "pool", "weights", "chosen", "val", "test", "95 % interval")
 _FIGURES = {
+    REGRESSION: {"sd": "test_sd", "mae": "test_mae", "r2": "test_r2", "spearman": "test_spearman"},
+    MULTILABEL: {"sd": "test_sd", "auroc": "test_auroc", "macro f1": "test_macro_f1", "micro f1": "test_micro_f1"},
     CLASSIFICATION: {"sd": "test_sd", "balanced": "test_balanced_accuracy", "auroc": "test_auroc"},
     SEGMENTATION: {
         "images": "test_over_images",
@@ -37,6 +40,11 @@ _FIGURES = {
 """Columns of the text and of the view that a task has behind the first ones."""
 _AGAINST = "against the best"
 _NOTES = {
+    REGRESSION: ("val, test: {metric}. sd: over seeds. mae: in units of the target. r2, spearman: - where undefined.",),
+    MULTILABEL: (
+        "val, test: {metric}. sd: over seeds. Figures are means over the labels that have one. f1: at thresholds that",
+        "val chose, one a label.",
+    ),
     CLASSIFICATION: ("val, test: {metric}. sd: over seeds or draws.",),
     SEGMENTATION: (
         "val, test: {metric}, of all pixels together ({name}). pool: strides of the maps.",
@@ -59,6 +67,12 @@ SPOKEN = classification.SPOKEN | iou.SPOKEN | h_mean.SPOKEN
 """Figures that rank, in words."""
 MAJORITY = "(majority)"
 MAJORITY_NOTE = f"{MAJORITY}: every image gets the shares of the classes in train; a head must be better."
+FLOORS = {
+    CLASSIFICATION: (MAJORITY, MAJORITY_NOTE),
+    REGRESSION: ("(mean)", "(mean): every image gets the mean of train; a head must be better."),
+    MULTILABEL: ("(shares)", "(shares): every image gets the shares of the labels in train; a head must be better."),
+}
+"""By task the name of a head that ignores its input, and what it does."""
 FLOOR = "untrained: the encoder's weights are random, so its figures are a floor, not what it can do."
 _MOST_WARNINGS = 20  # heads; the table ``runs`` has all
 
@@ -71,12 +85,12 @@ def leaderboard_text(database: Path) -> str:
     name, figures, notes = rows[0]["metric"], _FIGURES[rows[0]["task"]], _NOTES[rows[0]["task"]]
     header = [*_FIRST, *figures, _AGAINST]
     table = [header, *(_cells(row, figures) for row in rows)]
-    table += [_floor_cells(*floor, len(header))] if floor else []
+    table += [_floor_cells(rows[0]["task"], *floor, len(header))] if floor else []
     widths = [max(len(line[place]) for line in table) for place in range(len(header))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
     lines.insert(1, "  ".join("-" * width for width in widths))
     said = [note.format(metric=SPOKEN[name], name=name) for note in (*notes, *_COMPARED)]
-    said += [MAJORITY_NOTE] if floor else []
+    said += [FLOORS[rows[0]["task"]][1]] if floor else []
     said += [f"{SPOKEN[name]}: the lower, the better."] if name in LOWER_IS_BETTER else []
     said += [*_gains(rows), *_at_threshold(rows), *few_units(rows), *_warnings(rows)]
     readings = list(dict.fromkeys([*readings_of(database), *read_readings(database.parent)]))  # also of a copy
@@ -152,8 +166,8 @@ def _cells(row: dict[str, Any], figures: dict[str, str]) -> list[str]:
     ]
 
 
-def _floor_cells(largest: str, val: float | None, test: float | None, columns: int) -> list[str]:
-    return ["-", MAJORITY, "-", "-", f"always {largest}", _figure(val), _figure(test), *["-"] * (columns - 7)]
+def _floor_cells(task: str, largest: str, val: float | None, test: float | None, columns: int) -> list[str]:
+    return ["-", FLOORS[task][0], "-", "-", f"always {largest}", _figure(val), _figure(test), *["-"] * (columns - 7)]
 
 
 def _interval(row: dict[str, Any]) -> str:
@@ -166,13 +180,14 @@ def _against(row: dict[str, Any]) -> str:
     if row["difference"] is None:
         return "no image in common"
     if row["difference_low"] is None:
-        return f"{row['difference']:+.4f} (one group: no interval)"
+        return f"{written(row['difference'], signed=True)} (one group: no interval)"
     mark = ", told apart" if row["told_apart"] else ""
-    return f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to {row['difference_high']:+.4f}){mark}"
+    difference, low, high = (written(row[f"difference{end}"], signed=True) for end in ("", "_low", "_high"))
+    return f"{difference} ({low} to {high}){mark}"
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else written(value)
 
 
 _WRITTEN: dict[str, Callable[[Any], str]] = {

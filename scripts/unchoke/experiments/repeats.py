@@ -92,7 +92,7 @@ def read_repeat(run: RunRecord, metric: str, pool: int, positive: str | None = N
     value, accuracy = (run.figures["test"][name]["value"] for name in (metric, "accuracy"))
     if metric == "average_precision" and positive_place(facts["classes"], positive) == 0:
         found = read_answers(run, positive)  # the head's own figure is that of the other class
-        value = known_or_none(float(scored(metric, found.label_N, found.logits_RNC, found.temperatures).value_R.mean()))
+        value = known_or_none(float(scored(metric, found.label_N, found.logits_RNC, found.readings).value_R.mean()))
     images, settings = facts["images"], facts["settings"]
     train = pool if settings.get("shots") else images["train"] + (images["val"] if settings.get("refit") else 0)
     failed = f"{metric} cannot be known" if value is None else None

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from unchoke import versions
 from unchoke.errors import UnchokeError
-from unchoke.heads.rows import average_views, split_rows
-from unchoke.heads.train import kind_of, predict
+from unchoke.heads.rows import split_rows
+from unchoke.heads.target import Reading, target_of
+from unchoke.heads.train import outputs_of, predict
 from unchoke.metrics import calibration
-from unchoke.metrics.evaluation import Figure, evaluate
+from unchoke.metrics.evaluation import Figure
+from unchoke.metrics.label_sets import probabilities
+from unchoke.names import MULTILABEL
 from unchoke.store.checkpoints import read_checkpoint_file
 from unchoke.store.read import FeatureStore
 
@@ -30,7 +33,7 @@ class Head:
     settings: dict[str, Any]
     """Its section of the config."""
     classes: list[str]
-    """Their names, in the order of the C columns of logits and probabilities."""
+    """Their names, in the order of the C columns of logits and probabilities; of a number one."""
     encoder: dict[str, Any]
     """Everything but the images that its features depend on."""
     replicates: list[dict[str, torch.Tensor]]
@@ -38,24 +41,33 @@ class Head:
     temperatures: list[float]
     """Divisors of each replicate's logits for its probabilities; fitted on val."""
 
+    @property
+    def reading(self) -> Reading:
+        """What val chose, with the thresholds of labels."""
+        thresholds = [part["thresholds"].tolist() for part in self.replicates if "thresholds" in part]
+        return Reading(self.temperatures, thresholds)
+
     def logits(
         self, x_ND: NDArray[np.floating] | torch.Tensor, device: torch.device = CPU, views: int = 1
     ) -> NDArray[np.float32]:
         """Raw logits, float32 (R, N, C), of features of the head's pool: one for each of R replicates.
 
+        A head that predicts numbers gives them as float64 (R, N, 1).
+
         views: how many lie in x_ND, (V·N, D), all images in a first one, then all in a second; they are averaged.
         """
-        kind, features_ND = kind_of(self.settings), torch.as_tensor(x_ND).to(device)
-        logits = (kind.predict(part, self.settings, features_ND, device) for part in self.replicates)
-        return np.stack([average_views(part, views).cpu().numpy() for part in logits])
+        features_ND = torch.as_tensor(x_ND).to(device)
+        return np.stack([outputs_of(part, self.settings, features_ND, device, views) for part in self.replicates])
 
     def probabilities(
         self, x_ND: NDArray[np.floating] | torch.Tensor, device: torch.device = CPU, views: int = 1
     ) -> NDArray[np.float64]:
         """Calibrated probabilities of the classes, float64 (N, C): the mean over the replicates.
 
-        Each is softmax(logits / temperature) of its own. Arguments as of ``logits``.
+        Each is softmax(logits / temperature) of its own, or sigmoid(logits) of labels. Arguments as of ``logits``.
         """
+        if target_of(self.settings).task == MULTILABEL:
+            return np.asarray(probabilities(self.logits(x_ND, device, views)).mean(0))
         return np.asarray(calibration.probabilities(self.logits(x_ND, device, views), self.temperatures).mean(0))
 
 
@@ -98,7 +110,7 @@ def evaluate_head(
         features_of = {**head.settings, "train_views": head.settings["test_views"]}
         part = split_rows(features, manifest, features_of, device)[1][split]
     logits_RNC = predict(head.replicates, head.settings, part, device)
-    return evaluate(part.y_N.cpu().numpy(), logits_RNC, part.group_N, head.temperatures)
+    return part.target.evaluate(part.y_N.cpu().numpy(), logits_RNC, part.group_N, head.reading)
 
 
 def refuse_other_encoder(head: Head, settings: dict[str, Any], where: Path) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 
 from unchoke.heads.batches import Batches
-from unchoke.heads.losses import cross_entropy
 from unchoke.heads.network import Parameters
 from unchoke.heads.optimizer import Optimizer
 from unchoke.heads.task import Task
@@ -84,7 +83,7 @@ class Group:
         rows = task.y_N[place_SB], task.weight_N[place_SB], task.weight_C
         with torch.autocast(task.device.type, torch.bfloat16, enabled=task.settings["precision"] == "bfloat16"):
             layers = task.network.forward(now, x_SBD)
-            loss_SL, slope_SLCB = cross_entropy(layers[-1].float(), *rows, task.settings["label_smoothing"])
+            loss_SL, slope_SLCB = task.train.target.loss(layers[-1].float(), *rows, task.settings["label_smoothing"])
             task.network.add_gradients(now, x_SBD, layers, slope_SLCB.to(layers[-1].dtype), into, beta)
         self.optimizer.step(state.tensors, step)
         return loss_SL

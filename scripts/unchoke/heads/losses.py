@@ -30,3 +30,21 @@ def cross_entropy(
     if smoothing:
         slope_SLCB -= all_S1C1
     return loss_SL, slope_SLCB.scatter_add_(2, label_SL1B, -target_S1B[:, :, None].expand_as(label_SL1B))
+
+
+def squared_error(outputs_SLKB: torch.Tensor, y_SBK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean squared error of each member, float32 (S, L), and its gradient by the outputs (S, L, K, B)."""
+    error_SLKB = outputs_SLKB - y_SBK.transpose(1, 2)[:, None].to(outputs_SLKB.dtype)
+    count = error_SLKB.shape[2] * error_SLKB.shape[3]
+    return error_SLKB.square().sum((2, 3)) / count, error_SLKB.mul_(2 / count)
+
+
+def binary_cross_entropy(logits_SLKB: torch.Tensor, y_SBK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy of each label of each member, the mean (S, L), and its gradient by the logits (S, L, K, B).
+
+    log(1 + exp(x)) - y x, as torch's BCEWithLogitsLoss; the gradient is sigmoid(x) - y.
+    """
+    y_S1KB = y_SBK.transpose(1, 2)[:, None].to(logits_SLKB.dtype)
+    count = logits_SLKB.shape[2] * logits_SLKB.shape[3]
+    loss_SL = (torch.nn.functional.softplus(logits_SLKB) - y_S1KB * logits_SLKB).sum((2, 3)) / count
+    return loss_SL, (logits_SLKB.sigmoid() - y_S1KB).div_(count)

@@ -11,18 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke.errors import SplitError, UnchokeError
+from unchoke.heads.target import CLASSES, Target, target_of
 from unchoke.manifest.images import in_use
-from unchoke.metrics.classification import LOWER_IS_BETTER, SPOKEN
-from unchoke.metrics.influences import figure_of
 from unchoke.metrics.positive import positive_place
-from unchoke.names import SPLITS
+from unchoke.names import CLASSIFICATION, SPLITS
 from unchoke.store.read import FeatureStore
 
 OVERLAP = 0.5
 """What few-shot draws may share on average without a warning: their spread is then 0.7 of that of new images."""
 _BLOCK = 4096  # rows that are converted at once
-SUMS = ("accuracy", "balanced_accuracy")
-"""Figures that are sums over rows."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +29,31 @@ class Rows:
     x_ND: torch.Tensor
     """Features, float16 or float32 as they are stored; all images in a first view, then all in a second, …"""
     y_N: torch.Tensor
-    """Places of the labels among the classes, int64; one for each image."""
+    """Of each image what it is: the place of its class, int64 (N,), or (N, K); see ``target``."""
     image_id_N: NDArray[np.int64]
     group_N: NDArray[np.object_]
     """The group of each image; empty for none."""
     views: int = 1
+    target: Target = CLASSES
+    warnings: tuple[str, ...] = ()
+    """What a reader of figures of this split must know."""
 
     def labels(self) -> torch.Tensor:
-        """The label of every row of `x_ND`."""
-        return self.y_N.repeat(self.views)
+        """What every row of `x_ND` is."""
+        return torch.cat([self.y_N] * self.views)
 
 
 def split_rows(
     features: dict[str, FeatureStore], manifest: pd.DataFrame, settings: dict[str, Any], device: torch.device
 ) -> tuple[list[str], dict[str, Rows]]:
-    """The classes in order, the positive one last, and the usable rows of each split.
+    """The classes in order, the positive one last, or what else a head predicts; and the usable rows of each split.
 
     Raises UnchokeError where a split has none, or where the positive class of the settings is none of two.
 
-    features: the store of each view; settings: pool, train_views and test_views count.
+    features: the store of each view; settings: pool, train_views, test_views and task count.
     """
-    classes, usable = usable_rows(features, manifest, settings.get("positive"))
+    target = target_of(settings)
+    classes, usable = usable_rows(features, manifest, settings.get("positive"), target.task)
     views = sorted({*settings["train_views"], *settings["test_views"]})
     refuse_missing(views, features)
     values = {view: features[view].features(settings["pool"]) for view in views}
@@ -61,8 +62,9 @@ def split_rows(
         read = settings["train_views" if split == "train" else "test_views"]
         x_ND = np.concatenate([values[view][part.image_id_N] for view in read])
         _refuse_not_finite(x_ND, part.image_id_N, features)
-        labels = torch.from_numpy(part.label_N).to(device)
-        rows[split] = Rows(torch.from_numpy(x_ND).to(device), labels, part.image_id_N, part.group_N, len(read))
+        x, y_N = (torch.from_numpy(array).to(device) for array in (x_ND, part.label_N))
+        warnings = target.warnings(split, _cells(manifest, part.image_id_N), classes)
+        rows[split] = Rows(x, y_N, part.image_id_N, part.group_N, len(read), target, tuple(warnings))
     _refuse_constant(rows["train"], features)
     return classes, rows
 
@@ -71,37 +73,42 @@ class Usable(NamedTuple):
     """The images of a split that may be used and could be read in every view."""
 
     image_id_N: NDArray[np.int64]
-    label_N: NDArray[np.int64]
-    """Places of the labels among the classes."""
+    label_N: NDArray[Any]
+    """Places of the labels among the classes, or what else heads predict, as in ``Rows``."""
     group_N: NDArray[np.object_]
     """The group of each image; empty for none."""
 
 
 def usable_rows(
-    features: Mapping[str, FeatureStore], manifest: pd.DataFrame, positive: str | None = None
+    features: Mapping[str, FeatureStore],
+    manifest: pd.DataFrame,
+    positive: str | None = None,
+    task: str = CLASSIFICATION,
 ) -> tuple[list[str], dict[str, Usable]]:
     """The classes in order, and the usable images of each split; UnchokeError where a split has none, or other classes.
 
-    features: the store of each view. positive: of two classes the one that comes second.
+    features: the store of each view. positive: of two classes the one that comes second. task: what heads predict, and
+    so what labels are.
     """
+    target = target_of({"task": task})
     usable = in_use(manifest[readable(features, manifest)])
-    classes = sorted(usable.loc[usable["split"] == "train", "label"].unique())
+    classes = target.names(usable.loc[usable["split"] == "train", "label"].tolist())
     if positive_place(classes, positive) == 0:
         classes = classes[::-1]
-    place = {label: index for index, label in enumerate(classes)}
     found = {}
     for split in SPLITS:
         part = usable[usable["split"] == split]
         ids = part["image_id"].to_numpy(np.int64)
         if not len(ids):
             raise SplitError(f"No image of the {split} split could be read.", where=_where(features))
-        if unseen := sorted(set(part["label"]) - set(classes)):
-            raise SplitError(
-                f"The {split} split has a class of which train has no readable image.", found=", ".join(unseen[:5])
-            )
-        label_N = np.array([place[label] for label in part["label"]], np.int64)
+        label_N = target.values(part["label"].tolist(), classes, split)
         found[split] = Usable(ids, label_N, part["group"].to_numpy(object))
     return classes, found
+
+
+def _cells(manifest: pd.DataFrame, image_id_N: NDArray[np.int64]) -> list[str]:
+    """What the manifest says of these images; its rows are in the order of their ids."""
+    return [str(label) for label in manifest["label"].to_numpy(object)[image_id_N]]
 
 
 def _where(features: Mapping[str, FeatureStore]) -> str:
@@ -222,58 +229,15 @@ def class_weights(y_N: torch.Tensor, n_classes: int, mode: str) -> torch.Tensor:
     return len(y_N) / (n_classes * torch.bincount(y_N, minlength=n_classes).clamp_min(1).float())
 
 
-def average_views(logits: torch.Tensor, views: int) -> torch.Tensor:
-    """Logits (…, V·N, C) of all views to (…, N, C): logarithms of the mean probability where there are several."""
-    if views == 1:
-        return logits
-    *outer, rows, classes = logits.shape
-    apart = torch.log_softmax(logits, -1).reshape(*outer, views, rows // views, classes)
-    return torch.logsumexp(apart, -3) - float(np.log(views))
+def row_weights(y_N: torch.Tensor, weight_C: torch.Tensor) -> torch.Tensor:
+    """The weight of each row in a loss, (N,): that of its class; 1 where rows have none."""
+    return weight_C[y_N] if y_N.ndim == 1 else weight_C.new_ones(len(y_N))
 
 
 def score(logits: torch.Tensor, rows: Rows, figure: str) -> torch.Tensor:
-    """How good logits (…, V·N, C) are by a figure of the config's ``evaluation.metric``: float64 (…).
+    """How good logits (…, V·N, K) are by a figure of the config's ``evaluation.metric``: float64 (…).
 
-    The higher, the better: minus the log loss, at the temperature that suits these rows best. NaN where a logit is not
-    finite. Raises UnchokeError where the figure is not defined for these rows.
+    The higher, the better: minus the log loss, at the temperature that suits these rows best, or minus an error. NaN
+    where a logit is not finite. Raises UnchokeError where the figure is not defined for these rows.
     """
-    if figure in ("auroc", "average_precision") and bool((rows.y_N == rows.y_N[0]).all()):
-        raise SplitError(
-            f"No head can be chosen by {SPOKEN[figure]}: images of val are of one class.",
-            found=f"{len(rows.y_N)} images of one class",
-            expected="images of two classes or more",
-            do="set evaluation.metric to another figure, or change dataset.split",
-        )
-    averaged = average_views(logits, rows.views)
-    if figure in SUMS:
-        return comparable(score_of(averaged, rows.y_N, score_weights(rows.y_N, figure)))
-    label_N, outer = rows.y_N.cpu().numpy(), averaged.shape[:-2]
-    each = [_good(figure, label_N, one.cpu().numpy()) for one in averaged.reshape(-1, *averaged.shape[-2:])]
-    return comparable(torch.tensor(each, dtype=torch.float64, device=logits.device).reshape(outer))
-
-
-def _good(figure: str, label_N: NDArray[np.integer], logits_NC: NDArray[np.floating]) -> float:
-    if not np.isfinite(logits_NC).all():
-        return float("nan")
-    value = figure_of(figure, label_N, logits_NC)
-    return -value if figure in LOWER_IS_BETTER else value
-
-
-def score_weights(y_N: torch.Tensor, figure: str) -> torch.Tensor:
-    """Contribution of a correct row to the accuracy or the balanced accuracy, float64 (N,)."""
-    if figure == "accuracy":
-        return torch.full((len(y_N),), 1 / len(y_N), dtype=torch.float64, device=y_N.device)
-    counts_C = torch.bincount(y_N).double()
-    return 1 / (counts_C[y_N] * (counts_C > 0).sum())
-
-
-def score_of(logits: torch.Tensor, y_N: torch.Tensor, weight_N: torch.Tensor) -> torch.Tensor:
-    """Contribution of logits (…, N, C) to a score, float64 (…); NaN where a logit is not finite."""
-    found = logits.max(-1).indices  # argmax, but seven times as fast where classes are not the last axis
-    share = ((found == y_N) * weight_N).sum(-1)
-    return torch.where(torch.isfinite(logits).flatten(-2).all(-1), share, torch.nan)
-
-
-def comparable(scores: torch.Tensor) -> torch.Tensor:
-    """Scores without the rounding of their sums, so that equals are equal."""
-    return torch.round(scores, decimals=12)
+    return rows.target.score(rows.target.average_views(logits, rows.views), rows.y_N, figure)

@@ -10,7 +10,7 @@ import torch
 from unchoke import versions
 from unchoke.hashing import sha256_bytes
 from unchoke.heads.network import Network, Parameters
-from unchoke.heads.rows import Rows, class_weights, moments
+from unchoke.heads.rows import Rows, class_weights, moments, row_weights
 from unchoke.training.resume import training_key
 
 _PREPARED = 2**29  # most features that are standardised ahead: 2 GB of float32
@@ -37,7 +37,7 @@ class Task:
             self.x_ND, self.x_val_ND = self.standardized(train.x_ND), self.standardized(val.x_ND)
             self.prepared = True
         self.weight_C = class_weights(self.y_N, n_classes, settings["class_weights"])
-        self.weight_N = self.weight_C[self.y_N]
+        self.weight_N = row_weights(self.y_N, self.weight_C)
         self.batches = math.ceil(len(self.y_N) / settings["batch_size"])
         self.steps = settings["steps"] or settings["epochs"] * self.batches
         self.every = settings["validate_every"] or self.batches

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 
 from unchoke import versions
 from unchoke.hashing import sha256_bytes
-from unchoke.heads.rows import Rows, average_views, draw_shots, overlap_warnings, split_rows
-from unchoke.metrics.calibration import fit_temperatures
+from unchoke.heads.rows import Rows, draw_shots, overlap_warnings, split_rows
+from unchoke.heads.target import target_of
 from unchoke.metrics.classification import LOWER_IS_BETTER
-from unchoke.metrics.evaluation import Figure, evaluate, known_or_none, plain_figures
+from unchoke.metrics.evaluation import Figure, known_or_none, plain_figures
 from unchoke.metrics.grids import choice_text, grid_edges
+from unchoke.names import REGRESSION
 from unchoke.store import chunks
 from unchoke.store.read import FeatureStore
-from unchoke.store.run_record import write_results
+from unchoke.store.run_record import task_of_labels, write_results
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class TrainedHead:
     """From the first feature read to the last figure."""
     failed: str = ""
     """Why the head could not be trained on a repeat of the split; then all else is empty."""
+    thresholds: list[list[float]] = field(default_factory=list)
+    """Of labels: for each replicate the logits from which on an image gets them, chosen on val."""
 
 
 def train_head(
@@ -90,7 +93,9 @@ def train_head(
         device = torch.device("cpu")  # sums are in float64, which mps does not have
     kind = kind_of(settings)
     classes, rows = split_rows(features, manifest, settings, device)
-    fitted = scores_as_figures(_fit_draws(kind, rows, classes, settings, device, states), settings)
+    target, scale = target_of(settings), target_of(settings).scale(rows["train"].y_N)
+    learnt = {split: replace(part, y_N=target.inwards(part.y_N, scale)) for split, part in rows.items()}
+    fitted = scores_as_figures(_fit_draws(kind, learnt, classes, settings, device, states), settings, scale)
     heads = {"val": fitted.before_refit or fitted.replicates, "test": fitted.replicates}
     logits = {split: predict(heads[split], settings, rows[split], device) for split in heads}
     return judge_head(fitted, classes, rows, logits, started)
@@ -108,12 +113,16 @@ def judge_head(
     logits_RNC: of both splits. started: time of ``time.perf_counter`` at which the training began.
     """
     labels = {split: rows[split].y_N.cpu().numpy() for split in logits_RNC}
-    temperatures, notes = fit_temperatures(labels["val"], logits_RNC["val"])
-    fitted = replace(fitted, warnings=[*fitted.warnings, *notes])
+    target = rows["val"].target
+    reading = target.read(labels["val"], logits_RNC["val"], classes)
+    known = [text for part in rows.values() for text in part.warnings]
+    fitted = replace(fitted, warnings=[*fitted.warnings, *known, *reading.notes])
     figures = {
-        name: evaluate(labels[name], x_RNC, rows[name].group_N, temperatures) for name, x_RNC in logits_RNC.items()
+        name: target.evaluate(labels[name], x_RNC, rows[name].group_N, reading) for name, x_RNC in logits_RNC.items()
     }
-    return TrainedHead(fitted, classes, rows, logits_RNC, figures, temperatures, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    found = TrainedHead(fitted, classes, rows, logits_RNC, figures, reading.temperatures, seconds)
+    return replace(found, thresholds=reading.thresholds)
 
 
 def kind_of(settings: dict[str, Any]) -> Any:
@@ -157,26 +166,36 @@ def _fit_draws(
     )
 
 
-def scores_as_figures(fitted: Fitted, settings: dict[str, Any]) -> Fitted:
-    """Scores as figures: the choice counts a loss as its negative."""
+def scores_as_figures(fitted: Fitted, settings: dict[str, Any], scale: dict[str, torch.Tensor] | None = None) -> Fitted:
+    """Scores as figures: the choice counts a loss as its negative, and an error in deviations of the target.
+
+    scale: of the target, as ``heads.target`` has it, for the checkpoint.
+    """
+    fitted = replace(fitted, replicates=[{**tensors, **(scale or {})} for tensors in fitted.replicates])
     if settings["choose_by"] not in LOWER_IS_BETTER:
         return fitted
-    name = "val_score"
-    history = {**fitted.history, name: [-value for value in fitted.history[name]]}
-    curves = {key: -curve if key == name else curve for key, curve in fitted.curves.items()}
+    name, factor = "val_score", -float(scale["target_scale"]) if scale else -1.0
+    history = {**fitted.history, name: [factor * value for value in fitted.history[name]]}
+    curves = {
+        key: (curve * factor).astype(curve.dtype) if key == name else curve for key, curve in fitted.curves.items()
+    }
     return replace(fitted, history=history, curves=curves)
 
 
 def predict(
     replicates: list[dict[str, torch.Tensor]], settings: dict[str, Any], rows: Rows, device: torch.device
 ) -> NDArray[np.float32]:
-    """Logits (R, N, C) of every replicate, the views of an image averaged."""
-    kind = kind_of(settings)
-    logits = [
-        average_views(kind.predict(tensors, settings, rows.x_ND, device), rows.views).cpu().numpy()
-        for tensors in replicates
-    ]
-    return np.stack(logits).astype(np.float32)
+    """Logits (R, N, C) of every replicate, the views of an image averaged, float32; or numbers, float64."""
+    return np.stack([outputs_of(tensors, settings, rows.x_ND, device, rows.views) for tensors in replicates])
+
+
+def outputs_of(
+    tensors: dict[str, torch.Tensor], settings: dict[str, Any], x_ND: torch.Tensor, device: torch.device, views: int
+) -> NDArray[Any]:
+    """Outputs (N, C) of one replicate, the views of an image averaged: logits, float32, or numbers, float64."""
+    target, outputs = target_of(settings), kind_of(settings).predict(tensors, settings, x_ND, device)
+    found = target.outwards(target.average_views(outputs, views), tensors)
+    return np.asarray((found if target.task == REGRESSION else found.float()).cpu().numpy())
 
 
 def save_head(
@@ -208,15 +227,22 @@ def write_head(head: TrainedHead, described: dict[str, Any], group: Path, checkp
         "images": {split: len(rows.image_id_N) for split, rows in head.rows.items()}
         | _drawn(head, described["settings"]),
         "warnings": head.fitted.warnings,
+        **task_of_labels(described["settings"]),
+        **({"thresholds": head.thresholds} if head.thresholds else {}),
         **({"failed": head.failed} if head.failed else {}),
     }
+    thresholds: list[Any] = head.thresholds or [None] * len(head.fitted.replicates)
+    replicates = [
+        tensors if one is None else {**tensors, "thresholds": torch.tensor(one, dtype=torch.float64)}
+        for tensors, one in zip(head.fitted.replicates, thresholds, strict=True)
+    ]
     arrays: dict[str, NDArray[Any]] = {}
     for split, logits in head.logits_RNC.items():
         rows = head.rows[split]
         arrays |= {f"{split}_logits": logits, f"{split}_label": rows.y_N.cpu().numpy()}
         arrays[f"{split}_image_id"] = rows.image_id_N
     arrays |= {f"curves/{name}": curve for name, curve in head.fitted.curves.items()}
-    write_results(group, checkpoint, head.fitted.replicates, described, facts, arrays)
+    write_results(group, checkpoint, replicates, described, facts, arrays)
 
 
 def _drawn(head: TrainedHead, settings: dict[str, Any]) -> dict[str, int]:

@@ -6,7 +6,8 @@ from itertools import product
 import torch
 
 from unchoke.heads.network import Parameters
-from unchoke.heads.rows import SUMS, average_views, comparable, score, score_of, score_weights
+from unchoke.heads.rows import score
+from unchoke.heads.scores import SUMS, average_views, comparable, score_of, score_weights
 from unchoke.heads.task import Task
 
 _VAL_LOGITS = 2**23  # of val at once: members × images × views × classes, 32 MB

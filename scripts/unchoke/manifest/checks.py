@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from unchoke.cells import labels_in
 from unchoke.errors import UnchokeError
-from unchoke.names import SPLITS
+from unchoke.names import CLASSIFICATION, MULTILABEL, SPLITS
 
 
 def check_groups(group: pd.Series, split: pd.Series) -> None:
@@ -18,6 +19,23 @@ def check_groups(group: pd.Series, split: pd.Series) -> None:
             expected="all images of one group (patient, slide) in one split, or test figures are too good",
             do="correct the splits, or leave them empty to have them drawn by whole groups",
         )
+
+
+def check_labels(frame: pd.DataFrame, where: str, task: str = CLASSIFICATION) -> None:
+    """UnchokeError where the labels in use leave nothing to learn. task: what heads predict."""
+    if task == CLASSIFICATION:
+        return check_classes(frame, where)
+    rows = frame[frame["excluded"] == ""]
+    labels = rows.loc[rows["split"] == "train", "label"]
+    if task == MULTILABEL and not any(map(labels_in, labels)) and len(labels):
+        raise UnchokeError(
+            "No image of train has a label.",
+            found=f"{len(labels)} images of train",
+            expected="labels, separated by ; or |, in the cells of some",
+            where=where,
+            do="check the labels, or dataset.split",
+        )
+    return None
 
 
 def check_classes(frame: pd.DataFrame, where: str) -> None:

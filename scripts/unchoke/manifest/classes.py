@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from unchoke.cells import labels_in
 from unchoke.files import json_bytes, write_atomic
-from unchoke.names import SPLITS
+from unchoke.names import CLASSIFICATION, MULTILABEL, REGRESSION, SPLITS
 from unchoke.store import tables
 
 Counts = dict[str, dict[str, int]]
@@ -19,34 +20,65 @@ MOST_NAMED = 5  # classes in one warning
 MOST_SMALL = 50  # classes whose names are compared with all others
 
 
-def count_classes(manifest: Path, classes: Path) -> dict[str, Any]:
-    """Write and return ``classes``, the images by class and split, and ``warnings``, a list of sentences."""
-    counts = counts_of(tables.read_table(manifest, tables.MANIFEST_COLUMNS))
-    result = {"classes": counts, "warnings": class_warnings(counts)}
+def count_classes(manifest: Path, classes: Path, task: str = CLASSIFICATION) -> dict[str, Any]:
+    """Write and return ``classes``, the images by class and split, and ``warnings``, a list of sentences.
+
+    task: what heads predict: of several labels the images of each, of numbers none.
+    """
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    result = {"classes": counts_of(frame, task), "warnings": label_warnings(frame, task)}
     write_atomic(classes, json_bytes(result))
     return result
 
 
-def counts_of(frame: pd.DataFrame) -> Counts:
-    """The images in use of a manifest, by class and split."""
-    rows = frame[frame["excluded"] == ""]
+def label_warnings(frame: pd.DataFrame, task: str = CLASSIFICATION) -> list[str]:
+    """Sentences on labels in use that look like a mistake. task: what heads predict."""
+    if task == MULTILABEL:
+        return name_warnings(counts_of(frame, task))
+    if task == CLASSIFICATION:
+        return class_warnings(counts_of(frame))
+    numbers = frame.loc[frame["excluded"] == "", "label"]
+    constant = len(numbers) > 0 and numbers.nunique() == 1
+    return [f"all images have the same target, {numbers.iloc[0]}: nothing can be learnt"] if constant else []
+
+
+def counts_of(frame: pd.DataFrame, task: str = CLASSIFICATION) -> Counts:
+    """The images in use of a manifest, by class and split.
+
+    task: what heads predict: of several labels the images of each, of numbers none.
+    """
+    rows = frame.loc[frame["excluded"] == "", ["label", "split"]]
+    if task == REGRESSION:
+        return {}
+    if task == MULTILABEL:
+        rows = rows.assign(label=rows["label"].map(labels_in)).explode("label").dropna()
     table = pd.crosstab(rows["label"], rows["split"]).reindex(columns=list(SPLITS), fill_value=0).sort_index()
     return {str(label): {split: int(row[split]) for split in SPLITS} for label, row in table.iterrows()}
 
 
 def class_warnings(counts: Counts) -> list[str]:
-    """Sentences on names that look misspelt, classes of one image, classes that val or test lack, and imbalance."""
-    totals = {name: sum(by_split.values()) for name, by_split in counts.items()}
+    """Sentences on what ``name_warnings`` finds, and on imbalance."""
+    found, totals = name_warnings(counts), _totals(counts)
     if not totals:
         return []
-    found = list(_small_classes(totals))
-    for split in ("val", "test"):
-        if lacking := [name for name, by_split in counts.items() if totals[name] > 1 and not by_split[split]]:
-            found.append(f"{_named(lacking)} without an image in {split}: its figures do not speak of them")
     smallest, largest = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
     if totals[largest] > UNBALANCED * totals[smallest]:
         sizes = f"{totals[largest]:,} images of {largest!r}, {totals[smallest]:,} of {smallest!r}"
         found.append(f"the classes are unbalanced: {sizes}; balanced accuracy counts each class alike")
+    return found
+
+
+def _totals(counts: Counts) -> dict[str, int]:
+    return {name: sum(by_split.values()) for name, by_split in counts.items()}
+
+
+def name_warnings(counts: Counts) -> list[str]:
+    """Sentences on names that look misspelt, classes of one image, and classes that val or test lack."""
+    totals = _totals(counts)
+    found = list(_small_classes(totals))
+    for split in ("val", "test"):
+        if lacking := [name for name, by_split in counts.items() if totals[name] > 1 and not by_split[split]]:
+            found.append(f"{_named(lacking)} without an image in {split}: its figures do not speak of them")
     return found
 
 

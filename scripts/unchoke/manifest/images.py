@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,17 +12,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unchoke import versions
+from unchoke.cells import clean_cell, wrong_cell
 from unchoke.files import json_bytes, write_if_changed
 from unchoke.machine.commands import or_none
 from unchoke.machine.receipts import read_json
-from unchoke.manifest.checks import check_classes, check_groups, check_splits
-from unchoke.manifest.classes import class_warnings, counts_of
+from unchoke.manifest.checks import check_groups, check_labels, check_splits
+from unchoke.manifest.classes import label_warnings
 from unchoke.manifest.digests import known_digests
 from unchoke.manifest.moves import FORGOTTEN, GONE, VANISHED, Placing, describe_placing, place_files
 from unchoke.manifest.rows import found_paths, kept_lines, moves_of, read_lines, write_moves, write_rows
-from unchoke.manifest.splits import draw_splits
+from unchoke.manifest.splits import draw_splits, strata
 from unchoke.metrics.positive import positive_place
-from unchoke.names import SPLITS
+from unchoke.names import CLASSIFICATION, SPLITS
 from unchoke.sources.digests import read_digests
 from unchoke.sources.locations import NO_FIELDS, Fields
 from unchoke.sources.source import ImageFile, Listing, image_root, list_images
@@ -63,6 +64,7 @@ def build_manifest(
     fields: Fields = NO_FIELDS,
     positive: str | None = None,
     forget: bool = False,
+    task: str = CLASSIFICATION,
 ) -> dict[str, object]:
     """Bring `manifest`, its JSON record beside it and the folder `rows` up to date with the source; return the record.
 
@@ -71,15 +73,16 @@ def build_manifest(
     Raises UnchokeError, before anything is written, where labels, groups and splits contradict each other, or where
     `positive` of the config is neither of two classes.
     fields: where arrays are, as ``locations.fields_of`` gives it. forget: whether vanished images are forgotten.
+    task: what heads predict, and so what labels are.
     """
-    frame, lines, record, notes = list_manifest(kind, path, group, split, manifest, fields, forget)
-    check_classes(frame, str(path))
+    frame, lines, record, notes = list_manifest(kind, path, group, split, manifest, fields, forget, task)
+    check_labels(frame, str(path), task)
     if positive is not None:
         positive_place(sorted(in_use(frame)["label"].unique()), positive)
     check_splits(frame, str(path))
     n_chunks = write_rows(lines, tables.ROW_COLUMNS, chunk_size, rows, found_paths(frame, lines))
     write_moves(moves_of(frame, lines), manifest.with_name("moves.csv"))
-    warnings = [f"warning: {text}" for text in class_warnings(counts_of(frame))]  # which count_classes writes
+    warnings = [f"warning: {text}" for text in label_warnings(frame, task)]  # which count_classes writes
     for line in [*notes, *warnings]:
         print(line, flush=True)
     return write_manifest(frame, {**record, "chunk_size": chunk_size, "chunks": n_chunks}, manifest)
@@ -104,19 +107,26 @@ def list_manifest(
     manifest: Path,
     fields: Fields = NO_FIELDS,
     forget: bool = False,
+    task: str = CLASSIFICATION,
 ) -> Listed:
-    """The manifest brought up to date with the source; nothing is written. forget: see ``dataset.vanished``."""
+    """The manifest brought up to date with the source; nothing is written. forget: see ``dataset.vanished``.
+
+    task: what heads predict, and so what labels are.
+    """
     record_path = manifest.with_suffix(".json")
     listing = list_images(kind, path, group, fields)
+    images = [image._replace(label=clean_cell(image.label, task)) for image in listing.images]
+    listing = replace(listing, images=images)
     grouping = fields.get("groups", group)
     settings = {**asdict(split), "group": grouping, "given": given_splits(listing), "version": versions.MANIFEST}
+    settings |= {} if task == CLASSIFICATION else {"task": task}
     old = tables.read_table(manifest, tables.MANIFEST_COLUMNS) if manifest.exists() else None
     drawn = read_json(record_path)["split_settings"] if old is not None and record_path.exists() else {}
     # Another version draws other splits; those of an earlier one stay, and the record says which one drew them.
     keep_splits = {**drawn, "version": versions.MANIFEST} == settings
     lines = None if old is None else read_lines(old, manifest)
     placing = None if old is None or lines is None else _place(old, lines, listing, kind, path, manifest)
-    frame = grow_manifest(old, listing, split, keep_splits, placing, forget)
+    frame = grow_manifest(old, listing, split, keep_splits, placing, forget, task)
     left_out = dict(sorted(listing.left_out.items()))
     record = {
         "kind": kind,
@@ -177,11 +187,13 @@ def grow_manifest(
     keep_splits: bool,
     placing: Placing | None = None,
     forget: bool = False,
+    task: str = CLASSIFICATION,
 ) -> pd.DataFrame:
     """The manifest with the images of `listing`: rows of `old` in their order, then new images in the listing's order.
 
     old: the manifest so far, or None. keep_splits: whether drawn splits of `old` still hold. placing: which images the
-    files are; None: images are known by their paths alone. forget: whether vanished images are forgotten.
+    files are; None: images are known by their paths alone. forget: whether vanished images are forgotten. task: what
+    labels are.
     """
     found, so_far = listed_frame(listing), pd.DataFrame(columns=list(tables.MANIFEST_COLUMNS)) if old is None else old
     placing = placing or place_files(so_far, found, lambda ids: {}, lambda places: {})
@@ -193,16 +205,24 @@ def grow_manifest(
     frame.insert(0, "image_id", range(len(frame)))
     frame["excluded"] = ""
     frame.loc[frame["label"] == "", "excluded"] = NO_LABEL
+    if task != CLASSIFICATION:
+        wrong = frame["label"].map(lambda label: wrong_cell(label, task))
+        frame.loc[wrong != "", "excluded"] = wrong
     frame.loc[gone, "excluded"] = VANISHED
     forgotten = gone & (forget | (so_far["excluded"].reindex(frame.index) == FORGOTTEN))
     frame.loc[forgotten, "excluded"] = FORGOTTEN
-    frame["split"] = _splits(frame, old if keep_splits else None, given_splits(listing), split, placing)
+    frame["split"] = _splits(frame, old if keep_splits else None, given_splits(listing), split, placing, task)
     frame.loc[forgotten, ["label", "split", "group"]] = ""
     return frame.astype({"size_bytes": "int64", "mtime_ns": "int64"})
 
 
 def _splits(
-    frame: pd.DataFrame, old: pd.DataFrame | None, given: list[str], settings: SplitSettings, placing: Placing
+    frame: pd.DataFrame,
+    old: pd.DataFrame | None,
+    given: list[str],
+    settings: SplitSettings,
+    placing: Placing,
+    task: str,
 ) -> list[str]:
     """Given splits, and drawn ones for the rows without a split; if all rows have one, missing splits come out of
     train.
@@ -222,8 +242,8 @@ def _splits(
     used = (frame["excluded"] == "").to_numpy()
     rows = frame[used]
     check_groups(rows["group"], split[used])
-    drawn = draw_splits(rows["label"].tolist(), rows["group"].tolist(), split[used].tolist(), shares, settings.seed)
-    split[used] = drawn
+    classes, groups = strata(rows["label"], task), rows["group"].tolist()
+    split[used] = draw_splits(classes, groups, split[used].tolist(), shares, settings.seed)
     return [str(name) for name in split]
 
 

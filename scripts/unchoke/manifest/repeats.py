@@ -12,7 +12,8 @@ import pandas as pd
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_if_changed
 from unchoke.machine.receipts import read_json
-from unchoke.manifest.splits import draw_splits
+from unchoke.manifest.splits import draw_splits, strata
+from unchoke.names import CLASSIFICATION
 from unchoke.store import tables
 
 
@@ -49,7 +50,8 @@ def _draw(frame: pd.DataFrame, old: pd.Series, settings: dict[str, Any], seed: i
     split[(split == "") & (frame["split"] == "val") & given] = "val"
     used = frame["excluded"] == ""
     rows, shares = frame[used], {"val": 0.0 if given else settings["val"], "test": settings["test"]}
-    split[used] = draw_splits(rows["label"].tolist(), rows["group"].tolist(), split[used].tolist(), shares, seed)
+    classes = strata(rows["label"], settings.get("task", CLASSIFICATION))
+    split[used] = draw_splits(classes, rows["group"].tolist(), split[used].tolist(), shares, seed)
     return split
 
 

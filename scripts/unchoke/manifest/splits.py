@@ -1,15 +1,20 @@
 """Pure: train, val and test: drawn by class or by whole groups, and only for rows that have no split yet."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from unchoke.names import SPLITS
+from unchoke.names import CLASSIFICATION, SPLITS
 
 Ints = NDArray[np.int64]
+
+
+def strata(labels: Iterable[str], task: str = CLASSIFICATION) -> list[str]:
+    """What every split shall have its share of: each class. Numbers and sets of labels are one stratum."""
+    return [label if task == CLASSIFICATION else "" for label in labels]
 
 
 def draw_splits(

@@ -14,7 +14,7 @@ from unchoke import versions
 from unchoke.encoders.activations import read_shape
 from unchoke.errors import UnchokeError
 from unchoke.heads.checkpoint import Head, read_checkpoint
-from unchoke.heads.rows import average_views
+from unchoke.heads.scores import average_views
 from unchoke.metrics import calibration
 from unchoke.names import cut_pool
 from unchoke.networks.build import ALL, build_network, sees_pixels

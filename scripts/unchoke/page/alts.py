@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from unchoke.metrics.classification import confusion_matrix
+from unchoke.metrics.classification import SPOKEN, confusion_matrix
 from unchoke.metrics.grids import choice_text
+from unchoke.names import CLASSIFICATION, REGRESSION
 from unchoke.page.text import figure
 from unchoke.page.verdict import Row
 from unchoke.report.confusion import frequent_pairs
 from unchoke.report.results import HeadResults
+from unchoke.report.targets.worst import worst_of
 
 _PAIRS = 5
 
@@ -23,6 +25,10 @@ def alts_of(row: Row, head: HeadResults | None) -> dict[str, str]:
     found["text_overlays"] = f"H-mean {figure(row['test_h_mean'], 3)} on test"
     if head is None:
         return found
+    if head.task != CLASSIFICATION:
+        worst = worst_of(head, 1)
+        found["mistakes"] = f"{worst.wrong:,} of {len(head.label_N):,} images are wrong"
+        return found | _of_task(head)
     classes, predicted_N = head.facts["classes"], head.probability_NC.argmax(1)
     count_CC = confusion_matrix(head.label_N, predicted_N, len(classes))
     wrong = int((predicted_N != head.label_N).sum())
@@ -32,6 +38,14 @@ def alts_of(row: Row, head: HeadResults | None) -> dict[str, str]:
         "reliability": _calibration(head.facts["metrics"]["test"]),
         "mistakes": f"{wrong:,} of {len(predicted_N):,} images are wrong",
     }
+
+
+def _of_task(head: HeadResults) -> dict[str, str]:
+    test = head.facts["metrics"]["test"]
+    if head.task == REGRESSION:
+        return {"predicted": ", ".join(f"{SPOKEN[name]} {figure(test[name]['value'], 3)}" for name in test)}
+    known = [f"{SPOKEN[name]} {figure(test[name]['value'], 3)}" for name in ("average_precision", "auroc", "macro_f1")]
+    return {"areas": ", ".join(known[:2]), "parts": known[2]}
 
 
 def _pairs(count_CC: Any, classes: list[str]) -> str:

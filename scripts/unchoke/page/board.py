@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from unchoke.experiments.leaderboard import MAJORITY
-from unchoke.metrics.classification import LOWER_IS_BETTER
+from unchoke.experiments.leaderboard import FLOORS
+from unchoke.metrics.classification import LOWER_IS_BETTER, written
 from unchoke.metrics.grids import choice_text
+from unchoke.names import CLASSIFICATION, MULTILABEL, REGRESSION
 from unchoke.page.text import NOTHING, duration, figure, together
 from unchoke.page.verdict import Floor, Row
 from unchoke.report.leaderboard import merit_of
-from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION
+from unchoke.store.run_record import DETECTION, SEGMENTATION
 
 Sorted = str | float | None
 """What a cell is sorted by; None comes last."""
@@ -58,7 +59,7 @@ def board_of(rows: list[Row], floor: Floor | None) -> Board:
     """The leaderboard of `rows` of the view, all of one task; see ``verdict.Floor``."""
     columns = list(_columns(rows)) if rows else []
     cells = [[column.cell(row) for column in columns] for row in rows]
-    return Board(columns, cells, _floor_cells(columns, floor) if floor and rows else [])
+    return Board(columns, cells, _floor_cells(columns, rows[0]["task"], floor) if floor and rows else [])
 
 
 def _columns(rows: list[Row]) -> Iterator[Column]:
@@ -88,6 +89,17 @@ _OWN = {
         ("precision", "test_precision", "Share of the detections on test that find a word."),
         ("recall", "test_recall", "Share of the words on test that are found."),
         ("IoU", "test_mean_iou", "Mean IoU of the maps of shrunk words, on test."),
+    ),
+    REGRESSION: (
+        ("MAE", "test_mae", "Mean absolute error on test, in units of the target."),
+        ("R²", "test_r2", "1 less the share of the target's variance that is left, on test."),
+        ("Spearman", "test_spearman", "Spearman's rank correlation of predicted and true, on test."),
+    ),
+    MULTILABEL: (
+        ("AP", "test_average_precision", "Average precision on test, the mean over labels."),
+        ("AUROC", "test_auroc", "Area under the ROC curve on test, the mean over labels."),
+        ("macro F1", "test_macro_f1", "F1 on test at the thresholds that val chose, the mean over labels."),
+        ("micro F1", "test_micro_f1", "F1 on test at the thresholds that val chose, of all labels together."),
     ),
     CLASSIFICATION: (
         ("balanced", "test_balanced_accuracy", "Balanced accuracy on test: the mean recall of the classes."),
@@ -144,7 +156,8 @@ def _interval(axis: tuple[float, float]) -> Callable[[Row], Cell]:
         if None in ends:
             return Cell(NOTHING, row["test"])
         places = [round(100 * (end - low) / (high - low), 2) for end in ends]
-        return Cell(f"{ends[0]:.3f} to {ends[2]:.3f}", row["test"], bar=(places[0], places[1], places[2]))
+        text = f"{written(ends[0], 3)} to {written(ends[2], 3)}"
+        return Cell(text, row["test"], bar=(places[0], places[1], places[2]))
 
     return cell
 
@@ -177,10 +190,10 @@ def _seconds(row: Row) -> Cell:
     return Cell(together(duration(row["seconds"])), row["seconds"])
 
 
-def _floor_cells(columns: list[Column], floor: Floor) -> list[Cell]:
-    largest, val, test = floor
+def _floor_cells(columns: list[Column], task: str, floor: Floor) -> list[Cell]:
+    (largest, val, test), name = floor, FLOORS[task][0]
     known = {
-        "head": Cell(MAJORITY, MAJORITY, f"always “{largest}”"),
+        "head": Cell(name, name, f"always “{largest}”"),
         "val": Cell(figure(val), val),
         "test": Cell(figure(test), test),
     }

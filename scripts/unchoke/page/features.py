@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from unchoke.cells import cell_of
+from unchoke.experiments.parts import read_labels
 from unchoke.metrics import calibration
+from unchoke.names import CLASSIFICATION, MULTILABEL, REGRESSION
 from unchoke.page.files import PageFiles
 from unchoke.page.maps import Points, draw_map
 from unchoke.page.pictures import small_picture
-from unchoke.report.embedding import project
+from unchoke.report.embedding import coloured_by, project
 from unchoke.report.mistakes import percent
-from unchoke.report.results import read_head, read_sample
+from unchoke.report.results import HeadResults, read_head, read_sample
 from unchoke.store.origin import read_origin, rounding_warnings
 from unchoke.store.zarr_bytes import open_group
 
@@ -67,7 +71,7 @@ def thumbnail_urls(files: PageFiles, wanted: dict[int, str], side_px: int) -> It
 
 def _points(files: PageFiles, encoder: str, store: Path, pool: str) -> tuple[Points, int]:
     """The images of a map, and how many there are in all."""
-    manifest = files.in_use
+    manifest, task = files.in_use, files.ranking[0]
     x_ND, rows = read_sample(store, pool, manifest, MOST, seed=0)
     place_N2, share_2 = project(x_ND)
     said = predictions(files, encoder)
@@ -80,9 +84,15 @@ def _points(files: PageFiles, encoder: str, store: Path, pool: str) -> tuple[Poi
         rows["split"].tolist(),
         rows["path"].tolist(),
         [said.get(image_id, "") for image_id in ids],
+        colour=coloured_by(rows["label"].tolist(), task),
+        legend=LEGENDS[task],
     )
     in_use = (manifest["excluded"] == "") & (manifest["split"] != "train")
     return points, int(in_use.sum())
+
+
+LEGENDS = {CLASSIFICATION: "class", REGRESSION: "target", MULTILABEL: "labels"}
+"""By task what gives dots their colours."""
 
 
 def best_head(files: PageFiles, encoder: str) -> str:
@@ -100,11 +110,22 @@ def predictions(files: PageFiles, encoder: str) -> dict[int, str]:
     found: dict[int, str] = {}
     for split in ("val", "test"):
         ids, label_N, logits_RNC = (np.asarray(arrays[f"{split}_{name}"]) for name in ("image_id", "label", "logits"))
+        if head.task != CLASSIFICATION:
+            found |= dict(zip(ids.tolist(), _answers(head, logits_RNC), strict=True))
+            continue
         probability_NC = calibration.probabilities(logits_RNC, temperatures).mean(0)
         said = zip(probability_NC.argmax(1).tolist(), label_N.tolist(), probability_NC.max(1).tolist(), strict=True)
         words = [_told(classes[place], sure, right=place == label) for place, label, sure in said]
         found |= dict(zip(ids.tolist(), words, strict=True))
     return found
+
+
+def _answers(head: HeadResults, logits_RNK: NDArray[np.floating]) -> list[str]:
+    """What a head says that predicts numbers, or several labels."""
+    if head.task == REGRESSION:
+        return [f"predicted {number:.4g}" for number in logits_RNK[..., 0].mean(0).tolist()]
+    given_NK = read_labels(logits_RNK, head.facts["thresholds"]).mean(0) >= 0.5
+    return [f"given {cell_of(np.array(head.facts['classes'], object)[given_K])}" for given_K in given_NK]
 
 
 def _told(predicted: str, sure: float, *, right: bool) -> str:

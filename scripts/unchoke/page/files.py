@@ -15,11 +15,12 @@ from unchoke.experiments.board import floors, leaderboard, ranking_of, readings_
 from unchoke.experiments.leaderboard import few_units, remarks
 from unchoke.machine.commands import or_none
 from unchoke.machine.receipts import read_json, read_result
-from unchoke.manifest.classes import class_warnings, counts_of
+from unchoke.manifest.classes import label_warnings
+from unchoke.names import IMAGE_TASKS
 from unchoke.page.verdict import Floor, Row
 from unchoke.report.thumbnails import Picture, thumbnails
 from unchoke.sources.source import add_source_flags
-from unchoke.store.run_record import CLASSIFICATION, RunRecord
+from unchoke.store.run_record import RunRecord
 from unchoke.store.tables import MANIFEST_COLUMNS, QUARANTINE_COLUMNS, read_findings, read_selection, read_table
 
 
@@ -79,7 +80,8 @@ class PageFiles:
     @property
     def warnings(self) -> list[str]:
         """Why figures of test may say little: it is small, or classes are."""
-        classes = class_warnings(counts_of(self.manifest)) if self.ranking[0] == CLASSIFICATION else []
+        task = self.ranking[0]
+        classes = label_warnings(self.manifest, task) if task in IMAGE_TASKS else []
         return [text.removeprefix("warning: ") for text in few_units(self.rows)] + classes
 
     @cached_property

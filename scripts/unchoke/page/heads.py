@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from unchoke.metrics.grids import choice_text
+from unchoke.names import IMAGE_TASKS
 from unchoke.page.alts import alts_of
 from unchoke.page.files import PageFiles
 from unchoke.page.pictures import Inline, figure_picture
@@ -12,11 +13,12 @@ from unchoke.page.text import duration
 from unchoke.page.verdict import Row, figure_text, name_of
 from unchoke.report.results import read_head
 from unchoke.report.settings import spoken
-from unchoke.store.run_record import CLASSIFICATION
 from unchoke.store.zarr_bytes import read_facts
 
 CAPTIONS = {
     "settings": ("How it was chosen", "The score on val of every setting that was tried, or the curves of its epochs."),
+    "predicted": ("Predicted and true", "Dots on the dashed line are right; on the right the errors."),
+    "areas": ("Labels whatever the threshold", "Average precision and AUROC of each label on test."),
     "parts": ("Classes and groups", "Precision, recall and F1 on test. Bars are 95 % intervals, where there are any."),
     "confusion": ("Confusion", "Rows are true classes, columns predicted ones; the diagonal is right."),
     "reliability": ("Reliability", "Whether its confidence can be trusted: bars are the share that is right."),
@@ -94,7 +96,7 @@ def figure_of(files: PageFiles, path: str, title: str, caption: str, alt: str, r
 
 
 def _figures(files: PageFiles, row: Row, room: Room) -> Iterator[tuple[str, Picture]]:
-    head = read_head(files.group(row)) if row["task"] == CLASSIFICATION else None
+    head = read_head(files.group(row)) if row["task"] in IMAGE_TASKS else None
     said = alts_of(row, head)
     for name, (title, caption) in CAPTIONS.items():
         alt = ": ".join(filter(None, [f"{title}, of {name_of(row)}", said.get(name)]))

@@ -47,6 +47,9 @@ class Points:
     """In words, empty where there is none."""
     finding: Sequence[str] = ()
     """What rules of cleaning found, in words, empty where they found nothing; () on a map that does not show it."""
+    colour: Sequence[str] = ()
+    """What gives them their colours; empty: the labels."""
+    legend: str = "class"
 
 
 def draw_map(points: Points) -> dict[str, Any]:
@@ -56,7 +59,7 @@ def draw_map(points: Points) -> dict[str, Any]:
     several encoders share their thumbnails. Where the points have findings, images with one have a ring, and a column
     ``mark`` holds a letter above each dot, which a script may set.
     """
-    shown = _shown(points.label)
+    shown = _shown(points.colour or points.label)
     plot = figure(
         height=520,
         sizing_mode="stretch_width",
@@ -71,9 +74,10 @@ def draw_map(points: Points) -> dict[str, Any]:
     )
     plot.toolbar.logo = None
     plot.toolbar.active_drag = None  # fingers scroll the page until a reader asks for more
-    dots = _add_dots(plot, ColumnDataSource(_columns(points, shown), name=SOURCE), len(shown))
+    source = ColumnDataSource(_columns(points, shown), name=SOURCE)
+    dots = _add_dots(plot, source, points.legend if len(shown) > 1 else "")
     if points.finding:
-        _add_marks(plot, dots.data_source, points.finding)
+        _add_marks(plot, source, points.finding)
     plot.add_tools(HoverTool(tooltips=_tooltip(points), renderers=[dots], limit=1, attachment="horizontal"))
     plot.axis.major_label_text_font_size = "0pt"  # the components have no unit
     plot.axis.major_tick_line_color = plot.axis.minor_tick_line_color = None
@@ -94,7 +98,7 @@ def _shown(labels: Sequence[str]) -> list[str]:
 
 def _columns(points: Points, shown: list[str]) -> dict[str, Any]:
     place_of = {name: place for place, name in enumerate(shown)}
-    places = [place_of.get(label) for label in points.label]
+    places = [place_of.get(label) for label in points.colour or points.label]
     return {
         "x": np.round(points.place_N2[:, 0], 4).tolist(),
         "y": np.round(points.place_N2[:, 1], 4).tolist(),
@@ -116,7 +120,7 @@ def _shape(place: int) -> str:
     return _SHAPES[(place // len(_COLOURS) + place) % len(_SHAPES)]
 
 
-def _add_dots(plot: Any, source: ColumnDataSource, classes: int) -> Any:
+def _add_dots(plot: Any, source: ColumnDataSource, legend: str) -> Any:
     dots = plot.scatter(
         "x",
         "y",
@@ -133,8 +137,8 @@ def _add_dots(plot: Any, source: ColumnDataSource, classes: int) -> Any:
         size=17, marker="shape", fill_color="colour", line_color=GREY, line_width=3, fill_alpha=1
     )
     dots.nonselection_glyph = dots.glyph
-    if classes > 1:
-        plot.legend[0].title = "class"
+    if legend:
+        plot.legend[0].title = legend
     return dots
 
 

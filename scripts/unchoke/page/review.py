@@ -8,13 +8,13 @@ import pandas as pd
 
 from unchoke.cleaning.decisions import Decision, read_decided
 from unchoke.files import write_atomic
-from unchoke.page.features import best_head, predictions, thumbnail_urls
+from unchoke.page.features import LEGENDS, best_head, predictions, thumbnail_urls
 from unchoke.page.files import PageFiles
 from unchoke.page.maps import Points, draw_map
 from unchoke.page.render import asset, bokeh_script, rendered
 from unchoke.page.sheets import Sheet, found_in_words, sheets_of
 from unchoke.page.text import drawable
-from unchoke.report.embedding import project
+from unchoke.report.embedding import coloured_by, project
 from unchoke.report.results import read_sample
 
 MOST = 2000
@@ -86,6 +86,8 @@ def _map(files: PageFiles, findings: pd.DataFrame, first: list[int]) -> tuple[st
         rows["path"].tolist(),
         [said.get(image_id, "") for image_id in ids],
         [found.get(image_id, "") for image_id in ids],
+        coloured_by(rows["label"].tolist(), files.ranking[0]),
+        LEGENDS[files.ranking[0]],
     )
     return encoder, points, int((manifest["excluded"] == "").sum())
 

@@ -1,5 +1,7 @@
 """Pure: words and numbers of the page."""
 
+from unchoke.metrics.classification import written
+
 NOTHING = "\u2013"
 """A cell without a value."""
 _MINUS, _STAYS = "\u2212", "\u00a0"
@@ -11,8 +13,8 @@ def drawable(text: str) -> str:
 
 
 def figure(value: float | None, digits: int = 4, *, signed: bool = False) -> str:
-    """A number with so many digits behind the point; a dash for None."""
-    return NOTHING if value is None else minus(f"{value:{'+' if signed else ''}.{digits}f}")
+    """A number with so many digits behind the point, as ``written``; a dash for None."""
+    return NOTHING if value is None else minus(written(value, digits, signed=signed))
 
 
 def minus(text: str) -> str:

@@ -3,9 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from unchoke.cells import number_in
 from unchoke.experiments.board import failed_repeats
 from unchoke.files import write_atomic
 from unchoke.inspection.said import shifted_splits
+from unchoke.manifest.classes import counts_of
+from unchoke.names import CLASSIFICATION, IMAGE_TASKS, MULTILABEL, REGRESSION
 from unchoke.page.board import board_of
 from unchoke.page.cleaned import found_rules
 from unchoke.page.decided import changes_of_test, decided_of
@@ -20,7 +25,6 @@ from unchoke.report.leaderboard import columns_of, merit_of, note_of, table_rows
 from unchoke.report.points import add_points
 from unchoke.report.quarantine import count_reasons
 from unchoke.report.repeats import add_splits
-from unchoke.store.run_record import CLASSIFICATION
 
 MOST_FIGURE_BYTES = 12_000_000
 """Of figures inside the page; those of the heads behind are linked."""
@@ -65,7 +69,7 @@ def _content(files: PageFiles) -> dict[str, Any]:
     features = feature_maps(files)
     return {
         "name": files.config["dataset"]["name"],
-        "masks": task != CLASSIFICATION,
+        "masks": task not in IMAGE_TASKS,
         "metric": merit_of(task, metric),
         "verdict": " ".join([verdict(files.rows, files.floor), *shifted_splits(files.inspected.get("shift"))]),
         "warnings": [*files.warnings, *changes_of_test(files)],
@@ -73,7 +77,7 @@ def _content(files: PageFiles) -> dict[str, Any]:
         "board": board_of(files.rows, files.floor),
         "remarks": files.remarks,
         "all_figures": _all_figures(files),
-        "mistakes": mistakes_of(files, files.rows[0]) if files.rows and task == CLASSIFICATION else None,
+        "mistakes": mistakes_of(files, files.rows[0]) if files.rows and task in IMAGE_TASKS else None,
         "overlays": heads[0].figures.get(OVERLAYS) if heads else None,
         "rules": found_rules(files),
         "inspected": len(files.findings_files) > 1,
@@ -99,11 +103,19 @@ def _counts(files: PageFiles) -> dict[str, str]:
     splits = used["split"].value_counts()
     of = ", ".join(f"{int(splits[split]):,} {split}" for split in ("train", "val", "test") if split in splits)
     found = {"images": f"{len(used):,} ({of})"}
-    if files.ranking[0] == CLASSIFICATION:
-        found["classes"] = f"{used['label'].nunique():,}"
+    found |= _labels(used, files.ranking[0])
     found["encoders"] = ", ".join(dict.fromkeys(row["encoder"] for row in files.rows)) or "none"
     found["heads"] = f"{len(files.rows):,}, with {sum(row['trials'] for row in files.rows):,} settings tried"
     return found
+
+
+def _labels(used: pd.DataFrame, task: str) -> dict[str, str]:
+    """How many classes or labels there are, or between which numbers the target lies."""
+    if task == REGRESSION:
+        number_N = used["label"].map(number_in)
+        return {"target": f"{number_N.min():.4g} to {number_N.max():.4g}"}
+    counted = {CLASSIFICATION: "classes", MULTILABEL: "labels"}
+    return {counted[task]: f"{len(counts_of(used, task)):,}"} if task in counted else {}
 
 
 def _all_figures(files: PageFiles) -> tuple[str, Any, Any]:

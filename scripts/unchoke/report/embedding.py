@@ -9,6 +9,8 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
+from unchoke.cells import number_in
+from unchoke.names import REGRESSION
 from unchoke.report.labels import part_labels
 from unchoke.report.style import COLOURS, MARKERS, new_figure, plain, styled
 
@@ -30,6 +32,16 @@ def project(x_ND: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np
     vectors_D2[:, :found] = vectors_DF[:, ::-1]
     largest_2 = vectors_D2[np.abs(vectors_D2).argmax(0), np.arange(2)]
     return centred_ND @ (vectors_D2 * np.where(largest_2 < 0, -1, 1)), share_2
+
+
+def coloured_by(labels: Sequence[str], task: str) -> list[str]:
+    """What gives the dots their colours: classes, sets of labels, or the fifth of all numbers that one is in."""
+    if task != REGRESSION:
+        return list(labels)
+    number_N = np.array([number_in(label) for label in labels])
+    ends = np.quantile(number_N, np.linspace(0, 1, 6)) if len(number_N) else np.zeros(6)
+    fifth_N = np.searchsorted(ends[1:-1], number_N, side="right")
+    return [f"fifth {fifth + 1}: {ends[fifth]:.3g} to {ends[fifth + 1]:.3g}" for fifth in fifth_N.tolist()]
 
 
 @styled

@@ -1,29 +1,34 @@
 """The page of one head: its figures by name, chosen by the head's task."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from unchoke.cleaning.clean import of_images
+from unchoke.experiments.parts import read_labels
 from unchoke.metrics.classification import confusion_matrix, softmax
 from unchoke.metrics.iou import mean_iou
-from unchoke.metrics.parts import class_figures, group_figures
+from unchoke.metrics.parts import class_figures, group_figures, label_figures
+from unchoke.names import CLASSIFICATION, MULTILABEL, REGRESSION
 from unchoke.report.confusion import draw_confusion
 from unchoke.report.curves import draw_curves
 from unchoke.report.head_files import ImageFiles
 from unchoke.report.mask_overlays import Overlay, draw_mask_overlays, ranked
 from unchoke.report.mask_pictures import MaskFiles, PictureFiles, read_views
-from unchoke.report.mistakes import Mistake, draw_mistakes, worst_mistakes
+from unchoke.report.mistakes import MOST, Mistake, draw_mistakes
 from unchoke.report.parts import draw_parts
 from unchoke.report.reliability import Raw, draw_reliability
 from unchoke.report.results import HeadResults, MaskResults
 from unchoke.report.settings import draw_settings
+from unchoke.report.targets.areas import draw_areas
+from unchoke.report.targets.numbers import draw_predicted
+from unchoke.report.targets.worst import worst_of
 from unchoke.report.thumbnails import thumbnails
 from unchoke.report.words.overlays import draw_text_overlays, text_overlays
 from unchoke.report.words.thresholds import draw_thresholds
-from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION
+from unchoke.store.run_record import DETECTION, SEGMENTATION
 
 THUMBNAIL_PX = 200
 
@@ -66,19 +71,32 @@ def _reliability(head: HeadResults, files: ImageFiles) -> Figure:
 
 
 def _mistakes(head: HeadResults, files: ImageFiles) -> Figure:
-    wrong = int((head.probability_NC.argmax(1) != head.label_N).sum())
-    return draw_mistakes(list(_worst(head, files)), wrong, len(head.label_N), head.title, head.averaged)
-
-
-def _worst(head: HeadResults, files: ImageFiles) -> Iterator[Mistake]:
-    """The most confident mistakes with their pictures."""
-    classes, probability_NC = head.facts["classes"], head.probability_NC
-    rows = worst_mistakes(head.label_N, probability_NC)
-    paths = files.manifest.set_index("image_id")["path"].loc[head.image_id_N[rows].tolist()].tolist()
+    """The worst predictions with their pictures."""
+    worst = worst_of(head, MOST)
+    paths = files.manifest.set_index("image_id")["path"].loc[head.image_id_N[worst.rows].tolist()].tolist()
     pictures = thumbnails(files.kind, files.root, paths, THUMBNAIL_PX, files.max_pixels)
-    for row, path, picture in zip(rows, paths, pictures, strict=True):
-        place, label = int(probability_NC[row].argmax()), classes[head.label_N[row]]
-        yield Mistake(picture, label, classes[place], float(probability_NC[row, place]), path)
+    tiles = [
+        Mistake(picture, label, predicted, 0.0, path, note)
+        for (label, predicted, note), path, picture in zip(worst.said, paths, pictures, strict=True)
+    ]
+    return draw_mistakes(tiles, worst.wrong, len(head.label_N), head.title, head.averaged, worst.order)
+
+
+def _predicted(head: HeadResults, files: ImageFiles) -> Figure:
+    figures = head.facts["metrics"]["test"]
+    return draw_predicted(head.label_N[:, 0], head.number_N, figures, head.title, head.averaged)
+
+
+def _label_parts(head: HeadResults, files: ImageFiles) -> Figure:
+    """Labels at their thresholds, as ``experiments.parts`` has them."""
+    _, unit_N = of_images(files.belongings, head.image_id_N)
+    given_RNK = read_labels(head.logits_RNC, head.facts["thresholds"])
+    found = label_figures(head.label_N.astype(bool), given_RNK, unit_N)
+    return draw_parts(dict(zip(head.facts["classes"], found, strict=True)), {}, 0.0, head.title, "labels")
+
+
+def _areas(head: HeadResults, files: ImageFiles) -> Figure:
+    return draw_areas(head.label_N.astype(bool), head.logits_RNC, head.facts["classes"], head.title)
 
 
 def _mask_curves(head: MaskResults, files: PictureFiles) -> Figure:
@@ -113,6 +131,17 @@ FIGURES: dict[str, dict[str, Callable[[Any, Any], Figure]]] = {
         "parts": _parts,
         "confusion": _confusion,
         "reliability": _reliability,
+        "mistakes": _mistakes,
+    },
+    REGRESSION: {
+        "settings": _settings,
+        "predicted": _predicted,
+        "mistakes": _mistakes,
+    },
+    MULTILABEL: {
+        "settings": _settings,
+        "areas": _areas,
+        "parts": _label_parts,
         "mistakes": _mistakes,
     },
     SEGMENTATION: {

@@ -11,10 +11,11 @@ import pandas as pd
 
 from unchoke.cleaning.clean import read_belongings
 from unchoke.machine.commands import or_none
+from unchoke.names import IMAGE_TASKS
 from unchoke.report.mask_pictures import MaskFiles, PictureFiles
 from unchoke.report.results import HeadResults, MaskResults, read_head, read_mask_head
 from unchoke.sources.source import add_picture_flags
-from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION
+from unchoke.store.run_record import DETECTION, SEGMENTATION
 from unchoke.store.tables import MANIFEST_COLUMNS, read_table
 
 
@@ -91,7 +92,7 @@ def _pictures(args: argparse.Namespace) -> PictureFiles:
 
 
 _TASKS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Any]]] = {
-    CLASSIFICATION: (_add_image_flags, _read_images),
+    **dict.fromkeys(IMAGE_TASKS, (_add_image_flags, _read_images)),
     SEGMENTATION: (_add_mask_flags, _read_masks),
     DETECTION: (_add_text_flags, _read_text),
 }

@@ -8,11 +8,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unchoke.experiments.leaderboard import FLOOR, MAJORITY, MAJORITY_NOTE, SPOKEN
-from unchoke.metrics.classification import LOWER_IS_BETTER
+from unchoke.experiments.leaderboard import FLOOR, FLOORS, MAJORITY_NOTE, SPOKEN
+from unchoke.metrics.classification import LOWER_IS_BETTER, written
 from unchoke.metrics.grids import choice_text
+from unchoke.names import CLASSIFICATION, IMAGE_TASKS, MULTILABEL, REGRESSION
 from unchoke.report.style import COLOURS, GREY, MARKERS, new_figure, note_figure, plain, styled
-from unchoke.store.run_record import CLASSIFICATION, DETECTION, SEGMENTATION
+from unchoke.store.run_record import DETECTION, SEGMENTATION
 
 Row = dict[str, Any]
 """Of the view ``leaderboard``."""
@@ -21,6 +22,15 @@ NOTES = {
     CLASSIFICATION: (
         "val, test: {metric}; all behind them is of test. sd: over seeds or draws. ECE, log loss, Brier: with the "
         f"temperature fitted on val. {MAJORITY_NOTE}"
+    ),
+    REGRESSION: (
+        "val, test: {metric}; all behind them is of test. sd: over seeds. MAE: mean absolute error, in units of the "
+        f"target. R² and Spearman's rank correlation are undefined for a constant target. {FLOORS[REGRESSION][1]}"
+    ),
+    MULTILABEL: (
+        "val, test: {metric}; all behind them is of test. sd: over seeds. Figures are means over the labels: average "
+        "precision over those that an image of the split has, AUROC over those that others have not, F1 at the "
+        f"thresholds that val chose. {FLOORS[MULTILABEL][1]}"
     ),
     SEGMENTATION: (
         "val, test: mean IoU of all pixels together; what is behind them is of test. pool: strides of the maps. "
@@ -98,6 +108,19 @@ _OWN: dict[str, dict[str, Callable[[Row], Any]]] = {
         "log loss": itemgetter("test_log_loss"),
         "Brier": itemgetter("test_brier"),
     },
+    REGRESSION: {
+        "sd": itemgetter("test_sd"),
+        "MAE": itemgetter("test_mae"),
+        "R²": itemgetter("test_r2"),
+        "Spearman": itemgetter("test_spearman"),
+    },
+    MULTILABEL: {
+        "sd": itemgetter("test_sd"),
+        "average precision": itemgetter("test_average_precision"),
+        "AUROC": itemgetter("test_auroc"),
+        "macro F1": itemgetter("test_macro_f1"),
+        "micro F1": itemgetter("test_micro_f1"),
+    },
     SEGMENTATION: {
         "metric": itemgetter("metric"),
         "over images": itemgetter("test_over_images"),
@@ -145,9 +168,11 @@ def table_rows(rows: list[Row]) -> Iterator[tuple[Any, ...]]:
         yield tuple(cell(row) for cell in columns_of(row["task"]).values())
 
 
-def floor_cells(columns: Iterable[str], largest: str, val: float | None, test: float | None) -> tuple[Any, ...]:
+def floor_cells(
+    columns: Iterable[str], task: str, largest: str, val: float | None, test: float | None
+) -> tuple[Any, ...]:
     """The row of the table for a constant prediction of train's largest class."""
-    known = {"head": MAJORITY, "chosen": f"always {largest}", "val": val, "test": test}
+    known = {"head": FLOORS[task][0], "chosen": f"always {largest}", "val": val, "test": test}
     return tuple(known.get(column) for column in columns)
 
 
@@ -164,7 +189,7 @@ def draw_leaderboard(
     if not rows:
         return note_figure("Leaderboard", "No head has been trained: the config names none.")
     without = _without_figures(rows)
-    rows = [row for row in rows if row["test"] is not None or row["task"] == CLASSIFICATION]
+    rows = [row for row in rows if row["test"] is not None or row["task"] in IMAGE_TASKS]
     if not rows:
         return note_figure("Leaderboard", without)
     heads = list(dict.fromkeys(row["head"] for row in rows))
@@ -180,12 +205,12 @@ def draw_leaderboard(
         own = [row for row in rows if row["encoder"] == encoder]
         _draw_encoder(axes, own, heads, below, place, weights)
     if floor and floor[1] is not None:
-        label = f"always {plain(floor[0])}: {floor[1]:.3f}"
+        label = f"always {plain(floor[0])}: {written(floor[1], 3)}"
         low, high = axes.get_xlim()  # a far floor would compress the heads' scale, so only its value is printed
         axes.axvline(floor[1], color=GREY, linestyle="--", linewidth=1, label=label)
         axes.set_xlim(low, high)
     label = f"{figure_of_merit} on {rows[0]['test_images']:,} test images"
-    _finish(axes, heads, label, len(encoders), 0.18 if rows[0]["task"] == CLASSIFICATION else 0.6)
+    _finish(axes, heads, label, len(encoders), 0.18 if rows[0]["task"] in IMAGE_TASKS else 0.6)
     return figure
 
 
@@ -209,7 +234,7 @@ def _draw_encoder(axes: Axes, rows: list[Row], heads: list[str], below: float, p
         mark = " best on val" if row["is_best"] else ""
         edge = row["test"] if None in ends else ends[1]
         axes.annotate(
-            f"{row['test']:.3f}{mark}{_over_images(row)}",
+            f"{written(row['test'], 3)}{mark}{_over_images(row)}",
             (edge, height),
             (6, 0),
             textcoords="offset points",

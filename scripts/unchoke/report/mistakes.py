@@ -24,6 +24,8 @@ class Mistake:
     confidence: float
     """Probability of the predicted class, 0 to 1."""
     path: str
+    note: str | None = None
+    """In the place of the confidence."""
 
 
 def worst_mistakes(
@@ -36,13 +38,15 @@ def worst_mistakes(
 
 
 @styled
-def draw_mistakes(mistakes: list[Mistake], wrong: int, images: int, title: str, note: str = "") -> Figure:
-    """The given mistakes, of `wrong` among `images` in all, a picture each."""
+def draw_mistakes(
+    mistakes: list[Mistake], wrong: int, images: int, title: str, note: str = "", order: str = "most confident"
+) -> Figure:
+    """The given mistakes, of `wrong` among `images` in all, a picture each. order: which of them these are."""
     if not mistakes:
         return note_figure(f"{title}: mistakes on test", f"There are none: all {images:,} test images are right.")
-    rows = -(-len(mistakes) // COLUMNS)
-    shown = f"the {len(mistakes)} most confident of {wrong:,}" if wrong > len(mistakes) else f"all {wrong:,}"
+    shown = f"the {len(mistakes)} {order} of {wrong:,}" if wrong > len(mistakes) else f"all {wrong:,}"
     heading = f"{title}: mistakes on test, {shown} ({images:,} images)"
+    rows = -(-len(mistakes) // COLUMNS)
     figure = new_figure(11, 0.9 + 2.65 * rows, heading, note)
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for place, panel in enumerate(axes):
@@ -66,9 +70,10 @@ def _draw_mistake(axes: Axes, mistake: Mistake) -> None:
 
 def caption(mistake: Mistake) -> str:
     """True class, predicted class and confidence on two lines."""
-    label, predicted, sure = plain(mistake.label, 22), plain(mistake.predicted, 16), percent(mistake.confidence)
+    label, predicted = plain(mistake.label, 22), plain(mistake.predicted, 16)
+    sure = percent(mistake.confidence) if mistake.note is None else mistake.note
     short = len(label) + len(predicted) < 18
-    return f"{label} → {predicted}\n{sure}" if short else f"{label} →\n{predicted}, {sure}"
+    return f"{label} → {predicted}\n{sure}" if short else f"{label} →\n{', '.join(filter(None, [predicted, sure]))}"
 
 
 def percent(share: float) -> str:

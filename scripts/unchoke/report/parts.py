@@ -19,12 +19,16 @@ _BINS = [place / 20 for place in range(21)]
 
 @styled
 def draw_parts(
-    classes: Mapping[str, ClassFigures], groups: Mapping[str, Figure], accuracy: float, title: str
+    classes: Mapping[str, ClassFigures],
+    groups: Mapping[str, Figure],
+    accuracy: float,
+    title: str,
+    things: str = "classes",
 ) -> matplotlib_figure.Figure:
     """Precision, recall and F1 of the classes, and the accuracy within the groups where there are any.
 
-    accuracy: of all images. Where there are more than MOST_NAMED of either, the worst are named, and a histogram shows
-    all.
+    accuracy: of all images. things: what the classes are called. Where there are more than MOST_NAMED of either, the
+    worst are named, and a histogram shows all.
     """
     sides = [len(classes), len(groups)] if groups else [len(classes)]
     many, lines = max(sides) > MOST_NAMED, min(max(*sides, 3), MOST_NAMED)
@@ -36,11 +40,11 @@ def draw_parts(
     figure = new_figure(7 * len(sides), height_in + 2.2 * many, f"{title}: parts of test{intervals}", note)
     ratios = [height_in, 2.0] if many else [1]
     panels = figure.subplots(len(ratios), len(sides), squeeze=False, height_ratios=ratios)
-    _draw_classes(panels[0, 0], classes)
+    _draw_classes(panels[0, 0], classes, things)
     if groups:
         _draw_groups(panels[0, 1], groups, accuracy)
     if many:
-        _draw_all(panels[1, 0], [one.f1.value for one in classes.values()], "F1", "classes")
+        _draw_all(panels[1, 0], [one.f1.value for one in classes.values()], "F1", things)
     if many and groups:
         _draw_all(panels[1, 1], [one.value for one in groups.values()], "accuracy", "groups")
     return figure
@@ -60,7 +64,7 @@ def _last(value: float) -> float:
     return value if np.isfinite(value) else 2.0
 
 
-def _draw_classes(axes: Axes, classes: Mapping[str, ClassFigures]) -> None:
+def _draw_classes(axes: Axes, classes: Mapping[str, ClassFigures], things: str) -> None:
     names = worst_classes(classes)
     for place, name in enumerate(NAMES):
         figures = [getattr(classes[one], name) for one in names]
@@ -69,7 +73,7 @@ def _draw_classes(axes: Axes, classes: Mapping[str, ClassFigures]) -> None:
         if said := _unknown(classes[name]):
             axes.text(1, line - 0.24, said, size=8.5, color=GREY, ha="right", va="center")  # such figures are at 0
     _finish(axes, [f"{plain(name)} ({classes[name].images:,})" for name in names], "share of images")
-    axes.set_title(_heading("classes", "F1", len(classes), len(names)), pad=24)
+    axes.set_title(_heading(things, "F1", len(classes), len(names)), pad=24)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.2, fontsize=9)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from unchoke.manifest.images import in_use
 from unchoke.metrics import calibration
+from unchoke.names import CLASSIFICATION, REGRESSION
 from unchoke.store.origin import read_origin, rounding_warnings
 from unchoke.store.read import open_complete
 from unchoke.store.run_record import counts_of_test, read_run, read_scores
@@ -25,11 +26,22 @@ class HeadResults:
     """Names of the encoder and of the head."""
     facts: dict[str, Any]
     """Settings, classes, chosen, history, metrics, as the head's group has them."""
-    label_N: NDArray[np.int64]
+    label_N: NDArray[Any]
+    """Places of classes, (N,), or numbers (N, 1), or of labels 0 and 1, (N, K)."""
     logits_RNC: NDArray[np.float32]
     image_id_N: NDArray[np.int64]
     curves: dict[str, NDArray[np.float32]]
     """train_loss and val_score (E, L, S); empty for heads that are not trained in epochs."""
+
+    @property
+    def task(self) -> str:
+        """What the head predicts."""
+        return str(self.facts.get("task", CLASSIFICATION))
+
+    @property
+    def number_N(self) -> NDArray[np.float64]:
+        """Of a head that predicts numbers: these, the mean over the replicates."""
+        return np.asarray(self.logits_RNC[..., 0].mean(0), np.float64)
 
     @property
     def probability_RNC(self) -> NDArray[np.float64]:
@@ -45,7 +57,8 @@ class HeadResults:
     def averaged(self) -> str:
         """A note for the mean over several replicates; empty for one."""
         count = len(self.logits_RNC)
-        return f"Probabilities are means over {count} seeds or draws." if count > 1 else ""
+        what = "Predictions" if self.task == REGRESSION else "Probabilities"
+        return f"{what} are means over {count} seeds or draws." if count > 1 else ""
 
 
 def read_head(group: Path) -> HeadResults:

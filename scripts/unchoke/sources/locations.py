@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from unchoke.errors import UnchokeError
-from unchoke.names import SPLITS, suggestion
+from unchoke.names import CLASSIFICATION, MULTILABEL, REGRESSION, SPLITS, suggestion
 from unchoke.texts import clean_text
 
 SPLIT_NAMES = {name: name for name in SPLITS} | {
@@ -22,8 +22,11 @@ ARRAY_KINDS = ("hdf5", "npy", "zarr")
 ROLES = ("images", "labels", "groups")
 """What locations are given for."""
 
+LABEL_ROLES = {CLASSIFICATION: "labels", REGRESSION: "numbers", MULTILABEL: "label_sets"}
+"""The role of labels among the fields, by what heads predict: it says how they are read."""
+
 Fields = Mapping[str, Mapping[str, str]]
-"""Locations by role and split; the split is empty where one location holds all rows."""
+"""Locations by role and split; the split is empty where one location holds all rows. Labels have one of LABEL_ROLES."""
 
 NO_FIELDS: Fields = {}
 
@@ -82,4 +85,5 @@ def by_split(locations: str | Mapping[str, str] | None) -> dict[str, str]:
 
 def fields_of(dataset: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The locations of the config's section ``dataset``, which sources take as ``fields``; none for image files."""
-    return {role: by_split(dataset[role]) for role in ROLES if dataset[role] is not None}
+    names = {**dict(zip(ROLES, ROLES, strict=True)), "labels": LABEL_ROLES[dataset.get("target", CLASSIFICATION)]}
+    return {names[role]: by_split(dataset[role]) for role in ROLES if dataset[role] is not None}

@@ -21,7 +21,7 @@ from unchoke import versions
 from unchoke.files import write_atomic
 from unchoke.hashing import canonical_json, sha256_bytes
 from unchoke.machine.releases import environment
-from unchoke.names import store_name
+from unchoke.names import CLASSIFICATION, IMAGE_TASKS, store_name
 from unchoke.signed import read_signed, signed_bytes
 from unchoke.store import chunks
 from unchoke.store.read import read_seal
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from unchoke.store.checkpoints import Tensors
 
-CLASSIFICATION, SEGMENTATION, DETECTION = "classification", "segmentation", "detection"
-TASKS = (CLASSIFICATION, SEGMENTATION, DETECTION)
+SEGMENTATION, DETECTION = "segmentation", "detection"
+TASKS = (*IMAGE_TASKS, SEGMENTATION, DETECTION)
 NETWORK = "network"
 """The kind of a head that is a network, in its settings."""
 
@@ -93,7 +93,7 @@ def counts_of_test(scores: dict[str, Any], counts: str = "counts") -> dict[int, 
 
 
 def task_of_labels(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The fact ``task`` of a head whose labels have these settings; none for masks, whose heads segment."""
+    """The fact ``task`` of a head with these settings, or whose labels have them; none for classes and for masks."""
     return {"task": settings["task"]} if "task" in settings else {}
 
 
@@ -142,7 +142,7 @@ class RunRecord:
 
     @property
     def task(self) -> str:
-        """What the head predicts: ``CLASSIFICATION``, ``SEGMENTATION`` or ``DETECTION``."""
+        """What the head predicts, one of ``TASKS``."""
         default = SEGMENTATION if "labels_sha256" in self.facts else CLASSIFICATION
         return str(self.facts.get("task", default))
 
@@ -167,7 +167,7 @@ class RunRecord:
     @property
     def figures(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Figures by split and name, of a class ``<name>.<class>``. Empty where masks have no scores."""
-        if self.task == CLASSIFICATION:
+        if self.task in IMAGE_TASKS:
             return self.facts["metrics"]  # type: ignore[no-any-return]
         return self.scores["figures"] if self.scores else {}
 
@@ -195,7 +195,7 @@ class RunRecord:
     @property
     def _version(self) -> int:
         """Of what writes such runs today."""
-        if self.task != CLASSIFICATION:
+        if self.task not in IMAGE_TASKS:
             return versions.MASK_HEADS
         return versions.NETWORKS if self.facts["settings"]["kind"] == NETWORK else versions.HEADS
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from posixpath import dirname
 from typing import Any
 
-from unchoke.names import PIXELS, TEACHER, store_name
+from unchoke.names import CLASSIFICATION, PIXELS, TEACHER, store_name
 from unchoke.targets.stores import RESULTS, Config, has_masks, stores
 from unchoke.targets.weights import encoder_weights
 
@@ -46,8 +46,10 @@ def head_stores(config: Config, encoder: str, head: str) -> dict[str, list[str]]
 
 
 def head_settings(config: Config, head: str) -> dict[str, Any]:
-    """A head's section, less what does not touch its result."""
-    return {key: value for key, value in config["heads"][head].items() if key != "encoders"}
+    """A head's section, less what does not touch its result; with the task, where it predicts no classes."""
+    task = config["dataset"]["target"]
+    settings = {key: value for key, value in config["heads"][head].items() if key != "encoders"}
+    return settings if task == CLASSIFICATION else {**settings, "task": task}
 
 
 def mask_head_settings(config: Config, head: str) -> dict[str, Any]:

@@ -8,12 +8,17 @@ from unchoke.names import TEACHER
 from unchoke.targets.heads import Place, head_places, trained_places
 from unchoke.targets.masks import Masks, mask_receipt
 from unchoke.targets.networks import network_members, network_places
-from unchoke.targets.stores import RESULTS, Config, first_store, has_masks, has_words
+from unchoke.targets.stores import RESULTS, Config, first_store, has_masks, has_words, task_of
 
 _PAGES = ("leaderboard", "quarantine", "durations")
-_FIGURES = ("settings", "parts", "confusion", "reliability", "mistakes")
-_MASK_FIGURES = ("mask_curves", "mask_overlays", "mask_confusion")
-_TEXT_FIGURES = ("mask_curves", "text_overlays", "text_thresholds")
+HEAD_FIGURES = {
+    "classification": ("settings", "parts", "confusion", "reliability", "mistakes"),
+    "regression": ("settings", "predicted", "mistakes"),
+    "multilabel": ("settings", "areas", "parts", "mistakes"),
+    "segmentation": ("mask_curves", "mask_overlays", "mask_confusion"),
+    "detection": ("mask_curves", "text_overlays", "text_thresholds"),
+}
+"""By task the names of the figures of a head, as ``report.head`` draws them."""
 _JOBS = ("list_unusable", "check_unusable", "list_quarantine", "summarise_rates", "build_database", "write_report")
 
 
@@ -72,7 +77,7 @@ def finding_tables(config: Config) -> list[str]:
 
 def figure_files(config: Config) -> list[str]:
     """Every figure and table that the page is made from, but those of cleaning."""
-    masks, figures = has_masks(config), _figures(config)
+    masks, figures = has_masks(config), HEAD_FIGURES[task_of(config)]
     found = [f"{page}.{kind}" for page in _PAGES for kind in ("png", "html")]
     for encoder, head in [*trained_places(config), *network_places(config)]:
         found += [f"{encoder}/{head}/{figure}.png" for figure in figures]
@@ -80,13 +85,6 @@ def figure_files(config: Config) -> list[str]:
     if not masks:
         found += [f"{encoder}/embedding.png" for encoder in config["encoders"]]
     return [f"{RESULTS}/report/{file}" for file in found]
-
-
-def _figures(config: Config) -> tuple[str, ...]:
-    """Names of the figures of a head, as ``report.head`` draws them for its task."""
-    if has_words(config):
-        return _TEXT_FIGURES
-    return _MASK_FIGURES if has_masks(config) else _FIGURES
 
 
 def mapped_stores(config: Config) -> dict[str, list[str]]:

@@ -78,7 +78,7 @@ def task_of(config: Config) -> str:
     """What heads of this dataset predict, as ``run_record`` names it."""
     if has_words(config):
         return "detection"
-    return "segmentation" if has_masks(config) else "classification"
+    return "segmentation" if has_masks(config) else str(config["dataset"]["target"])
 
 
 def views(config: Config) -> dict[str, tuple[str, str]]:

@@ -15,7 +15,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from small_features import clouds, make_manifest, make_store, rows_of
 
 from unchoke.errors import UnchokeError
-from unchoke.heads.rows import average_views, class_weights, draw_shots, moments, overlap_warnings, score, split_rows
+from unchoke.heads.rows import class_weights, draw_shots, moments, overlap_warnings, score, split_rows
+from unchoke.heads.scores import average_views
 from unchoke.store.read import FeatureStore
 
 CPU = torch.device("cpu")

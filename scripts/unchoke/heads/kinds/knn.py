@@ -16,6 +16,7 @@ import torch
 
 from unchoke.errors import SplitError
 from unchoke.heads.rows import Rows, score
+from unchoke.heads.target import Target, target_of
 from unchoke.heads.train import Fitted
 from unchoke.training.choose import best
 
@@ -38,7 +39,7 @@ def fit(
     cosine_NK, label_NK = _neighbours(tensors, val.x_ND, ks[-1], device)  # nearest first
     scores = []
     for k in ks:
-        logits_NC = _votes(cosine_NK[:, :k], label_NK[:, :k], n_classes, settings["temperature"])
+        logits_NC = _votes(cosine_NK[:, :k], label_NK[:, :k], n_classes, settings["temperature"], train.target)
         scores.append(float(score(logits_NC, val, settings["choose_by"])))
     k = ks[best(scores, "knn")]
     return Fitted([{**tensors, "k": torch.tensor(k)}], {"k": k}, {"k": ks, "val_score": scores})
@@ -47,15 +48,15 @@ def fit(
 def predict(
     tensors: dict[str, torch.Tensor], settings: dict[str, Any], x_ND: torch.Tensor, device: torch.device
 ) -> torch.Tensor:
-    """Logarithms of the probabilities, float32 (N, C)."""
+    """Logarithms of the probabilities, float32 (N, C); or means of numbers, or logits of the shares of labels."""
     cosine_NK, label_NK = _neighbours(tensors, x_ND, int(tensors["k"]), device)
-    return _votes(cosine_NK, label_NK, int(tensors["n_classes"]), settings["temperature"])
+    return _votes(cosine_NK, label_NK, int(tensors["n_classes"]), settings["temperature"], target_of(settings))
 
 
 def _neighbours(
     tensors: dict[str, torch.Tensor], x_ND: torch.Tensor, k: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosine and label of the k nearest rows of train, nearest first: float32 and int64 (N, K)."""
+    """Cosine and y of the k nearest rows of train, nearest first: float32 (N, K), and (N, K) or (N, K, outputs)."""
     known_ND = torch.nn.functional.normalize(tensors["features"].to(device).float(), dim=1)
     label_N, nearest = tensors["labels"].to(device), []
     for start in range(0, len(x_ND), _BLOCK):
@@ -65,7 +66,11 @@ def _neighbours(
     return cosine_NK, label_N[place_NK]
 
 
-def _votes(cosine_NK: torch.Tensor, label_NK: torch.Tensor, n_classes: int, temperature: float) -> torch.Tensor:
+def _votes(
+    cosine_NK: torch.Tensor, label_NK: torch.Tensor, n_classes: int, temperature: float, target: Target
+) -> torch.Tensor:
     k, weight_NK = cosine_NK.shape[1], torch.softmax(cosine_NK / temperature, 1)
+    if label_NK.ndim > 2:
+        return target.of_votes((weight_NK[:, None].double() @ label_NK.double())[:, 0], k)
     share_NC = torch.zeros(len(weight_NK), n_classes, device=weight_NK.device).scatter_add_(1, label_NK, weight_NK)
-    return ((k * share_NC + 1 / n_classes) / (k + 1)).log()
+    return target.of_votes(share_NC, k)

@@ -1,4 +1,6 @@
-"""Ridge regression on indicators of the classes, in closed form for every penalty at once (Hoerl and Kennard 1970).
+"""Ridge regression on numbers, or on indicators of classes or labels; Hoerl and Kennard 1970.
+
+In closed form, for every penalty at once:
 
     minimise  sum_n w_n ||W x_n + b - e(y_n)||² + penalty ||W||²
 
@@ -18,13 +20,13 @@ import numpy as np
 import torch
 
 from unchoke.heads.products import single_products
-from unchoke.heads.rows import Rows, class_weights, moments, score
+from unchoke.heads.rows import Rows, class_weights, moments, row_weights, score
+from unchoke.heads.target import target_of
 from unchoke.heads.train import Fitted
 from unchoke.training.choose import best
 
 _BLOCK = 4096  # rows at once
 _RUNS = 8  # of blocks, reduced at once
-_LEAST = 1e-3  # probability
 
 
 def fit(
@@ -58,12 +60,8 @@ def _fit_penalties(
 def predict(
     tensors: dict[str, torch.Tensor], settings: dict[str, Any], x_ND: torch.Tensor, device: torch.device
 ) -> torch.Tensor:
-    """Logarithms of the fitted indicators, which estimate the classes' probabilities, float32 (N, C).
-
-    Values below 0.001 count as 0.001; the larger indicator of two such still comes first.
-    """
-    indicator_NC = indicators(tensors, x_ND, device)
-    return (indicator_NC.clamp_min(_LEAST).log() + _LEAST * indicator_NC).float()
+    """Outputs from the fitted indicators, which estimate the classes' probabilities, (N, C); see ``heads.target``."""
+    return target_of(settings).of_indicators(indicators(tensors, x_ND, device))
 
 
 def indicators(tensors: dict[str, torch.Tensor], x_ND: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -84,7 +82,8 @@ class _Table:
     def __init__(self, train: Rows, n_classes: int, weights: str, mean_D: torch.Tensor, scale_D: torch.Tensor) -> None:
         self.x_ND, self.y_N, self.n_classes = train.x_ND, train.labels(), n_classes
         self.mean_D, self.scale_D = mean_D.double(), scale_D.double()
-        self.weight_N = class_weights(self.y_N, n_classes, weights).double()[self.y_N]
+        self.target = train.target
+        self.weight_N = row_weights(self.y_N, class_weights(self.y_N, n_classes, weights).double())
         self.starts = range(0, len(self.y_N), _BLOCK)
 
     def centres(self, pool: Executor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -105,7 +104,7 @@ class _Table:
     def _block(self, start: int) -> torch.Tensor:
         rows = slice(start, start + _BLOCK)
         x_BD = (self.x_ND[rows].double() - self.mean_D) / self.scale_D
-        return torch.cat([x_BD, torch.nn.functional.one_hot(self.y_N[rows], self.n_classes).double()], 1)
+        return torch.cat([x_BD, self.target.indicators(self.y_N[rows], self.n_classes)], 1)
 
     def _weighted_sum(self, start: int) -> torch.Tensor:
         return self.weight_N[start : start + _BLOCK] @ self._block(start)

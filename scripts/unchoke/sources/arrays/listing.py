@@ -12,7 +12,7 @@ from unchoke.sources.arrays.array import ArrayOpener, check_images, open_located
 from unchoke.sources.arrays.folders import files_of_store
 from unchoke.sources.arrays.gaps import check_stored, refers_to
 from unchoke.sources.arrays.values import read_values
-from unchoke.sources.locations import Fields, Location, parse_location, row_name
+from unchoke.sources.locations import LABEL_ROLES, Fields, Location, parse_location, row_name
 from unchoke.sources.source import ImageFile, Listing, entries_digest, size_and_time
 
 
@@ -30,7 +30,7 @@ def list_rows(root: Path, fields: Fields, open_array: ArrayOpener) -> Listing:
             where=str(root.absolute()),
             do=f"path: {root.parent}, images: '{root.name}:key'" if root.exists() else "correct dataset.path",
         )
-    if not (fields.get("images") and fields.get("labels")):
+    if not (fields.get("images") and _label_role(fields)):
         raise UnchokeError(
             "It is not said where images and labels are.",
             found=f"the fields {', '.join(fields) or 'none'}",
@@ -59,31 +59,37 @@ def _images(root: Path, split: str, fields: Fields, open_array: ArrayOpener) -> 
     count, row_bytes = array.shape[0], math.prod(array.shape[1:])
     times = [mtime_ns for _, _, mtime_ns in files_of(root, location)]
     mtime_ns = max(times + [size_and_time(root / name)[1] for name in refers_to(array)])
-    labels = _values(root, split, fields, "labels", count, open_array)
+    labels = _values(root, split, fields, _label_role(fields), count, open_array)
     groups = _values(root, split, fields, "groups", count, open_array) if fields.get("groups") else repeat("")
     for row, label, group in zip(range(count), labels, groups, strict=False):
         yield ImageFile(row_name(location, row), label, split, group, row_bytes, mtime_ns)
 
 
+def _label_role(fields: Fields) -> str:
+    """The role of labels; empty where the fields name none."""
+    return next((role for role in LABEL_ROLES.values() if fields.get(role)), "")
+
+
 def _values(root: Path, split: str, fields: Fields, role: str, count: int, open_array: ArrayOpener) -> list[str]:
     """Labels or groups of the `count` images of a split."""
+    named = "groups" if role == "groups" else "labels"
     if split not in fields[role]:
         raise UnchokeError(
-            f"A split has images and no {role}.",
-            found=f"{role} for {', '.join(fields[role])}",
-            expected=f"{role} for {split}",
+            f"A split has images and no {named}.",
+            found=f"{named} for {', '.join(fields[role])}",
+            expected=f"{named} for {split}",
             where=str(root),
-            do=f"name their location in dataset.{role}",
+            do=f"name their location in dataset.{named}",
         )
     location = parse_location(fields[role][split])
-    values = read_values(root, location, open_array)
+    values = read_values(root, location, open_array, role)
     if len(values) != count:
         raise UnchokeError(
-            f"There are not as many {role} as images.",
-            found=f"{count:,} images in {fields['images'][split]}, {len(values):,} {role} in {location}",
+            f"There are not as many {named} as images.",
+            found=f"{count:,} images in {fields['images'][split]}, {len(values):,} {named} in {location}",
             expected="one a row",
             where=str(root),
-            do=f"correct dataset.{role}, or the file",
+            do=f"correct dataset.{named}, or the file",
         )
     return values
 

@@ -102,10 +102,12 @@ async function visit() {
   seen.pictures = pictures.map(picture => picture.naturalWidth);
   const press = (place, key) => place.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
   const [kept, other] = document.querySelectorAll("[aria-labelledby=exact_duplicate] .one.dropped");
-  const shownPath = place => place.querySelector(".path").textContent;
+  const shownPath = place => place.querySelector(".path").title;
   kept.focus();
   press(kept, "k");
-  seen.kept = [shownPath(kept), kept.dataset.decision, document.activeElement === kept];
+  press(kept, "ArrowRight");
+  const focused = document.activeElement;
+  seen.kept = [shownPath(kept), kept.dataset.decision, focused !== kept, focused.className];
   const [, , relabel] = other.querySelectorAll("button"), input = other.querySelector("input");
   input.value = "no such class";
   relabel.click();

@@ -1,11 +1,12 @@
 """The maps of all encoders, and the thumbnails that they share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from unchoke.cells import cell_of
@@ -24,6 +25,7 @@ from unchoke.store.zarr_bytes import open_group
 MOST = 600
 """Images on a map, each with a thumbnail that the page carries."""
 SIDE_PX = 72
+_LEGENDS = {CLASSIFICATION: "class", REGRESSION: "target", MULTILABEL: "labels"}  # what gives dots their colours
 
 
 @dataclass(frozen=True)
@@ -71,28 +73,30 @@ def thumbnail_urls(files: PageFiles, wanted: dict[int, str], side_px: int) -> It
 
 def _points(files: PageFiles, encoder: str, store: Path, pool: str) -> tuple[Points, int]:
     """The images of a map, and how many there are in all."""
-    manifest, task = files.in_use, files.ranking[0]
+    manifest = files.in_use
     x_ND, rows = read_sample(store, pool, manifest, MOST, seed=0)
-    place_N2, share_2 = project(x_ND)
-    said = predictions(files, encoder)
-    ids = rows["image_id"].tolist()
-    points = Points(
-        place_N2,
-        share_2,
-        ids,
-        rows["label"].tolist(),
-        rows["split"].tolist(),
-        rows["path"].tolist(),
-        [said.get(image_id, "") for image_id in ids],
-        colour=coloured_by(rows["label"].tolist(), task),
-        legend=LEGENDS[task],
-    )
     in_use = (manifest["excluded"] == "") & (manifest["split"] != "train")
-    return points, int(in_use.sum())
+    return points_of(files, encoder, x_ND, rows), int(in_use.sum())
 
 
-LEGENDS = {CLASSIFICATION: "class", REGRESSION: "target", MULTILABEL: "labels"}
-"""By task what gives dots their colours."""
+def points_of(
+    files: PageFiles,
+    encoder: str,
+    x_ND: NDArray[np.floating],
+    rows: pd.DataFrame,
+    found: Mapping[int, str] | None = None,
+) -> Points:
+    """Images on a map, with what the best head on the encoder says of them.
+
+    x_ND: their features. rows: of the manifest. found: what rules found by image_id, in words; None: not shown.
+    """
+    place_N2, share_2 = project(x_ND)
+    said, ids = predictions(files, encoder), rows["image_id"].tolist()
+    label, split, path = (rows[name].tolist() for name in ("label", "split", "path"))
+    prediction = [said.get(image_id, "") for image_id in ids]
+    finding = [] if found is None else [found.get(image_id, "") for image_id in ids]
+    colour, legend = coloured_by(label, files.ranking[0]), _LEGENDS[files.ranking[0]]
+    return Points(place_N2, share_2, ids, label, split, path, prediction, finding, colour, legend)
 
 
 def best_head(files: PageFiles, encoder: str) -> str:

@@ -1,6 +1,6 @@
 """The page to look at images and decide about them: a map of features, and contact sheets by rule."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,12 @@ import pandas as pd
 
 from unchoke.cleaning.decisions import Decision, read_decided
 from unchoke.files import write_atomic
-from unchoke.page.features import LEGENDS, best_head, predictions, thumbnail_urls
+from unchoke.page.features import best_head, points_of, thumbnail_urls
 from unchoke.page.files import PageFiles
 from unchoke.page.maps import Points, draw_map
 from unchoke.page.render import asset, bokeh_script, rendered
-from unchoke.page.sheets import Sheet, found_in_words, sheets_of
+from unchoke.page.sheets import found_in_words, sheets_of
 from unchoke.page.text import drawable
-from unchoke.report.embedding import coloured_by, project
 from unchoke.report.results import read_sample
 
 MOST = 2000
@@ -28,11 +27,13 @@ def write_review(files: PageFiles, page: Path) -> int:
     It needs neither a server nor a network. It changes nothing: a reader saves a CSV from it.
     """
     findings, decisions = files.findings, read_decided(files.decided_file)
-    sheets = sheets_of(findings, files.manifest, files.rules)
+    sheets = sheets_of(findings, files.manifest, files.rules, decisions)
     shown = {one.image_id: one.path for sheet in sheets for group in sheet.groups for one in group}
-    encoder, points, of = _map(files, findings, list(shown))
+    first = [*shown, *findings["image_id"]]
+    encoder, points, of = _map(files, findings, first)
     wanted = shown | dict(zip(points.image_id, points.path, strict=True))
-    suggested = {one.image_id: one.suggested for one in _found(sheets) if one.suggested}
+    of_labels = findings[findings["suggested"] != ""]
+    suggested = dict(zip(of_labels["image_id"], of_labels["suggested"], strict=True))
     content = {
         "name": files.config["dataset"]["name"],
         "sheets": sheets,
@@ -54,10 +55,6 @@ def write_review(files: PageFiles, page: Path) -> int:
     return len(data)
 
 
-def _found(sheets: list[Sheet]) -> Iterator[Any]:
-    return (one for sheet in sheets for group in sheet.groups for one in group)
-
-
 def _file_name(files: PageFiles) -> str:
     """What the CSV of the user is called."""
     return Path(files.config["cleaning"]["decisions"] or "decisions.csv").name
@@ -66,30 +63,15 @@ def _file_name(files: PageFiles) -> str:
 def _map(files: PageFiles, findings: pd.DataFrame, first: list[int]) -> tuple[str, Points, int]:
     """The encoder whose features are mapped, its points, and how many images it could show.
 
-    It is the one that rules look at, else that of the best head. first: images that are on the map if any are.
+    It is the one that rules look at, else that of the best head. first: images that come before all others.
     """
     inspected = files.config["cleaning"]["features"]
     encoder = inspected["encoder"] if inspected else next((row["encoder"] for row in files.rows), "")
     encoder = encoder if encoder in files.maps else next(iter(files.maps))
     store, pool = files.maps[encoder]
-    manifest = files.manifest
-    x_ND, rows = read_sample(Path(store), pool, manifest, MOST, seed=0, train=True, first=first)
-    place_N2, share_2 = project(x_ND)
-    said, found = predictions(files, encoder), found_in_words(findings)
-    ids = rows["image_id"].tolist()
-    points = Points(
-        place_N2,
-        share_2,
-        ids,
-        rows["label"].tolist(),
-        rows["split"].tolist(),
-        rows["path"].tolist(),
-        [said.get(image_id, "") for image_id in ids],
-        [found.get(image_id, "") for image_id in ids],
-        coloured_by(rows["label"].tolist(), files.ranking[0]),
-        LEGENDS[files.ranking[0]],
-    )
-    return encoder, points, int((manifest["excluded"] == "").sum())
+    x_ND, rows = read_sample(Path(store), pool, files.manifest, MOST, seed=0, train=True, first=first)
+    points = points_of(files, encoder, x_ND, rows, found_in_words(findings))
+    return encoder, points, int((files.manifest["excluded"] == "").sum())
 
 
 def _data(files: PageFiles, ids: set[int], suggested: Mapping[int, str], decisions: list[Decision]) -> dict[str, Any]:

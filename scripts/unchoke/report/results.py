@@ -1,6 +1,6 @@
 """The data for the report: results of heads, and features of encoders."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,19 +123,21 @@ def read_sample(
     seed: int,
     *,
     train: bool = False,
-    first: Collection[int] = (),
+    first: Sequence[int] = (),
 ) -> tuple[NDArray[np.float32], pd.DataFrame]:
     """Features (N, D) of at most `most` images of val and test, drawn with `seed`, and their rows of the manifest.
 
-    train: whether images of train may be drawn too. first: image_id of those that are taken before any is drawn.
+    train: whether images of train may be drawn too. first: image_id of those that are taken, in this order, before any
+    is drawn.
     """
     features = open_complete(store)
     rows = in_use(manifest[features.valid()])
     if not train:
         rows = rows[rows["split"] != "train"]
     if len(rows) > most:
-        wanted_N = rows["image_id"].isin(first).to_numpy()
-        taken, others = np.flatnonzero(wanted_N)[:most], np.flatnonzero(~wanted_N)
+        rank_N = rows["image_id"].map({image_id: rank for rank, image_id in reversed(list(enumerate(first)))})
+        taken = np.argsort(rank_N, kind="stable")[: int(rank_N.notna().sum())][:most]
+        others = np.flatnonzero(rank_N.isna())
         drawn = np.random.default_rng(seed).choice(len(others), min(most - len(taken), len(others)), replace=False)
         rows = rows.iloc[np.sort(np.concatenate([taken, others[drawn]]))]
-    return features.features(pool)[rows["image_id"].to_numpy()].astype(np.float32), rows
+    return features.rows(pool, rows["image_id"].to_numpy()).astype(np.float32), rows

@@ -106,7 +106,7 @@ def test_rules_have_sheets_with_suggestions_and_copies(files):
     assert all(image.get("alt") for image in outline.images)
     assert "<bdi>ant</bdi> → <bdi>&lt;i&gt;bee&lt;/i&gt;</bdi>" in text and "margin 2.5" in text
     kinds = re.findall(r'<li class="(agrees|one [\w-]+)"', text)
-    assert kinds == ["one stays", "one dropped", "one only-reported", "agrees", "agrees", "agrees"]
+    assert kinds == ["one stays", "one dropped", "one only", "agrees", "agrees", "agrees"]
     assert text.index('id="exact_duplicate"') < text.index('id="mislabelled"') and 'id="near_duplicate"' not in text
     assert data_of(text)["images"]["0"]["suggested"] == "<i>bee</i>"
 
@@ -135,7 +135,12 @@ def test_the_page_begins_with_the_decisions_of_the_last_run(files):
     text = page_of(files)
     said = [(one["image_id"], one["decision"], one["label"], one["note"]) for one in data_of(text)["decisions"]]
     assert said == [(2, "keep", "", "said, twice"), (9, "relabel", "ant", ""), (10, "drop", "", "")]
-    assert '<li class="one only-reported" data-image="2"' in text  # kept
+    assert re.findall(r'<li class="one ([\w-]+)" data-image="(2|9|10)"', text) == [
+        ("keep", "2"),
+        ("relabel", "9"),
+        ("drop", "10"),
+    ]
+    assert "You decided about 1 of them already" in text
     assert changes_of_test(files) == [
         "Your decisions change test (drop 1, relabel 1): figures are of another test set than the given one."
     ]
@@ -160,5 +165,8 @@ def test_images_that_are_wanted_come_before_a_random_sample(files):
     for seed in range(5):
         x_ND, rows = read_sample(store, "avg", manifest, 6, seed, train=True, first=[0, 2, 11])
         assert {0, 2, 11} < set(rows["image_id"]) and x_ND.shape == (6, 6)
+        expected = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float16)[rows["image_id"]]
+        assert (x_ND == expected).all()
         assert rows["image_id"].is_monotonic_increasing and rows["image_id"].is_unique
+    assert read_sample(store, "avg", manifest, 2, 0, train=True, first=[9, 4, 9, 1])[1]["image_id"].tolist() == [4, 9]
     assert set(read_sample(store, "avg", manifest, 6, 0, first=[0])[1]["split"]) <= {"val", "test"}

@@ -91,6 +91,15 @@ function csv() {
   return [columns, ...named.map(one => columns.map(name => cell(one[name])))].map(row => row.join(",") + "\n").join("");
 }
 
+// Arrow keys step from one image on a sheet to the next.
+function stepOn(event) {
+  const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
+  if (!step || !event.target.matches(".one")) return;
+  const all = [...document.querySelectorAll(".one")], next = all[all.indexOf(event.target) + step];
+  event.preventDefault();
+  next?.focus();
+}
+
 function decideByKey(event) {
   const word = KEYS[event.key.toLowerCase()];
   if (!word || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea")) return;
@@ -106,6 +115,7 @@ for (const id of decisions.keys()) refresh(id);
 if (decisions.size) byId("said").textContent = `${counted()}.`;
 byId("lines").value = csv();
 document.addEventListener("keydown", decideByKey);
+document.addEventListener("keydown", stepOn);
 featureMap.addEventListener("drawn", mark);
 featureMap.addEventListener("picked", event => {
   const place = featureMap.querySelector(".of-picked"), id = event.detail;

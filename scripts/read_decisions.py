@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unchoke.cleaning.decisions import read_decisions, said
 from unchoke.machine.commands import argument_parser, run
+from unchoke.names import CLASSIFICATION, IMAGE_TASKS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -15,8 +16,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--manifest", type=Path, required=True, help="manifest with the images' paths and labels")
     parser.add_argument("--decided", type=Path, required=True, help="JSON to write: the decisions by image_id")
+    parser.add_argument("--task", choices=IMAGE_TASKS, default=CLASSIFICATION, help="what heads predict")
     args = parser.parse_args(argv)
-    print("\n".join(said(read_decisions(args.decisions, args.manifest, args.decided))))
+    print("\n".join(said(read_decisions(args.decisions, args.manifest, args.decided, args.task))))
 
 
 if __name__ == "__main__":

@@ -22,11 +22,13 @@ rule read_decisions:
     resources:
         mem_mb=1000,
     params:
+        **TASK_PARAMS,
         version=versions.DECISIONS,
     shell:
         '"$UNCHOKE_SCRIPTS"/warm read_decisions'
         " --decisions {input.decisions:q}"
         " --manifest {input.manifest:q}"
+        f"{TASK_FLAG}"
         " --decided {output.decided:q}"
         " --receipt {output.receipt:q}"
         " > {log:q} 2>&1"

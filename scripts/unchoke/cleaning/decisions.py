@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from unchoke import versions
+from unchoke.cells import clean_cell, labels_in, wrong_cell
 from unchoke.errors import UnchokeError
 from unchoke.files import file_sha256, json_bytes, write_atomic
 from unchoke.machine.receipts import read_json
+from unchoke.manifest.classes import counts_of
 from unchoke.manifest.moves import GONE
-from unchoke.names import nearest
+from unchoke.names import CLASSIFICATION, MULTILABEL, nearest
 from unchoke.sources.csv_files import CsvFile, read_csv
 from unchoke.store import tables
 from unchoke.texts import clean_label, clean_text
@@ -44,15 +46,16 @@ class Decision(NamedTuple):
     """Of the CSV, whose header is row 1."""
 
 
-def read_decisions(path: Path, manifest: Path, decided: Path) -> dict[str, Any]:
+def read_decisions(path: Path, manifest: Path, decided: Path, task: str = CLASSIFICATION) -> dict[str, Any]:
     """Check the decisions in the CSV at `path`, and write them by image_id; return what was written.
 
-    Raises UnchokeError with a line for each row that cannot be followed.
+    task: what heads predict, and so what a new label may be. Raises UnchokeError with a line for each row that cannot
+    be followed.
     """
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
     table = read_csv(path, do=f"check {path.name}, or save it again as UTF-8 with a column a comma")
     _refuse_columns(table, path)
-    found = _decisions(table, frame, path)
+    found = _decisions(table, frame, path, task)
     used = frame["excluded"].to_numpy(object)
     split = frame["split"].to_numpy(object)
     result = {
@@ -94,9 +97,9 @@ def _decided_rows(table: CsvFile) -> Iterator[tuple[int, dict[str, str]]]:
             yield number, row
 
 
-def _decisions(table: CsvFile, frame: pd.DataFrame, path: Path) -> list[Decision]:
+def _decisions(table: CsvFile, frame: pd.DataFrame, path: Path, task: str) -> list[Decision]:
     """One decision an image, in the order of their ids; UnchokeError with all that is wrong."""
-    known = _Known(frame)
+    known = _Known(frame, task)
     found: dict[int, Decision] = {}
     problems: list[str] = []
     for number, row in _decided_rows(table):
@@ -126,19 +129,20 @@ def _said(one: Decision) -> str:
 class _Known:
     """The images and classes that decisions may name."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
+    def __init__(self, frame: pd.DataFrame, task: str) -> None:
+        self._task = task
         gone_first = frame.assign(gone=frame["excluded"].isin(GONE)).sort_values("gone", ascending=False, kind="stable")
         # Another image may have the path of one that is gone: the last one counts.
         self._ids = dict(zip(gone_first["path"], gone_first["image_id"].tolist(), strict=True))
         self._cleaned = {clean_text(path): image_id for path, image_id in self._ids.items()}
         self._paths = frame["path"].tolist()
         self._labels = frame["label"].tolist()
-        self._classes = sorted(set(frame.loc[frame["excluded"] == "", "label"]))
+        self._classes = sorted(counts_of(frame, task))
 
     def decision(self, row: Mapping[str, str], number: int) -> Decision:
         """The decision of a row; ValueError where it cannot be followed."""
         word, given = clean_text(row["decision"]).casefold(), row.get("label", "")
-        label = given if given in self._classes else clean_label(given)
+        label = given if given in self._classes else clean_cell(clean_label(given), self._task)
         if word not in WORDS:
             raise ValueError(f"unknown decision '{word}'{_near(word, WORDS)}")
         image_id = self._image(row.get("path", ""), row.get("image_id", ""))
@@ -151,8 +155,11 @@ class _Known:
     def _check_label(self, label: str) -> None:
         if not label:
             raise ValueError("relabel without a label")
-        if label not in self._classes:
-            raise ValueError(f"'{label}' is no class of the dataset{_near(label, self._classes)}")
+        if why := wrong_cell(label, self._task):
+            raise ValueError(f"'{label}': {why}")
+        for one in {CLASSIFICATION: [label], MULTILABEL: labels_in(label)}.get(self._task, []):
+            if one not in self._classes:
+                raise ValueError(f"'{one}' is no class of the dataset{_near(one, self._classes)}")
 
     def _image(self, path: str, text: str) -> int:
         """The image that a row names, by its path, its id, or both."""

@@ -17,6 +17,7 @@ from unchoke.features.chunk import Extraction
 from unchoke.machine.commands import or_none
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.machine.limits import measured_peaks
+from unchoke.machine.receipts import read_json
 from unchoke.manifest.images import in_use
 from unchoke.pipelines.accuracy import Judge, RidgeJudge
 from unchoke.pipelines.mask_figures import Detection, MaskJudge
@@ -78,7 +79,15 @@ def work_of(args: argparse.Namespace, micro_batch: int) -> Work:
 def table_of(args: argparse.Namespace) -> pd.DataFrame:
     """The images that can be drawn, or the patches."""
     manifest = read_table(args.manifest, MANIFEST_COLUMNS)
-    return patches_in_use(manifest, read_table(args.patches, PATCH_COLUMNS)) if args.strides else in_use(manifest)
+    if args.strides:
+        return patches_in_use(manifest, read_table(args.patches, PATCH_COLUMNS))
+    return in_use(manifest) if _has_classes(args.manifest) else in_use(manifest).assign(label="")
+
+
+def _has_classes(manifest: Path) -> bool:
+    """Whether labels are classes: of numbers and of several labels no accuracy is compared."""
+    record = manifest.with_suffix(".json")
+    return not record.exists() or "task" not in read_json(record)["split_settings"]
 
 
 def judge_of(args: argparse.Namespace, work: Work) -> Judge:

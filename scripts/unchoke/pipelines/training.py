@@ -50,7 +50,9 @@ SETTINGS: dict[str, Any] = {
 
 
 def train_epoch(work: Work, features: Features) -> float:
-    """Train a linear head for one epoch; its score on val, by the kind's own code. UnchokeError without two classes."""
+    """Train a linear head for one epoch; its score on val, by the kind's own code. UnchokeError without two classes,
+    as where labels are numbers.
+    """
     found = rows_of(work.labels, features)
     if found is None:
         raise UnchokeError("A head needs two classes in train and an image in val.")

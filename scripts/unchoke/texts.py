@@ -15,6 +15,11 @@ _ENDS = _UNSEEN + "".join(char for char in map(chr, range(0x3001)) if char.isspa
 _MOST_MIXED = 6  # folders of one path whose forms differ
 _WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)(\.0+)?")
 
+_LAYOUT = "\t\n\v\f\r\x1a"  # DOS ends a text with the last one
+_ODD = ("Cc", "Cn", "Co")
+_MOST_ODD = 0.05  # of all characters; random bytes have twice as many
+_FILLING = re.compile(r"\0+(?=[\r\n]|\Z)")
+
 # The longer marks first: that of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -34,6 +39,17 @@ def decode_text(data: bytes) -> str:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
     return data.decode("utf-8", "surrogateescape")
+
+
+def is_text(text: str) -> bool:
+    """Whether what ``decode_text`` gives is text, and not the bytes of a picture or a program.
+
+    Text has hardly a control character, unassigned one or one of private use; NULs that fill a line up do not count.
+    Lone surrogates are letters of an encoding that nobody named.
+    """
+    visible = _FILLING.sub("", text)
+    odd = sum(char not in _LAYOUT and unicodedata.category(char) in _ODD for char in visible)
+    return odd <= _MOST_ODD * len(visible)
 
 
 def clean_text(text: str) -> str:

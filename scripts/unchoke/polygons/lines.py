@@ -6,16 +6,19 @@ field of a line is a number, the transcription is one of them if other lines of 
 possible are taken for it. So ``10,10,90,10,90,40,10,40,24`` is a quadrilateral with the transcription 24.
 """
 
+import codecs
 import re
 
 from unchoke.polygons.word import FEW, Word, paired
-from unchoke.texts import decode_text
+from unchoke.texts import decode_text, is_text
 
 IGNORED_TEXT = "###"
 """The transcription of words that nobody could read: they count neither as found nor as missed."""
 
 _NUMBER = re.compile(r"\s*[+-]?(\d{1,15}(\.\d*)?|\.\d+)\s*", re.ASCII)
 _LINE_END = re.compile(r"\r\n|\n|\r")  # str.splitlines would also split at characters within a transcription
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_DIGIT = re.compile("[0-9]")
 _FEWEST = 8
 _STRANGE = 4  # numeric fields behind a field that is none: a corner with a letter in it is likelier than such a text
 
@@ -25,7 +28,8 @@ def parse_lines(data: bytes) -> list[Word]:
 
     A line that is no polygon gives a word with a fault. ValueError where the file's bytes are no text.
     """
-    lines = [(number, line) for number, line in enumerate(_LINE_END.split(decode_text(data)), 1) if line.strip("\0 \t")]
+    text = _decoded(data)
+    lines = [(number, line) for number, line in enumerate(_LINE_END.split(text), 1) if line.strip("\0 \t")]
     fields = [line.split(",") for _, line in lines]
     transcribed = any(_has_text(parts) for parts in fields)
     return [_word(parts, f"line {number}", transcribed) for (number, _), parts in zip(lines, fields, strict=True)]
@@ -39,6 +43,22 @@ def parse_polygon(text: str, place: str) -> Word:
     if not fault and leading % 2:
         fault = f"{leading} numbers, an odd count"
     return Word(paired(map(float, fields[:leading])), "", False, place, fault)
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a file; ValueError where it is none.
+
+    Bytes of any kind may begin as UTF-16 does, and most pairs of bytes are a letter of it; hardly any are a digit.
+    """
+    marked = data.startswith(_MARKS)
+    try:
+        text = decode_text(data)
+        sensible = is_text(text) and not (marked and text.strip("\0 \t\r\n") and not _DIGIT.search(text))
+    except UnicodeDecodeError:
+        sensible = False
+    if not sensible:
+        raise ValueError(f"bytes that are no text{' behind the mark of UTF-16' if marked else ''}")
+    return text
 
 
 def is_ignored(text: str) -> bool:

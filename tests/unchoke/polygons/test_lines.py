@@ -1,5 +1,8 @@
 """A text file a picture gives its words, whatever people write behind the numbers, and no line stops the reading."""
 
+import contextlib
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,15 +92,46 @@ def test_seven_numbers_are_not_made_eight_by_a_transcription_of_digits():
 
 
 def test_an_empty_file_has_no_words():
-    assert parse_lines(b"") == parse_lines("\ufeff\r\n".encode()) == []
+    assert parse_lines(b"") == parse_lines("\ufeff\r\n".encode()) == parse_lines("\r\n".encode("utf-16")) == []
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_stop_the_reading(data):
-    try:
+    with contextlib.suppress(ValueError):
         parse_lines(data)
-    except ValueError:
-        assert data[:2] in (b"\xff\xfe", b"\xfe\xff") or data[:4] == b"\0\0\xfe\xff"
+
+
+MARKS = [b"", b"\xff\xfe", b"\xfe\xff"]
+
+
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0\x81binary",  # each pair is a letter
+        np.random.default_rng(0).bytes(999),  # no multiple of two
+        np.random.default_rng(1).bytes(1000),
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x80\0\0\0\xa0\x08\2\0\0\0",
+        bytes(range(256)),
+    ],
+)
+def test_bytes_that_are_no_text_are_no_words_whatever_they_begin_with(data, mark):
+    with pytest.raises(ValueError, match=r"^bytes that are no text") as caught:
+        parse_lines(mark + data)
+    assert ("UTF-16" in str(caught.value)) == bool(mark)
+
+
+@pytest.mark.parametrize("mark", MARKS[1:])
+def test_text_of_one_byte_a_letter_behind_the_mark_of_utf_16_is_no_text(mark):
+    """Its pairs are letters of Chinese, one as good as the other."""
+    with pytest.raises(ValueError, match="no text"):
+        parse_lines(mark + f"{QUAD},EXIT\n{QUAD},word\n".encode())
+
+
+@pytest.mark.parametrize("text", ["a\x07b", "\0", "出口", "caf\xe9"])
+def test_a_strange_letter_makes_no_file_unreadable(text):
+    data = f"{QUAD},EXIT\n{QUAD},".encode() + text.encode("latin-1" if text.isascii() else "gb18030")
+    assert [word.fault for word in parse_lines(data)] == ["", ""]
 
 
 @given(st.lists(st.integers(-99, 9999), min_size=8, max_size=28).filter(lambda numbers: len(numbers) % 2 == 0))

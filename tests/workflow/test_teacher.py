@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -122,9 +123,11 @@ def test_images_without_a_mask_are_distilled_on_and_are_no_reason_to_stop(distil
 
 def test_the_teacher_segments_from_what_it_has_said(again: Clone) -> None:
     again.configure(**{**SECTIONS, "segment": {**SECTIONS["segment"], "head": "teacher"}})
+    shutil.rmtree(again.results / "features/tiny.zarr")  # maps that nobody reads
     output = again.snakemake("--cores", "2")
     assert jobs(output, "predict_teacher") == chunks_of(again)
-    assert not any(jobs(output, rule) for rule in ("run_teacher", "train_mask_head", "predict_patches"))
+    others = ("run_teacher", "train_mask_head", "predict_patches", "extract_patches", "plan_memory")
+    assert not any(jobs(output, rule) for rule in others)
     scores = json.loads((again.results / "scores/teacher/teacher.json").read_text())
     assert (scores["blend"], scores["exact"], scores["reach_px"]) == ("gaussian", False, None)
     assert scores["figures"]["test"]["mean_iou"]["value"] > 0.6
@@ -133,6 +136,7 @@ def test_the_teacher_segments_from_what_it_has_said(again: Clone) -> None:
         board = dict(connection.execute("SELECT head, kind FROM leaderboard").fetchall())
     assert board == {"teacher": "teacher", "student": "decoder", "pupil": "unet"}
     assert "Nothing to be done" in again.snakemake("--cores", "2")
+    assert "as they were sealed" in again.snakemake("verify")
 
 
 def iou_by_hand(clone: Clone) -> float:

@@ -23,7 +23,7 @@ rule doctor:
         weights=lambda wildcards: json.dumps(
             {
                 name: encoder_weights(encoder)["weights"]
-                for name, encoder in config["encoders"].items()
+                for name, encoder in USED_ENCODERS.items()
             }
         ),
     shell:

@@ -23,9 +23,9 @@ def everything(wildcards):
     """Every file that a run is for, each by name, so that one deleted by hand is made again."""
     force_listing()
     files = [*receipt_files(config), *report_files(config)]
-    for store in STORES.values():
+    for store in USED_STORES.values():
         files += [*store_files(store), *store.sealed.values(), store.origin]
-    for name, encoder in config["encoders"].items():
+    for name, encoder in USED_ENCODERS.items():
         files += encoder_weights(encoder).values()
         files += [f"<results>/plans/{name}{end}" for end in (".json", ".peaks.json")]
         files += way_input(name).values()
@@ -69,7 +69,7 @@ def force_incomplete():
     """Have Snakemake run the jobs of which a file is missing that no rule declares."""
     results, chunks = Path(RESULTS), manifest_chunks()
     force(missing.incomplete_receipts(receipt_files(config), results))
-    force(missing.incomplete_chunks(STORES, results, chunks))
+    force(missing.incomplete_chunks(USED_STORES, results, chunks))
     if MASKS:
         made = mask_receipts(masks(), PLACES)
         force(missing.incomplete_receipts(made, results))

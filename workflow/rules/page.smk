@@ -23,7 +23,7 @@ PAGE_INPUT = {
     "rates": "<results>/rates.csv",
 }
 PAGE_PARAMS = {
-    "stores": lambda wildcards: [f"{RESULTS}/{name}.zarr" for name in STORES],
+    "stores": lambda wildcards: [f"{RESULTS}/{name}.zarr" for name in USED_STORES],
     "maps": lambda wildcards: json_of(mapped_stores(config)).replace(
         "<results>", RESULTS
     ),
@@ -66,7 +66,7 @@ PAGE_FLAGS = (
 
 rule write_report:
     input:
-        lambda wildcards: [store.seal for store in STORES.values()],
+        lambda wildcards: [store.seal for store in USED_STORES.values()],
         **PAGE_INPUT,
         figures=lambda wildcards: figure_files(config),
         cleaned=lambda wildcards: (
@@ -105,7 +105,7 @@ if REVIEWED:
 
     rule write_review:
         input:
-            lambda wildcards: [store.seal for store in STORES.values()],
+            lambda wildcards: [store.seal for store in USED_STORES.values()],
             **PAGE_INPUT,
             cleaned=lambda wildcards: cleaning_tables(config),
         output:

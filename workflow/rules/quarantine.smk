@@ -7,7 +7,7 @@ from unchoke.targets.stores import seals_of_encoder
 rule list_quarantine:
     input:
         manifest="<results>/manifest.csv",
-        seals=[store.seal for store in STORES.values()],
+        seals=[store.seal for store in USED_STORES.values()],
     output:
         quarantine="<results>/quarantine.csv",
         receipt="<results>/receipts/list_quarantine.json",

@@ -4,7 +4,7 @@
 from posixpath import dirname
 
 # Stores whose chunks say how long they took.
-TIMED = [store for name, store in STORES.items() if name != "labels"]
+TIMED = [store for name, store in USED_STORES.items() if name != "labels"]
 
 
 rule summarise_rates:

@@ -2,6 +2,7 @@
 # out:  <results>/features/<store>.zarr/zarr.json, <store>.sealed.json: what makes them one store
 
 from unchoke.targets.results import receipts
+from unchoke.targets.weights import encoder_weights
 
 # What a store has a row for: an image, or a patch.
 ROWS_TABLE = "patches.csv" if MASKS else "manifest.csv"
@@ -44,10 +45,12 @@ rule verify:
         mem_mb=1000,
     params:
         results=RESULTS,
-        stores=[f"{RESULTS}/{name}.zarr" for name in STORES],
+        stores=[f"{RESULTS}/{name}.zarr" for name in USED_STORES],
         receipts=lambda wildcards: json_of(receipts(config)),
-        plans=[f"{RESULTS}/plans/{encoder}.json" for encoder in config["encoders"]],
-        weights=[weights_files(name)["weights"] for name in WEIGHTS],
+        plans=[f"{RESULTS}/plans/{encoder}.json" for encoder in USED_ENCODERS],
+        weights=sorted(
+            {encoder_weights(used)["weights"] for used in USED_ENCODERS.values()}
+        ),
     shell:
         'python "$UNCHOKE_SCRIPTS"/verify_results.py'
         " --results {params.results:q}"

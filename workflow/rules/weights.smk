@@ -1,10 +1,13 @@
 # in:   the hub, a Python package, the file that the config names, or a seed
 # out:  the folder of weights: <model>.<origin>.safetensors, and the .json that says what they are
 
+from unchoke.targets.stores import encoders_in_use, stores_in_use
 from unchoke.targets.weights import local_weights, weights_files, weights_name
 
 # By the stem of its file: encoders with the same weights share it.
 WEIGHTS = {weights_name(encoder): encoder for encoder in config["encoders"].values()}
+# What this run needs of the encoders and stores that rules know.
+USED_ENCODERS, USED_STORES = encoders_in_use(config), stores_in_use(config)
 
 
 rule fetch_weights:

@@ -35,7 +35,7 @@ from unchoke.sources.source import Listing, list_images
 from unchoke.store.chunks import seal_file
 from unchoke.store.cuts import chunk_count
 from unchoke.store.origin import read_origin, rounding_warnings
-from unchoke.targets.stores import label_arrays
+from unchoke.targets.stores import encoders_in_use, label_arrays
 
 FILES_OPEN = 256  # open files of Snakemake, a worker and its threads, and some room
 FINGERPRINT_BYTES = 100  # of an image, at most: two hashes and its measures
@@ -64,7 +64,7 @@ def examine_machine(config: dict[str, Any], results: Path, weights: dict[str, Pa
     config: as ``load_config`` gives it. results: the folder of results, there or not. weights: the weights file of
     every encoder, there or not.
     """
-    dataset = config["dataset"]
+    dataset, config = config["dataset"], {**config, "encoders": encoders_in_use(config)}
     listing = list_images(dataset["kind"], Path(dataset["path"]), dataset["split"]["group"], fields_of(dataset))
     work = _work(config, listing)
     findings = [Finding("images", work.text), *image_findings(config, listing, results), _versions()]
@@ -74,7 +74,7 @@ def examine_machine(config: dict[str, Any], results: Path, weights: dict[str, Pa
         return [*findings, *(Finding("model", f"{name}: {text}", False) for name, text in unknown.items())]
     models = {name: _model(encoder["model"]) for name, encoder in config["encoders"].items()}
     findings += [_disk(config, models, work, results), _inodes(config, work, results), _open_files()]
-    findings += [*_rounding(config, results), *weights_findings(config, weights)]
+    findings += [*_rounding(config, results), *weights_findings(config, {name: weights[name] for name in models})]
     findings += [_teacher(config["teacher"])] if config["teacher"] else []
     decoded = decoding_rate(config, listing)
     if decoded:

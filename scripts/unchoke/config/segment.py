@@ -13,7 +13,8 @@ class Segment(Section):
     """Which masks are predicted for whole images, and how patches are put together."""
 
     head: Literal["light", "teacher"] = "light"
-    """Who segments whole images: the mask heads, or the teacher, from what it has said of the patches."""
+    """Who segments whole images: the mask heads, or the teacher, from what it has said of the patches. With the teacher
+    no head is trained, and no encoder runs."""
 
     heads: list[str] | None = None
     """Light: mask heads that predict, by their names in this config; null: all."""

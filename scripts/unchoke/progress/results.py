@@ -13,7 +13,7 @@ from unchoke.experiments.board import floors, leaderboard
 from unchoke.progress.closing import Images, Outcome
 from unchoke.progress.state import Sizes
 from unchoke.targets.missing import with_gaps
-from unchoke.targets.stores import fingerprints_per_job, has_masks, stores
+from unchoke.targets.stores import fingerprints_per_job, has_masks, stores_in_use
 
 _TAIL_BYTES = 4096
 _VANISHED = "vanished"
@@ -58,7 +58,7 @@ def chunks_done(config: dict[str, Any], results: Path) -> tuple[int, int]:
     """How many files of chunks are there, and how many there will be, over all stores; 0 and 0 without a manifest."""
     chunks = _json(results / "manifest.json").get("chunks", 0)
     done = due = 0
-    for name, store in stores(config).items():
+    for name, store in stores_in_use(config).items():
         numbers = store.numbers(chunks)
         due += len(numbers)
         done += len(numbers) - len(with_gaps(numbers, results / f"{name}.zarr/valid/c"))

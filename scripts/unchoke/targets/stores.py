@@ -140,6 +140,17 @@ def stores(config: Config) -> dict[str, Store]:
     return found
 
 
+def encoders_in_use(config: Config) -> dict[str, Any]:
+    """The encoders that a run reads features of; none where a teacher segments in the place of heads."""
+    return {} if has_masks(config) and config["segment"]["head"] == TEACHER else dict(config["encoders"])
+
+
+def stores_in_use(config: Config) -> dict[str, Store]:
+    """Those of ``stores`` that a run reads, and so makes; others are made where they are asked for by name."""
+    unread = {f"features/{encoder}" for encoder in config["encoders"].keys() - encoders_in_use(config)}
+    return {name: store for name, store in stores(config).items() if name not in unread}
+
+
 def label_arrays(config: Config) -> list[str]:
     """The arrays of the labels of a dataset with masks, or with words."""
     return ["mask", "threshold"] if has_words(config) else ["mask"]

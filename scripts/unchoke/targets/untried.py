@@ -9,7 +9,7 @@ from unchoke.encoders.model_names import check_name
 from unchoke.errors import UnchokeError
 from unchoke.machine.limits import measured_peaks
 from unchoke.names import SMALL_CNN
-from unchoke.targets.stores import Config, first_store, has_masks, seen_size
+from unchoke.targets.stores import Config, encoders_in_use, first_store, has_masks, seen_size
 
 
 def untried_encoders(config: Config, results: Path) -> dict[str, dict[str, Any]]:
@@ -19,7 +19,7 @@ def untried_encoders(config: Config, results: Path) -> dict[str, dict[str, Any]]
     blocks.
     """
     found = {}
-    for name, encoder in config["encoders"].items():
+    for name, encoder in encoders_in_use(config).items():
         asked = {key: encoder[key] for key in ("model", "strides")} | {"image_size": seen_size(config, name)}
         asked["pools"] = [] if has_masks(config) else encoder["pools"]
         store = first_store(config, name)

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_configs import image_config, mask_config, taught_config
 
-from unchoke.targets.stores import Store, arrays, first_store, seals_of_encoder, stores, views
+from unchoke.targets.stores import (
+    Store,
+    arrays,
+    encoders_in_use,
+    first_store,
+    seals_of_encoder,
+    stores,
+    stores_in_use,
+    views,
+)
 
 
 def test_every_view_of_an_encoder_is_a_store_with_an_array_a_pool():
@@ -38,6 +47,14 @@ def test_datasets_with_masks_have_maps_labels_and_a_teachers_answers():
     ]
     silent = mask_config(teacher={"file": "t.py", "checkpoint": "t.pt", "features": False})
     assert arrays(silent, "teacher") == ["logits/c/{chunk}/0/0/0"]
+
+
+def test_where_a_teacher_segments_no_encoder_has_maps_to_make():
+    config = taught_config(segment={"head": "teacher"})
+    assert encoders_in_use(config) == {} and list(stores_in_use(config)) == ["features/teacher", "labels"]
+    assert list(stores(config)) == ["features/tiny", "features/teacher", "labels"]  # for those who ask by name
+    for every in (taught_config(), mask_config(), image_config()):
+        assert (encoders_in_use(every), stores_in_use(every)) == (every["encoders"], stores(every))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from unchoke.progress.failures import failure_lines, said_by_snakemake
 from unchoke.progress.lines import Diary, live_lines
 from unchoke.progress.stages import SPEAKING, stage_of
 from unchoke.progress.state import Job, Run
+from unchoke.targets.stores import has_words
 
 DEMO = "No --configfile: this is the demo. Your own images: snakemake --configfile my.yaml …"
 _LIVE_S, _PLAIN_S = 0.25, 1.0  # between two looks
@@ -46,7 +47,8 @@ class Telling:
         no_run: tuple[Any, dict[str, Any], Path] = (None, {}, Path())
         self._workflow, self._config, self._results = run or no_run
         self._lock, self._ended = threading.RLock(), threading.Event()
-        self._run, self._diary = Run(time.monotonic()), Diary(keeps_all=not screen.is_live)
+        self._run = Run(time.monotonic(), has_words=bool(self._config) and has_words(self._config))
+        self._diary = Diary(keeps_all=not screen.is_live)
         self._planned = -1
         self._notes: dict[int, str] = {}
         self._noted_s = 0.0
@@ -177,7 +179,7 @@ class Telling:
             if not self._is_interrupted and job.rule not in SPEAKING and (stage := stage_of(job.rule)):
                 log = job.logs[0] if job.logs else ""
                 text = results.tail(Path(log), 2**16) if log else ""
-                self._write(failure_lines(stage.words, job.name, self._typed(log), text))
+                self._write(failure_lines(self._run.words_of(stage), job.name, self._typed(log), text))
 
     def _last_lines(self) -> list[str]:
         run, now_s = self._run, time.monotonic()

@@ -14,6 +14,8 @@ class Stage(NamedTuple):
     """Whether its jobs take chunks of images or patches, so that a rate makes sense."""
     minor: bool = False
     """Whether its end is not worth a line."""
+    of_words: str = ""
+    """What it is called where a dataset has words; empty where nothing else."""
 
 
 STAGES = (
@@ -46,9 +48,14 @@ STAGES = (
     Stage("inspecting features", ("inspect_features",)),
     Stage("training heads", ("train_head", "train_repeat")),
     Stage("training networks", ("train_member", "choose_network")),
-    Stage("training mask heads", ("train_mask_head",)),
+    Stage("training mask heads", ("train_mask_head",), of_words="training text heads"),
     Stage("predicting patches", ("predict_patches", "predict_teacher"), counts_rows=True),
-    Stage("stitching masks", ("stitch_masks", "stitch_band", "finish_mask", "score_masks", "score_text")),
+    Stage(
+        "stitching masks",
+        ("stitch_masks", "stitch_band", "finish_mask", "score_masks"),
+        of_words="stitching maps",
+    ),
+    Stage("reading words", ("score_text",)),
     Stage("writing the report", ("build_database", "draw", "write_report", "write_review")),
     Stage("profiling", ("profile",)),
     Stage("comparing pipelines", ("compare_pipelines",)),

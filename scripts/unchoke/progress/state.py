@@ -108,6 +108,12 @@ class Run:
     running: dict[int, Job] = field(default_factory=dict)
     quarantined: set[int] = field(default_factory=set)
     """Ids of images that could not be read."""
+    has_words: bool = False
+    """Whether the dataset has words, whose stages are called otherwise than those of masks."""
+
+    def words_of(self, stage: Stage) -> str:
+        """What a stage is called in this run."""
+        return (self.has_words and stage.of_words) or stage.words
 
     def plan(self, jobs: Iterable[tuple[str, int | None]]) -> None:
         """Note all jobs of the graph, finished ones included. jobs: rule and chunk of each."""
@@ -172,7 +178,7 @@ class Run:
 
     def seconds_by_stage(self, now_s: float) -> dict[str, float]:
         """Seconds in which each stage ran, the longest first."""
-        seconds = {stage.words: count.seconds(now_s) for stage, count in self.counts.items() if count.done}
+        seconds = {self.words_of(stage): count.seconds(now_s) for stage, count in self.counts.items() if count.done}
         return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
     def _count(self, stage: Stage) -> Count:

@@ -40,6 +40,15 @@ def test_the_live_area_says_all_that_matters() -> None:
     assert max(map(len, (whole, stage))) <= 100
 
 
+def test_a_run_over_words_says_words() -> None:
+    run = Run(has_words=True)
+    run.start(1, "train_mask_head", {"head": "db"}, [], 0)
+    assert text(live_lines(run, "signs", {}, 9)[1]).startswith("  training text heads ")
+    run.finish(1, 9)
+    said = [text(line) for line in Diary(keeps_all=True).news(run, "signs", {}, 9)]
+    assert said == ["✓ training text heads  1 job · 9.0 s"]
+
+
 def test_the_job_that_waits_for_the_card_is_the_one_that_is_heard() -> None:
     run = encoding()
     run.start(99, "extract_chunk_b0", {"chunk": "9"}, [], 4.0)

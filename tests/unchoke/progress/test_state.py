@@ -23,6 +23,18 @@ def test_rows_of_all_chunks_are_those_of_the_manifest() -> None:
     assert run.counts[ENCODING].rows_due == 100  # 6 × 16 and a last chunk of 4
 
 
+@pytest.mark.parametrize(
+    ("has_words", "expected"),
+    [(False, ["training mask heads", "stitching masks"]), (True, ["training text heads", "stitching maps"])],
+)
+def test_stages_of_words_are_called_so(has_words: bool, expected: list[str]) -> None:
+    run = Run(has_words=has_words)
+    for number, rule in enumerate(("train_mask_head", "stitch_masks", "build_patches")):
+        run.start(number, rule, {}, [], 0)
+        run.finish(number, 9 - number)
+    assert list(run.seconds_by_stage(9)) == [*expected, "listing images"]
+
+
 @given(st.permutations(range(7)), st.integers(1, 7))
 def test_every_job_counts_once_in_whatever_order_jobs_end(order: list[int], workers: int) -> None:
     run, now, waiting = planned(), 0.0, list(order)

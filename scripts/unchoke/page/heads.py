@@ -13,6 +13,7 @@ from unchoke.page.text import duration
 from unchoke.page.verdict import Row, figure_text, name_of
 from unchoke.report.results import read_head
 from unchoke.report.settings import spoken
+from unchoke.store.run_record import DETECTION, SEGMENTATION
 from unchoke.store.zarr_bytes import read_facts
 
 CAPTIONS = {
@@ -31,7 +32,8 @@ CAPTIONS = {
     "steps": ("Steps of the training", "Loss, images a second and memory below the budget, step by step."),
 }
 """Title and caption of a figure, by the name of its file."""
-OVERLAYS = "mask_overlays"
+OVERLAYS = {SEGMENTATION: "mask_overlays", DETECTION: "text_overlays"}
+"""By task the figure of the best head that stands before the others."""
 
 
 @dataclass(frozen=True)

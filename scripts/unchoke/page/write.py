@@ -78,7 +78,7 @@ def _content(files: PageFiles) -> dict[str, Any]:
         "remarks": files.remarks,
         "all_figures": _all_figures(files),
         "mistakes": mistakes_of(files, files.rows[0]) if files.rows and task in IMAGE_TASKS else None,
-        "overlays": heads[0].figures.get(OVERLAYS) if heads else None,
+        "overlays": heads[0].figures.get(OVERLAYS.get(task, "")) if heads else None,
         "rules": found_rules(files),
         "inspected": len(files.findings_files) > 1,
         "decided": decided_of(files),

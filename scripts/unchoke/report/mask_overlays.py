@@ -1,5 +1,6 @@
 """Test images with the outlines of the true and the predicted masks, from the worst image to the best."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,12 +40,22 @@ class Overlay:
 
 
 def ranked(scores: dict[int, float]) -> dict[int, str]:
-    """By image_id: up to six images and their ranks in words, the lowest score first; NaN, no score, is left out."""
+    """By image_id: up to six images and their ranks in words, the lowest score first; NaN, no score, is left out.
+
+    Where all have one score, none has a rank.
+    """
     order = sorted((image_id for image_id in scores if np.isfinite(scores[image_id])), key=lambda i: (scores[i], i))
     last = len(order) - 1
     places = {int(quantile * last) for quantile in QUANTILES} if last >= len(QUANTILES) else set(range(last + 1))
-    names = {last // 2: "median", last: "best", 0: "worst"} if last else {}
+    differ = last > 0 and scores[order[0]] < scores[order[-1]]
+    names = {last // 2: "median", last: "best", 0: "worst"} if differ else {}
     return {order[place]: names.get(place, "") for place in sorted(places)}
+
+
+def shown_of(ranks: Sequence[str], images: int, figure: str) -> str:
+    """How many of the images are shown, and whether all have the same figure. ranks: as ``ranked`` gives them."""
+    alike = f", all with the same {figure}" if len(ranks) > 1 and not any(ranks) else ""
+    return f"{len(ranks)} of {images:,} images{alike}"
 
 
 @styled
@@ -55,7 +66,8 @@ def draw_mask_overlays(overlays: list[Overlay], classes: list[str], images: int,
         return note_figure(heading, "There are none: no test image has a pixel that counts.")
     rows = -(-len(overlays) // COLUMNS)
     height_in = 1.2 + rows * (0.9 + 5.8 * _highest(overlays))
-    figure = new_figure(12, height_in, f"{heading}, {len(overlays)} of {images:,} images")
+    shown = shown_of([overlay.rank for overlay in overlays], images, "mean IoU")
+    figure = new_figure(12, height_in, f"{heading}, {shown}")
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for place, panel in enumerate(axes):
         panel.set_axis_off()

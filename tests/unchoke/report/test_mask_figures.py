@@ -47,7 +47,7 @@ from unchoke.report.curves import draw_curves
 from unchoke.report.durations import draw_durations
 from unchoke.report.head import draw_head
 from unchoke.report.leaderboard import columns_of, draw_leaderboard, table_rows
-from unchoke.report.mask_overlays import PREDICTION, TRUTH, Overlay, draw_mask_overlays, ranked
+from unchoke.report.mask_overlays import PREDICTION, TRUTH, Overlay, draw_mask_overlays, ranked, shown_of
 from unchoke.report.mask_pictures import MaskFiles, Views, block_means, every, read_views, reduced
 from unchoke.report.results import read_mask_head
 from unchoke.report.style import png_bytes
@@ -175,7 +175,15 @@ def test_the_worst_the_median_and_the_best_are_among_six(images: int, random: An
         assert names == {"worst": 0, "median": (images - 1) // 2 / 1000, "best": max(scores)}
 
 
+@pytest.mark.parametrize(("scores", "ranks"), [([1.0] * 9, {""}), ([0.5] * 3, {""}), ([0.5, 1, 1], None)])
+def test_images_with_one_score_have_no_ranks(scores: list[float], ranks: set[str] | None) -> None:
+    shown = list(ranked(dict(enumerate(scores))).values())
+    assert set(shown) == (ranks or {"worst", "median", "best"})
+    assert shown_of(shown, 90, "H-mean").endswith("of 90 images, all with the same H-mean" if ranks else "of 90 images")
+
+
 def test_an_image_without_labels_has_no_place() -> None:
+    assert shown_of([""], 1, "H-mean") == "1 of 1 images"
     assert list(ranked({1: math.nan, 2: 0.5})) == [2]
     assert "no test image has a pixel that counts" in texts(draw_mask_overlays([], ["a"], 3, "t"))
 

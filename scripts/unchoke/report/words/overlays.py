@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unchoke.errors import UnreadableImageError
 from unchoke.metrics.h_mean import FIGURES, STRATA, ratios
-from unchoke.report.mask_overlays import COLUMNS, ranked
+from unchoke.report.mask_overlays import COLUMNS, ranked, shown_of
 from unchoke.report.mask_pictures import PictureFiles, read_picture
 from unchoke.report.style import GREY, new_figure, note_figure, plain, styled
 from unchoke.store.run_record import counts_of_test
@@ -82,7 +82,8 @@ def draw_text_overlays(overlays: list[Overlay], images: int, title: str) -> Figu
         return note_figure(heading, "There are none: no test image has a word that counts.")
     rows = -(-len(overlays) // COLUMNS)
     height_in = 1.2 + rows * (0.8 + 6.6 * _highest(overlays))
-    figure = new_figure(14, height_in, f"{heading}, {len(overlays)} of {images:,} images")
+    shown = shown_of([overlay.rank for overlay in overlays], images, "H-mean")
+    figure = new_figure(14, height_in, f"{heading}, {shown}")
     for place, panel in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).ravel()):
         panel.set_axis_off()
         if place < len(overlays):

@@ -1,5 +1,6 @@
 """Words on test images: which images are shown, and a line for every word and detection."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ def test_images_stand_from_the_worst_to_the_best_and_those_without_words_are_lef
     said = texts(figure)
     assert "worst: H-mean 0.000: 0 of 2 words, 1 false alarm |" in said and "best: H-mean 1.000" in said
     assert all(label in said for label, _, _ in KINDS.values())
+    alike = [replace(overlay, rank="") for overlay in found]
+    assert "3 of 3 images, all with the same H-mean" in texts(draw_text_overlays(alike, 3, "t"))
 
 
 def test_every_word_and_detection_has_a_line_of_its_kind_and_a_found_word_none_of_its_own() -> None:

@@ -156,6 +156,9 @@ def store_digests(clone: Clone) -> dict[str, str]:
             "labels.sealed.json",
             "stitched/**/*",
             "scores/**/*",
+            "words.csv",
+            "quarantined_words.csv",
+            "text/**/*",
         )
         for file in clone.results.glob(pattern)
         if file.is_file()

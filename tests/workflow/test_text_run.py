@@ -1,12 +1,27 @@
 """Datasets with words by real runs of Snakemake: maps are drawn once, and again only where a word was changed."""
 
+import time
 from pathlib import Path
 
 import pytest
-from conftest import BLOBS, MASK_CONFIG, Clone, add_blobs, empty_clone, jobs, store_digests, write_image
+from conftest import (
+    BLOBS,
+    MASK_CONFIG,
+    Clone,
+    add_blobs,
+    assert_same_bytes,
+    empty_clone,
+    jobs,
+    store_digests,
+    write_image,
+)
+from test_promises import kill, start
+from test_report import variable
 
 from unchoke.experiments.board import leaderboard, ranking_of
 from unchoke.store.run_record import read_scores
+
+pytestmark = pytest.mark.xdist_group("text")
 
 LABELS = "results/words/labels.sealed.json"
 TEXT_CONFIG = {
@@ -14,18 +29,26 @@ TEXT_CONFIG = {
     "dataset": {"name": "words", "kind": "text", "path": "blobs"},
     "mask_heads": {"db": {"kind": "db", "epochs": 1, "width": 4}},
 }
+# Who is killed as soon as there is what, with how many cores: while maps are drawn, and between predictions and words.
+KILLS = (("snakemake", "labels.zarr/threshold/c/1/0/0", "2"), ("worker", "predictions/tiny/db.zarr/*", "1"))
 WORD = "2,4,28,4,28,20,2,20,way\r\n"
+
+
+def make_text_clone(folder: Path) -> Clone:
+    """Images with a word each; one has a second word, and a third that cannot be used."""
+    clone = empty_clone(Clone(folder, "words", TEXT_CONFIG))
+    for name, sides in BLOBS.items():
+        add_blobs(clone, name, *sides)
+        words = WORD + ("100,70,130,70,130,95,100,95,far\r\n1,2,3,4,5,6,7,eight\r\n" if name == "test/large" else "")
+        split, stem = name.split("/")
+        write_image(clone.folder / f"blobs/gt/{split}/gt_{stem}.txt", words.encode("utf-8-sig"))
+    return clone
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
-    """A clone after its maps were drawn, and what snakemake said; an image has two words, one cannot be used."""
-    clone = empty_clone(Clone(tmp_path_factory.mktemp("drawn") / "clone with spaces", "words", TEXT_CONFIG))
-    for name, sides in BLOBS.items():
-        add_blobs(clone, name, *sides)
-        words = WORD + ("100,70,130,70,130,95,100,95,far\r\n1,2,3,4,5,6,7,eight\r\n" if name == "test/large" else "")
-        folder, stem = name.split("/")
-        write_image(clone.folder / f"blobs/gt/{folder}/gt_{stem}.txt", words.encode("utf-8-sig"))
+    """A clone after one undisturbed run, and what snakemake said."""
+    clone = make_text_clone(tmp_path_factory.mktemp("drawn") / "clone with spaces")
     return clone, clone.snakemake("--cores", "2")
 
 
@@ -61,6 +84,29 @@ def test_a_lost_map_and_a_lost_text_file_are_made_again_and_no_other_chunk(
     }
     assert store_digests(clone) == before
     assert {file.name: file.read_bytes() for file in texts.iterdir()} == kept
+
+
+def test_a_run_that_was_killed_and_went_on_with_one_core_ends_in_the_same_bytes(
+    drawn: tuple[Clone, str], tmp_path: Path
+) -> None:
+    clone = make_text_clone(tmp_path / "killed").with_own_worker()
+    for victim, made, cores in KILLS:
+        run = start(clone, "--cores", cores)
+        while not any(clone.results.glob(made)):
+            assert run.poll() is None, f"snakemake ended before there was {made}"
+            time.sleep(0.01)
+        kill(clone, victim, run)
+    assert not (clone.results / "scores/tiny/db.json").exists()
+    clone.snakemake("--cores", "1")
+    assert_same_bytes(clone, drawn[0])
+
+
+def test_snakemakes_report_has_the_figures_of_words(drawn: tuple[Clone, str]) -> None:
+    clone, _ = drawn
+    clone.snakemake("--report", "report.html")
+    entries = variable((clone.folder / "report.html").read_text(), "results")
+    said = {Path(path).name: entry["caption"] for path, entry in entries.items()}
+    assert "false alarms" in said["text_overlays.png"] and "least mean probability" in said["text_thresholds.png"]
 
 
 def test_maps_are_drawn_once_and_a_changed_word_draws_its_chunks_again(

@@ -1,6 +1,13 @@
 # in:   the results of all stages before
 # out:  <results>/report/…: figures and tables of the page, and of `snakemake --report`
 
+from unchoke.targets.stores import task_of
+
+RANKS = {
+    "classification": "accuracy",
+    "segmentation": "mean IoU",
+    "detection": "H-mean",
+}
 
 # It tells of the config, which in a module is not that of the whole report.
 if not IS_MODULE:
@@ -19,7 +26,7 @@ rule draw_leaderboard:
         picture=report_entry(
             "leaderboard.png",
             "1 Leaderboard",
-            f"{'mean IoU' if MASKS else 'accuracy'} on test",
+            f"{RANKS[task_of(config)]} on test",
         ),
         table=report_entry("leaderboard.html", "1 Leaderboard", "table"),
         receipt="<results>/receipts/draw_leaderboard.json",

@@ -29,8 +29,8 @@ TEXT_CONFIG = {
     "dataset": {"name": "words", "kind": "text", "path": "blobs"},
     "mask_heads": {"db": {"kind": "db", "epochs": 1, "width": 4}},
 }
-# Who is killed as soon as there is what, with how many cores: while maps are drawn, and between predictions and words.
-KILLS = (("snakemake", "labels.zarr/threshold/c/1/0/0", "2"), ("worker", "predictions/tiny/db.zarr/*", "1"))
+# As soon as there is what the run is killed, with how many cores: while maps are drawn, and before words are read.
+KILLS = (("labels.zarr/threshold/c/1/0/0", "2"), ("stitched/tiny/db/*", "1"))
 WORD = "2,4,28,4,28,20,2,20,way\r\n"
 
 
@@ -90,12 +90,12 @@ def test_a_run_that_was_killed_and_went_on_with_one_core_ends_in_the_same_bytes(
     drawn: tuple[Clone, str], tmp_path: Path
 ) -> None:
     clone = make_text_clone(tmp_path / "killed").with_own_worker()
-    for victim, made, cores in KILLS:
+    for made, cores in KILLS:
         run = start(clone, "--cores", cores)
         while not any(clone.results.glob(made)):
             assert run.poll() is None, f"snakemake ended before there was {made}"
             time.sleep(0.01)
-        kill(clone, victim, run)
+        kill(clone, "snakemake", run)
     assert not (clone.results / "scores/tiny/db.json").exists()
     clone.snakemake("--cores", "1")
     assert_same_bytes(clone, drawn[0])
@@ -128,5 +128,5 @@ def test_maps_are_drawn_once_and_a_changed_word_draws_its_chunks_again(
     changed = {name for name, digest in store_digests(clone).items() if before.get(name) != digest}
     chunks = {f"labels.zarr/{array}/c/{chunk}/0/0" for array in ("mask", "threshold") for chunk in (0, 1)}
     rows = {f"mask_rows/{chunk}.csv" for chunk in (0, 1)}
-    others = {"labels.sealed.json", "labels.zarr/zarr.json"}
+    others = {"labels.sealed.json", "labels.zarr/zarr.json", "words.csv"}
     assert rows <= {name.removeprefix("results/words/") for name in changed} <= chunks | rows | others

@@ -9,7 +9,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from unchoke.encoders.lanes import ONE_LANE, Lanes, side_by_side
 from unchoke.errors import UnreadableImageError
+from unchoke.heads.products import single_products
 from unchoke.images.windows import open_image, read_patch
 from unchoke.machine.suspects import in_flight
 from unchoke.mask_heads.head import MaskHead, predict
@@ -40,13 +42,21 @@ def read_pixels(rows: pd.DataFrame, root: Path, size: int, per_chunk: int, max_p
 
 
 def predict_patches(head: MaskHead, inputs: Inputs, device: torch.device) -> NDArray[np.float16]:
-    """Probabilities of the classes, float16 (N, K, size, size); NaN for a patch that is not valid."""
+    """Probabilities of the classes, float16 (N, K, size, size); NaN for a patch that is not valid.
+
+    On a processor each patch has one thread: the last bits of a batch that threads share depend on their number.
+    """
     maps, valid_N = inputs
     modules = [module.to(device) for module in head.modules]
-    rows, size = np.flatnonzero(valid_N), head.patch_px
+    rows, size, at_once = np.flatnonzero(valid_N), head.patch_px, 1 if device.type == "cpu" else _TOGETHER
     found = np.full((len(valid_N), len(head.classes), size, size), np.nan, np.float16)
-    for start in range(0, len(rows), _TOGETHER):
-        some = rows[start : start + _TOGETHER]
-        batch = {name: values[some] for name, values in maps.items()}
-        found[some] = predict(modules, batch, head.settings["precision"])
+    parts = [rows[start : start + at_once] for start in range(0, len(rows), at_once)]
+
+    def predicted(some: NDArray[np.int64]) -> NDArray[np.float32]:
+        return predict(modules, {name: values[some] for name, values in maps.items()}, head.settings["precision"])
+
+    with single_products() as threads:
+        lanes = Lanes(min(threads, _TOGETHER), 1) if device.type == "cpu" else ONE_LANE
+        for some, values in zip(parts, side_by_side(predicted, parts, lanes), strict=True):
+            found[some] = values
     return found

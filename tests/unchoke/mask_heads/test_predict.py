@@ -20,7 +20,7 @@ CLASSES = ["a", "b", "c"]
 MAPS = {"s4": (5, 4), "s8": (7, 8)}
 
 
-def head_of(kind: str) -> MaskHead:
+def head_of(kind: str, classes: list[str] = CLASSES) -> MaskHead:
     """A head of two networks that were never trained."""
     settings = {"kind": kind, "precision": "float32", "width": 4}
     channels = {"pixels": 3} if kind == "unet" else {name: width for name, (width, _) in MAPS.items()}
@@ -28,9 +28,9 @@ def head_of(kind: str) -> MaskHead:
     replicates = []
     for seed in range(2):
         torch.manual_seed(seed)
-        tensors = kind_of(settings).build(channels, strides, len(CLASSES), settings).state_dict()
+        tensors = kind_of(settings).build(channels, strides, len(classes), settings).state_dict()
         replicates.append({name: 3 * x if x.ndim == 4 else x for name, x in tensors.items()})  # so that pixels differ
-    return MaskHead(Path("head"), settings, CLASSES, channels, strides, SIZE, None, None, replicates)
+    return MaskHead(Path("head"), settings, classes, channels, strides, SIZE, None, None, replicates)
 
 
 def maps_of(kind: str, patches: int) -> dict[str, NDArray[Any]]:
@@ -59,6 +59,20 @@ def test_every_patch_gets_the_mean_of_the_networks_probabilities(kind: str, patc
         np.testing.assert_allclose(found[row], by_hand(head, maps, row), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.sum(1, dtype=float), 1, atol=2e-3)
     assert np.ptp(found[:, 0].astype(float)) > 0.01
+
+
+@pytest.mark.parametrize("kind", ["linear", "decoder", "db", "unet"])
+def test_threads_move_no_bit(kind: str) -> None:
+    head, maps, before, found = head_of(kind, ["a", "b"]), maps_of(kind, 5), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3, 8):
+            torch.set_num_threads(threads)
+            found.append(predict_patches(head, (maps, np.ones(5, bool)), CPU))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
 
 
 @pytest.mark.parametrize("valid", [(1, 0, 1, 1, 0, 1, 1, 1), (0, 0, 0, 0, 0, 0, 0, 1), (0,) * 8])

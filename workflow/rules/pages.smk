@@ -26,7 +26,7 @@ rule draw_leaderboard:
         picture=report_entry(
             "leaderboard.png",
             "1 Leaderboard",
-            f"{RANKS[task_of(config)]} on test",
+            f"{RANKS.get(task_of(config), 'ranking figure')} on test",
         ),
         table=report_entry("leaderboard.html", "1 Leaderboard", "table"),
         receipt="<results>/receipts/draw_leaderboard.json",

@@ -17,12 +17,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--chunk-size", type=int, required=True, help="images per chunk")
     parser.add_argument("--positive", help="of two classes: the positive one, to see that it is there")
     parser.add_argument("--task", choices=IMAGE_TASKS, default=CLASSIFICATION, help="what heads predict")
+    parser.add_argument("--labels", choices=("needed", "optional"), default="needed", help="optional without heads")
     parser.add_argument("--rows", type=Path, required=True, help="folder for the rows of each chunk")
     args = parser.parse_args(argv)
     split = SplitSettings(args.seed, args.val, args.test)
     source = (args.kind, args.path, args.group)
     place, forget = (args.chunk_size, args.manifest, args.rows), args.vanished == "forget"
-    record = build_manifest(*source, split, *place, args.fields, args.positive, forget, args.task)
+    needed = args.labels == "needed"
+    record = build_manifest(*source, split, *place, args.fields, args.positive, forget, args.task, needs_labels=needed)
     for name, value in record.items():
         print(f"{name}: {value}")
 

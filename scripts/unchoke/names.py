@@ -9,6 +9,8 @@ CLASSIFICATION, REGRESSION, MULTILABEL = "classification", "regression", "multil
 IMAGE_TASKS = (CLASSIFICATION, REGRESSION, MULTILABEL)
 SEPARATORS = ";|"
 """What may stand between the labels of an image in one cell; the first is that of our own tables."""
+NO_LABEL = "no label"
+"""Why a row of the manifest is excluded that waits for its label: it has features and predictions, and no figures."""
 TEXT_KINDS = ("text", "words")
 """Kinds of source whose images have words, as polygons."""
 MASK_KINDS = ("masks", "canvases", *TEXT_KINDS)

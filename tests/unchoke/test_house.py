@@ -16,7 +16,7 @@ COMMANDS = sorted(REPOSITORY.glob("scripts/*.py"))
 LIBRARY = REPOSITORY / "scripts" / "unchoke"
 TESTED_ELSEWHERE = {
     "": "errors signed versions",
-    "api": "answers findings verify weights_findings",
+    "api": "findings verify weights_findings",
     "cleaning": "findings",
     "cli": "census checks description expectations flags leaderboard pictures report results run",
     "cli/look": "arrays found masks tables",
@@ -32,6 +32,7 @@ TESTED_ELSEWHERE = {
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams decoders given steps tiff_windows upright",
     "inspection": "said",
+    "labelling": "answers",
     "machine": (
         "client cold commands connections devices messages patience peaks process_state process_tree retries sockets "
         "turns worker_requests"

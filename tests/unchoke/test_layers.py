@@ -28,6 +28,7 @@ ORDER = [
     "heads",
     "inspection",
     "networks",
+    "labelling",
     "mask_heads",
     "stitching",
     "text",

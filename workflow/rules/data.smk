@@ -11,6 +11,10 @@ POSITIVE_FLAG = " --positive {params.positive:q}" if POSITIVE_PARAMS else ""
 TASK_PARAMS = {} if task_of(config) == "classification" else {"task": task_of(config)}
 TASK_FLAG = " --task {params.task}" if TASK_PARAMS else ""
 
+# Without heads and networks, classes and splits may be missing; told only there, as above.
+LABELS_PARAMS = {} if config["heads"] or config["networks"] else {"labels": "optional"}
+LABELS_FLAG = " --labels {params.labels}" if LABELS_PARAMS else ""
+
 
 if config["dataset"]["kind"] == "digits":
 
@@ -53,6 +57,7 @@ checkpoint build_manifest:
         **source_settings(),
         **POSITIVE_PARAMS,
         **TASK_PARAMS,
+        **LABELS_PARAMS,
         version=versions.MANIFEST,
         chunk_size=config["chunk_size"],
         folder=subpath(output.manifest, parent=True),
@@ -69,6 +74,7 @@ checkpoint build_manifest:
         f"{POSITIVE_FLAG}"
         f"{VANISHED_FLAG}"
         f"{TASK_FLAG}"
+        f"{LABELS_FLAG}"
         " --manifest {output.manifest:q}"
         " --rows {params.folder:q}/rows"
         " --receipt {output.receipt:q}"

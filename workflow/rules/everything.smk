@@ -11,6 +11,8 @@ from unchoke.targets.masks import (
 from unchoke.targets.results import (
     cleaning_tables,
     mask_receipts,
+    prediction_receipts,
+    prediction_tables,
     receipt_files,
     report_files,
 )
@@ -34,9 +36,20 @@ def everything(wildcards):
         files += map(str, CLEANING_PAGES)
     if MASKS:
         files += all_masks()
+    else:
+        files += predictions()
     force_incomplete()
     # Another Snakefile may ask for the input of `all`, and its rules know no <results>.
     return [file.replace("<results>", RESULTS) for file in files]
+
+
+def predictions():
+    """What heads say of the images without a label, and its receipts; nothing where all have one."""
+    if not has_unlabelled():
+        return []
+    made = prediction_receipts(config)
+    force(missing.incomplete_receipts(made, Path(RESULTS)))
+    return [*prediction_tables(config), *made]
 
 
 def all_masks():

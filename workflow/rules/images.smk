@@ -32,6 +32,7 @@ if CACHES:
 
 
 include: "heads.smk"
+include: "labelling.smk"
 include: "repeats.smk"
 
 

@@ -4,6 +4,7 @@ import functools
 
 from unchoke.config.caches import caches
 from unchoke.machine.receipts import read_json
+from unchoke.names import NO_LABEL
 from unchoke.sources import source as sources
 from unchoke.targets.memory import cache_mb
 from unchoke.sources.locations import fields_of
@@ -59,6 +60,13 @@ def manifest_folder():
 def manifest_chunks():
     """Number of the manifest's chunks."""
     return read_json(manifest_folder() / "manifest.json")["chunks"]
+
+
+@functools.cache
+def has_unlabelled():
+    """Whether images of the manifest wait for a label."""
+    record = read_json(manifest_folder() / "manifest.json")
+    return NO_LABEL in record["excluded"]
 
 
 def chunk_rows(wildcards):

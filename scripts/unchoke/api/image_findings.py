@@ -12,9 +12,9 @@ from unchoke.images.decode import picture_of
 from unchoke.images.jpegs import check_decoder
 from unchoke.manifest.checks import check_labels, check_splits
 from unchoke.manifest.classes import counts_of, label_warnings
-from unchoke.manifest.images import SplitSettings, list_manifest
+from unchoke.manifest.images import SplitSettings, list_manifest, unlabelled_notes
 from unchoke.manifest.moves import GONE
-from unchoke.names import CLASSIFICATION, MASK_KINDS, MULTILABEL, REGRESSION, SPLITS
+from unchoke.names import CLASSIFICATION, MASK_KINDS, MULTILABEL, NO_LABEL, REGRESSION, SPLITS
 from unchoke.sources.left_out import what_to_do
 from unchoke.sources.locations import fields_of
 from unchoke.sources.source import Listing, open_images
@@ -53,7 +53,7 @@ def _split_findings(config: dict[str, Any], results: Path) -> Iterator[Finding]:
         task, fields = dataset["target"], fields_of(dataset)
         frame = list_manifest(*source, split, results / "manifest.csv", fields, task=task).frame
         masks = dataset["kind"] in MASK_KINDS
-        if not masks:
+        if not masks and (config["heads"] or config["networks"]):
             check_labels(frame, str(source[1]), task)
             check_splits(frame, str(source[1]))
     except UnchokeError as error:
@@ -69,7 +69,8 @@ def _split_findings(config: dict[str, Any], results: Path) -> Iterator[Finding]:
     if task != REGRESSION:
         yield Finding(named, f"{len(shown):,} ({'/'.join(SPLITS)}): {', '.join(shown[:MOST_CLASSES])}{more}")
     yield from (Finding(named, f"warning: {text}") for text in label_warnings(frame, task))
-    if unusable := frame.loc[~frame["excluded"].isin(["", *GONE]), "excluded"].value_counts().to_dict():
+    yield from (Finding("labels", text) for text in unlabelled_notes(frame))
+    if unusable := frame.loc[~frame["excluded"].isin(["", NO_LABEL, *GONE]), "excluded"].value_counts().to_dict():
         yield Finding("unusable", ", ".join(f"{count:,} × {reason}" for reason, count in unusable.items()))
 
 

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke import versions
-from unchoke.api.answers import Predictions, answers_of, predictions_of, width_of
 from unchoke.encoders.cards import read_card
 from unchoke.encoders.encoder import Encoder, SeesImages, keep_encoder
 from unchoke.encoders.pixels import Pixels
@@ -25,6 +24,7 @@ from unchoke.files import file_sha256
 from unchoke.heads.checkpoint import Head
 from unchoke.images.given import Readable, name_of, read_picture, several
 from unchoke.images.views import view_of
+from unchoke.labelling.answers import Predictions, answers_of, predictions_of, width_of
 from unchoke.machine.devices import lease_device
 from unchoke.machine.limits import VRAM_MB
 from unchoke.mask_heads.head import MaskHead

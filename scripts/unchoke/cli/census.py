@@ -6,9 +6,9 @@ from typing import Any
 
 from unchoke.manifest.checks import check_classes, check_splits
 from unchoke.manifest.classes import class_warnings, counts_of
-from unchoke.manifest.images import NO_LABEL, SplitSettings, in_use, list_manifest
+from unchoke.manifest.images import SplitSettings, in_use, list_manifest
 from unchoke.manifest.moves import VANISHED
-from unchoke.names import MASK_KINDS, SPLITS
+from unchoke.names import MASK_KINDS, NO_LABEL, SPLITS
 from unchoke.sources.locations import fields_of
 
 

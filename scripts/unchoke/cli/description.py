@@ -24,7 +24,7 @@ def data_lines(data: Path, found: Found, census: Census, results: Path) -> Itera
     yield f"splits: {_splits(census)}"
     yield from (f"! {warning}" for warning in census.warnings)
     if census.unlabelled:
-        yield f"! {census.unlabelled:,} images without a class, mask or words on record, which heads do not see"
+        yield f"! {census.unlabelled:,} images without a class, mask or words on record, which count in no figure"
     for ending, count in sorted(census.left_out.items(), key=lambda item: -item[1]):
         do = advice(ending)
         yield f"{'! ' if do else ''}left out: {count:,} × {ending}{do}"

@@ -14,7 +14,7 @@ from unchoke.cli.flags import note, subcommand
 from unchoke.cli.pictures import SOME_UNREADABLE, add_flags, asked_head, listed, refuse_existing
 
 if TYPE_CHECKING:
-    from unchoke.api.answers import Predictions
+    from unchoke.labelling.answers import Predictions
 
 
 def add_to(subcommands: Any) -> None:

@@ -121,13 +121,14 @@ class Dataset(Section):
     """Results go to `results/<name>/`. At most 100 letters, digits, `_`, `.`, `-`."""
 
     kind: Kind
-    """`folder`: images by class, or by split and class. `csv`: a table with the columns path, label and, if you have
-    them, split and group. `digits`: scikit-learn's handwritten digits, written to `path`. `masks`: a folder with
-    `images/` and `masks/`, or a table with the columns path and mask. `canvases`: digits on cluttered canvases with
-    their masks, written to `path`. `text`: words as polygons, for finding them: a folder with `images/` and `gt/` (a
-    text file each, as ICDAR has them), a JSON as MMOCR has it, or a table with the columns path and polygon. `words`:
-    words on cluttered canvases, written to `path`. `hdf5`, `npy`, `zarr`: rows of the arrays named in `images` and
-    `labels`. `webdataset`: a folder with tar shards."""
+    """`folder`: images by class, or by split and class; those in a folder `unlabelled` have no label. `csv`: a table
+    with the columns path, label (empty where there is none) and, if you have them, split and group. `digits`:
+    scikit-learn's handwritten digits, written to `path`. `masks`: a folder with `images/` and `masks/`, or a table with
+    the columns path and mask. `canvases`: digits on cluttered canvases with their masks, written to `path`. `text`:
+    words as polygons, for finding them: a folder with `images/` and `gt/` (a text file each, as ICDAR has them), a JSON
+    as MMOCR has it, or a table with the columns path and polygon. `words`: words on cluttered canvases, written to
+    `path`. `hdf5`, `npy`, `zarr`: rows of the arrays named in `images` and `labels`. `webdataset`: a folder with tar
+    shards."""
 
     path: str = Field(min_length=1)
     """The folder, or the CSV file; relative to the folder that snakemake runs in. hdf5, npy, zarr: the folder that the
@@ -143,8 +144,8 @@ class Dataset(Section):
     `x.npy`. Or one location a split: `{train: train.h5:x, test: test.h5:x}`."""
 
     labels: Locations = None
-    """hdf5, npy, zarr: where the classes are, one a row: integers or text. Also an .npy file, or a column of a CSV:
-    `meta.csv:label`. As many locations as `images` has."""
+    """hdf5, npy, zarr: where the classes are, one a row: integers or text; NaN, or an empty text, for a row without a
+    label. Also an .npy file, or a column of a CSV: `meta.csv:label`. As many locations as `images` has."""
 
     groups: Locations = None
     """hdf5, npy, zarr: what must stay together (patient, slide), as for `labels`: `meta.csv:slide`. null: nothing."""

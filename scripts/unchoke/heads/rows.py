@@ -61,7 +61,7 @@ def split_rows(
     for split, part in usable.items():
         read = settings["train_views" if split == "train" else "test_views"]
         x_ND = np.concatenate([values[view][part.image_id_N] for view in read])
-        _refuse_not_finite(x_ND, part.image_id_N, features)
+        refuse_not_finite(x_ND, part.image_id_N, features)
         x, y_N = (torch.from_numpy(array).to(device) for array in (x_ND, part.label_N))
         warnings = target.warnings(split, _cells(manifest, part.image_id_N), classes)
         rows[split] = Rows(x, y_N, part.image_id_N, part.group_N, len(read), target, tuple(warnings))
@@ -140,7 +140,8 @@ def readable(features: Mapping[str, FeatureStore], manifest: pd.DataFrame) -> ND
     return np.asarray(np.logical_and.reduce([store.valid() for store in features.values()]))
 
 
-def _refuse_not_finite(x_ND: NDArray[np.floating], ids: NDArray[np.int64], features: dict[str, FeatureStore]) -> None:
+def refuse_not_finite(x_ND: NDArray[np.floating], ids: NDArray[np.int64], features: Mapping[str, FeatureStore]) -> None:
+    """UnchokeError where features (V·N, D) of N images in V views are not finite."""
     wrong = np.flatnonzero(~np.isfinite(x_ND).all(1))
     if len(wrong):
         images = sorted({int(ids[row % len(ids)]) for row in wrong})

@@ -48,7 +48,8 @@ def check_classes(frame: pd.DataFrame, where: str) -> None:
             found=f"{len(classes)} ({', '.join(map(repr, classes)) or 'no image has a label'})",
             expected="at least 2",
             where=where,
-            do="one folder a class below dataset.path, or labels (column or array) with two values",
+            do="one folder a class below dataset.path, or labels (column or array) with two values; heads: {} in the "
+            "config gets features without any",
         )
     labels = {split: set(rows.loc[rows["split"] == split, "label"]) for split in SPLITS}
     for split in ("val", "test"):

@@ -23,13 +23,11 @@ from unchoke.manifest.moves import FORGOTTEN, GONE, VANISHED, Placing, describe_
 from unchoke.manifest.rows import found_paths, kept_lines, moves_of, read_lines, write_moves, write_rows
 from unchoke.manifest.splits import draw_splits, strata
 from unchoke.metrics.positive import positive_place
-from unchoke.names import CLASSIFICATION, SPLITS
+from unchoke.names import CLASSIFICATION, NO_LABEL, SPLITS
 from unchoke.sources.digests import read_digests
 from unchoke.sources.locations import NO_FIELDS, Fields
 from unchoke.sources.source import ImageFile, Listing, image_root, list_images
 from unchoke.store import tables
-
-NO_LABEL = "no label"
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,7 @@ def build_manifest(
     positive: str | None = None,
     forget: bool = False,
     task: str = CLASSIFICATION,
+    needs_labels: bool = True,
 ) -> dict[str, object]:
     """Bring `manifest`, its JSON record beside it and the folder `rows` up to date with the source; return the record.
 
@@ -73,17 +72,19 @@ def build_manifest(
     Raises UnchokeError, before anything is written, where labels, groups and splits contradict each other, or where
     `positive` of the config is neither of two classes.
     fields: where arrays are, as ``locations.fields_of`` gives it. forget: whether vanished images are forgotten.
-    task: what heads predict, and so what labels are.
+    task: what heads predict, and so what labels are. needs_labels: whether heads are trained, so that there must be
+    labels, and images in every split.
     """
     frame, lines, record, notes = list_manifest(kind, path, group, split, manifest, fields, forget, task)
-    check_labels(frame, str(path), task)
-    if positive is not None:
+    if needs_labels:
+        check_labels(frame, str(path), task)
+        check_splits(frame, str(path))
+    if needs_labels and positive is not None:
         positive_place(sorted(in_use(frame)["label"].unique()), positive)
-    check_splits(frame, str(path))
     n_chunks = write_rows(lines, tables.ROW_COLUMNS, chunk_size, rows, found_paths(frame, lines))
     write_moves(moves_of(frame, lines), manifest.with_name("moves.csv"))
     warnings = [f"warning: {text}" for text in label_warnings(frame, task)]  # which count_classes writes
-    for line in [*notes, *warnings]:
+    for line in [*notes, *unlabelled_notes(frame), *warnings]:
         print(line, flush=True)
     return write_manifest(frame, {**record, "chunk_size": chunk_size, "chunks": n_chunks}, manifest)
 
@@ -162,6 +163,13 @@ def write_manifest(frame: pd.DataFrame, record: dict[str, object], manifest: Pat
     }
     write_if_changed(manifest.with_suffix(".json"), json_bytes(record))
     return record
+
+
+def unlabelled_notes(frame: pd.DataFrame) -> list[str]:
+    """What becomes of rows without a label, where there are any."""
+    count = int((frame["excluded"] == NO_LABEL).sum())
+    told = "images have no label: they get features, and count in no figure"
+    return [f"{count:,} {told}"] if count else []
 
 
 def in_use(frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,9 @@ import pandas as pd
 
 from unchoke.errors import UnreadableImageError
 from unchoke.images.windows import image_size
-from unchoke.manifest.images import NO_LABEL
 from unchoke.manifest.moves import GONE
 from unchoke.manifest.rows import write_rows
+from unchoke.names import NO_LABEL
 from unchoke.store import tables
 
 NO_MASK = "no mask"

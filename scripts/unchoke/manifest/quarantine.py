@@ -9,6 +9,7 @@ import pandas as pd
 from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic
 from unchoke.manifest.moves import GONE
+from unchoke.names import NO_LABEL
 from unchoke.store import tables
 from unchoke.store.read import read_seal_file
 
@@ -23,12 +24,13 @@ def invalid_patches(rows: pd.DataFrame, reasons: dict[int, str]) -> dict[int, st
 
 def list_quarantine(manifest: Path, seals: list[Path], quarantine: Path) -> pd.DataFrame:
     """Write and return the table of images that are marked in the manifest, that are missing or empty files, or that a
-    job could not read; seals: of the stores of these jobs. Images that vanished are none of them."""
+    job could not read; seals: of the stores of these jobs. Images that vanished, or wait for a label, are none of
+    them."""
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
     frame = frame[~frame["excluded"].isin(GONE)]
     unread = {entry["image_id"]: entry["reason"] for seal in seals for entry in read_seal_file(seal)["invalid"]}
     by_reader = frame["image_id"].map(unread).fillna(frame["size_bytes"].map(_REASONS)).fillna("")
-    reason = frame["excluded"].where(frame["excluded"] != "", by_reader)
+    reason = frame["excluded"].where(~frame["excluded"].isin(["", NO_LABEL]), by_reader)
     listed = frame.assign(reason=reason)[reason != ""]
     write_atomic(quarantine, tables.frame_bytes(listed, tables.QUARANTINE_COLUMNS))
     return listed

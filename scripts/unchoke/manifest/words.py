@@ -10,9 +10,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from unchoke.files import write_if_changed
-from unchoke.manifest.images import NO_LABEL
 from unchoke.manifest.masks import SIDES, measure, size_text, unusable
 from unchoke.manifest.rows import write_rows
+from unchoke.names import NO_LABEL
 from unchoke.polygons.maps import Window, bounds_of, touches
 from unchoke.polygons.mend import mend
 from unchoke.polygons.word import Corners

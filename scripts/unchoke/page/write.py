@@ -10,7 +10,7 @@ from unchoke.experiments.board import failed_repeats
 from unchoke.files import write_atomic
 from unchoke.inspection.said import shifted_splits
 from unchoke.manifest.classes import counts_of
-from unchoke.names import CLASSIFICATION, IMAGE_TASKS, MULTILABEL, REGRESSION
+from unchoke.names import CLASSIFICATION, IMAGE_TASKS, MULTILABEL, NO_LABEL, REGRESSION
 from unchoke.page.board import board_of
 from unchoke.page.cleaned import found_rules
 from unchoke.page.decided import changes_of_test, decided_of
@@ -103,6 +103,8 @@ def _counts(files: PageFiles) -> dict[str, str]:
     splits = used["split"].value_counts()
     of = ", ".join(f"{int(splits[split]):,} {split}" for split in ("train", "val", "test") if split in splits)
     found = {"images": f"{len(used):,} ({of})"}
+    if waiting := int((files.manifest["excluded"] == NO_LABEL).sum()):
+        found["without a label"] = f"{waiting:,}, which count in no figure"
     found |= _labels(used, files.ranking[0])
     found["encoders"] = ", ".join(dict.fromkeys(row["encoder"] for row in files.rows)) or "none"
     found["heads"] = f"{len(files.rows):,}, with {sum(row['trials'] for row in files.rows):,} settings tried"

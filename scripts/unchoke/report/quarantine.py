@@ -13,7 +13,7 @@ MOST_REASONS = 15
 def draw_quarantine(quarantine: pd.DataFrame) -> Figure:
     """Images by reason, the most frequent first; quarantine: the table, with the column reason."""
     if not len(quarantine):
-        return note_figure("Quarantine", "No image is in quarantine: all could be read and have a label.")
+        return note_figure("Quarantine", "No image is in quarantine: all could be read.")
     counts = count_reasons(quarantine)
     figure = new_figure(10, 1.5 + 0.42 * len(counts), f"{len(quarantine):,} images in quarantine, by reason")
     axes = figure.subplots()

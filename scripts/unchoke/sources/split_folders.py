@@ -6,6 +6,9 @@ from unchoke.errors import UnchokeError
 from unchoke.sources.locations import SPLIT_NAMES
 from unchoke.texts import clean_text
 
+UNLABELLED = ("unlabelled", "unlabeled")
+"""Names of a first folder, or of a folder in the place of a class, whose images have no label; in lower case."""
+
 SYSTEM_FOLDERS = frozenset(
     {
         *("__macosx", "network trash folder", "temporary items"),  # macOS: what unzip leaves, and shared disks
@@ -25,6 +28,11 @@ EMPTY = "folder without images beside the splits"
 def is_system_folder(name: str) -> bool:
     """Whether a system or a program made the folder of this name by itself."""
     return name in SYSTEM_FOLDERS or name.casefold() in SYSTEM_FOLDERS
+
+
+def is_unlabelled(name: str) -> bool:
+    """Whether the images in a folder of this name have no label."""
+    return clean_text(name).lower() in UNLABELLED
 
 
 def split_of_folder(name: str) -> str:

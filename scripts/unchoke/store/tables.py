@@ -76,6 +76,13 @@ DISTANCE_COLUMNS = {  # a row an image of val and test that takes part
     "beyond": str,  # share of the images of train that lie nearer to the others of train
     "nearest": int,  # image_id of the nearest image of train
 }
+PREDICTION_COLUMNS = {  # a row an image without a label, by a head
+    **{name: MANIFEST_COLUMNS[name] for name in ("image_id", "path")},
+    "predicted": str,  # the likeliest class; a number; or labels, with ; between them
+    "probability": str,  # of the class, calibrated; else empty
+    "second": str,  # the next likeliest class; else empty
+    "margin": str,  # how much less likely that is; else empty
+}
 CLEANING_COLUMNS = {"image_id": int, "reasons": str, "dropped": str}  # names of rules; a row for every image
 SELECTION_COLUMNS = {
     "image_id": int,  # a row for every image

@@ -138,6 +138,17 @@ def receipt_files(config: Config) -> list[str]:
     return [posixpath.join(RESULTS, "receipts", folder, f"{name}.json") for folder, names in folders for name in names]
 
 
+def prediction_tables(config: Config) -> list[str]:
+    """What each head says of images without a label; not of heads on further splits, nor of networks."""
+    return [f"{RESULTS}/unlabelled/{encoder}/{head}.csv" for encoder, head in trained_places(config)]
+
+
+def prediction_receipts(config: Config) -> list[str]:
+    """The receipts of ``prediction_tables``."""
+    places = trained_places(config)
+    return [f"{RESULTS}/receipts/predict_unlabelled/{encoder}/{head}.json" for encoder, head in places]
+
+
 def mask_receipts(masks: Masks, places: Iterable[Place]) -> list[str]:
     """The receipt of every mask that is finished by a job of its own."""
     return [mask_receipt(*place, image) for place in places for image in masks.apart]

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.errors import UnchokeError
-from unchoke.manifest.images import NO_LABEL, SplitSettings, build_manifest, grow_manifest, in_use
+from unchoke.manifest.images import SplitSettings, build_manifest, grow_manifest, in_use
 from unchoke.manifest.moves import VANISHED
+from unchoke.names import NO_LABEL
 from unchoke.sources.source import ImageFile, Listing
 from unchoke.store.tables import MANIFEST_COLUMNS, ROW_COLUMNS, read_table
 
@@ -25,7 +26,7 @@ PETS = [{"path": f"{number:02d}.png", "label": "cat" if number % 3 else "dog"} f
 def build(tmp_path):
     """Bring a manifest up to date with a CSV of the images given; return what then stands in it."""
 
-    def build_from(images, *, seed=0, val=0.2, test=0.2, chunk_size=8, positive=None):
+    def build_from(images, *, seed=0, val=0.2, test=0.2, chunk_size=8, **more):
         with (tmp_path / "images.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, ["path", "label", "split", "group"], restval="")
             writer.writeheader()
@@ -33,7 +34,7 @@ def build(tmp_path):
         settings = SplitSettings(seed, val, test)
         manifest = tmp_path / "out" / "manifest.csv"
         source, rows = ("csv", tmp_path / "images.csv", None), tmp_path / "out" / "rows"
-        build_manifest(*source, settings, chunk_size, manifest, rows, positive=positive)
+        build_manifest(*source, settings, chunk_size, manifest, rows, **more)
         return read_table(manifest, MANIFEST_COLUMNS)
 
     return build_from
@@ -129,6 +130,25 @@ def test_rows_without_a_label_are_excluded_and_their_label_may_come_later(build)
     later = build(PETS)
     assert (later["excluded"] == "").all()
     assert later["split"].isin(["train", "val", "test"]).all()
+
+
+def test_a_label_that_comes_changes_no_row_of_features_and_no_split_of_others(tmp_path, build, capsys):
+    before = build([{**image, "label": ""} for image in PETS[:4]] + PETS[4:])
+    assert "4 images have no label" in capsys.readouterr().out
+    rows = {file.name: file.read_bytes() for file in (tmp_path / "out/rows").iterdir()}
+    after = build([{**PETS[0], "label": ""}, *PETS[1:]])
+    assert {file.name: file.read_bytes() for file in (tmp_path / "out/rows").iterdir()} == rows
+    assert after["split"][4:].tolist() == before["split"][4:].tolist()
+    assert (after["excluded"] != "").sum() == 1
+
+
+def test_without_heads_no_image_needs_a_label(build):
+    unlabelled = [{**image, "label": ""} for image in PETS]
+    with pytest.raises(UnchokeError, match=r"(?s)too few classes.*no image has a label.*heads: \{\}"):
+        build(unlabelled)
+    frame = build(unlabelled, needs_labels=False, positive="cat")
+    assert set(frame["excluded"]) == {NO_LABEL} and set(frame["split"]) == {""}
+    assert set(build(PETS[:5], needs_labels=False)["excluded"]) == {"", VANISHED}
 
 
 def test_the_same_images_change_no_file(tmp_path, build):

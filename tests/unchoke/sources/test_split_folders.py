@@ -58,7 +58,7 @@ def test_folders_without_visible_images_beside_splits_decide_nothing(tmp_path, p
 
 
 @pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "valid"), ("train",), ("val", "test")])
-@pytest.mark.parametrize("stray", ["unlabeled/1.png", "extra/cat/1.png"])
+@pytest.mark.parametrize("stray", ["others/1.png", "extra/cat/1.png"])
 def test_a_folder_with_images_beside_splits_stops_the_run(tmp_path, place, names, stray):
     place(tmp_path, *(f"{name}/cat/1.png" for name in names), *(f"{name}/dog/1.png" for name in names), stray)
     with pytest.raises(UnchokeError) as caught:
@@ -85,6 +85,24 @@ def test_classes_may_be_called_like_splits(tmp_path, place, names):
 def test_a_train_and_a_bus_with_folders_inside_stop_with_a_way_out(tmp_path, place):
     place(tmp_path, "train/red/1.png", "bus/red/2.png", "car/red/3.png")
     with pytest.raises(UnchokeError, match=r"(?s)'bus' is no split.*where train/ are no splits, rename them"):
+        list_images("folder", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["unlabelled", "Unlabeled"])
+@pytest.mark.parametrize("inside", ["1.png", "cat/1.png", "train/cat/1.png"])
+def test_images_in_a_folder_unlabelled_have_no_label(tmp_path, place, name, inside):
+    waiting = {f"{name}/{inside}": ("", "")}
+    assert facts(place(tmp_path / "alone", f"{name}/{inside}")) == waiting
+    assert facts(place(tmp_path / "classes", "cat/1.png", f"{name}/{inside}")) == {"cat/1.png": ("cat", ""), **waiting}
+    tree = [*SPLIT_TREE, f"{name}/{inside}", f"val/{name}/{inside}"]
+    given = {**right(SPLIT_TREE), **waiting, f"val/{name}/{inside}": ("", "val")}
+    assert facts(place(tmp_path / "splits", *tree)) == given
+    assert facts(place(tmp_path / "deep", "cat/1.png", f"dog/{name}/1.png"))[f"dog/{name}/1.png"] == ("dog", "")
+
+
+def test_a_folder_unlabelled_makes_no_classes_of_splits(tmp_path, place):
+    place(tmp_path, "train/1.png", "test/2.png", "unlabelled/cat/1.png")
+    with pytest.raises(UnchokeError, match=r"(?s)no folders of classes.*directly in test/, train/"):
         list_images("folder", tmp_path)
 
 

@@ -11,6 +11,8 @@ from unchoke.targets.results import (
     finding_tables,
     finished_runs,
     mask_receipts,
+    prediction_receipts,
+    prediction_tables,
     receipt_files,
     receipts,
     report_files,
@@ -112,3 +114,10 @@ def test_every_mask_that_a_job_of_its_own_finishes_has_a_receipt():
         f"{folder}/tiny/linear/1.json",
     ]
     assert mask_receipts(Masks(mask_config(segment={"pixels_per_job": 81}), grids), [("tiny", "linear")]) == []
+
+
+def test_images_without_a_label_are_predicted_by_every_head_and_by_no_network():
+    config = image_config(heads={"one": {"kind": "knn", "encoders": ["b0"]}, "two": {"kind": "knn"}})
+    places = [("b0", "one"), ("b0", "two"), ("vit", "two")]
+    assert prediction_tables(config) == [f"<results>/unlabelled/{encoder}/{head}.csv" for encoder, head in places]
+    assert len(prediction_receipts(config)) == 3

@@ -23,7 +23,9 @@ TABLES = (".csv", ".npy")
 
 
 def read_values(root: Path, location: Location, open_array: ArrayOpener, role: str = "labels") -> list[str]:
-    """One text a row: numbers without a point, true as 1. Files .csv and .npy are read as such, others by `open_array`.
+    """One text a row: numbers without a point, true as 1, NaN as an empty text.
+
+    Files .csv and .npy are read as such, others by `open_array`.
 
     role: labels and groups are integers or text; numbers also floats; label_sets may be 0 and 1, (rows, K), of which
     label k is called ``k``. UnchokeError where a row has more than one value, or one of another type.
@@ -47,7 +49,7 @@ def read_values(root: Path, location: Location, open_array: ArrayOpener, role: s
     check_stored(array, "labels or groups", where, every=True)
     value_N = np.asarray(array[0 : array.shape[0]]).reshape(-1)
     if role == "numbers" and value_N.dtype.kind == "f":
-        return list(map(repr, value_N.tolist()))
+        return ["" if value != value else repr(value) for value in value_N.tolist()]
     return as_text(value_N, where)
 
 
@@ -80,8 +82,8 @@ def as_text(value_N: "NDArray[Any]", where: str) -> list[str]:
 
     if value_N.dtype.kind in "iub":
         return [str(int(value)) for value in value_N.tolist()]
-    if value_N.dtype.kind == "f" and (np.isfinite(value_N) & (np.round(value_N) == value_N)).all():
-        return [str(int(value)) for value in value_N.tolist()]
+    if value_N.dtype.kind == "f" and (np.isnan(value_N) | np.isfinite(value_N) & (np.round(value_N) == value_N)).all():
+        return ["" if value != value else str(int(value)) for value in value_N.tolist()]  # NaN stands for a missing one
     values = value_N.tolist()
     wrong = next((value for value in values if not isinstance(value, str | bytes)), None)
     if wrong is not None:

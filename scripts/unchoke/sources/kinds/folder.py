@@ -12,7 +12,7 @@ from unchoke.errors import UnchokeError
 from unchoke.images import heif
 from unchoke.sources.locations import NO_FIELDS, Fields
 from unchoke.sources.source import ImageFile, Listing, size_and_time
-from unchoke.sources.split_folders import EMPTY, is_system_folder, split_folders
+from unchoke.sources.split_folders import EMPTY, is_system_folder, is_unlabelled, split_folders
 from unchoke.texts import clean_label
 
 PLAIN_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
@@ -25,7 +25,8 @@ SplitsOf: TypeAlias = Callable[[Mapping[str, int], Collection[str]], Mapping[str
 def list_images(path: Path, group: str | None = None, fields: Fields = NO_FIELDS) -> Listing:
     """Every image below `path`; its class is the first folder, or the second where the first ones are splits.
 
-    Which folders are splits: see ``split_folders``. Folders of the system and what is hidden are left out.
+    Which folders are splits: see ``split_folders``. Images in a folder ``unlabelled`` in their place, or in that of a
+    class, have no label. Folders of the system and what is hidden are left out.
     group: a regular expression searched in the path below `path`; its first group, or its whole match.
     UnchokeError where folders named as splits hold no folders of classes, or lie beside others with images.
     """
@@ -48,20 +49,23 @@ def list_files(path: Path, splits_of: SplitsOf, group: str | None = None, ending
         (folder, _images_among(files, left_out, endings or IMAGE_ENDINGS))
         for folder, files in folders_below(path, left_out)
     ]
-    split_of = splits_of(*_first_folders(folders))
+    counts, classed = _first_folders(folders)
+    split_of = splits_of(counts, classed)
     images = []
     for folder, files in folders:
         label, split = _class_and_split(folder, split_of)
         for file in files:
             name = folder + file.name
             images.append(ImageFile(name, label, split, pattern(name), *size_and_time(file)))
-    return Listing(path, sorted(images), left_out + _without_images(path, split_of))
+    return Listing(path, sorted(images), left_out + (_without_images(path, counts) if split_of else Counter()))
 
 
 def _splits_of_classes(path: Path, counts: Mapping[str, int], classed: Collection[str]) -> dict[str, str]:
     """The splits of the first folders, where these are no classes themselves; UnchokeError where there are no classes
     in them."""
     where = str(path.absolute())
+    counts = {name: count for name, count in counts.items() if not is_unlabelled(name)}
+    classed = [name for name in classed if name in counts]
     split_of = split_folders(counts, classed, where)
     if split_of and not classed:
         first = min(split_of)
@@ -102,15 +106,14 @@ def _first_folders(folders: list[tuple[str, list[os.DirEntry[str]]]]) -> tuple[C
 def _class_and_split(folder: str, split_of: Mapping[str, str]) -> tuple[str, str]:
     """What the path of a folder says of the images in it."""
     parts = folder.split("/")[:-1]
-    split = split_of.get(parts.pop(0), "") if split_of and parts else ""
-    return clean_label(parts[0]) if parts else "", split
+    split = split_of.get(parts[0], "") if parts else ""
+    parts = parts[1:] if split else parts
+    return "" if not parts or is_unlabelled(parts[0]) else clean_label(parts[0]), split
 
 
-def _without_images(path: Path, split_of: Mapping[str, str]) -> Counter[str]:
-    """Counts the visible folders beside those of splits, all of which hold no image; nothing without splits."""
-    if not split_of:
-        return Counter()
-    others = [entry.name for entry in os.scandir(path) if _is_folder(entry) and entry.name not in split_of]
+def _without_images(path: Path, counts: Mapping[str, int]) -> Counter[str]:
+    """Counts the visible folders beside those of splits that hold no image. counts: of those that do."""
+    others = [entry.name for entry in os.scandir(path) if _is_folder(entry) and entry.name not in counts]
     count = sum(not (name.startswith(".") or is_system_folder(name)) for name in others)
     return Counter({EMPTY: count} if count else {})
 

@@ -187,6 +187,7 @@ LABELS = {
     "bytes of 8 bits": (np.array([1, 0, 255, 1], np.uint8), ["1", "0", "255", "1"]),
     "true and false": (np.array([True, False, True, True]), ["1", "0", "1", "1"]),
     "whole floats": (np.array([1.0, 0.0, -2.0, 1.0], np.float32), ["1", "0", "-2", "1"]),
+    "whole floats, of which one is missing": (np.array([1.0, np.nan, -2.0, 1.0]), ["1", "", "-2", "1"]),
     "text of a fixed length": (np.array([b"cat", b"dog", b"", b"\xe7\x8c\xab"]), ["cat", "dog", "", "猫"]),
     "text": (["cat", "dog", "", "猫"], ["cat", "dog", "", "猫"]),
 }
@@ -500,7 +501,11 @@ BAD_HDF5 = {
     "cut short": (cut_short, {}, ["cut short", "truncated", "a.h5"]),
     "text": (lambda root: (root / "a.h5").write_text("text"), {}, ["no HDF5 file", "signature"]),
     "labels that are shares": (lambda root: write_hdf5(root / "a.h5", x=X, y=Y + 0.5), {}, ["integer", "float64"]),
-    "labels that are not numbers": (lambda root: write_hdf5(root / "a.h5", x=X, y=Y * np.nan), {}, ["integer", "nan"]),
+    "labels that are not numbers": (
+        lambda root: write_hdf5(root / "a.h5", x=X, y=Y + 0.5),
+        {},
+        ["integer", ".5 among"],
+    ),
     "labels one-hot": (lambda root: write_hdf5(root / "a.h5", x=X, y=np.eye(4)), {}, ["(4, 4)", "number of the class"]),
     "one label for all": (lambda root: write_hdf5(root / "a.h5", x=X, y=1), {}, ["one label", "()"]),
     "a missing column": (

@@ -1,0 +1,1 @@
+"""Images without a label: what heads say of them."""

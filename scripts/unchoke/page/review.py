@@ -8,6 +8,7 @@ import pandas as pd
 
 from unchoke.cleaning.decisions import Decision, read_decided
 from unchoke.files import write_atomic
+from unchoke.manifest.classes import counts_of
 from unchoke.page.features import best_head, points_of, thumbnail_urls
 from unchoke.page.files import PageFiles
 from unchoke.page.maps import Points, draw_map
@@ -93,6 +94,7 @@ def _data(files: PageFiles, ids: set[int], suggested: Mapping[int, str], decisio
     return {
         "file": _file_name(files),
         "images": images,
-        "classes": sorted(set(files.manifest.loc[files.manifest["excluded"] == "", "label"])),
+        "task": files.ranking[0],
+        "classes": sorted(counts_of(files.manifest, files.ranking[0])),
         "decisions": [one._asdict() for one in decisions],
     }

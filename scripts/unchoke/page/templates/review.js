@@ -37,11 +37,18 @@ function controls(id) {
   return box;
 }
 
+// Whether a text is what a label may be: a class, several of them, or a number.
+function isLabel(text) {
+  if (review.task === "regression") return text !== "" && Number.isFinite(Number(text));
+  if (review.task === "classification") return review.classes.includes(text);
+  return text !== "" && text.split(/[;|]/).map(part => part.trim()).every(part => !part || review.classes.includes(part));
+}
+
 function decide(id, word, input) {
   const before = decisions.get(id), label = word === "relabel" ? input.value.trim() : "", image = review.images[id];
   input.setCustomValidity("");
-  if (word === "relabel" && !review.classes.includes(label)) {
-    input.setCustomValidity(label ? `“${label}” is no class of this dataset.` : "Choose a class.");
+  if (word === "relabel" && !isLabel(label)) {
+    input.setCustomValidity(label ? `“${label}” is no label of this dataset.` : "Choose a label.");
     input.reportValidity();
     input.focus();
     return;

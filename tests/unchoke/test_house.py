@@ -1,12 +1,17 @@
 """The house: rules call commands that exist, commands are short, both lists of packages agree."""
 
 import ast
+import os
 import re
+import shutil
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
+import in_memory
 import pytest
 import yaml
+from in_memory import has_room
 
 from unchoke.encoders.packaged import PACKAGES
 
@@ -182,3 +187,21 @@ def test_tests_mirror_the_modules():
     }
     listed = [(folder, name) for folder, names in TESTED_ELSEWHERE.items() for name in names.split()]
     assert untested == {f"{folder}/{name}.py".removeprefix("/") for folder, name in listed}
+
+
+@pytest.mark.parametrize(
+    ("room_mb", "free_mb", "flags", "expected"),
+    [
+        (5000, 9000, 0, True),
+        (64, 9000, 0, False),  # a container's
+        (5000, 3000, 0, False),
+        (5000, 9000, os.ST_NOEXEC, False),
+    ],
+)
+def test_tests_write_into_memory_only_where_it_has_room(
+    room_mb: int, free_mb: int, flags: int, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=flags))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room_mb * 2**20))
+    monkeypatch.setattr(in_memory, "free_memory_mb", lambda: free_mb)
+    assert has_room(tmp_path) == expected and not has_room(tmp_path / "absent")

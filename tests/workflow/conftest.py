@@ -86,7 +86,7 @@ class Clone:
     def with_own_worker(self) -> "Clone":
         """The same clone with a copy of the commands, so that its worker serves, and dies with, no other test."""
         (self.folder / "scripts").unlink()
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        ignored = shutil.ignore_patterns("*.pyc.*", "*.egg-info")  # the first are being written by another process
         shutil.copytree(REPOSITORY / "scripts", self.folder / "scripts", ignore=ignored)
         return self
 

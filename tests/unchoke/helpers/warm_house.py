@@ -80,11 +80,22 @@ def alive(pid: int) -> bool:
         return False
 
 
+def link_library(folder: Path) -> None:
+    """The library, with the code that Python has compiled; copies of the modules that find out where they lie."""
+    folder.mkdir()
+    for entry in (SCRIPTS / "unchoke").iterdir():
+        if entry.is_file():
+            shutil.copy2(entry, folder)
+        elif entry.name != "machine":
+            (folder / entry.name).symlink_to(entry)
+    shutil.copytree(SCRIPTS / "unchoke" / "machine", folder / "machine", ignore=shutil.ignore_patterns("*.pyc.*"))
+
+
 def build_house(folder: Path) -> House:
     """The client, the library and the commands above, in `folder`."""
     (folder / "scripts").mkdir()
     shutil.copy(SCRIPTS / "warm", folder / "scripts" / "warm")
-    shutil.copytree(SCRIPTS / "unchoke", folder / "scripts" / "unchoke", ignore=shutil.ignore_patterns("__pycache__"))
+    link_library(folder / "scripts" / "unchoke")
     ending = "\n\nif __name__ == '__main__':\n    import sys\n    main(sys.argv[1:])\n"
     for name, code in COMMANDS.items():
         (folder / "scripts" / f"{name}.py").write_text(code + ending)

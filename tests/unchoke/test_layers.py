@@ -89,16 +89,23 @@ def relative(path):
     return str(path.relative_to(SCRIPTS))
 
 
+PURE = [path for path in MODULES if is_pure(path)]
+
+
+def offending(paths, look):
+    """What was found in each file, by its path, where anything was."""
+    return {relative(path): found for path in paths if (found := look(path))}
+
+
 def test_every_package_has_a_place_and_is_there():
     packages = {path.relative_to(LIBRARY).parts[0] for path in MODULES if path.parent != LIBRARY}
     assert packages == set(ORDER)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_no_import_goes_forward(path):
-    own = dotted(path)
-    ahead = {name for name in own_imports(path) if place_of(name) > place_of(own)}
-    assert not ahead
+def test_no_import_goes_forward():
+    assert not offending(
+        MODULES, lambda path: {name for name in own_imports(path) if place_of(name) > place_of(dotted(path))}
+    )
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=relative)
@@ -112,30 +119,36 @@ def test_a_package_says_what_it_holds_and_defines_nothing_itself(folder):
     assert isinstance(docstring.value.value, str)
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if is_pure(path)], ids=relative)
-def test_what_is_pure_touches_neither_disk_nor_torch(path):
-    assert not {name.split(".")[0] for name in imports(path)} & IMPURE
+def test_what_is_pure_touches_neither_disk_nor_torch():
+    assert not offending(PURE, lambda path: {name.split(".")[0] for name in imports(path)} & IMPURE)
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if is_pure(path)], ids=relative)
-def test_what_is_pure_imports_only_what_is_pure(path):
+def impure_imports(path):
+    """The files of ours that a file imports and that are not pure."""
     files = [LIBRARY / f"{name.replace('.', '/')}.py" for name in own_imports(path)]
     files += [LIBRARY / f"{name.rpartition('.')[0].replace('.', '/')}.py" for name in own_imports(path)]
-    assert [relative(file) for file in files if file.is_file() and not is_pure(file)] == []
+    return [relative(file) for file in files if file.is_file() and not is_pure(file)]
 
 
-@pytest.mark.parametrize("path", [*MODULES, *COMMANDS], ids=relative)
-def test_nothing_imports_snakemake_or_a_command(path):
-    roots = {name.split(".")[0] for name in imports(path)}
-    assert not roots & {"snakemake", *(command.stem for command in COMMANDS)}
+def test_what_is_pure_imports_only_what_is_pure():
+    assert not offending(PURE, impure_imports)
 
 
-@pytest.mark.parametrize("path", [*MODULES, *COMMANDS], ids=relative)
-def test_paths_of_results_belong_to_rules(path):
+def test_nothing_imports_snakemake_or_a_command():
+    forbidden = {"snakemake", *(command.stem for command in COMMANDS)}
+    assert not offending([*MODULES, *COMMANDS], lambda path: {name.split(".")[0] for name in imports(path)} & forbidden)
+
+
+def paths_of_results(path):
+    """The texts of a file that spell the folder, but for those that only explain."""
     tree = tree_of(path)
     explanations = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    assert not [text.value for text in texts if "results/" in text.value and id(text) not in explanations]
+    return [text.value for text in texts if "results/" in text.value and id(text) not in explanations]
+
+
+def test_paths_of_results_belong_to_rules():
+    assert not offending([*MODULES, *COMMANDS], paths_of_results)
 
 
 def read_by_snakemake():
@@ -150,19 +163,19 @@ def read_by_snakemake():
     return sorted(names | {dotted(path) for path in MODULES if path.parent.name == "kinds" and "sources" in path.parts})
 
 
-@pytest.mark.parametrize("module", [*read_by_snakemake(), "sources.arrays.array", "sources.tar_shards"])
-def test_what_the_snakefile_imports_is_light(module):
-    assert not {"torch", "pandas", "numpy"} & loaded_by(module)
+def test_what_the_snakefile_imports_is_light():
+    modules = [*read_by_snakemake(), "sources.arrays.array", "sources.tar_shards"]
+    assert len(modules) > 20 and not {"torch", "pandas", "numpy"} & loaded_by(*modules)
 
 
-@pytest.mark.parametrize("module", ["features.labels", "stitching.score"])
-def test_stages_that_compute_without_torch_do_not_read_it(module):
-    assert "torch" not in loaded_by(module)
+def test_stages_that_compute_without_torch_do_not_read_it():
+    assert "torch" not in loaded_by("features.labels", "stitching.score")
 
 
-def loaded_by(module):
-    """The names of all modules that are there once one of ours has been imported."""
-    code = f"import sys, unchoke.{module}; print(*sys.modules)"
+def loaded_by(*modules):
+    """The names of all modules that are there once these of ours have been imported."""
+    ours = [f"unchoke.{module}" for module in modules]
+    code = f"import sys, {', '.join(ours)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert f"unchoke.{module}" in loaded
+    assert {*ours} <= {*loaded}
     return set(loaded)

@@ -1,5 +1,6 @@
 """A workflow of its own for every test: a few real images, a tiny encoder, and snakemake in a subprocess."""
 
+import fcntl
 import hashlib
 import io
 import os
@@ -241,9 +242,20 @@ def clone(tmp_path: Path) -> Clone:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
-    """A clone after one undisturbed run, and what snakemake said; tests work on copies of it."""
-    clone = make_clone(tmp_path_factory.mktemp("finished") / "clone")
-    return clone, clone.snakemake("--cores", "8", "--resources", "gpu=1")
+    """A clone after one undisturbed run, and what snakemake said; tests work on copies of it.
+
+    One process of tests makes it, while others that want it wait; each has a copy of its own.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "first finished"
+    shared.mkdir(exist_ok=True)
+    clone, said = Clone(shared / "clone"), shared / "said"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            shutil.rmtree(clone.folder, ignore_errors=True)
+            said.write_text(make_clone(clone.folder).snakemake("--cores", "8", "--resources", "gpu=1"))
+    return clone.copy_to(tmp_path_factory.mktemp("finished") / "clone"), said.read_text()
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ BENCHMARKS = (
     "near_recall",
     "planted_duplicates",
     "label_errors",
+    "diverse_subset",
     "near_in_features",
     "workflow_start",
     "mask_dice",

@@ -11,6 +11,12 @@ SEPARATORS = ";|"
 """What may stand between the labels of an image in one cell; the first is that of our own tables."""
 NO_LABEL = "no label"
 """Why a row of the manifest is excluded that waits for its label: it has features and predictions, and no figures."""
+UNLABELLED = "unlabelled"
+"""Takes the place of a split where rows without a label are meant."""
+DRAWN = ("fraction", "per_class")
+"""Sizes of a subset to train on."""
+LISTED = ("diverse", "typical", "uncertain")
+"""Sizes of a list of images to label."""
 TEXT_KINDS = ("text", "words")
 """Kinds of source whose images have words, as polygons."""
 MASK_KINDS = ("masks", "canvases", *TEXT_KINDS)

@@ -37,7 +37,7 @@ TESTED_ELSEWHERE = {
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams decoders given steps tiff_windows upright",
     "inspection": "said",
-    "labelling": "answers",
+    "labelling": "answers said",
     "machine": (
         "client cold commands connections devices messages patience peaks process_state process_tree retries sockets "
         "turns worker_requests"

@@ -1,4 +1,4 @@
-"""Images without a label in real runs: features, predictions, and labels that come back."""
+"""Images without a label in real runs: features, predictions, a list of those to label, and labels that come back."""
 
 import csv
 from pathlib import Path
@@ -28,17 +28,21 @@ def test_a_label_that_comes_back_costs_no_features(rerun: Clone) -> None:
     rerun.add_images(list(labels.values()))
     for waiting, name in labels.items():
         (images / name).rename(images / "unlabelled" / waiting)
+    rerun.configure(subset={"diverse": 4})
     before = rerun.times("features/tiny.zarr/*/c/[01]/0")
     output = rerun.snakemake("--cores", "2")
     assert jobs(output, "extract_chunk") == 2  # the third chunk fills up, a fourth begins
-    assert jobs(output, "predict_unlabelled") == 2
+    assert (jobs(output, "predict_unlabelled"), jobs(output, "list_to_label")) == (2, 1)
     waiting = {row["path"]: row for row in rows_of(rerun, "manifest.csv") if row["excluded"]}
     assert set(waiting) == {f"unlabelled/{name}" for name in labels}
     for head in ("logistic", "neighbours"):
         said = rows_of(rerun, f"unlabelled/tiny/{head}.csv")
         assert {row["path"] for row in said} == set(waiting) and {row["predicted"] for row in said} <= {"0", "1"}
+    listed = rows_of(rerun, "to_label.csv")
+    assert [row["rank"] for row in listed] == list("1234") and {row["path"] for row in listed} <= set(waiting)
     assert [row["path"] for row in rows_of(rerun, "quarantine.csv")] == ["0/broken.png"]
-    assert "6, which count in no figure" in (rerun.results / "report.html").read_text()
+    page = (rerun.results / "report.html").read_text()
+    assert "6, which count in no figure" in page and "Images to label" in page
 
     (rerun.results / "unlabelled/tiny/logistic.csv").unlink()
     output = rerun.snakemake("--cores", "2")
@@ -47,6 +51,7 @@ def test_a_label_that_comes_back_costs_no_features(rerun: Clone) -> None:
     times = rerun.times("features/**/[0-9]*")
     for name, label in labels.items():
         (images / "unlabelled" / name).rename(images / label)
+    rerun.configure()
     output = rerun.snakemake("--cores", "2")
     assert (jobs(output, "extract_chunk"), jobs(output, "predict_unlabelled"), jobs(output, "train_head")) == (0, 0, 2)
     assert rerun.times("features/**/[0-9]*") == times and before.items() <= times.items()
@@ -55,9 +60,9 @@ def test_a_label_that_comes_back_costs_no_features(rerun: Clone) -> None:
     assert "Nothing to be done" in rerun.snakemake("--cores", "2")
 
 
-def test_without_any_label_there_are_features(tmp_path: Path) -> None:
+def test_without_any_label_there_are_features_and_a_list(tmp_path: Path) -> None:
     """Also cleaning, the report and the doctor do without; heads say what they lack."""
-    clone = empty_clone(Clone(tmp_path / "clone"), heads={}, cleaning={})
+    clone = empty_clone(Clone(tmp_path / "clone"), heads={}, cleaning={}, subset={"typical": 5, "k": 3})
     names = new_digits(9)
     clone.add_images(names)
     (clone.folder / "images").rename(clone.folder / "all")
@@ -65,6 +70,7 @@ def test_without_any_label_there_are_features(tmp_path: Path) -> None:
     (clone.folder / "all").rename(clone.folder / "images/unlabelled")
     output = clone.snakemake("--cores", "2")
     assert jobs(output, "predict_unlabelled") == 0
+    assert len(rows_of(clone, "to_label.csv")) == 5
     assert {row["label"] for row in rows_of(clone, "manifest.csv")} == {""}
     assert "18, which count in no figure" in (clone.results / "report.html").read_text()
     assert "18 images have no label" in clone.snakemake("doctor", "--cores", "1")

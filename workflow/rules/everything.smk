@@ -44,12 +44,13 @@ def everything(wildcards):
 
 
 def predictions():
-    """What heads say of the images without a label, and its receipts; nothing where all have one."""
+    """The list of images to label, what heads say of those without a label, and its receipts."""
+    listed = ["<results>/to_label.csv", "<results>/to_label.json"] if LISTED else []
     if not has_unlabelled():
-        return []
+        return listed
     made = prediction_receipts(config)
     force(missing.incomplete_receipts(made, Path(RESULTS)))
-    return [*prediction_tables(config), *made]
+    return [*listed, *prediction_tables(config), *made]
 
 
 def all_masks():

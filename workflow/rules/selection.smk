@@ -4,6 +4,7 @@
 from posixpath import dirname
 
 from unchoke.config.cleaning import deciding, features_drop
+from unchoke.targets.listing import drawn_part
 
 # Datasets that are not cleaned have no fingerprints.
 FINGERPRINTS = STORES["fingerprints"].sealed if config["cleaning"] else {}
@@ -40,7 +41,7 @@ rule select_rows:
             ["--inspected", input.inspected] if DROPPED else []
         ),
         rules=json_of(DECIDING),
-        subset=json_of(config["subset"]),
+        subset=json_of(drawn_part(config["subset"])),
     shell:
         '"$UNCHOKE_SCRIPTS"/warm select_rows'
         " --manifest {input.manifest:q}"

@@ -22,10 +22,11 @@ from unchoke.config.networks import Network
 from unchoke.config.patches import Patches
 from unchoke.config.profile import Profile
 from unchoke.config.segment import Segment
-from unchoke.config.subset import Subset
+from unchoke.config.subset import Subset, check_listing
 from unchoke.config.teacher import Teacher
 from unchoke.names import (
     CLASSIFICATION,
+    DRAWN,
     MASK_KINDS,
     MULTILABEL,
     PIXELS,
@@ -65,8 +66,8 @@ class Config(Section):
     are not cleaned."""
 
     subset: Subset | None = None
-    """The part of the data that heads train on; null: all of it. Features are cached for all images, so that another
-    subset needs no new ones."""
+    """The part of the data that heads train on, or a list of images to label; null: all of it, and no list. Features
+    are cached for all images, so that another subset needs no new ones."""
 
     encoders: dict[Name, Encoder] = Field(
         {"lite0": Encoder(model="tf_efficientnet_lite0", weights="packaged", image_size=96)}, min_length=1
@@ -213,7 +214,7 @@ class Config(Section):
         rules = self.cleaning.features.rules if self.cleaning and self.cleaning.features else None
         for_classes = {
             "networks": self.networks,
-            "subset: is drawn class by class": self.subset,
+            "subset: is drawn class by class": self.subset and self.subset.how in DRAWN,
             "dataset.split.repeats": self.dataset.split.repeats > 1,
             "evaluation.positive": self.evaluation.positive,
             "cleaning.features.rules.mislabelled": rules and rules.mislabelled,
@@ -241,7 +242,7 @@ class Config(Section):
                     f"{where}: networks are trained on one split: set repeats to 1, or leave networks to a run of "
                     "their own, with another dataset.name"
                 )
-            if self.subset:
+            if self.subset and self.subset.how in DRAWN:
                 raise ValueError(
                     f"{where}: subset is drawn from one train split, and has no images for others: set subset to null "
                     "or repeats to 1"
@@ -305,6 +306,12 @@ class Config(Section):
                     raise ValueError(
                         f"heads.{name} reads view '{view}', but encoders.{encoder}.views has only {views}: add it there"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _images_to_label_can_be_listed(self) -> "Config":
+        if self.subset:
+            check_listing(self.subset, self.encoders, self.heads, self.dataset.target)
         return self
 
     @model_validator(mode="after")

@@ -1,1 +1,1 @@
-"""Images without a label: what heads say of them."""
+"""Images without a label: what heads say of them, and which are worth labelling."""

@@ -33,6 +33,7 @@ _JOBS = {
     **dict.fromkeys(("feature_findings.csv", "feature_findings.json", "distances.csv"), ("inspect_features",)),
     "decisions.json": ("read_decisions",),
     "selection.csv": ("select_rows",),
+    **dict.fromkeys(("to_label.csv", "to_label.json"), ("list_to_label",)),
     **dict.fromkeys(("repeats/*.csv", "repeats/*.json"), ("draw_repeat/{}",)),
     "classes.json": ("count_classes",),
     "unusable.csv": ("list_unusable",),

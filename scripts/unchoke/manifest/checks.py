@@ -49,7 +49,7 @@ def check_classes(frame: pd.DataFrame, where: str) -> None:
             expected="at least 2",
             where=where,
             do="one folder a class below dataset.path, or labels (column or array) with two values; heads: {} in the "
-            "config gets features without any",
+            "config gets features, and a list of images to label, without any",
         )
     labels = {split: set(rows.loc[rows["split"] == split, "label"]) for split in SPLITS}
     for split in ("val", "test"):

@@ -147,6 +147,7 @@ def _figures(files: PageFiles, room: Room) -> dict[str, Picture]:
             "A good threshold has pairs of one image on its right, others on its left.",
         ),
         "cleaning/distances": ("Distances to train", "A split to the right of train holds images of another kind."),
+        "to_label": ("Images to label", "The first of to_label.csv, in its order, with what their label may be."),
         "profile": ("Rate without each step", "Of the last `snakemake profile`; the bottleneck of a panel in orange."),
         "durations": ("Seconds by stage", "Only speeding up the bottleneck helps much."),
         "pipelines": ("Input pipelines side by side", "Of the last `snakemake compare_pipelines`: see pipelines.csv."),

@@ -48,6 +48,7 @@ STAGES = (
     Stage("inspecting features", ("inspect_features",)),
     Stage("training heads", ("train_head", "train_repeat")),
     Stage("predicting unlabelled images", ("predict_unlabelled",)),
+    Stage("listing images to label", ("list_to_label",)),
     Stage("training networks", ("train_member", "choose_network")),
     Stage("training mask heads", ("train_mask_head",), of_words="training text heads"),
     Stage("predicting patches", ("predict_patches", "predict_teacher"), counts_rows=True),

@@ -83,6 +83,16 @@ PREDICTION_COLUMNS = {  # a row an image without a label, by a head
     "second": str,  # the next likeliest class; else empty
     "margin": str,  # how much less likely that is; else empty
 }
+TO_LABEL_COLUMNS = {  # a row an image to label, the first first
+    "rank": int,  # from 1
+    **{name: MANIFEST_COLUMNS[name] for name in ("image_id", "path")},
+    "split": str,  # unlabelled where it has no label
+    "label": str,  # the one that it has, empty without
+    "value": str,  # a distance, a mean distance to neighbours, or a margin; empty where nothing came before
+    "nearest": int,  # image_id of the nearest image of train; -1 where there is none
+    "nearest_label": str,  # its label
+    **dict.fromkeys(("predicted", "second"), str),  # the two likeliest classes of the head that is asked; else empty
+}
 CLEANING_COLUMNS = {"image_id": int, "reasons": str, "dropped": str}  # names of rules; a row for every image
 SELECTION_COLUMNS = {
     "image_id": int,  # a row for every image

@@ -55,6 +55,19 @@ def head_mb(settings: Mapping[str, Any], seal: Path) -> int:
     return int(_TORCH_MB + 3 * size * sealed["images"] * sealed["widths"][settings["pool"]] * views // 2**20)
 
 
+def listing_mb(config: Mapping[str, Any], settings: Mapping[str, Any], seal: Path) -> int:
+    """Memory of the machine for the list of images to label: blocks of features in float64, and some numbers an image.
+
+    settings: as ``targets.listing.listing_of`` gives them. seal: as for ``head_mb``.
+    """
+    if settings["how"] == "uncertain":
+        return head_mb(config["heads"][settings["head"]], seal)
+    sealed = read_json(seal)
+    of_image = 100 + 80 * settings.get("k", 0)  # neighbours either way: places, cosines and links
+    blocks = 8 * 4 * 8192 * sealed["widths"][settings["pool"]]
+    return int(_TORCH_MB + (blocks + of_image * sealed["images"]) // 2**20)
+
+
 def mask_head_mb(settings: Mapping[str, Any], patch_size: int) -> int:
     """Memory of the machine for one mask head: its patches, and torch with the activations of a batch.
 

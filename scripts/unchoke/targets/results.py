@@ -2,10 +2,12 @@
 
 import posixpath
 from collections.abc import Iterable
+from typing import Any
 
 from unchoke.config.caches import caches
 from unchoke.names import TEACHER
-from unchoke.targets.heads import Place, head_places, trained_places
+from unchoke.targets.heads import Place, head_places, head_stores, trained_places
+from unchoke.targets.listing import listing_of
 from unchoke.targets.masks import Masks, mask_receipt
 from unchoke.targets.networks import network_members, network_places
 from unchoke.targets.stores import RESULTS, Config, first_store, has_masks, has_words, task_of
@@ -84,6 +86,7 @@ def figure_files(config: Config) -> list[str]:
     found += [f"{encoder}/{network}/steps.png" for encoder, network in network_places(config)]
     if not masks:
         found += [f"{encoder}/embedding.png" for encoder in config["encoders"]]
+    found += ["to_label.png"] if listing_of(config) else []
     return [f"{RESULTS}/report/{file}" for file in found]
 
 
@@ -129,6 +132,7 @@ def _listing_jobs(config: Config) -> list[str]:
     cleaning += ["inspect_features"] if inspects(config) else []
     cleaning += ["read_decisions"] if decides(config) else []
     cleaning += ["write_review"] if reviews(config) else []
+    cleaning += ["list_to_label", "draw_to_label"] if listing_of(config) else []
     return ["build_manifest", "count_classes", "select_rows", *cleaning, *(["plan_caches"] if caches(config) else [])]
 
 
@@ -147,6 +151,16 @@ def prediction_receipts(config: Config) -> list[str]:
     """The receipts of ``prediction_tables``."""
     places = trained_places(config)
     return [f"{RESULTS}/receipts/predict_unlabelled/{encoder}/{head}.json" for encoder, head in places]
+
+
+def listing_inputs(config: Config, listing: dict[str, Any]) -> dict[str, Any]:
+    """What the list of images to label is made from, by name. listing: as ``targets.listing.listing_of`` gives it."""
+    encoder = listing["encoder"]
+    if listing["how"] == "uncertain":
+        checkpoint = f"{RESULTS}/checkpoints/{encoder}/{listing['head']}.safetensors"
+        return {**head_stores(config, encoder, listing["head"]), "checkpoint": checkpoint}
+    store = first_store(config, encoder)
+    return {"metadata": [store.metadata], "seals": [store.seal]}
 
 
 def mask_receipts(masks: Masks, places: Iterable[Place]) -> list[str]:

@@ -15,6 +15,7 @@ from unchoke.config.subset import Subset
 from unchoke.errors import UnchokeError
 from unchoke.metrics.evaluation import evaluate
 from unchoke.store import chunks, tables
+from unchoke.targets.listing import drawn_part
 
 SPLIT_OF = ["train"] * 8 + ["val"] * 3 + ["test"] * 3
 COPIES = {1: 0, 9: 2, 12: 3}  # in train, val and test, of images of train
@@ -179,7 +180,7 @@ def test_a_selection_that_stays_is_not_touched(results: Path) -> None:
 
 def test_a_subset_is_drawn_from_what_cleaning_leaves(results: Path) -> None:
     rules = {**RULES, "exact_duplicate": None, "leak": None}
-    chosen = select(results, rules, Subset(per_class=2).model_dump())
+    chosen = select(results, rules, drawn_part(Subset(per_class=2).model_dump()))
     assert [chosen.pop(row) for row in (BLANK, BROKEN)] == ["blank", "unreadable"]
     assert set(chosen.values()) == {"subset"}
     kept = [row for row in range(8) if row not in (*chosen, BLANK, BROKEN, EXCLUDED)]
@@ -188,7 +189,9 @@ def test_a_subset_is_drawn_from_what_cleaning_leaves(results: Path) -> None:
 
 
 def test_without_cleaning_there_may_be_a_subset(results: Path) -> None:
-    column = select_rows(results / "manifest.csv", None, {}, None, Subset(fraction=0.5).model_dump(), results / "s.csv")
+    column = select_rows(
+        results / "manifest.csv", None, {}, None, drawn_part(Subset(fraction=0.5).model_dump()), results / "s.csv"
+    )
     assert set(column["left_out"]) == {"", "subset"}
 
 

@@ -12,6 +12,7 @@ from unchoke.cleaning.subsets import left_out
 from unchoke.config.subset import Subset
 from unchoke.errors import UnchokeError
 from unchoke.names import SPLITS
+from unchoke.targets.listing import drawn_part
 
 ROW = st.tuples(st.sampled_from(["cat", "dog"]), st.sampled_from(SPLITS), st.sampled_from(["", "", "", "no label"]))
 ROWS = st.lists(ROW, max_size=40)
@@ -33,7 +34,7 @@ def kept_of(frame, dropped=None, **subset):
     used = (frame["excluded"] == "").to_numpy(dtype=bool)
     if dropped is not None:
         used = used & (dropped == "")
-    out = left_out(frame, dropped, Subset(**subset).model_dump())
+    out = left_out(frame, dropped, drawn_part(Subset(**subset).model_dump()))
     assert out.dtype == bool
     assert not (out & ~used).any()
     return set(np.flatnonzero(used & ~out).tolist())
@@ -86,7 +87,7 @@ def test_an_image_that_is_added_takes_the_place_of_one_other_at_most(count, adde
 def test_the_order_of_the_rows_plays_no_part():
     frame = cats(50)
     turned = frame.iloc[::-1].reset_index(drop=True)
-    one, other = (left_out(rows, None, Subset(fraction=0.3).model_dump()) for rows in (frame, turned))
+    one, other = (left_out(rows, None, drawn_part(Subset(fraction=0.3).model_dump())) for rows in (frame, turned))
     assert (one == other[::-1]).all()
 
 
@@ -114,7 +115,7 @@ def test_a_class_with_too_few_images_is_an_error():
 
 
 def test_no_images_leave_none_out():
-    assert left_out(frame_of([]), None, Subset(fraction=0.5).model_dump()).shape == (0,)
+    assert left_out(frame_of([]), None, drawn_part(Subset(fraction=0.5).model_dump())).shape == (0,)
 
 
 def test_paths_that_are_not_utf8_can_be_drawn():
@@ -123,9 +124,9 @@ def test_paths_that_are_not_utf8_can_be_drawn():
     assert len(kept_of(frame, fraction=0.5)) == 2
 
 
-@pytest.mark.parametrize("subset", [{}, {"fraction": 0.5, "per_class": 5}])
+@pytest.mark.parametrize("subset", [{}, {"fraction": 0.5, "per_class": 5}, {"fraction": 1, "diverse": 5}])
 def test_a_subset_has_one_size(subset):
-    with pytest.raises(ValidationError, match="give one of fraction and per_class"):
+    with pytest.raises(ValidationError, match="give one of fraction, per_class, diverse, typical, uncertain, found"):
         Subset(**subset)
 
 

@@ -269,6 +269,37 @@ def test_splits_are_repeated_where_nothing_speaks_against_it():
     assert load_config(DEFAULTS | {"subset": {"fraction": 0.5}})["dataset"]["split"]["repeats"] == 1
 
 
+# --- images to label
+
+
+@pytest.mark.parametrize(
+    ("subset", "parts"),
+    [
+        ({"uncertain": 5}, ["uncertain needs a head"]),
+        ({"diverse": 5, "head": "ridge"}, ["head is for uncertain"]),
+        ({"uncertain": 5, "head": "rigde"}, ["subset.head: no head 'rigde'", "'ridge'"]),
+        ({"diverse": 5, "encoder": "lite"}, ["subset.encoder: no encoder 'lite'", "'lite0'"]),
+        ({"typical": 5, "pool": "max"}, ["subset.pool: encoders.lite0.pools has only ['avg']"]),
+        ({"diverse": 5, "k": 3}, ["k is for typical, not for diverse"]),
+        ({"fraction": 0.5, "encoder": "lite0"}, ["encoder is for diverse, typical, uncertain, not for fraction"]),
+        ({"fraction": 0.5, "splits": ["unlabelled"]}, ["splits: heads are not trained on images without a label"]),
+        ({"diverse": 0}, ["subset.diverse", "greater than or equal to 1"]),
+        ({"diverse": 5, "splits": ["unlabeled"]}, ["subset.splits", "'unlabelled'"]),
+    ],
+)
+def test_images_to_label_that_cannot_be_listed_are_refused(subset, parts):
+    message = error_of(DEFAULTS | {"subset": subset})
+    assert [part for part in parts if part not in message] == []
+
+
+def test_numbers_have_no_margin_and_other_lists():
+    dataset = {"name": "ages", "kind": "csv", "path": "ages.csv", "target": "regression"}
+    config = {"dataset": dataset, "heads": {"ridge": {"kind": "ridge"}}}
+    assert "subset.uncertain: is for classes" in error_of(config | {"subset": {"uncertain": 5, "head": "ridge"}})
+    assert "subset: is drawn class by class" in error_of(config | {"subset": {"per_class": 5}})
+    assert load_config(config | {"subset": {"diverse": 5}})["subset"]["diverse"] == 5
+
+
 # --- where arrays are
 
 

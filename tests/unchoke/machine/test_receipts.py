@@ -32,6 +32,8 @@ FILES = {
     "feature_findings.csv": "inspect_features",
     "feature_findings.json": "inspect_features",
     "distances.csv": "inspect_features",
+    "to_label.csv": "list_to_label",
+    "to_label.json": "list_to_label",
     "quarantine.csv": "list_quarantine",
     "quarantine/tiny.csv": "list_quarantine/tiny",
     "quarantine/tiny.json": "check_quarantine/tiny",

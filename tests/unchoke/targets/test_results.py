@@ -5,11 +5,13 @@ from collections import Counter
 import pytest
 from small_configs import image_config, mask_config, taught_config
 
+from unchoke.targets.listing import listing_of
 from unchoke.targets.masks import Masks
 from unchoke.targets.results import (
     cleaning_tables,
     finding_tables,
     finished_runs,
+    listing_inputs,
     mask_receipts,
     prediction_receipts,
     prediction_tables,
@@ -121,3 +123,17 @@ def test_images_without_a_label_are_predicted_by_every_head_and_by_no_network():
     places = [("b0", "one"), ("b0", "two"), ("vit", "two")]
     assert prediction_tables(config) == [f"<results>/unlabelled/{encoder}/{head}.csv" for encoder, head in places]
     assert len(prediction_receipts(config)) == 3
+
+
+def test_a_list_of_images_to_label_has_its_files_and_what_it_is_made_from():
+    config = image_config(subset={"diverse": 5, "encoder": "vit"})
+    assert {"list_to_label", "draw_to_label"} <= set(receipts(config)[""])
+    assert not {"list_to_label", "draw_to_label"} & set(receipts(image_config())[""])
+    assert "<results>/report/to_label.png" in report_files(config)
+    assert listing_inputs(config, listing_of(config))["metadata"] == ["<results>/features/vit@hflip.zarr/zarr.json"]
+    asked = image_config(heads={"one": {"kind": "knn"}}, subset={"uncertain": 5, "head": "one"})
+    assert listing_inputs(asked, listing_of(asked)) == {
+        "metadata": ["<results>/features/b0.zarr/zarr.json"],
+        "seals": ["<results>/features/b0.sealed.json"],
+        "checkpoint": "<results>/checkpoints/b0/one.safetensors",
+    }

@@ -1,10 +1,14 @@
 """Pure: what a manifest must hold before anything is made from it: whole groups, two classes, images in every split."""
 
+import math
+
 import pandas as pd
 
-from unchoke.cells import labels_in
+from unchoke.cells import labels_in, number_in
 from unchoke.errors import UnchokeError
 from unchoke.names import CLASSIFICATION, MULTILABEL, SPLITS
+
+_MANY = 20  # different numbers, from which on they are hardly classes
 
 
 def check_groups(group: pd.Series, split: pd.Series) -> None:
@@ -39,8 +43,9 @@ def check_labels(frame: pd.DataFrame, where: str, task: str = CLASSIFICATION) ->
 
 
 def check_classes(frame: pd.DataFrame, where: str) -> None:
-    """UnchokeError where there is only one class, or a class without images in train."""
+    """UnchokeError where there is one class alone, a class that train lacks, or numbers in the place of classes."""
     rows = frame[frame["excluded"] == ""]
+    _refuse_numbers(rows["label"], where)
     classes = sorted(rows["label"].unique())
     if len(classes) < 2:
         raise UnchokeError(
@@ -61,6 +66,22 @@ def check_classes(frame: pd.DataFrame, where: str) -> None:
                 where=where,
                 do="move some of its images to train, or delete the class",
             )
+
+
+def _refuse_numbers(labels: pd.Series, where: str) -> None:
+    """UnchokeError where most images have a number of their own, with a fraction: no classes, but a target."""
+    different = labels.unique()
+    if len(different) < _MANY or 2 * len(different) < len(labels):
+        return
+    numbers = [number_in(label) for label in different]
+    if all(map(math.isfinite, numbers)) and not all(map(float.is_integer, numbers)):
+        raise UnchokeError(
+            "The labels look like numbers, not like classes.",
+            found=f"{len(different):,} different numbers among {len(labels):,} images, such as {different[0]}",
+            expected="classes, each with several images",
+            where=where,
+            do="set dataset.target to regression, so that heads predict the number (docs/targets.md)",
+        )
 
 
 def check_splits(frame: pd.DataFrame, where: str) -> None:

@@ -65,6 +65,11 @@ def class_warnings(counts: Counts) -> list[str]:
     if totals[largest] > UNBALANCED * totals[smallest]:
         sizes = f"{totals[largest]:,} images of {largest!r}, {totals[smallest]:,} of {smallest!r}"
         found.append(f"the classes are unbalanced: {sizes}; balanced accuracy counts each class alike")
+    several = [name for name in totals if len(parts := labels_in(name)) > 1 and totals.keys() & set(parts)]
+    if several:
+        found.append(
+            f"{_named(several)} of several others: for several labels an image set dataset.target to multilabel"
+        )
     return found
 
 

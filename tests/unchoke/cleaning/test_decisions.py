@@ -252,3 +252,25 @@ def test_the_command_says_what_is_decided_of_test_and_what_has_no_effect(
         "about images that the dataset does not use, which changes nothing: 1",
         "columns that are not read: who",
     ]
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "given", "expected"),
+    [
+        ("regression", ["1.5"] * 6, "2.50", "2.5"),
+        ("multilabel", ["red;wet", "red", ";", "wet", ";", "red"], "wet|red", "red;wet"),
+        ("multilabel", ["red;wet", "red", ";", "wet", ";", "red"], ";", ";"),
+    ],
+)
+def test_a_new_label_is_a_number_or_a_set_of_labels_where_heads_predict_these(
+    task: str, labels: list[str], given: str, expected: str, results: Path
+) -> None:
+    frame = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS).assign(label=[*labels, ""])
+    (results / "manifest.csv").write_bytes(tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
+    file = results / "mine.csv"
+    file.write_text(f"path,decision,label\nant/0.png,relabel,{given}\n")
+    read_decisions(file, results / "manifest.csv", results / "decisions.json", task)
+    assert [one.label for one in read_decided(results / "decisions.json")] == [expected]
+    file.write_text("path,decision,label\nant/0.png,relabel,n/a\n")
+    with pytest.raises(UnchokeError, match="not a finite number" if task == "regression" else "'n/a' is no class"):
+        read_decisions(file, results / "manifest.csv", results / "decisions.json", task)

@@ -97,3 +97,12 @@ def test_labels_are_counted_each_and_numbers_are_not(tmp_path: Path) -> None:
     listed(tmp_path, [str(row) for row in range(40)], "regression")
     found = count_classes(tmp_path / "m.csv", tmp_path / "classes.json", "regression")
     assert found == {"classes": {}, "warnings": []}
+
+
+def test_numbers_and_sets_of_labels_in_the_place_of_classes_are_recognised(tmp_path: Path) -> None:
+    with pytest.raises(UnchokeError, match="target to regression"):
+        listed(tmp_path, [str(row / 7) for row in range(40)], "classification")
+    frame = listed(tmp_path / "labels", ["red;wet", "red", "wet", "dry"] * 10, "classification")
+    assert "set dataset.target to multilabel" in label_warnings(frame)[-1]
+    frame = listed(tmp_path / "classes", ["3", "4.5"] * 20, "classification")
+    assert label_warnings(frame) == []

@@ -51,12 +51,12 @@ def test_networks_are_trained_and_ranked_beside_heads(rerun: Clone) -> None:
 
 
 def test_a_training_that_was_killed_ends_in_the_same_bytes(rerun: Clone, tmp_path: Path) -> None:
-    long = {"cnn": {**NETWORKS["cnn"], "epochs": 40}}
+    long, head = {"cnn": {**NETWORKS["cnn"], "epochs": 40}}, "results/few/heads/pixels.zarr/cnn/zarr.json"
     rerun.configure(networks=long)
     other = rerun.copy_to(tmp_path / "other").with_own_worker()
-    rerun.snakemake("--cores", "1")
+    rerun.snakemake("--cores", "1", head)
     process = subprocess.Popen(
-        other.command("--cores", "1"), cwd=other.folder, env=other.environment, start_new_session=True,
+        other.command("--cores", "1", head), cwd=other.folder, env=other.environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     steps = other.results / "members/cnn/rate0.001_decay0.0_seed0.steps.csv"
@@ -64,8 +64,8 @@ def test_a_training_that_was_killed_ends_in_the_same_bytes(rerun: Clone, tmp_pat
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (other.results / "heads/pixels.zarr/cnn/zarr.json").exists()
-    other.snakemake("--cores", "1")
+    assert not (other.folder / head).exists()
+    other.snakemake("--cores", "1", head)
     assert_same_bytes(other, rerun)
 
 

@@ -23,7 +23,8 @@ def project(x_ND: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np
 
     The sign of a component, which is free, is such that its largest entry is positive.
     """
-    centred_ND = x_ND.astype(np.float64) - x_ND.mean(0, dtype=np.float64)
+    centre_D = x_ND.mean(0, dtype=np.float64) if len(x_ND) else np.zeros(x_ND.shape[1])
+    centred_ND = x_ND.astype(np.float64) - centre_D
     gram_DD = centred_ND.T @ centred_ND
     width, found = len(gram_DD), min(2, len(gram_DD))
     values_F, vectors_DF = eigh(gram_DD, subset_by_index=[width - found, width - 1])

@@ -134,30 +134,6 @@ def test_a_file_that_is_no_table_of_decisions_is_refused(results: Path, text: st
     assert message in str(caught.value) and "dataset.path" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("task", "given", "written", "label"),
-    [
-        ("regression", "2.5", "3,0 kg", "'3,0 kg': target is not a finite number"),
-        ("regression", "2.5", " 3.00 ", "3"),
-        ("multilabel", "cat;dog", "dog| cat|", "cat;dog"),
-        ("multilabel", "cat;dog", ";", ";"),
-        ("multilabel", "cat;dog", "dog;cow", "'cow' is no class of the dataset"),
-    ],
-)
-def test_a_number_or_several_labels_are_given_as_the_dataset_has_them(
-    results: Path, task: str, given: str, written: str, label: str
-) -> None:
-    frame = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS).assign(label=given)
-    (results / "manifest.csv").write_bytes(tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
-    (results / "mine.csv").write_text(f'path,decision,label\nant/0.png,relabel,"{written}"\n')
-    files = results / "mine.csv", results / "manifest.csv", results / "decisions.json"
-    if label.startswith("'"):
-        with pytest.raises(UnchokeError, match=label):
-            read_decisions(*files, task)
-    else:
-        assert [one["label"] for one in read_decisions(*files, task)["decisions"]] == [label]
-
-
 def test_of_two_images_with_one_path_the_one_that_is_there_is_meant(results: Path) -> None:
     frame = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS)
     frame.loc[3, ["path", "excluded"]] = ["ant/0.png", VANISHED]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from importlib import import_module
 
 import numpy as np
@@ -170,3 +171,14 @@ def test_images_that_are_wanted_come_before_a_random_sample(files):
         assert rows["image_id"].is_monotonic_increasing and rows["image_id"].is_unique
     assert read_sample(store, "avg", manifest, 2, 0, train=True, first=[9, 4, 9, 1])[1]["image_id"].tolist() == [4, 9]
     assert set(read_sample(store, "avg", manifest, 6, 0, first=[0])[1]["split"]) <= {"val", "test"}
+
+
+def test_where_no_image_is_in_use_and_nothing_was_found_there_is_a_page(files):
+    frame = tables.read_table(files.manifest_file, tables.MANIFEST_COLUMNS).assign(label="", excluded="no label")
+    write_atomic(files.manifest_file, tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
+    write_atomic(files.findings_files[0], tables.table_bytes(tables.FINDING_COLUMNS, []))
+    shutil.rmtree(files.results / "heads")
+    build_database(files.results, files.database)
+    text = page_of(files)
+    assert "0 of 0 images by tiny" in text and "No image was found by: unreadable, exact duplicate" in text
+    assert data_of(text, "thumbnails") == {} and data_of(text)["classes"] == []

@@ -36,7 +36,7 @@ TESTED_ELSEWHERE = {
     "heads": "batches group losses network optimizer products scores task validation",
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams decoders given steps tiff_windows upright",
-    "inspection": "said",
+    "inspection": "pairs said",
     "labelling": "answers said",
     "machine": (
         "client cold commands connections devices messages patience peaks process_state process_tree retries sockets "

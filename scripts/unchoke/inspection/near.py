@@ -1,9 +1,10 @@
 """The rule ``near_in_features``: images whose features are nearly the same, by cosine, exact.
 
-All pairs are compared, in blocks. A pair whose cosine reaches the threshold is linked, and the connected components are
-the clusters. So two members of a cluster may lie farther apart than the threshold.
+A pair whose cosine reaches the threshold is linked, and the connected components are the clusters. So two members of a
+cluster may lie farther apart than the threshold.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke.cleaning.findings import Copies, Found, copies_of
-from unchoke.cleaning.near_duplicates import Components
-from unchoke.inspection.neighbours import KNOWN, unit_rows
+from unchoke.inspection.neighbours import KNOWN, rows_of, unit_rows
+from unchoke.inspection.pairs import PairSearch
 
-_STRIPE = 256  # rows whose pairs are listed at once, 2 million at most
+_TELL_S = 20  # between two lines that say how far the search is
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -33,42 +34,26 @@ class Places(NamedTuple):
 def near_in_features(stored: Any, used_n: Bools, threshold: float, device: torch.device) -> Ints:
     """The cluster of each of n stored rows, int64 (n,), named by its first row; a row alone names itself.
 
-    stored: as of ``neighbours.unit_rows``. used_n: which rows take part. Products are of float32, so that a cosine
-    within 1e-6 of the threshold may fall on either side.
+    stored: as of ``neighbours.unit_rows``. used_n: which rows take part. A pair is near where its cosine, computed in
+    float64, is at least the threshold less ``pairs.EXACT``; most pairs are ruled out by a bound (``shortened``).
     """
-    n = stored.shape[0]
-    components = Components(n)
-    used = torch.from_numpy(used_n).to(device)
-    for start in range(0, n, KNOWN):
-        rows = slice(start, min(start + KNOWN, n))
-        own_BD = unit_rows(stored, rows, device)
-        for first in range(start, n, KNOWN):
-            columns = slice(first, min(first + KNOWN, n))
-            other_BD = own_BD if first == start else unit_rows(stored, columns, device)
-            _link(own_BD, other_BD, rows, columns, used, threshold, components)
-    components.merge()
-    first_U = np.full(n, n)
-    np.minimum.at(first_U, components.label_U, np.arange(n))
-    return np.asarray(first_U[components.label_U], np.int64)
-
-
-def _link(
-    own_BD: torch.Tensor,
-    other_MD: torch.Tensor,
-    rows: slice,
-    columns: slice,
-    used: torch.Tensor,
-    threshold: float,
-    components: Components,
-) -> None:
-    """Link the near pairs of two blocks; of a block with itself, and pairs in any order, more than once."""
-    for start in range(0, len(own_BD), _STRIPE):
-        stripe = slice(rows.start + start, min(rows.start + start + _STRIPE, rows.stop))
-        near_SM = own_BD[start : start + _STRIPE] @ other_MD.T >= threshold
-        near_SM &= used[stripe, None] & used[None, columns]
-        one_P, other_P = near_SM.nonzero(as_tuple=True)
-        if len(one_P):
-            components.link((one_P + stripe.start).cpu().numpy(), (other_P + columns.start).cpu().numpy())
+    place_U = np.flatnonzero(used_n)
+    search = PairSearch(stored, place_U, threshold, device)
+    blocks = [slice(start, min(start + KNOWN, len(place_U))) for start in range(0, len(place_U), KNOWN)]
+    told = time.monotonic()
+    for number, rows in enumerate(blocks):
+        for columns in blocks[number:]:
+            search.compare(rows, columns)
+        if time.monotonic() > told + _TELL_S:
+            told = time.monotonic()
+            done = 1 - ((len(blocks) - number - 1) / len(blocks)) ** 2
+            print(f"near_in_features: {done:.0%} of the pairs of {len(place_U):,} images compared", flush=True)
+    search.components.merge()
+    first_U = np.full(len(place_U), stored.shape[0])
+    np.minimum.at(first_U, search.components.label_U, place_U)
+    cluster_n = np.arange(stored.shape[0])
+    cluster_n[place_U] = first_U[search.components.label_U]
+    return cluster_n
 
 
 def find_near(
@@ -115,10 +100,3 @@ def cosines(stored: Any, one_P: Ints, other_P: Ints, device: torch.device, other
         )
         found_P[part] = (one * other).sum(1).cpu().numpy()
     return found_P
-
-
-def rows_of(stored: Any, place_B: Ints) -> NDArray[np.floating]:
-    """Some rows (B, D) in any order; Zarr reads each chunk once."""
-    if isinstance(stored, np.ndarray):
-        return stored[place_B]
-    return np.asarray(stored.oindex[place_B])

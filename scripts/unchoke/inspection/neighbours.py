@@ -24,6 +24,13 @@ def unit_rows(stored: Any, place: slice, device: torch.device) -> torch.Tensor:
     return torch.nn.functional.normalize(block_BD, dim=1)
 
 
+def rows_of(stored: Any, place_B: Ints) -> NDArray[np.floating]:
+    """Some rows (B, D), in any order; Zarr reads each chunk once."""
+    if isinstance(stored, np.ndarray):
+        return stored[place_B]
+    return np.asarray(stored.oindex[place_B])
+
+
 def nearest(
     queries: Any, known: Any, k: int, device: torch.device, allowed: Allowed | None = None
 ) -> tuple[NDArray[np.float32], Ints]:

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke.errors import UnchokeError
-from unchoke.inspection.near import cosines, rows_of
-from unchoke.inspection.neighbours import nearest
+from unchoke.inspection.near import cosines
+from unchoke.inspection.neighbours import nearest, rows_of
 from unchoke.store.read import FeatureStore
 
 SAME, OTHERS = 2000, 1000

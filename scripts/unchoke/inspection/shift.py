@@ -16,8 +16,7 @@ from scipy.stats import binom
 
 from unchoke.heads.rows import Rows
 from unchoke.heads.train import kind_of
-from unchoke.inspection.near import rows_of
-from unchoke.inspection.neighbours import nearest
+from unchoke.inspection.neighbours import nearest, rows_of
 from unchoke.inspection.samples import drawn, unit_numbers
 
 COMPARED = ("val", "test")

@@ -24,7 +24,7 @@ def test_no_cosine_lies_above_its_bound(seed: int, width: int, decay: float) -> 
     assert short_Nk.dtype == np.float32 and short_Nk.shape == (20, k + 1)
     unit_ND = x_ND.astype(np.float64) / np.maximum(np.linalg.norm(x_ND.astype(np.float64), axis=1), 1e-300)[:, None]
     assert (short_Nk @ short_Nk.T + margin_of(k + 1) >= unit_ND @ unit_ND.T).all()
-    assert (np.linalg.norm(short_Nk, axis=1) - (x_ND != 0).any(1) == pytest.approx(0, abs=1e-6))
+    assert np.linalg.norm(short_Nk, axis=1) - (x_ND != 0).any(1) == pytest.approx(0, abs=1e-6)
 
 
 def test_few_directions_serve_where_numbers_decay_and_none_where_pairs_are_everywhere() -> None:

@@ -1,5 +1,8 @@
 """The page of a run, from small results and odd names."""
 
+import dataclasses
+import json
+import re
 import shutil
 from importlib import import_module
 
@@ -86,6 +89,19 @@ def test_the_page_begins_with_verdict_and_leaderboard_and_marks_an_edge(files):
     assert order == sorted(order) and text.index('class="verdict"') < order[0]
     assert text.count('<span class="badge edge">edge of grid</span>') == 1
     assert "is wrong on 3 of 9 test images" in text
+
+
+@pytest.mark.parametrize(("p_value", "is_said"), [(0.004, True), (0.006, False)])
+def test_the_verdict_says_that_test_does_not_look_like_train(files, p_value, is_said):
+    """At 0.01 over val and test together, so that each is judged at 0.005."""
+    told = {"images": 90, "far": 0.62, "test": {"images": 80, "accuracy": 0.9, "p_value": p_value}}
+    alike = {"images": 90, "far": 0.05, "test": {"images": 80, "accuracy": 0.5, "p_value": 0.5}}
+    files = dataclasses.replace(files, inspected_file=files.results / "feature_findings.json")
+    write_atomic(files.inspected_file, json.dumps({"shift": {"splits": {"val": alike, "test": told}}}).encode())
+    verdict = re.search('<p class="verdict">(.*?)</p>', text_of(files), re.DOTALL).group(1)
+    sentence = "Test does not look like train: a classifier tells it from train in 90 % of 80 images"
+    assert (sentence in verdict) == is_said and "look like train" not in verdict.replace(sentence, "")
+    assert ("62 % of its images lie farther from train than 95 % of those of train." in verdict) == is_said
 
 
 def test_the_verdict_is_followed_by_why_it_may_say_little(files):

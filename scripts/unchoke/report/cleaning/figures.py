@@ -84,11 +84,6 @@ def draw_cleaning(results: CleaningResults, pictures: GetPictures) -> dict[str, 
     used, rules = in_use(results.manifest), results.rules
     looked_at = used["image_id"].to_numpy()
     read = looked_at[results.valid_N[looked_at]]
-    of_features = (
-        {"cosines": draw_cosines(results.inspected["near_in_features"])} if rules.get("near_in_features") else {}
-    )
-    if results.inspected.get("shift"):
-        of_features["distances"] = draw_distances(results.inspected["shift"])
     sheets = {f"findings_{rule}": _sheet(results, rule, pictures) for rule in rules_on(rules)}
     leaks = near_leaks(results.findings, results.manifest)
     return {

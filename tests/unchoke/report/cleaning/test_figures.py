@@ -45,6 +45,7 @@ from unchoke.report.cleaning.contact_sheets import (
     told,
 )
 from unchoke.report.cleaning.cosines import draw_cosines
+from unchoke.report.cleaning.distances import draw_distances
 from unchoke.report.cleaning.duplicates import (
     ALIKE,
     EXACT,
@@ -558,6 +559,44 @@ def test_images_near_in_features_are_shown_with_cosines_in_a_cluster_of_their_ow
     assert not overlapping(figures["cosines"])
     assert "threshold 0.9700" in words(figures["cosines"]) and "views a and b" in words(figures["cosines"])
     assert "Nothing was drawn" in words(draw_cosines({"threshold": 0.9}))
+
+
+SHIFT_FACTS = {
+    "splits": {
+        "val": {"images": 60, "far": 0.05, "test": {"images": 40, "accuracy": 0.5, "p_value": 0.56}},
+        "test": {"images": 90, "far": 0.62, "test": {"images": 80, "accuracy": 0.9, "p_value": 1e-9}},
+    },
+    "edges": [0.0, 0.25, 0.5, 0.75],
+    "shares": {"train": [0.75, 0.25, 0.0], "val": [0.5, 0.5, 0.0], "test": [0.125, 0.375, 0.5]},
+}
+
+
+def test_the_distances_of_each_split_are_a_line_and_the_note_says_which_split_is_told_apart():
+    rules = dict.fromkeys(RULES)
+    results = dataclasses.replace(planted(60), findings=findings_of(), rules=rules, inspected={"shift": SHIFT_FACTS})
+    figure = draw_cleaning(results, grey)["distances"]
+    (axes,) = figure.axes
+    lines = {line.get_label(): line.get_data() for line in axes.patches}
+    assert {name: line.values.tolist() for name, line in lines.items()} == {
+        "train": [75.0, 25.0, 0.0],
+        "val": [50.0, 50.0, 0.0],
+        "test": [12.5, 37.5, 50.0],
+    }
+    assert all(line.edges.tolist() == SHIFT_FACTS["edges"] for line in lines.values())
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "val", "test"]
+    told = " ".join(words(figure).split())
+    assert "test does not look like train: a classifier tells it from train in 90 % of 80 images (p = 1e-09)" in told
+    assert "62 % of its images lie farther from train than 95 % of those of train" in told
+    assert "val is not told apart from train: a classifier tells it from train in 50 % of 40 images" in told
+    assert not overlapping(figure)
+    picture(figure)
+    assert "distances" not in draw_cleaning(dataclasses.replace(results, inspected={"shift": None}), grey)
+
+
+def test_distances_without_val_are_drawn():
+    parts = {part: {"test": SHIFT_FACTS[part]["test"]} for part in ("splits", "shares")}
+    figure = draw_distances(SHIFT_FACTS | parts)
+    assert [line.get_label() for line in figure.axes[0].patches] == ["test"] and "val" not in words(figure)
 
 
 NEAR_FACTS = {

@@ -12,12 +12,14 @@ The margin is the logarithm of how many times likelier the other class is than t
 difference of probabilities: of labels flipped on purpose, more then come first (`benchmarks/label_errors.py`).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 _LEAST = 1e-300  # probability, so that it has a logarithm
+_BLOCK = 4096  # rows whose probabilities are copied at once
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -49,8 +51,11 @@ def self_confidence(p_NC: Floats, y_N: Ints) -> Floats:
 
 def confident_classes(p_NC: Floats, y_N: Ints) -> Ints:
     """The likeliest of the classes whose threshold an image reaches, int64 (N,); -1 where it reaches none."""
-    reached_NC = np.where(p_NC >= self_confidence(p_NC, y_N), p_NC, -1.0)
-    return np.where(reached_NC.max(1) >= 0, reached_NC.argmax(1), -1)
+    threshold_C, confident_N = self_confidence(p_NC, y_N), np.empty(len(y_N), np.int64)
+    for block in _blocks(len(y_N)):
+        reached_BC = np.where(p_NC[block] >= threshold_C, p_NC[block], -1.0)
+        confident_N[block] = np.where(reached_BC.max(1) >= 0, reached_BC.argmax(1), -1)
+    return confident_N
 
 
 def confident_joint(p_NC: Floats, y_N: Ints) -> Ints:
@@ -79,18 +84,38 @@ def wrong_share(p_NC: Floats, y_N: Ints) -> float:
 
 
 def doubts(p_NC: Floats, y_N: Ints) -> Doubts:
-    """What out-of-fold probabilities float64 (N, C) say of labels int64 (N,), places among the classes."""
-    rows, log_NC = np.arange(len(y_N)), np.log(np.maximum(p_NC, _LEAST))
-    others_NC = log_NC.copy()
-    others_NC[rows, y_N] = -np.inf
-    margin_N = others_NC.max(1) - log_NC[rows, y_N]
+    """What out-of-fold probabilities float64 (N, C) say of labels int64 (N,), places among the classes.
+
+    Memory holds a few numbers a row beside the probabilities.
+    """
+    margin_N = _margins(p_NC, y_N)
     wanted_CC = np.rint(images_by_class(p_NC, y_N)).astype(np.int64)
     np.fill_diagonal(wanted_CC, 0)
     suggested_N, found_N = np.full(len(y_N), -1, np.int64), np.full(len(y_N), -np.inf)
-    for label, other in np.argwhere(wanted_CC):
+    for label in np.flatnonzero(wanted_CC.any(1)):
         own = np.flatnonzero(y_N == label)
-        gap = log_NC[own, other] - log_NC[own, label]
-        listed = np.argsort(-gap, kind="stable")[: wanted_CC[label, other]]
-        listed = listed[(margin_N[own[listed]] > 0) & (gap[listed] > found_N[own[listed]])]
-        suggested_N[own[listed]], found_N[own[listed]] = other, gap[listed]
+        for other in np.flatnonzero(wanted_CC[label]):
+            gap = _log(p_NC[own, other]) - _log(p_NC[own, label])
+            listed = np.argsort(-gap, kind="stable")[: wanted_CC[label, other]]
+            listed = listed[(margin_N[own[listed]] > 0) & (gap[listed] > found_N[own[listed]])]
+            suggested_N[own[listed]], found_N[own[listed]] = other, gap[listed]
     return Doubts(suggested_N, np.where(suggested_N >= 0, found_N, margin_N))
+
+
+def _margins(p_NC: Floats, y_N: Ints) -> Floats:
+    """Margin of the likeliest other class, (N,)."""
+    margin_N = np.empty(len(y_N))
+    for block in _blocks(len(y_N)):
+        others_BC, rows, label_B = p_NC[block].copy(), np.arange(len(y_N[block])), y_N[block]
+        own_B = others_BC[rows, label_B]
+        others_BC[rows, label_B] = -np.inf
+        margin_N[block] = _log(others_BC.max(1)) - _log(own_B)
+    return margin_N
+
+
+def _log(p: Floats) -> Floats:
+    return np.log(np.maximum(p, _LEAST))
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(start, start + _BLOCK) for start in range(0, n, _BLOCK))

@@ -1,10 +1,13 @@
 """Confident learning beside loops over images and classes."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unchoke.inspection import confident
 from unchoke.inspection.confident import (
     confident_classes,
     confident_joint,
@@ -57,6 +60,19 @@ def test_the_joint_and_the_doubts_are_those_of_loops(seed: int) -> None:
         found = said.suggested_N[row]
         other = p_NC[row, found] if found >= 0 else max(np.delete(p_NC[row], label))
         assert said.margin_N[row] == pytest.approx(np.log(other / p_NC[row, label]))
+
+
+def test_memory_holds_a_few_numbers_a_row_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    p_NC, y_N = rng.dirichlet(np.ones(64), 20_000), rng.integers(0, 64, 20_000)
+    whole = doubts(p_NC, y_N)
+    monkeypatch.setattr(confident, "_BLOCK", 512)
+    tracemalloc.start()
+    said = doubts(p_NC, y_N)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 80 * len(y_N) < p_NC.nbytes / 6
+    assert all(np.array_equal(one, other) for one, other in zip(said, whole, strict=True))
 
 
 def listed_by_loops(p_NC: np.ndarray, y_N: np.ndarray, joint: np.ndarray) -> list[int]:

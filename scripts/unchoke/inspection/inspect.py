@@ -16,7 +16,7 @@ from unchoke.files import json_bytes, write_atomic
 from unchoke.heads.rows import Rows, readable, split_rows
 from unchoke.inspection.mislabelled import Examined, find_mislabelled
 from unchoke.inspection.near import Places, find_near
-from unchoke.inspection.samples import draw_samples, no_threshold
+from unchoke.inspection.samples import draw_samples, no_difference, no_threshold
 from unchoke.inspection.shift import find_shift
 from unchoke.inspection.threshold import histogram, propose
 from unchoke.manifest.images import in_use
@@ -81,6 +81,8 @@ def _near(
     if samples is None and rule["threshold"] is None:
         raise no_threshold(str(first.path))
     proposal = propose(samples.same_P, samples.other_Q) if samples else None
+    if samples and proposal and rule["threshold"] is None and proposal.same_found <= proposal.others_found:
+        raise no_difference(samples.basis)
     threshold = rule["threshold"] if proposal is None or rule["threshold"] is not None else proposal.threshold
     places = Places(images["image_id"].to_numpy(np.int64), ranks_of(images["split"]))
     found, summary = find_near(first.group[settings["pool"]], places, threshold, rule, device)

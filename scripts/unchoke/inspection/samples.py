@@ -71,6 +71,15 @@ def no_threshold(where: str) -> UnchokeError:
     )
 
 
+def no_difference(basis: str) -> UnchokeError:
+    """The error where different images are as near each other as those of one image. basis: what these are."""
+    return UnchokeError(
+        "No threshold can be proposed for near_in_features: different images are as near as two pictures of one image.",
+        found=f"{basis}: at no cosine are more of these found than of nearest different images",
+        do="look at the features (are they all equal?), or set cleaning.features.rules.near_in_features.threshold",
+    )
+
+
 def drawn(rows_N: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
     """At most so many rows, in their order; the same for the same seed."""
     if len(rows_N) <= most:

@@ -50,6 +50,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
+WRITTEN = ("feature_findings.csv", "feature_findings.json", "distances.csv")
 PIXEL_RULES: dict[str, Any] = {"blank": Rules().model_dump()["blank"]}
 
 
@@ -59,13 +60,15 @@ def settings_of(near: dict[str, Any] | None = None, **rule: Any) -> dict[str, An
     return features | inspecting_heads(features, "identity")
 
 
+def inspect_stores(results: Path, *stores: str, **rule: Any) -> dict[str, Any]:
+    given = ([results / name for name in stores], results / "manifest.csv", results / "fingerprints.zarr", PIXEL_RULES)
+    written = (results / name for name in WRITTEN)
+    return inspect_features(*given, settings_of(**rule), CPU, *written)
+
+
 def inspect(results: Path, **rule: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
-    manifest, findings = results / "manifest.csv", results / "feature_findings.csv"
-    fingerprints, summary = results / "fingerprints.zarr", results / "feature_findings.json"
-    stores = [results / "b0.zarr"]
-    said = inspect_features(
-        stores, manifest, fingerprints, PIXEL_RULES, settings_of(**rule), CPU, findings, summary, results / "d.csv"
-    )
+    said = inspect_stores(results, "b0.zarr", **rule)
+    findings, summary = results / "feature_findings.csv", results / "feature_findings.json"
     assert json.loads(summary.read_text()) == json.loads(json.dumps(said | {"settings": settings_of(**rule)}))
     return tables.read_table(findings, tables.FINDING_COLUMNS), said
 
@@ -123,9 +126,7 @@ def test_a_second_view_proposes_the_threshold(results: Path) -> None:
     turned = X_ND + 0.02 * np.random.default_rng(0).normal(size=X_ND.shape)
     valid = np.arange(N) != BROKEN
     make_store(results / "b0@hflip.zarr", turned.astype(np.float16) * valid[:, None], valid, view="hflip")
-    files = (results / "manifest.csv", results / "fingerprints.zarr", PIXEL_RULES, settings_of(near={"seed": 3}), CPU)
-    stores = [results / "b0.zarr", results / "b0@hflip.zarr"]
-    said = inspect_features(stores, *files, results / "f.csv", results / "f.json", results / "d.csv")
+    said = inspect_stores(results, "b0.zarr", "b0@hflip.zarr", near={"seed": 3})
     near = said["near_in_features"]
     assert near["threshold"] == near["proposal"]["threshold"] and 0.99 < near["threshold"] < 1
     assert "views identity and hflip of 178 images" in "".join(sentences(said))
@@ -162,9 +163,38 @@ def test_a_rule_that_would_drop_most_of_train_stops_and_names_the_threshold(resu
 
 def test_equal_features_are_refused(results: Path) -> None:
     make_store(results / "equal.zarr", np.ones((N, 8)))
-    files = (results / "manifest.csv", results / "fingerprints.zarr", PIXEL_RULES, settings_of(), CPU)
     with pytest.raises(UnchokeError, match="All training images have the same features"):
-        inspect_features([results / "equal.zarr"], *files, results / "f.csv", results / "f.json", results / "d.csv")
+        inspect_stores(results, "equal.zarr")
+
+
+def test_near_images_among_equal_features_drop_nothing_and_propose_nothing(results: Path) -> None:
+    for view, name in (("identity", "equal.zarr"), ("hflip", "turned.zarr")):
+        make_store(results / name, np.ones((N, 8)), view=view)
+    with pytest.raises(UnchokeError, match="more than half of train") as caught:
+        inspect_stores(results, "equal.zarr", near={"threshold": 0.9, "action": "drop"})
+    assert "99 of 99 images beyond cleaning.features.rules.near_in_features.threshold 0.9" in str(caught.value)
+    with pytest.raises(UnchokeError, match="different images are as near as two pictures of one image"):
+        inspect_stores(results, "equal.zarr", "turned.zarr", near={"seed": 0})
+    said = inspect_stores(results, "equal.zarr", near={"threshold": 0.9})
+    assert said["near_in_features"]["clusters"] == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem", "found"),
+    [
+        (["a"] * N, "there is one class", "class a"),
+        (["b"] * 4 + ["a"] * (N - 4), "A class has fewer images than there are folds", "4 of 'b'"),
+    ],
+)
+def test_labels_that_cannot_be_judged_stop_the_stage_and_write_nothing(
+    results: Path, labels: list[str], problem: str, found: str
+) -> None:
+    frame = tables.read_table(results / "manifest.csv", tables.MANIFEST_COLUMNS).assign(label=labels)
+    (results / "manifest.csv").write_bytes(tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
+    with pytest.raises(UnchokeError, match=problem) as caught:
+        inspect(results)
+    assert found in str(caught.value)
+    assert not [name for name in WRITTEN if (results / name).exists()]
 
 
 def test_the_command_says_what_was_found_and_how_sure(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

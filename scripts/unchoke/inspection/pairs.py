@@ -67,19 +67,19 @@ class PairSearch:
         if self._short_Uk is None:
             return None
         least = self._threshold - margin_of(self._short_Uk.shape[1])
-        found, count = [], 0
+        found: list[Pairs] = [(np.empty(0, np.int64),) * 2]
+        count = 0
         other_Mk = self._short_Uk[columns]
         for start in range(rows.start, rows.stop, _STRIPE):
             bound_SM = self._short_Uk[start : min(start + _STRIPE, rows.stop)] @ other_Mk.T
             reached = (bound_SM.amax(1) >= least).nonzero()[:, 0]
             if len(reached):
-                one_P, other_P = (bound_SM[reached] >= least).nonzero(as_tuple=True)
-                found.append(self._apart(reached[one_P] + start, other_P + columns.start))
+                at_P, other_P = (bound_SM[reached] >= least).nonzero(as_tuple=True)
+                found.append(self._apart(reached[at_P] + start, other_P + columns.start))
                 count += len(found[-1][0])
             if count > _MANY:
                 return None
-        one_P, other_P = (np.concatenate([pairs[side] for pairs in found] or [np.empty(0, int)]) for side in (0, 1))
-        return one_P, other_P
+        return np.concatenate([one_P for one_P, _ in found]), np.concatenate([other_P for _, other_P in found])
 
     def _compare_all(self, rows: slice, columns: slice) -> None:
         """Link the near pairs of two blocks by their products in float32, and in float64 near the threshold."""

@@ -27,8 +27,7 @@ class Directions(NamedTuple):
 
         Their products exceed the cosine, less ``margin_of(k + 1)``.
         """
-        finite_B = np.isfinite(unit_BD).all(1)
-        unit_BD = np.where(finite_B[:, None], unit_BD, 0)
+        unit_BD = np.where(np.isfinite(unit_BD).all(1, keepdims=True), unit_BD, 0)
         short_Bk = unit_BD @ self.basis_Dk
         rest_B = np.sqrt(np.maximum((unit_BD**2).sum(1) - (short_Bk**2).sum(1), 0))
         return np.column_stack([short_Bk, rest_B]).astype(np.float32)

@@ -17,8 +17,7 @@ from unchoke.errors import UnchokeError
 from unchoke.files import json_bytes, write_atomic
 from unchoke.heads.checkpoint import Head, read_checkpoint
 from unchoke.heads.rows import readable, refuse_not_finite
-from unchoke.inspection.near import rows_of
-from unchoke.inspection.neighbours import nearest
+from unchoke.inspection.neighbours import nearest, rows_of
 from unchoke.labelling.diverse import farthest_first
 from unchoke.labelling.predictions import answers, likeliest
 from unchoke.labelling.typical import mean_distances, most_typical

@@ -9,6 +9,7 @@ from unchoke.machine.commands import argument_parser, run
 from unchoke.machine.limits import planned_batch
 from unchoke.pipelines import flags
 from unchoke.pipelines.compare import compare_pipelines
+from unchoke.pipelines.compare_network import compare_network
 from unchoke.pipelines.recommend import recommendation
 from unchoke.pipelines.table import csv_bytes
 
@@ -27,10 +28,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     with flags.ended_by_signals():
         asked = args.images, args.rounds, 60 * args.minutes, args.vram_mb
         rows = compare_pipelines(work, table, *asked, judge=judge)
+        trained = compare_network(flags.network_work_of(args, work), table, *asked) if args.network else []
     from unchoke.report.pipelines import draw_pipelines, table_text  # draws: not needed by the processes of rounds
     from unchoke.report.style import png_bytes
 
     text = recommendation(rows, work.threads, args.rounds, args.encoder, len(table))
+    text += flags.network_text(args, trained, table)
+    rows += trained
     write_atomic(args.picture, png_bytes(draw_pipelines(rows, text)))
     write_atomic(args.table, csv_bytes(rows))
     print(f"\n{table_text(rows)}\n\nRecommendation, to paste into the config:\n\n{text}")

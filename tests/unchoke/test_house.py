@@ -57,7 +57,7 @@ TESTED_ELSEWHERE = {
     "report/targets": "areas numbers worst",
     "report/cleaning": "balance contact_sheets cosines distances duplicates findings measures",
     "polygons": "word",
-    "pipelines": "accuracy batches entries flags measure ours peers work",
+    "pipelines": "accuracy batches entries flags measure network_images network_work ours peers rounds work",
     "sources": "csv_files digests left_out locations pairs",
     "sources/arrays": "array containers folders hdf5_files hdf5_mappings hdf5_rows listing npy values",
     "sources/kinds": "canvases csv digits folder hdf5 npy webdataset zarr",

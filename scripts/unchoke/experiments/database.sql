@@ -247,10 +247,11 @@ CREATE TABLE pipelines (  -- of pipelines.csv, after `snakemake compare_pipeline
   accuracy_difference REAL,
   low REAL,  -- 95 % interval
   high REAL,
-  task TEXT,  -- extraction, or training: one epoch of a linear head
+  task TEXT,  -- extraction, or training: an epoch of a linear head, or of the config's network
   metric TEXT,  -- what accuracy is: accuracy, or of masks mean_iou, of words h_mean
   differs INTEGER CHECK (differs IN (0, 1)),
-  note TEXT
+  note TEXT,
+  network TEXT  -- JSON: keys of the network that choose it; NULL: none do
 );
 CREATE VIEW leaderboard AS  -- a figure that only one task has is NULL for the others
 WITH figures AS (

@@ -1,5 +1,6 @@
 """The images that a network reads, wherever they lie: cached activations or pixels, in one view or several."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,11 +49,38 @@ class HeldImages:
         return np.asarray(self.x_VN[view_B, place_B])
 
 
+@dataclass(frozen=True)
+class StreamedImages:
+    """Images in one view that a loader reads ahead, in the order in which a training asks for them."""
+
+    image_id_N: NDArray[np.int64]
+    label_N: NDArray[np.int64]
+    stream: Iterator[tuple[NDArray[np.int64], NDArray[Any]]]
+    """Places of some images, and these (B, …); splits that take turns may share it."""
+
+    @property
+    def views(self) -> int:
+        return 1
+
+    def read(self, place_B: NDArray[np.int64], view_B: NDArray[np.int64]) -> NDArray[Any]:
+        """The next of the stream; ValueError where it has other images."""
+        found_B, x = next(self.stream)
+        if not np.array_equal(found_B, place_B):
+            raise ValueError("a loader reads images ahead in another order than the training asks for them")
+        return x
+
+
+BY_BATCH = (HeldImages, StreamedImages)
+"""Images that a training asks for batch by batch."""
+
+
 def hold(images: Images, budget_mb: float) -> Images:
     """The images in memory where all of them fit into the budget, MB, else as they are."""
+    if isinstance(images, BY_BATCH):
+        return images
     rows, first = len(images.image_id_N), np.zeros(1, np.int64)
     one = images.read(first, first)
-    if isinstance(images, HeldImages) or images.views * rows * one.nbytes / MB > budget_mb:
+    if images.views * rows * one.nbytes / MB > budget_mb:
         return images
     x_VN = np.empty((images.views, rows, *one.shape[1:]), one.dtype)
     for view in range(images.views):

@@ -21,7 +21,7 @@ from unchoke.machine.memory import meter_of
 from unchoke.networks.augment import augment, mixed_pairs
 from unchoke.networks.cards import Cards
 from unchoke.networks.gauge import Gauge
-from unchoke.networks.images import HeldImages, Images, drawn_views
+from unchoke.networks.images import BY_BATCH, Images, drawn_views
 from unchoke.networks.layers import batch_norms
 from unchoke.networks.losses import Targets
 from unchoke.networks.predict import logits_of, score_of
@@ -167,8 +167,8 @@ class _Training:
         """The batches of an epoch from the place where we are."""
         task, epoch, settings = self.task, self.state.counters["epoch"], self.settings
         # Held images are taken by the batch: a copy of all of them would take their memory twice.
-        read = places if isinstance(task.train, HeldImages) else partial(read_images, task.train, self.seed, epoch)
-        rng, rows = np.random.default_rng([self.seed, epoch]), len(task.train.image_id_N)
+        read = places if isinstance(task.train, BY_BATCH) else partial(read_images, task.train, self.seed, epoch)
+        rng, rows = order_of(self.seed, epoch), len(task.train.image_id_N)
         first, size = self.state.counters["place"], settings["batch_size"]
         for arrays in random_batches(read, rows, size, rng, task.chunk_size, task.budget_mb, first):
             yield batch_of(task, arrays, self.seed, epoch, self.state.counters["step"])
@@ -239,6 +239,11 @@ class _Training:
         own = {name: saved.tensors[name] for name in self.state.tensors}
         self.state = State(saved.counters, own, saved.curves)
         print(f"goes on behind step {saved.counters['step']} of {self.task.steps}", flush=True)
+
+
+def order_of(seed: int, epoch: int) -> np.random.Generator:
+    """What the order of the images in an epoch is drawn from."""
+    return np.random.default_rng([seed, epoch])
 
 
 def own_copy(tensor: torch.Tensor) -> torch.Tensor:

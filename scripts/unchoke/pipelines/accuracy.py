@@ -75,13 +75,22 @@ def answers_of(sample: pd.DataFrame, features: Features) -> Answers | None:
 
 def rows_of(sample: pd.DataFrame, features: Features) -> tuple[Rows, Rows, int] | None:
     """Rows of train and val, and the number of classes; None as for ``answers_of``."""
-    usable = sample[features.valid_N & (sample["label"] != "").to_numpy()]
+    found = usable_images(sample, features.valid_N)
+    if found is None:
+        return None
+    train, val, classes = found
+    return _rows(train, features, classes), _rows(val, features, classes), len(classes)
+
+
+def usable_images(
+    sample: pd.DataFrame, valid_N: NDArray[np.bool_]
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]] | None:
+    """Those of train and of val, and the classes of train in their order; None as for ``answers_of``."""
+    usable = sample[valid_N & (sample["label"] != "").to_numpy()]
     classes = sorted(set(usable.loc[usable["split"] == "train", "label"]))
     usable = usable[usable["label"].isin(classes)]
     train, val = (usable[usable["split"] == split] for split in ("train", "val"))
-    if len(classes) < 2 or val.empty:
-        return None
-    return _rows(train, features, classes), _rows(val, features, classes), len(classes)
+    return None if len(classes) < 2 or val.empty else (train, val, classes)
 
 
 def _rows(part: pd.DataFrame, features: Features, classes: list[str]) -> Rows:

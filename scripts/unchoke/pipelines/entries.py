@@ -1,6 +1,7 @@
 """The pipelines that are compared, in the order of the table. A further one is one entry of ``PIPELINES``."""
 
 import importlib.util
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -67,6 +68,8 @@ class Pipeline:
     """Python package that it needs."""
     needs: tuple[Need, ...] = ()
     task: str = EXTRACTION
+    compared: str = "slower_s"
+    """The seconds of ``table.Round`` by which it is compared with the default."""
 
     def refusal(self, work: Work) -> str:
         """Why it cannot run here; empty where it can."""
@@ -81,6 +84,15 @@ class Pipeline:
         """The keys of ``decoding`` that choose it for this config: pixels serve several encoders, not one alone."""
         alone = self.decoding is not None and self.decoding["input"] == PIXELS and work.encoders < 2
         return None if alone else self.decoding
+
+    def chosen(self, work: Work) -> dict[str, Any]:
+        """The fields of ``table.Row`` that say what in the config chooses it."""
+        keys = self.keys(work)
+        return {} if keys is None else {"decoding": json.dumps(keys), "encoder": json.dumps(self.tuned(work).keys())}
+
+    def prepare(self, work: Work) -> None:
+        """Write what epochs read."""
+        self.way.prepare(work)
 
     def tuned(self, work: Work) -> Work:
         """The work as its encoder does it."""

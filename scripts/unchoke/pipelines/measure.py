@@ -4,11 +4,11 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import torch
@@ -37,7 +37,9 @@ class Failed(Exception):
     """A pipeline raised an error, which is its text."""
 
 
-class _Done(NamedTuple):
+class Done(NamedTuple):
+    """What a process answers."""
+
     cold_s: float
     warm_s: float
     cpu_s: float
@@ -45,14 +47,43 @@ class _Done(NamedTuple):
     features: Features
 
 
-def run_round(pipeline: Pipeline, work: Work, vram_mb: float) -> tuple[Round, Features]:
-    """What a round took, and the features of its warm epoch; Failed where the pipeline raised an error.
+Measure = Callable[[Pipeline, Work, float], Done]
+"""Does a cold epoch and a warm one of a pipeline, within a budget of memory, MB."""
+
+
+def measure_extraction(pipeline: Pipeline, work: Work, vram_mb: float) -> Done:
+    """Features of the sample, twice, with the encoder at work before."""
+    torch.set_num_threads(work.threads)
+    if work.device == "cuda":
+        keep_budget(meter_of(torch.device("cuda")), vram_mb)
+    work, own = pipeline.tuned(work), psutil.Process()
+    encoder, compile_s = ready(work, vram_mb if pipeline.encoder else math.inf)
+    seconds = []
+    with pipeline.way.epochs(work, encoder) as epoch:
+        drop_from_cache(pipeline.way.files(work))
+        for _ in ("cold", "warm"):
+            before_s, started = cpu_s(own), time.perf_counter()
+            features = epoch()
+            seconds.append(time.perf_counter() - started)
+        return Done(seconds[0], seconds[1], cpu_s(own) - before_s, compile_s, features)
+
+
+def run_round(
+    pipeline: Pipeline, work: Work, vram_mb: float, measure: Measure = measure_extraction
+) -> tuple[Round, Features]:
+    """What a round took, and the features of its warm epoch; Failed where the pipeline raised an error."""
+    found, peak_mb = in_process(measure, pipeline, work, vram_mb)
+    return Round(found.cold_s, found.warm_s, found.cpu_s, peak_mb, found.compile_s), found.features
+
+
+def in_process(measure: Callable[..., Any], *given: Any) -> tuple[Any, float]:
+    """What a function gives in a process of its own, and the most memory of that, MB; Failed where it raised an error.
 
     Nothing of it is left when this returns or raises, processes of peers included.
     """
     _STARTER.set_forkserver_preload([__name__])
     ours, theirs = _STARTER.Pipe()
-    process = _STARTER.Process(target=_serve, args=(theirs, pipeline, work, vram_mb))
+    process = _STARTER.Process(target=_serve, args=(theirs, measure, *given))
     process.start()
     theirs.close()
     root = psutil.Process(process.pid)
@@ -69,7 +100,7 @@ def run_round(pipeline: Pipeline, work: Work, vram_mb: float) -> tuple[Round, Fe
         _end(root, process)
     if isinstance(found, str):
         raise Failed(found)
-    return Round(found.cold_s, found.warm_s, found.cpu_s, peak.mb, found.compile_s), found.features
+    return found, peak.mb
 
 
 def _end(root: psutil.Process, process: multiprocessing.process.BaseProcess) -> None:
@@ -82,10 +113,10 @@ def _end(root: psutil.Process, process: multiprocessing.process.BaseProcess) -> 
     process.join()
 
 
-def _serve(answer: Connection, pipeline: Pipeline, work: Work, vram_mb: float) -> None:
+def _serve(answer: Connection, measure: Callable[..., Any], *given: Any) -> None:
     """In the process of a round: do it, and send what it took, or why it could not be done."""
     try:
-        found: _Done | str = _measure(pipeline, work, vram_mb)
+        found = measure(*given)
     except KeyboardInterrupt:
         return
     except UnchokeError as error:
@@ -95,22 +126,6 @@ def _serve(answer: Connection, pipeline: Pipeline, work: Work, vram_mb: float) -
     with suppress(EOFError, OSError):
         answer.send(found)
         answer.recv()  # the parent measures us until it closes its end
-
-
-def _measure(pipeline: Pipeline, work: Work, vram_mb: float) -> _Done:
-    torch.set_num_threads(work.threads)
-    if work.device == "cuda":
-        keep_budget(meter_of(torch.device("cuda")), vram_mb)
-    work, own = pipeline.tuned(work), psutil.Process()
-    encoder, compile_s = ready(work, vram_mb if pipeline.encoder else math.inf)
-    seconds = []
-    with pipeline.way.epochs(work, encoder) as epoch:
-        drop_from_cache(pipeline.way.files(work))
-        for _ in ("cold", "warm"):
-            before_s, started = cpu_s(own), time.perf_counter()
-            features = epoch()
-            seconds.append(time.perf_counter() - started)
-        return _Done(seconds[0], seconds[1], cpu_s(own) - before_s, compile_s, features)
 
 
 def ready(work: Work, budget_mb: float) -> tuple[Encoder, float]:

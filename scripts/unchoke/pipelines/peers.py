@@ -23,7 +23,7 @@ WORKERS = "fork"
 Sample = tuple[int, torch.Tensor, bool]
 
 
-class _Images(Dataset[Sample]):
+class FileImages(Dataset[Sample]):
     """A map-style dataset of the files, or of patches of them."""
 
     def __init__(self, readers: list[Any], decode: Decode | CutPatch, side_px: int) -> None:
@@ -67,7 +67,7 @@ class TorchLoader:
     def epochs(self, work: Work, encoder: Encoder) -> Iterator[Epoch]:
         """A function that does one epoch; the workers start in the first one."""
         loader = DataLoader(
-            _Images(work.readers(), work.decoder(encoder), encoder.image_size),
+            FileImages(work.readers(), work.decoder(encoder), encoder.image_size),
             batch_size=work.settings.micro_batch,
             num_workers=work.threads,
             prefetch_factor=PREFETCH,

@@ -63,6 +63,56 @@ def recommendation(rows: Sequence[Row], threads: int, rounds: int, encoder: str,
     return "\n".join(lines) + "\n"
 
 
+def network_recommendation(rows: Sequence[Row], name: str, passes: tuple[int, int, int]) -> str:
+    """The same for the training of a network: comments with the promised rate, and lines of YAML.
+
+    rows: the first is the config's own. name: of the network in the config. passes: images of train and val, epochs of
+    a training, and trainings.
+    """
+    default = rows[0]
+    if not default.measured:
+        return f"# {default.pipeline}: not measured: {default.note}\n"
+    best = min(_able(rows), key=lambda row: training_s(row, *passes), default=default)
+    if training_s(best, *passes) * WORTH > training_s(default, *passes):
+        best = default
+    times = best.warm_images_per_s / default.warm_images_per_s
+    lines = [
+        f"# {best.pipeline}: {best.warm_images_per_s:,.0f} images/s of training, {times:.2f} × the default",
+        "networks:",
+        f"  {json.dumps(name)}:",
+        *_keys(best.network, "    "),
+    ]
+    if best.network != default.network:
+        lines.append("# The network is trained anew with other settings.")
+    faster = [row for row in rows if row.measured and row.warm_images_per_s > WORTH * best.warm_images_per_s]
+    for row in sorted(faster, key=lambda row: -row.warm_images_per_s):
+        why = _why_no_training(row, default, passes)
+        lines.append(f"# Faster, but not recommended: {row.pipeline}, {row.warm_images_per_s:,.0f} images/s ({why})")
+    return "\n".join(lines) + "\n"
+
+
+def _able(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row.measured and row.network and not row.differs and row.least_times > 1]
+
+
+def training_s(row: Row, images: int, epochs: int, trainings: int) -> float:
+    """Seconds of all trainings: one cold epoch, which makes the caches, then warm ones.
+
+    Compiling, once for each, counts ``PAYS`` times.
+    """
+    compiling = PAYS * trainings * row.prepare_s if row.network and json.loads(row.network)["compile"] else 0.0
+    return compiling + images / row.images * (row.cold_s + (epochs * trainings - 1) * row.warm_s)
+
+
+def _why_no_training(row: Row, default: Row, passes: tuple[int, int, int]) -> str:
+    if row.differs:
+        return row.note
+    if not row.network:
+        return "no setting of the config"
+    saved_s = training_s(default, *passes) - training_s(row, *passes)
+    return "slower than the default in a round" if saved_s > 0 else "its first epoch, or compiling, costs more"
+
+
 def _worth(row: Row) -> list[str]:
     """What masks or words lose with it."""
     if row.metric == ACCURACY or math.isnan(row.accuracy):

@@ -56,12 +56,14 @@ class Row:
     high: float = UNKNOWN
     """Ends of its 95 % interval."""
     task: str = EXTRACTION
-    """Or `training`: a linear head on these features, one epoch."""
+    """Or `training`: a linear head on these features, one epoch; or the config's network."""
     metric: str = ACCURACY
     """What `accuracy` is: accuracy, or of masks mean_iou, of words h_mean."""
     differs: bool = False
     """Whether the accuracy, or the number of unreadable images, is not that of the first row."""
     note: str = ""
+    network: str = ""
+    """JSON of the keys of the network in the config that choose it, of its training; empty where none do."""
 
     @property
     def measured(self) -> bool:
@@ -91,9 +93,12 @@ class Round:
         return max(self.cold_s, self.warm_s)
 
 
-def least_times(rounds: Sequence[Round], default: Sequence[Round]) -> float:
-    """How many times as fast as the default a pipeline was in its worst round, against the same round."""
-    return min(other.slower_s / one.slower_s for one, other in zip(rounds, default, strict=True))
+def least_times(rounds: Sequence[Round], default: Sequence[Round], of: str = "slower_s") -> float:
+    """How many times as fast as the default a pipeline was in its worst round, against the same round.
+
+    of: the seconds of a round that count.
+    """
+    return min(float(getattr(other, of) / getattr(one, of)) for one, other in zip(rounds, default, strict=True))
 
 
 def medians(rounds: Sequence[Round], images: int) -> dict[str, Any]:

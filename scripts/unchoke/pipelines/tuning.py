@@ -15,7 +15,7 @@ from unchoke.pipelines.table import Row
 from unchoke.pipelines.work import Work
 
 TOGETHER = "settings together"
-_FACTORS = (0.25, 0.5, 2, 4)
+FACTORS = (0.25, 0.5, 2, 4)
 """Batches beside the planned one, as multiples of it."""
 
 
@@ -26,7 +26,7 @@ def variants(work: Work) -> tuple[Pipeline, ...]:
 
 def _batches(work: Work) -> list[int]:
     """Other micro-batches, up to the images of a chunk: a larger one would be padded."""
-    sizes = {int(factor * work.settings.micro_batch) for factor in _FACTORS}
+    sizes = {int(factor * work.settings.micro_batch) for factor in FACTORS}
     return sorted(size for size in sizes if 1 <= size <= work.settings.chunk_size)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from unchoke.encoders.encoder import Encoder, load_encoder
+from unchoke.encoders.encoder import Encoder, SeesImages, load_encoder
 from unchoke.encoders.lanes import ONE_LANE, Lanes, lanes_within
 from unchoke.encoders.ways import ON
 from unchoke.errors import UnreadableImageError
@@ -172,7 +172,7 @@ class CutPatch:
 class Decode:
     """From the bytes of a file to what the encoder sees; a worker process of a peer is sent it too."""
 
-    def __init__(self, encoder: Encoder, work: Work) -> None:
+    def __init__(self, encoder: SeesImages, work: Work) -> None:
         self._prepare = encoder.preprocess()
         self._picture = partial(picture_of, max_pixels=work.settings.max_pixels)
 

@@ -35,7 +35,7 @@ def draw_pipelines(rows: Sequence[Row], recommended: str) -> Figure:
 
 
 def _epoch_of_training(row: Row) -> str:
-    return f"One epoch of a {row.pipeline}: {row.cold_s:.3g} s the first time, {row.warm_s:.3g} s later."
+    return f"One epoch of training, {row.pipeline}: {row.cold_s:.3g} s the first time, {row.warm_s:.3g} s later."
 
 
 def _draw_rates(axes: Axes, rows: Sequence[Row]) -> None:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import slow_network
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score
 from small_networks import CPU, EVERYTHING, SETTINGS, build, images, task_of
@@ -21,8 +23,8 @@ from torch import nn
 from unchoke.errors import UnchokeError
 from unchoke.networks import member as members
 from unchoke.networks import step as steps
-from unchoke.networks.images import drawn_views, hold
-from unchoke.networks.member import Member, train_member
+from unchoke.networks.images import StreamedImages, drawn_views, hold
+from unchoke.networks.member import Member, order_of, places, train_member
 from unchoke.networks.step_log import StepLog
 from unchoke.networks.task import NetworkTask
 from unchoke.training.batches import random_batches
@@ -170,6 +172,28 @@ def test_images_that_are_held_are_trained_on_as_those_that_are_read_and_never_co
     assert max(read.reads) == 8 and found.curves["train_loss"].shape == (2,)
     held = hold(read, 1.0)
     np.testing.assert_array_equal(held.x_VN, task.train.x_VN)  # type: ignore[attr-defined]
+
+
+def test_images_that_a_loader_reads_ahead_give_the_same_training() -> None:
+    """The stream has the batches of train and those of val, epoch by epoch, in the order of the training."""
+    task = task_of(epochs=2)
+    one_view = replace(task, train=replace(task.train, x_VN=task.train.x_VN[:1]))  # type: ignore[type-var]
+
+    def stream() -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        for epoch in range(2):
+            for batch in random_batches(places, 30, SETTINGS["batch_size"], order_of(0, epoch), 4, 1024):
+                yield batch["place"], task.train.read(batch["place"], np.zeros_like(batch["place"]))
+            for start in range(0, 14, 8):
+                place_B = np.arange(start, min(start + 8, 14))
+                yield place_B, task.val.read(place_B, np.zeros_like(place_B))
+
+    shared = stream()
+    ahead = [StreamedImages(part.image_id_N, part.label_N, shared) for part in (task.train, task.val)]
+    streamed = replace(task, train=ahead[0], val=ahead[1])
+    assert same(fit(streamed), fit(one_view))
+    wrong = StreamedImages(task.val.image_id_N, task.val.label_N, stream())
+    with pytest.raises(ValueError, match="in another order"):
+        wrong.read(np.arange(3), np.zeros(3, np.int64))
 
 
 # --- trainings cut short

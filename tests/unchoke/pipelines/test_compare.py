@@ -23,10 +23,11 @@ from unchoke.errors import UnchokeError
 from unchoke.features.chunk import Extraction
 from unchoke.manifest.images import SplitSettings, build_manifest
 from unchoke.pipelines import compare, measure, tuning
-from unchoke.pipelines.compare import LEAST, compare_pipelines, draw_sample, fitting, work_on
+from unchoke.pipelines.compare import compare_pipelines, draw_sample, fitting, work_on
 from unchoke.pipelines.entries import PIPELINES
 from unchoke.pipelines.flags import ended_by_signals
 from unchoke.pipelines.measure import Failed, run_round
+from unchoke.pipelines.rounds import LEAST
 from unchoke.pipelines.table import EXTRACTION, TRAINING, Round
 from unchoke.pipelines.training import TRAININGS
 from unchoke.pipelines.tuning import TOGETHER, variants
@@ -65,7 +66,7 @@ def test_every_pipeline_does_the_same_work_and_leaves_nothing_behind(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "why_eager", lambda device: "there is no C++ compiler")  # compiling takes 12 s or more
-    monkeypatch.setattr(tuning, "_FACTORS", (0.25, 2))  # each has a process of its own
+    monkeypatch.setattr(tuning, "FACTORS", (0.25, 2))  # each has a process of its own
     rows = compare_pipelines(work, manifest_of(work.root.parent), 1000, 1, 600, 1000)
     tried = ["batches of 2", "batches of 16", "compiled"]
     assert [row.pipeline for row in rows if row.pipeline != TOGETHER] == [
@@ -74,7 +75,7 @@ def test_every_pipeline_does_the_same_work_and_leaves_nothing_behind(
         *(each.name for each in TRAININGS),
     ]
     trained = {row.pipeline: row for row in rows if row.task == TRAINING}
-    assert len(trained) == 2 and not any(row.decoding or row.encoder for row in trained.values())
+    assert len(trained) == 2 and not any(row.decoding or row.encoder or row.network for row in trained.values())
     names = {row.pipeline: row for row in rows}
     there = [row for row in rows if row.measured]
     missing = {"NVIDIA DALI", "compiled"}

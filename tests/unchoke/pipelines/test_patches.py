@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from unchoke.pipelines.compare import draw_sample, feature_difference
+from unchoke.pipelines.compare import draw_sample
 from unchoke.pipelines.patches import draw_patches, patches_in_use, whole_images
+from unchoke.pipelines.rounds import feature_difference
 from unchoke.pipelines.work import Features
 
 IMAGES, EACH = 20, 6

@@ -2,15 +2,17 @@
 
 import json
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from unchoke.config.decoding import Decoding
 from unchoke.config.encoders import Encoder
+from unchoke.config.networks import Network
 from unchoke.encoders.ways import MARGIN_OF_TIME
-from unchoke.pipelines.recommend import PAYS, WORTH, best_setting, recommendation
-from unchoke.pipelines.table import Row
+from unchoke.pipelines.recommend import PAYS, WORTH, best_setting, network_recommendation, recommendation, training_s
+from unchoke.pipelines.table import TRAINING, Row
 
 RATES = st.floats(1, 1e4)
 
@@ -103,3 +105,60 @@ def test_compiling_is_recommended_for_images_enough_to_pay_for_it() -> None:
     assert yaml.safe_load(recommendation(rows, 2, 3, "b0", 401))["encoders"]["b0"]["compile"] == "on"
     assert "are made anew" in recommendation(rows, 2, 3, "b0", 401)
     assert "are made anew" not in recommendation(rows, 2, 3, "b0", 400)
+
+
+NETWORK = {"cache": "activations", "precision": "float32", "compile": False}
+
+
+def training(name: str, cold_s: float, warm_s: float, times: float = 2.0, **keys: object) -> Row:
+    """Of 100 images; `setting` None: none of the config."""
+    chosen = json.dumps({**NETWORK, **keys}) if keys.pop("setting", True) else ""
+    rates = {"cold_images_per_s": 100 / cold_s, "warm_images_per_s": 100 / warm_s, "least_times": times}
+    seconds = {"prepare_s": 30.0, "cold_s": cold_s, "warm_s": warm_s}
+    return Row(name, "", images=100, task=TRAINING, network=chosen, **rates, **seconds)
+
+
+DEFAULT_TRAINING = training("n: default", 8, 2, times=1.0)
+
+
+def test_a_training_has_one_cold_epoch_and_compiles_once_a_member() -> None:
+    """By hand, 1,000 images, 5 epochs, 3 trainings: 10 × (8 + 14 × 2) s; compiled 10 × (8 + 14 × 1), and 2 × 3 × 30."""
+    assert training_s(DEFAULT_TRAINING, 1000, 5, 3) == 360
+    assert training_s(training("c", 8, 1, compile=True), 1000, 5, 3) == 220 + 180
+
+
+@pytest.mark.parametrize(
+    ("other", "passes", "wins", "told"),
+    [
+        (training("n: compiled", 8, 1, compile=True), (1000, 5, 3), False, "its first epoch, or compiling, costs more"),
+        (
+            training("n: compiled", 8, 1, compile=True),
+            (10_000, 5, 3),
+            True,
+            "100 images/s of training, 2.00 ×",
+        ),
+        (
+            training("n: compiled", 8, 1, times=0.9, compile=True),
+            (10_000, 5, 3),
+            False,
+            "slower than the default",
+        ),
+        (training("n: micro-batches of 8", 8, 1, setting=None), (1000, 5, 3), False, "no setting of the config"),
+        (training("n: frozen part", 2, 2.1, cache="none"), (1000, 1, 1), True, "48 images/s"),
+        (training("n: frozen part", 2, 2.1, cache="none"), (1000, 60, 1), False, "n: default: 50 images/s"),
+    ],
+)
+def test_what_trains_all_members_in_the_least_time_is_recommended(
+    other: Row, passes: tuple[int, int, int], wins: bool, told: str
+) -> None:
+    text = network_recommendation([DEFAULT_TRAINING, other], "on", passes)
+    assert told in text
+    pasted = yaml.safe_load(text)["networks"]["on"]
+    assert pasted == json.loads((other if wins else DEFAULT_TRAINING).network)
+    assert Network(encoder="a", blocks=2, **pasted)
+    assert ("is trained anew" in text) == wins
+
+
+def test_a_network_that_could_not_be_measured_says_why() -> None:
+    text = network_recommendation([Row("n: default", "", note="too few")], "n", (1, 1, 1))
+    assert yaml.safe_load(text) is None and "n: default: not measured: too few" in text

@@ -1,5 +1,6 @@
 """A training of a network on a sample, timed: the loop that trains networks of the config, for two epochs."""
 
+import gc
 import io
 import math
 import time
@@ -81,6 +82,7 @@ def measure_training(pipeline: Pipeline, work: Work, vram_mb: float) -> Done:
     drop_from_cache(own.source_files())
     started = time.perf_counter()
     seen = source.images(own)
+    _give_back(device)
     task, single = task_of(own, seen), own.single
     rate, decay, seed = (single[key][0] for key in ("learning_rates", "weight_decays", "seeds"))
     member = train_member(task, rate, decay, seed, own.network_batch, watch=clock)
@@ -105,6 +107,13 @@ def _begin(work: NetworkWork, vram_mb: float) -> torch.device:
     if device.type == "cuda":
         keep_budget(meter_of(device), vram_mb)
     return device
+
+
+def _give_back(device: torch.device) -> None:
+    """Let a card have what the encoder took that made the cache: steps are held to the budget by themselves."""
+    if device.type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def task_of(work: NetworkWork, seen: Seen) -> NetworkTask:

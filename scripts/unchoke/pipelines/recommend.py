@@ -82,7 +82,10 @@ def network_recommendation(rows: Sequence[Row], name: str, passes: tuple[int, in
         f"  {json.dumps(name)}:",
         *_keys(best.network, "    "),
     ]
-    if best.network != default.network:
+    if best is not default:
+        same = "the logits of the default to the last bit" if best.feature_difference == 0 else ""
+        told = f"{best.accuracy:.4f}; {same or f'from the default {best.apart}'}"
+        lines.insert(1, f"# Accuracy on val after two epochs: {told}.")
         lines.append("# The network is trained anew with other settings.")
     faster = [row for row in rows if row.measured and row.warm_images_per_s > WORTH * best.warm_images_per_s]
     for row in sorted(faster, key=lambda row: -row.warm_images_per_s):
@@ -117,8 +120,8 @@ def _worth(row: Row) -> list[str]:
     """What masks or words lose with it."""
     if row.metric == ACCURACY or math.isnan(row.accuracy):
         return []
-    apart = f"{row.accuracy_difference:+.4f} ({row.low:+.4f} to {row.high:+.4f})"
-    return [f"# {NAMES[row.metric]} on val of a small head on its maps: {row.accuracy:.4f}; from the default {apart}."]
+    worth = f"{NAMES[row.metric]} on val of a small head on its maps: {row.accuracy:.4f}"
+    return [f"# {worth}; from the default {row.apart}."]
 
 
 def _keys(text: str, indent: str) -> list[str]:

@@ -20,6 +20,8 @@ LEAST = 50
 
 @dataclass
 class Measured:
+    """A pipeline, and what was measured of it so far."""
+
     pipeline: Pipeline
     prepare_s: float = float("nan")
     rounds: list[Round] = field(default_factory=list)

@@ -71,6 +71,15 @@ class Row:
         return not math.isnan(self.warm_s)
 
     @property
+    def apart(self) -> str:
+        """The difference in accuracy in words; without an interval where too few images or groups are in val."""
+        if math.isnan(self.accuracy_difference):
+            return "not known"
+        if math.isnan(self.low):
+            return f"{self.accuracy_difference:+.4f} (no interval: too few images of val)"
+        return f"{self.accuracy_difference:+.4f} ({self.low:+.4f} to {self.high:+.4f})"
+
+    @property
     def images_per_s(self) -> float:
         """What it can promise: the lower rate of its cold and its warm epoch."""
         return min(self.cold_images_per_s, self.warm_images_per_s)

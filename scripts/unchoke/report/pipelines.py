@@ -75,6 +75,5 @@ def _line(row: Row) -> str:
     if not row.measured:
         return f"{row.pipeline:<34}{row.note}"
     rates = f"{row.cold_images_per_s:>8,.0f}{row.warm_images_per_s:>8,.0f}{row.cpu_s:>8,.1f}{row.peak_mb:>8,.0f}"
-    apart = f"{row.accuracy_difference:+.4f} ({row.low:+.4f} to {row.high:+.4f})"
     mark = f" * {row.note}" if row.differs else ""
-    return f"{row.pipeline:<34}{rates}{row.unreadable:>8,}{row.accuracy:>10.4f}  {apart}{mark}"
+    return f"{row.pipeline:<34}{rates}{row.unreadable:>8,}{row.accuracy:>10.4f}  {row.apart}{mark}"

@@ -1,5 +1,6 @@
 """The recommendation: what a config can choose, comparable, and clearly faster; else the default."""
 
+import dataclasses
 import json
 
 import pytest
@@ -156,7 +157,20 @@ def test_what_trains_all_members_in_the_least_time_is_recommended(
     pasted = yaml.safe_load(text)["networks"]["on"]
     assert pasted == json.loads((other if wins else DEFAULT_TRAINING).network)
     assert Network(encoder="a", blocks=2, **pasted)
-    assert ("is trained anew" in text) == wins
+    assert ("is trained anew" in text) == ("Accuracy on val after two epochs" in text) == wins
+
+
+@pytest.mark.parametrize(
+    ("apart", "told"),
+    [
+        (0.0, "0.7500; the logits of the default to the last bit."),
+        (1e-3, "0.7500; from the default +0.0000 (-0.1000 to"),
+    ],
+)
+def test_what_accuracy_is_with_it_is_said(apart: float, told: str) -> None:
+    worth = {"accuracy": 0.75, "accuracy_difference": 0.0, "low": -0.1, "high": 0.1}
+    best = dataclasses.replace(training("n: compiled", 8, 1, compile=True), feature_difference=apart, **worth)
+    assert told in network_recommendation([DEFAULT_TRAINING, best], "n", (10_000, 5, 3))
 
 
 def test_a_network_that_could_not_be_measured_says_why() -> None:

@@ -48,3 +48,15 @@ def test_the_file_leaves_empty_what_is_not_known() -> None:
 def test_rounds_are_compared_one_by_one_by_their_slower_epochs() -> None:
     default = [Round(4, 2, 0, 0), Round(2, 8, 0, 0), Round(6, 6, 0, 0)]
     assert least_times([Round(2, 1, 0, 0), Round(4, 1, 0, 0), Round(1, 4, 0, 0)], default) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "told"),
+    [
+        (0.01, -0.02, "+0.0100 (-0.0200 to +0.0300)"),
+        (0.0, math.nan, "+0.0000 (no interval: too few images of val)"),
+        (math.nan, math.nan, "not known"),
+    ],
+)
+def test_a_difference_without_an_interval_says_so(difference: float, low: float, told: str) -> None:
+    assert Row("a", "", accuracy_difference=difference, low=low, high=0.03 if low == low else low).apart == told

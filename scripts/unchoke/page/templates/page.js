@@ -31,11 +31,15 @@ function element(kind, text) {
   return made;
 }
 
+// Pictures of a few pixels keep them.
+const keepPixels = image => image.classList.toggle("pixels", Math.max(image.naturalWidth, image.naturalHeight) <= 48);
+
 // What stands beside a map of the image that is picked; text is never read as markup.
 function show(panel, data, place) {
   const picture = document.createElement("img");
   picture.src = data.image[place];
   picture.alt = `Image ${data.path[place]}`;
+  picture.addEventListener("load", () => keepPixels(picture));
   const lines = [data.split[place], data.prediction[place], data.finding?.[place], data.path[place]].filter(Boolean);
   panel.replaceChildren(...(data.image[place] ? [picture] : []), element("b", data.label[place]),
     ...lines.map(line => element("span", line)));

@@ -9,8 +9,8 @@ const featureMap = document.querySelector(".map");
 let unsaved = false;
 
 for (const image of document.querySelectorAll("img[data-thumb]")) {
+  image.addEventListener("load", () => keepPixels(image));
   image.src = pictures[image.dataset.thumb];
-  image.decode().then(() => image.classList.toggle("pixels", Math.max(image.naturalWidth, image.naturalHeight) <= 48));
 }
 byId("classes").append(...review.classes.map(name => Object.assign(document.createElement("option"), {value: name})));
 

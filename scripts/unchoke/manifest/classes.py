@@ -8,6 +8,7 @@ import pandas as pd
 
 from unchoke.cells import labels_in
 from unchoke.files import json_bytes, write_atomic
+from unchoke.machine.receipts import read_json
 from unchoke.names import CLASSIFICATION, MULTILABEL, REGRESSION, SPLITS
 from unchoke.store import tables
 
@@ -29,6 +30,13 @@ def count_classes(manifest: Path, classes: Path, task: str = CLASSIFICATION) -> 
     result = {"classes": counts_of(frame, task), "warnings": label_warnings(frame, task)}
     write_atomic(classes, json_bytes(result))
     return result
+
+
+def recorded_task(manifest: Path) -> str:
+    """What heads predict of the images of a manifest, by the record beside it; classes where there is none."""
+    record = manifest.with_suffix(".json")
+    found = read_json(record)["split_settings"] if record.exists() else {}
+    return str(found.get("task", CLASSIFICATION))
 
 
 def label_warnings(frame: pd.DataFrame, task: str = CLASSIFICATION) -> list[str]:

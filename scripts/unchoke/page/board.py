@@ -193,7 +193,7 @@ def _seconds(row: Row) -> Cell:
 def _floor_cells(columns: list[Column], task: str, floor: Floor) -> list[Cell]:
     (largest, val, test), name = floor, FLOORS[task][0]
     known = {
-        "head": Cell(name, name, f"always “{largest}”"),
+        "head": Cell(name, name, largest if task == MULTILABEL else f"always “{largest}”"),
         "val": Cell(figure(val), val),
         "test": Cell(figure(test), test),
     }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from unchoke.names import MULTILABEL
 from unchoke.page.text import figure, together
 from unchoke.report.leaderboard import UNDEFINED, merit_of
 from unchoke.store.run_record import DETECTION
@@ -60,7 +61,8 @@ def _ends(row: Row, name: str, *, signed: bool = False, note: str = "") -> str:
 def _chance(row: Row, floor: Floor | None) -> str:
     if floor is None or floor[2] is None:
         return ""
-    return f"always saying “{floor[0]}” gives {figure_text(row, floor[2])}"
+    said = f"the {floor[0]} alone give" if row["task"] == MULTILABEL else f"always saying “{floor[0]}” gives"
+    return f"{said} {figure_text(row, floor[2])}"
 
 
 def _runner_up(best: Row, others: list[Row]) -> str:

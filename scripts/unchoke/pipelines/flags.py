@@ -18,8 +18,9 @@ from unchoke.features.chunk import Extraction
 from unchoke.machine.commands import or_none
 from unchoke.machine.devices import add_device_flags, device_of
 from unchoke.machine.limits import measured_peaks, planned_batch
-from unchoke.machine.receipts import read_json
+from unchoke.manifest.classes import recorded_task
 from unchoke.manifest.images import in_use
+from unchoke.names import CLASSIFICATION
 from unchoke.pipelines.accuracy import Judge, RidgeJudge
 from unchoke.pipelines.mask_figures import Detection, MaskJudge
 from unchoke.pipelines.network_work import NetworkWork
@@ -106,13 +107,8 @@ def table_of(args: argparse.Namespace) -> pd.DataFrame:
     manifest = read_table(args.manifest, MANIFEST_COLUMNS)
     if args.strides:
         return patches_in_use(manifest, read_table(args.patches, PATCH_COLUMNS))
-    return in_use(manifest) if _has_classes(args.manifest) else in_use(manifest).assign(label="")
-
-
-def _has_classes(manifest: Path) -> bool:
-    """Whether labels are classes: of numbers and of several labels no accuracy is compared."""
-    record = manifest.with_suffix(".json")
-    return not record.exists() or "task" not in read_json(record)["split_settings"]
+    # Of numbers and of several labels no accuracy is compared.
+    return in_use(manifest) if recorded_task(args.manifest) == CLASSIFICATION else in_use(manifest).assign(label="")
 
 
 def judge_of(args: argparse.Namespace, work: Work) -> Judge:

@@ -42,7 +42,7 @@ def coloured_by(labels: Sequence[str], task: str) -> list[str]:
     number_N = np.array([number_in(label) for label in labels])
     ends = np.quantile(number_N, np.linspace(0, 1, 6)) if len(number_N) else np.zeros(6)
     fifth_N = np.searchsorted(ends[1:-1], number_N, side="right")
-    return [f"fifth {fifth + 1}: {ends[fifth]:.3g} to {ends[fifth + 1]:.3g}" for fifth in fifth_N.tolist()]
+    return [f"{fifth + 1}: {ends[fifth]:.3g} to {ends[fifth + 1]:.3g}" for fifth in fifth_N.tolist()]
 
 
 @styled

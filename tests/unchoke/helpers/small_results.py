@@ -95,7 +95,8 @@ def add_head(
     found = {"val_logits": np.zeros((len(predicted_RN), 2, 3)), "test_logits": np.eye(3)[predicted_RN]}
     found |= {"val_label": np.array([0, 1]), "test_label": label_N} | (arrays or {})
     for array, values in found.items():
-        group.root.create_array(array, data=values.astype(np.float32 if values.ndim == 3 else np.int64))
+        kind = np.float32 if values.ndim == 3 else np.float64 if values.ndim == 2 else np.int64  # (N, K): no classes
+        group.root.create_array(array, data=values.astype(kind))
     group.root.create_array("val_image_id", data=np.arange(len(found["val_label"])))
     group.root.create_array("test_image_id", data=np.array(image_ids)[places])
     place_group(group.contents(), folder / "heads/tiny.zarr" / name)

@@ -114,6 +114,6 @@ def test_the_worst_labels_are_the_least_likely_by_the_head() -> None:
 
 def test_a_map_has_a_colour_for_each_fifth_of_the_numbers() -> None:
     found = coloured_by([str(row) for row in range(100)], "regression")
-    assert sorted(set(found))[0] == "fifth 1: 0 to 19.8"
+    assert sorted(set(found))[0] == "1: 0 to 19.8"
     assert {found.count(name) for name in set(found)} == {20}
-    assert coloured_by(["3"] * 4, "regression") == ["fifth 5: 3 to 3"] * 4
+    assert coloured_by(["3"] * 4, "regression") == ["5: 3 to 3"] * 4

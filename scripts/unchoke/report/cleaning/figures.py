@@ -1,6 +1,6 @@
 """All pictures of cleaning, and the page of its findings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from unchoke.cleaning.clean import followed, near_leaks
 from unchoke.cleaning.measures import MEASURES
 from unchoke.machine.receipts import read_json
+from unchoke.manifest.classes import recorded_task
 from unchoke.manifest.images import in_use
+from unchoke.names import CLASSIFICATION, REGRESSION
 from unchoke.report.cleaning.balance import count_classes, draw_balance
 from unchoke.report.cleaning.contact_sheets import Tile, draw_reasons_sheet, draw_sheet, place_of, sample, told
 from unchoke.report.cleaning.cosines import draw_cosines
@@ -53,6 +55,8 @@ class CleaningResults:
     """Settings by name, None where off."""
     inspected: dict[str, Any] = field(default_factory=dict)
     """The summary of rules about features; empty without."""
+    task: str = CLASSIFICATION
+    """What heads predict: where it is numbers, the balance is that of all images together."""
 
 
 def read_cleaning(
@@ -76,6 +80,7 @@ def read_cleaning(
         {entry["image_id"]: entry["reason"] for entry in opened.seal["invalid"]},
         rules,
         read_json(inspected) if inspected else {},
+        recorded_task(manifest),
     )
 
 
@@ -88,12 +93,18 @@ def draw_cleaning(results: CleaningResults, pictures: GetPictures) -> dict[str, 
     leaks = near_leaks(results.findings, results.manifest)
     return {
         "findings": draw_findings(results.findings, rules, len(used), leaks),
-        "balance": draw_balance(count_classes(results.manifest, results.selection)),
+        "balance": draw_balance(count_classes(*_by_label(results))),
         "measures": draw_measures(results.measure_NM[read], rules),
         "duplicates": _duplicates(results, pictures),
         **_of_features(results.inspected),
         **sheets,
     }
+
+
+def _by_label(results: CleaningResults) -> Iterator[pd.DataFrame]:
+    """Manifest and selection, with one label for all images where labels are numbers."""
+    for table in (results.manifest, results.selection):
+        yield table.assign(label="all images") if results.task == REGRESSION and "label" in table else table
 
 
 def _of_features(inspected: dict[str, Any]) -> dict[str, Figure]:

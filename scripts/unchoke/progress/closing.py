@@ -21,11 +21,13 @@ class Images:
     left_out: int
     """By cleaning or by a subset, and not quarantined."""
     quarantined: int
+    unlabelled: int = 0
+    """Without a label, and not quarantined."""
 
     @property
     def used(self) -> int:
-        """Images that heads may read."""
-        return self.present - self.left_out - self.quarantined
+        """Images that heads learn from or are judged on."""
+        return self.present - self.left_out - self.quarantined - self.unlabelled
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def _fact(name: str, text: str) -> str:
 
 def _images(images: Images, quarantine: str) -> str:
     parts = [f"{images.used:,} used", f"{images.left_out:,} left out", f"{images.quarantined:,} quarantined"]
+    parts += [f"{images.unlabelled:,} without a label"] if images.unlabelled else []
     text = f"{images.present:,}: {', '.join(parts)}"
     return text + (f", see {quarantine}" if images.quarantined and quarantine else "")
 

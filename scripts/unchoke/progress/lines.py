@@ -21,7 +21,7 @@ EVERY_S = 60.0
 WAITS = "waiting for "
 """How a line of a log begins in which a job says whom it waits for."""
 _BAR_WIDTH = 20
-_WORDS_WIDTH = 21
+WORDS_WIDTH = 21
 
 
 def live_lines(run: Run, name: str, notes: dict[int, str], now_s: float) -> list[Line]:
@@ -33,7 +33,7 @@ def live_lines(run: Run, name: str, notes: dict[int, str], now_s: float) -> list
     running = [(stage, count) for stage, count in run.counts.items() if count.running]
     for stage, count in running[:MOST_STAGES]:
         said = stage_note(run, stage, notes)
-        line: Line = [(f"  {run.words_of(stage):<{_WORDS_WIDTH}}", STRONG), (" · ".join(_parts(run, count, now_s)), "")]
+        line: Line = [(f"  {run.words_of(stage):<{WORDS_WIDTH}}", STRONG), (" · ".join(_parts(run, count, now_s)), "")]
         lines.append([*line, *([(f"  {said}", DIM)] if said else [])])
     return lines
 
@@ -58,7 +58,7 @@ def end_line(run: Run, stage: Stage, count: Count, now_s: float) -> Line:
     parts.append(duration(count.seconds(now_s)))
     if stage.counts_rows and (speed := count.rate(now_s)):
         parts.append(rate(speed, run.sizes.unit))
-    return [("✓ ", GOOD), (f"{run.words_of(stage):<{_WORDS_WIDTH}}", ""), (" · ".join(parts), DIM)]
+    return [("✓ ", GOOD), (f"{run.words_of(stage):<{WORDS_WIDTH}}", ""), (" · ".join(parts), DIM)]
 
 
 def _whole(run: Run, name: str, now_s: float) -> list[str]:
@@ -118,7 +118,7 @@ class Diary:
             if count.running and stage not in self._began and not stage.minor and count.seconds(now_s) > LONG_S:
                 self._began.add(stage)
                 what = counted(count.rows_due, run.sizes.unit) if count.rows_due else counted(count.due, "jobs")
-                lines.append([(f"  {run.words_of(stage):<{_WORDS_WIDTH}}{what} …", "")])
+                lines.append([(f"  {run.words_of(stage):<{WORDS_WIDTH}}{what} …", "")])
         for note in notes.values():
             if note.startswith(WAITS) and note not in self._waits:
                 self._waits.add(note)

@@ -10,6 +10,7 @@ from typing import Any
 
 from unchoke.errors import UnchokeError
 from unchoke.experiments.board import floors, leaderboard
+from unchoke.names import NO_LABEL
 from unchoke.progress.closing import Images, Outcome
 from unchoke.progress.state import Sizes
 from unchoke.targets.missing import with_gaps
@@ -109,9 +110,12 @@ def _images(results: Path) -> Images | None:
     if not record:
         return None
     present = record["images"] - record["excluded"].get(_VANISHED, 0)
-    listed = {row["image_id"]: row["reason"] for row in _rows(results / "quarantine.csv")}
-    left_out = {row["image_id"] for row in _rows(results / "selection.csv") if row["left_out"]} - listed.keys()
-    return Images(present, len(left_out), sum(reason != _VANISHED for reason in listed.values()))
+    quarantine = [row for row in _rows(results / "quarantine.csv") if row["reason"] != _VANISHED]
+    listed = {row["image_id"] for row in quarantine}
+    left_out = {row["image_id"] for row in _rows(results / "selection.csv") if row["left_out"]} - listed
+    waiting = record["excluded"].get(NO_LABEL, 0)  # those of them that cannot be read are quarantined
+    unlabelled = waiting - sum(not row["label"] for row in quarantine) if waiting else 0
+    return Images(present, len(left_out), len(quarantine), unlabelled)
 
 
 def _rows(table: Path) -> Iterator[dict[str, str]]:

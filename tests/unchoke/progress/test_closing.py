@@ -1,5 +1,7 @@
 """The last lines of a run, from figures."""
 
+from dataclasses import replace
+
 from unchoke.progress.closing import (
     Images,
     Outcome,
@@ -54,6 +56,11 @@ def test_a_finished_run_tells_its_figures_in_a_screen() -> None:
         "  next    unchoke leaderboard --database results/signs/experiments.db",
         "          unchoke verify -c my.yaml",
     ]
+
+
+def test_images_without_a_label_are_told_apart() -> None:
+    lines = closing_lines(replace(OUTCOME, images=Images(613, 8, 0, 100)), 58, 264.3, STAGES, "unchoke verify")
+    assert "  images  613: 505 used, 8 left out, 0 quarantined, 100 without a label" in lines
 
 
 def test_a_run_without_heads_images_or_report_says_what_there_is() -> None:

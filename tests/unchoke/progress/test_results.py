@@ -44,6 +44,12 @@ def test_images_are_counted_once_each(tmp_path: Path) -> None:
     images = outcome_of(CONFIG, tmp_path).images
     assert images == Images(present=99, left_out=2, quarantined=2)
     assert images.used == 95
+    excluded = {"vanished": 1, "no label": 20}
+    write(tmp_path / "manifest.json", json.dumps({"images": 100, "chunks": 7, "excluded": excluded}))
+    with (tmp_path / "quarantine.csv").open("a") as file:
+        file.write("8,e,,,broken\n")
+    images = outcome_of(CONFIG, tmp_path).images
+    assert images == Images(present=99, left_out=2, quarantined=3, unlabelled=19) and images.used == 75
 
 
 def test_chunks_of_earlier_runs_count(tmp_path: Path) -> None:

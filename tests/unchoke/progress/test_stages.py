@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from unchoke.progress.lines import WORDS_WIDTH
 from unchoke.progress.stages import PAGES, SPEAKING, STAGES, stage_of
 
 RULES = Path(__file__).parents[3] / "workflow/rules"
@@ -45,3 +46,7 @@ def test_jobs_that_measure_are_counted_though_they_speak_for_themselves() -> Non
     measuring = {stage.words: set(stage.rules) for stage in STAGES if set(SPEAKING) & set(stage.rules)}
     assert measuring == {"profiling": {"profile"}, "comparing pipelines": {"compare_pipelines"}}
     assert set(SPEAKING) > PAGES
+
+
+def test_the_words_of_a_stage_leave_a_blank_before_its_jobs() -> None:
+    assert [stage.words for stage in STAGES if len(stage.words) >= WORDS_WIDTH] == []

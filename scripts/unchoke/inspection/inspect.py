@@ -20,7 +20,7 @@ from unchoke.inspection.samples import draw_samples, no_difference, no_threshold
 from unchoke.inspection.shift import find_shift
 from unchoke.inspection.threshold import histogram, propose
 from unchoke.manifest.images import in_use
-from unchoke.names import SPLITS
+from unchoke.names import NO_LABEL, SPLITS, UNLABELLED
 from unchoke.store import tables
 from unchoke.store.read import FeatureStore, open_views
 
@@ -95,10 +95,13 @@ def _near(
 def _shift(
     features: dict[str, FeatureStore], chosen: pd.DataFrame, settings: Mapping[str, Any], device: torch.device
 ) -> tuple[pd.DataFrame, dict[str, Any] | None]:
-    """Distances to train and the tests of val and test; no rows and None where that is off."""
-    if settings["shift"] is None:
+    """Distances to train and the tests of val, test and what has no label; no rows and None where that is off, or where
+    there is no image of train."""
+    stored, read = next(iter(features.values())).group[settings["pool"]], chosen[readable(features, chosen)]
+    if settings["shift"] is None or not (in_use(read)["split"] == "train").any():
         return pd.DataFrame(columns=list(tables.DISTANCE_COLUMNS)), None
-    stored, images = next(iter(features.values())).group[settings["pool"]], in_use(chosen[readable(features, chosen)])
+    waiting = read[read["excluded"] == NO_LABEL].assign(split=UNLABELLED)
+    images = pd.concat([in_use(read), waiting]).sort_values("image_id", ignore_index=True)
     return find_shift(stored, images, settings["shift"], settings["two_sample_head"], device)
 
 

@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from unchoke.names import UNLABELLED
+
 LEVEL = 0.01
 """Of the tests of val and test together."""
+_WITHOUT_LABEL = "the part without a label"
 
 
 def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -17,8 +20,12 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def shift_sentences(shift: Mapping[str, Any] | None) -> Iterator[str]:
-    """Whether val and test look like train, a sentence each. shift: the summary's part of this name."""
+    """Whether val, test and what has no label look like train, a sentence each.
+
+    shift: the summary's part of this name.
+    """
     for name, facts in (shift or {"splits": {}})["splits"].items():
+        name = _WITHOUT_LABEL if name == UNLABELLED else name
         far = f"{100 * facts['far']:.0f} % of its images lie farther from train than 95 % of those of train"
         test = facts["test"]
         if test is None:
@@ -37,7 +44,7 @@ def shifted_splits(shift: Mapping[str, Any] | None) -> list[str]:
 
 
 def is_shifted(facts: Mapping[str, Any]) -> bool:
-    """Whether a split is told apart from train, at LEVEL over both splits together (Bonferroni)."""
+    """Whether a split is told apart from train, at LEVEL over val and test together (Bonferroni)."""
     return facts["test"] is not None and facts["test"]["p_value"] < LEVEL / 2
 
 

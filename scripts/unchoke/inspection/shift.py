@@ -18,8 +18,9 @@ from unchoke.heads.rows import Rows
 from unchoke.heads.train import kind_of
 from unchoke.inspection.neighbours import nearest, rows_of
 from unchoke.inspection.samples import drawn, unit_numbers
+from unchoke.names import UNLABELLED
 
-COMPARED = ("val", "test")
+COMPARED = ("val", "test", UNLABELLED)
 FEWEST = 40
 """Images of either side, of different groups, below which there is no test."""
 _MOST = 2000  # images of either side
@@ -44,7 +45,7 @@ class TwoSample(NamedTuple):
 def find_shift(
     stored: Any, images: pd.DataFrame, settings: Mapping[str, Any], head: Mapping[str, Any], device: torch.device
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Distances of the images of val and test, and a summary of plain data.
+    """Distances of the images of the splits ``COMPARED``, and a summary of plain data.
 
     stored: features of all images, as of ``neighbours.unit_rows``. images: image_id, path, split and group of those
     that take part. settings: `k` and `seed`. head: settings of a ridge head. Columns of the table: those of

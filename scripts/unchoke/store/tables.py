@@ -70,7 +70,7 @@ FINDING_COLUMNS = {
     "suggested": str,  # the label that the features suggest; else empty
     "nearest": str,  # image_id of the nearest images with that label, spaces between; else empty
 }
-DISTANCE_COLUMNS = {  # a row an image of val and test that takes part
+DISTANCE_COLUMNS = {  # a row an image of val and test that takes part, or without a label: split unlabelled
     **{name: MANIFEST_COLUMNS[name] for name in ("image_id", "path", "split")},
     "distance": str,  # one less the cosine of the k-th nearest image of train
     "beyond": str,  # share of the images of train that lie nearer to the others of train

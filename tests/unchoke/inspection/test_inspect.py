@@ -21,6 +21,7 @@ from unchoke.errors import UnchokeError
 from unchoke.inspection.inspect import inspect_features
 from unchoke.inspection.mislabelled import flip_labels
 from unchoke.inspection.said import sentences
+from unchoke.names import NO_LABEL
 from unchoke.store import chunks, tables
 
 N, CPU = 180, torch.device("cpu")
@@ -207,3 +208,20 @@ def test_the_command_says_what_was_found_and_how_sure(results: Path, capsys: pyt
     said = capsys.readouterr().out
     assert re.search(r"mislabelled: (\d+) images \(\1 dropped for this\); about", said)
     assert "of 5 labels flipped on purpose the rule finds" in said
+
+
+def test_images_without_a_label_have_distances_and_no_findings(results: Path) -> None:
+    manifest, waiting = results / "manifest.csv", list(range(60, 90))
+    frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
+    frame.loc[waiting, ["label", "split", "excluded"]] = ["", "", NO_LABEL]
+    manifest.write_bytes(tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
+    found, said = inspect(results)
+    assert not set(found["image_id"]) & set(waiting) and said["mislabelled"]["images"] == 68
+    distances = tables.read_table(results / "distances.csv", tables.DISTANCE_COLUMNS).set_index("image_id")
+    assert distances.index[distances["split"] == "unlabelled"].tolist() == waiting
+    assert not set(distances["nearest"]) & set(waiting)
+    assert said["shift"]["splits"]["unlabelled"]["images"] == 30
+    frame[["label", "split", "excluded"]] = ["", "", NO_LABEL]
+    manifest.write_bytes(tables.frame_bytes(frame, tables.MANIFEST_COLUMNS))
+    _, without_train = inspect(results, near={"threshold": 0.95})
+    assert without_train["shift"] is None

@@ -82,3 +82,11 @@ def test_images_of_one_group_count_once() -> None:
     assert two_sample(drawn(9), np.arange(200), np.arange(300, N), unit_n, 0, HEAD, CPU) is None
     _, said = find_shift(drawn(9), images_of(groups), {"k": 3, "seed": 0}, HEAD, CPU)
     assert said["splits"]["test"]["test"] is None and "too few" in " ".join(shift_sentences(said))
+
+
+def test_images_without_a_label_are_compared_as_a_split_of_their_own() -> None:
+    images = images_of().assign(split=np.where(SPLIT == "test", "unlabelled", SPLIT))
+    table, said = find_shift(drawn(3), images, {"k": 3, "seed": 0}, HEAD, CPU)
+    assert set(table.loc[table["image_id"] >= 300, "split"]) == {"unlabelled"}
+    (sentence,) = shifted_splits(said)
+    assert sentence.startswith("The part without a label does not look like train: a classifier tells it from train")

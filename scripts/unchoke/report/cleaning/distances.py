@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from unchoke.inspection.said import shift_sentences
-from unchoke.names import SPLITS
+from unchoke.names import SPLITS, UNLABELLED
 from unchoke.report.style import COLOURS, new_figure, styled
 
 
@@ -16,7 +16,8 @@ def draw_distances(shift: dict[str, Any]) -> Figure:
     note = "\n".join(shift_sentences(shift))
     figure = new_figure(11, 4.6, "How far images lie from those of train", note)
     axes = figure.subplots()
-    for split, colour in zip(SPLITS, (COLOURS[0], COLOURS[2], COLOURS[1]), strict=True):
+    colours = (COLOURS[0], COLOURS[2], COLOURS[1], COLOURS[3])
+    for split, colour in zip((*SPLITS, UNLABELLED), colours, strict=True):
         if split in shift["shares"]:
             share = 100 * np.array(shift["shares"][split])
             axes.stairs(share, shift["edges"], color=colour, linewidth=2, label=split)

@@ -33,6 +33,7 @@ BENCHMARKS = (
     "stitch_many",
     "demo_masks",
     "text_words",
+    "text_fit",
     "near_duplicates",
     "near_recall",
     "planted_duplicates",

@@ -23,6 +23,8 @@ MASK_KINDS = ("masks", "canvases", *TEXT_KINDS)
 """Kinds of source whose images are told apart pixel by pixel; masks of words are drawn from the polygons."""
 TEXT_CLASSES = {"background": [0], "text": [1]}
 """Classes of pixels where there are words."""
+NO_MASK, NO_WORDS = "no mask", "no gt file"
+"""Why an image has no labels of pixels, which a teacher does not need."""
 PIXELS = "pixels"
 """Takes the place of an encoder where a head reads pixels."""
 TEACHER = "teacher"

@@ -1,6 +1,7 @@
 # in:   <results>/manifest.csv, the seals of all stores
 # out:  <results>/quarantine.csv; for each encoder quarantine/<encoder>.csv, and its .json where it lists few enough images
 
+from unchoke.names import NO_MASK, NO_WORDS
 from unchoke.targets.stores import seals_of_encoder
 
 
@@ -56,7 +57,7 @@ use rule list_quarantine as list_unusable with:
 
 
 # A teacher needs no masks: images without one are listed, but they are none that cannot be used.
-SPARED = " --spare 'no mask'" if config["teacher"] else ""
+SPARED = f" --spare '{NO_MASK}' '{NO_WORDS}'" if config["teacher"] else ""
 
 
 rule check_quarantine:

@@ -8,6 +8,11 @@ The wheel of rapidocr holds the detector, so nothing is downloaded. Its path for
 
 The detector gives the probability that a pixel belongs to a shrunk word, as a head of kind db does. It runs on the
 processor. Sides of patches must be multiples of 32.
+
+It was trained on whole photographs. Small patches lack what surrounds a word: they cut words, and textures look like
+text. Take patches as large as your memory allows, for instance
+
+    patches: {size: 1024, overlap: 256, per_chunk: 4}
 """
 
 import importlib.util

@@ -11,10 +11,9 @@ from unchoke.errors import UnreadableImageError
 from unchoke.images.windows import image_size
 from unchoke.manifest.moves import GONE
 from unchoke.manifest.rows import write_rows
-from unchoke.names import NO_LABEL
+from unchoke.names import NO_LABEL, NO_MASK
 from unchoke.store import tables
 
-NO_MASK = "no mask"
 SIDES = ("height", "width")
 _NO_FILE = {"path": "", "size_bytes": -1, "mtime_ns": 0}
 

@@ -12,14 +12,12 @@ import pandas as pd
 from unchoke.files import write_if_changed
 from unchoke.manifest.masks import SIDES, measure, size_text, unusable
 from unchoke.manifest.rows import write_rows
-from unchoke.names import NO_LABEL
+from unchoke.names import NO_LABEL, NO_WORDS
 from unchoke.polygons.maps import Window, bounds_of, touches
 from unchoke.polygons.mend import mend
 from unchoke.polygons.word import Corners
 from unchoke.sources.kinds.text import Annotations
 from unchoke.store import tables
-
-NO_WORDS = "no gt file"
 
 
 class Region(NamedTuple):

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from unchoke.errors import UnchokeError
 from unchoke.manifest.images import in_use
-from unchoke.manifest.masks import NO_MASK
 from unchoke.mask_heads.distil import FEATURES, LOGITS
 from unchoke.mask_heads.patches import CachedPatches, PixelPatches
+from unchoke.names import NO_MASK, NO_WORDS
 from unchoke.store import tables
 from unchoke.store.read import FeatureStore
 
@@ -54,10 +54,10 @@ def teacher_patches(
     distil: dict[str, Any],
     manifest: Path,
 ) -> TeacherPatches:
-    """Patches of `train` and of images without a mask that both encoder and teacher could read.
+    """Patches of `train` and of images without a mask or words that both encoder and teacher could read.
 
-    train: as ``split_patches`` gives them. distil: of the settings of a head. Labels of images without a mask are
-    IGNORED. Raises UnchokeError where none is left.
+    train: as ``split_patches`` gives them. distil: of the settings of a head. Labels of images without a mask or words
+    are IGNORED. Raises UnchokeError where none is left.
     """
     bad = {entry["image_id"] for store in (features, teacher) if store for entry in store.seal["invalid"]}
     frame = tables.read_table(manifest, tables.MANIFEST_COLUMNS)
@@ -76,8 +76,8 @@ def teacher_patches(
 
 
 def unmasked_images(frame: pd.DataFrame) -> NDArray[np.int64]:
-    """Ids of the images without a mask, except where they or their group belong to val or test."""
+    """Ids of the images without a mask or words, except where they or their group belong to val or test."""
     held_out = frame["split"].isin(["val", "test"])
     groups = set(frame.loc[held_out, "group"]) - {""}
-    rows = frame[(frame["excluded"] == NO_MASK) & ~held_out & ~frame["group"].isin(groups)]
+    rows = frame[frame["excluded"].isin([NO_MASK, NO_WORDS]) & ~held_out & ~frame["group"].isin(groups)]
     return rows["image_id"].to_numpy(np.int64)

@@ -29,8 +29,8 @@ from unchoke.errors import UnchokeError
 from unchoke.features.chunk import Extraction
 from unchoke.features.teacher import describe_teacher, predict_teacher, run_teacher
 from unchoke.hashing import sha256_bytes
-from unchoke.manifest.masks import NO_MASK
 from unchoke.manifest.quarantine import check_quarantine, list_quarantine
+from unchoke.names import NO_MASK
 from unchoke.store import chunks
 from unchoke.store.read import open_complete
 from unchoke.store.seal import seal_store

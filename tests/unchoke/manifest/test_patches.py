@@ -28,10 +28,9 @@ from small_patches import (
 )
 
 from unchoke.errors import UnchokeError
-from unchoke.manifest.masks import NO_MASK
 from unchoke.manifest.moves import VANISHED
 from unchoke.manifest.patches import RESIZED, PatchSettings, grow_patches
-from unchoke.names import NO_LABEL
+from unchoke.names import NO_LABEL, NO_MASK
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from small_patches import PER_CHUNK, SETTINGS, SIDES, SIZE, random_picture, writ
 
 from unchoke.manifest.images import SplitSettings
 from unchoke.manifest.patches import build_patches
-from unchoke.manifest.words import NO_WORDS
+from unchoke.names import NO_WORDS
 from unchoke.polygons.mend import CROSSES, OUTSIDE
 from unchoke.store.tables import (
     MANIFEST_COLUMNS,

@@ -271,15 +271,16 @@ def load_names(folder: Path) -> list[str]:
 # --- which images are distilled on
 
 
-def test_images_without_a_mask_are_distilled_on_but_for_those_whose_group_is_held_out() -> None:
+@pytest.mark.parametrize("reason", ["no mask", "no gt file"])
+def test_images_without_a_mask_are_distilled_on_but_for_those_whose_group_is_held_out(reason: str) -> None:
     rows = [
         ("masked", "train", "", ""),
-        ("none", "", "", "no mask"),
-        ("given to train", "train", "", "no mask"),
-        ("given to test", "test", "", "no mask"),
-        ("of a group that is in val", "", "p1", "no mask"),
+        ("none", "", "", reason),
+        ("given to train", "train", "", reason),
+        ("given to test", "test", "", reason),
+        ("of a group that is in val", "", "p1", reason),
         ("in val", "val", "p1", ""),
-        ("of a group that is in train", "", "p2", "no mask"),
+        ("of a group that is in train", "", "p2", reason),
         ("in train", "train", "p2", ""),
         ("broken", "", "", "broken image"),
         ("vanished", "", "", "vanished"),

@@ -101,8 +101,12 @@ def _board(database: Path) -> tuple[list[dict[str, Any]], str, Any]:
         return [], "", None
     with contextlib.suppress(UnchokeError, sqlite3.Error):
         rows = list(leaderboard(database))
-        return rows, rows[0]["metric"].replace("_", " ") if rows else "", floors(database)
+        return rows, _spoken(rows[0]["metric"]) if rows else "", floors(database)
     return [], "", None
+
+
+def _spoken(metric: str) -> str:
+    return "H-mean" if metric == "h_mean" else metric.replace("_", " ")
 
 
 def _images(results: Path) -> Images | None:

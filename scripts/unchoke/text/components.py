@@ -14,8 +14,10 @@ from scipy.ndimage import find_objects, label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-Bands = Iterable[tuple[int, NDArray[np.floating]]]
-"""First row and probabilities (rows, W), 0 to 1, of each band, from top to bottom without a gap; NaN is no text."""
+Band = tuple[int, NDArray[np.floating]]
+"""First row and probabilities (rows, W), 0 to 1; NaN is no text."""
+Bands = Iterable[Band]
+"""From top to bottom, without a gap."""
 
 MOST_PX = 2**24
 """Of a region's bounding box. A larger one, such as 4,097 × 4,096, is no word, and its pixels are not kept."""

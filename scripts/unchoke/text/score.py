@@ -5,6 +5,7 @@ H-mean, precision and recall are those of ``metrics.h_mean``.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from unchoke.stitching.score import whole_images
 from unchoke.stitching.stitch import BANDS, PROBABILITY
 from unchoke.store.zarr_bytes import open_group
 from unchoke.text.boxes import BEYOND, Box, Found, Reading, boxes_of_bands
-from unchoke.text.components import Bands
+from unchoke.text.components import Band, Bands
 from unchoke.text.thresholds import Chosen, choose_thresholds
 
 TEXT = 1
 """Place of text among the two classes of the maps."""
+HELD_PX = 2**24
+"""Of a map that is held while its words are read with every threshold: 64 MB. Larger ones are read anew for each."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,14 @@ def words_of(words: pd.DataFrame, image_id: int) -> Words:
 
 def read_bands(stitched: Path, image: str) -> Bands:
     """The probability of text in a stitched map, a band of its chunks at a time."""
-    probability: Any = open_group(stitched / f"{image}.zarr", jobs=BANDS)[PROBABILITY]
+    probability = _probability(stitched, image)
     step = probability.chunks[1]
     for y0 in range(0, probability.shape[1], step):
         yield y0, np.asarray(probability[TEXT, y0 : y0 + step], np.float32)
+
+
+def _probability(stitched: Path, image: str) -> Any:
+    return open_group(stitched / f"{image}.zarr", jobs=BANDS)[PROBABILITY]
 
 
 def _tried(
@@ -106,14 +113,18 @@ def _tried(
     val = whole_images(images, "val")
     if all(true[image].ignored.all() for image in val):
         return None
-    boxes = {
-        binarise: [
-            boxes_of_bands(read_bands(stitched, image), settings.reading(binarise, min(settings.box_scores))).boxes
-            for image in val
-        ]
-        for binarise in settings.binarise
-    }
+    boxes: dict[float, list[list[Box]]] = {binarise: [] for binarise in settings.binarise}
+    for image in val:
+        held = _held(stitched, image)
+        for binarise, boxes_I in boxes.items():
+            bands = held or read_bands(stitched, image)
+            boxes_I.append(boxes_of_bands(bands, settings.reading(binarise, min(settings.box_scores))).boxes)
     return choose_thresholds([true[image] for image in val], boxes, settings.box_scores, settings.protocol)
+
+
+def _held(stitched: Path, image: str) -> list[Band]:
+    """The bands of a map that is read once for all thresholds; empty where it is too large to be held."""
+    return list(read_bands(stitched, image)) if prod(_probability(stitched, image).shape[1:]) <= HELD_PX else []
 
 
 def _entry(words: Words, boxes: Sequence[Box], overlaps: Overlaps, protocol: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unchoke.polygons.maps import Window, draw_maps, target_of
 from unchoke.store.tables import WORD_COLUMNS
 from unchoke.store.zarr_bytes import MemoryGroup, place_group
+from unchoke.text import score
 from unchoke.text.boxes import boxes_of
 from unchoke.text.score import Settings, icdar_names, read_bands, said, score_text, words_of, write_icdar
 
@@ -55,6 +56,17 @@ def table(*rows: tuple[int, tuple[int, ...], int]) -> pd.DataFrame:
 
 MANIFEST = pd.DataFrame({"image_id": [1, 2, 3, 4, 5], "split": list(SPLITS.values()), "group": "", "excluded": ""})
 WORDS = [(1, NEAR, 0), (1, FAR, 0), (2, FAR, 0), (3, NEAR, 0), (3, FAR, 0), (4, NEAR, 0), (4, FAR, 1), (5, NEAR, 0)]
+
+
+@pytest.mark.parametrize(("held_px", "reads"), [(HEIGHT * WIDTH, 1), (HEIGHT * WIDTH - 1, len(SETTINGS.binarise))])
+def test_a_map_of_val_is_read_once_for_all_thresholds_if_it_can_be_held(
+    stitched: Path, monkeypatch: pytest.MonkeyPatch, held_px: int, reads: int
+) -> None:
+    expected, read = score_text(scores_of(), stitched, MANIFEST, table(*WORDS), SETTINGS), []
+    monkeypatch.setattr(score, "HELD_PX", held_px)
+    monkeypatch.setattr(score, "read_bands", lambda folder, image: read.append(image) or read_bands(folder, image))
+    assert score_text(scores_of(), stitched, MANIFEST, table(*WORDS), SETTINGS) == expected
+    assert read.count("1") == reads + 1  # and once with the chosen ones
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from unchoke.sources.source import Listing, list_images
 from unchoke.store.chunks import seal_file
 from unchoke.store.cuts import chunk_count
 from unchoke.store.origin import read_origin, rounding_warnings
+from unchoke.targets.heads import head_places
 from unchoke.targets.stores import encoders_in_use, label_arrays
 
 FILES_OPEN = 256  # open files of Snakemake, a worker and its threads, and some room
@@ -148,6 +149,7 @@ def _disk(config: dict[str, Any], models: dict[str, Any], work: _Work, results: 
     stored = sum(sizes[name] * _values(encoder, models[name], work) for name, encoder in config["encoders"].items())
     labels = len(label_arrays(config)) * (work.patch_px or 0) ** 2
     parts = {"features": work.rows * stored, "labels": work.rows * labels}
+    parts |= _of_heads(config, work)
     parts["fingerprints"] = work.rows * FINGERPRINT_BYTES if config["cleaning"] else 0
     parts["caches"] = sum(size_of(request, work.rows).bytes for request in cache_requests(config).values())
     parts["small files"] = _n_files(config, work) * BYTES_A_FILE
@@ -155,6 +157,19 @@ def _disk(config: dict[str, Any], models: dict[str, Any], work: _Work, results: 
     named = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in parts.items() if size >= 2**20)
     text = f"about {need / 2**20:,.0f} MB needed{f' ({named})' if named else ''}, {free / 2**20:,.0f} MB free"
     return Finding("disk", text, need < free)
+
+
+def _of_heads(config: dict[str, Any], work: _Work) -> dict[str, int]:
+    """Bytes of predicted patches and of stitched masks, before compression; none where whole images are encoded."""
+    if work.patch_px is None:
+        return {}
+    heads, probabilities = len(head_places(config)), 2 * len(config["dataset"]["classes"])  # bytes a pixel
+    stitched_px = work.rows * (work.patch_px - config["patches"]["overlap"]) ** 2
+    kept = 1 + (probabilities if config["segment"]["probabilities"] else 0)
+    return {
+        "predictions": heads * work.rows * work.patch_px**2 * probabilities,
+        "masks": heads * stitched_px * kept,
+    }
 
 
 def _values(encoder: dict[str, Any], model: Any, work: _Work) -> int:

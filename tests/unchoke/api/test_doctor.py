@@ -139,7 +139,7 @@ def test_maps_of_words_are_two_bytes_a_pixel_and_their_files_are_counted(tmp_pat
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).touch()
     Image.new("L", (2048, 2048)).save(tmp_path / "images/0.png")
-    megabytes, files = [], []
+    megabytes, predicted, files = [], [], []
     for kind in ("masks", "text"):
         config = load_config(
             {
@@ -151,8 +151,11 @@ def test_maps_of_words_are_two_bytes_a_pixel_and_their_files_are_counted(tmp_pat
         )
         found = by_subject(examine_machine(config, tmp_path / "results", {"tiny": tmp_path / "w.safetensors"}))
         megabytes.append(re.search(r"labels (\d+)", found["disk"].text)[1])
+        predicted.append(re.search(r"predictions (\d+), masks (\d+)", found["disk"].text).groups())
         files.append(int(re.search(r"about (\d+)", found["files"].text)[1]))
     assert megabytes == ["4", "8"]  # 1024 patches of 4 KiB a map
+    # Two classes of float16 a pixel of 4 Mpx; the masks of three heads, and the mask of one with its probabilities.
+    assert predicted == [("48", "12"), ("16", "20")]
     assert files[1] - files[0] == 2 * 4  # chunks, by the files and folders of one more array
 
 

@@ -1,5 +1,6 @@
 """Which ways to train a network are tried, what chooses them, and why some cannot be had."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ import pytest
 
 from unchoke.config.networks import Network
 from unchoke.features.chunk import Extraction
-from unchoke.pipelines import network_entries
+from unchoke.pipelines import flags, network_entries
 from unchoke.pipelines.network_entries import NetworkPipeline, network_pipelines
 from unchoke.pipelines.network_work import NetworkWork
+from unchoke.pipelines.table import Row
+from unchoke.pipelines.work import Work
+from unchoke.signed import signed_bytes
 
 NO_CARD = "processors compute in float32"
 
@@ -87,3 +91,49 @@ def test_one_training_has_the_middle_rate_and_no_head_to_begin_with() -> None:
     single = work.single
     assert [single[key] for key in ("learning_rates", "seeds", "weight_decays")] == [[1e-3], [3], [0.1]]
     assert (single["epochs"], single["start"], single["cards"]) == (2, None, 1)
+
+
+def row(name: str, warm_s: float, times: float, settings: dict[str, Any]) -> Row:
+    """Of 100 images, with a cold epoch of 100 s and 10 s for compiling."""
+    chosen = json.dumps({key: settings[key] for key in ("precision", "compile")})
+    rates = {"cold_s": 100.0, "cold_images_per_s": 1.0, "warm_s": warm_s, "warm_images_per_s": 100 / warm_s}
+    return Row(name, "", images=100, network=chosen, least_times=times, prepare_s=10.0, **rates)
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_flags_of_the_rule_make_the_work_and_count_all_trainings(begins: bool, tmp_path: Path) -> None:
+    """Of an encoder of its own with a plan of its own, or of a model that begins with random weights."""
+    origin = {"encoder": "b", "blocks": 2} if begins else {"model": "small_cnn", "image_size": 48}
+    settings = Network(**origin, learning_rates=[0.1, 0.2], seeds=[0, 1, 2], epochs=5).model_dump()
+    own = {"image_size": 64, "precision": "float32", "store": "float32"} if begins else {}
+    (tmp_path / "plan.json").write_bytes(signed_bytes({"micro_batch": 7}))
+    given = {
+        "kind": "folder",
+        "root": "r",
+        "max-pixels": "9",
+        "manifest": "m",
+        "weights": "w",
+        "card": "c",
+        "plan": "p",
+    }
+    given |= {"encoder": "a", "chunk-size": "16", "image-size": "32", "device": "cpu"}
+    given |= {"network": json.dumps({"name": "n", "settings": settings, "encoder": own})}
+    if begins:
+        given |= {"network-weights": "nw", "network-card": "nc", "network-plan": str(tmp_path / "plan.json")}
+    parser = argparse.ArgumentParser()
+    flags.add_flags(parser)
+    args = parser.parse_args([part for name, value in given.items() for part in (f"--{name}", value)])
+    fixed = "folder", Path("r"), pd.DataFrame(), Path("w"), Path("c"), 32, "avg", "cpu", "float16"
+    found = flags.network_work_of(args, Work(*fixed, Extraction(16, 8, 9), 2, Path("s")))
+    if begins:
+        assert (found.weights, found.card, found.image_size, found.pool) == (Path("nw"), Path("nc"), 64, "last2")
+        assert (found.settings, found.precision) == (Extraction(16, 7, 9, store="float32"), "float32")
+    else:
+        assert found.settings == Extraction(16, 16, 9) and found.pixels().image_size == 48
+    assert (found.name, found.network, found.threads) == ("n", settings, 2)
+    default = row("n: default", 50.0, 1.0, {**settings, "compile": False})
+    compiled = row("n: compiled", 40.0, 1.2, {**settings, "compile": True})
+    # Of 100 images 30 epochs, of 6 trainings: 100 + 29 × 50 s by default, 2 × 6 × 10 + 100 + 29 × 40 s compiled
+    table = pd.DataFrame({"split": ["train"] * 60 + ["val"] * 40 + ["test"] * 50})
+    assert '"n":\n    precision: "float32"\n    compile: true' in flags.network_text(args, [default, compiled], table)
+    assert flags.network_text(args, [], table) == ""

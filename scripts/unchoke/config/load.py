@@ -59,9 +59,16 @@ def _truths_for_others(raw: Any, valid: Any, keys: Keys = ()) -> Iterator[tuple[
 
 def _placed(keys: Sequence[str], message: str, known: dict[Keys, str]) -> str:
     """A line of the message: which key, what is wrong, and in which line of which file."""
-    where, place = ".".join(keys), known.get(tuple(keys))
+    where = ".".join(keys)
+    place = known.get(tuple(keys)) if keys else _place_of_named(message, known)
     text = f"{where}: {message}" if where else message
     return f"{text} ({place})" if place else text
+
+
+def _place_of_named(message: str, known: dict[Keys, str]) -> str | None:
+    """The place of the key that a message on several keys begins with, or of the nearest section around it."""
+    keys = tuple(message.partition(": ")[0].split("."))
+    return next((known[keys[:end]] for end in range(len(keys), -1, -1) if keys[:end] in known), None)
 
 
 def _readable(problem: Any, known: dict[Keys, str]) -> str:

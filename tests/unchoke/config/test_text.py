@@ -95,6 +95,7 @@ def test_other_arguments_are_not_looked_at() -> None:
         ("heads: {r: {kind: ridge, penalty: [1, yes]}}", ["heads.r.penalty.1", "my.yaml:2: yes"]),
         ("encoders: {b0: {model: yes}}", ["encoders.b0.model", "my.yaml:2: yes"]),
         ("chunk_size: many", ["chunk_size", "my.yaml:2: many"]),
+        ("subset: {uncertain: 5, head: logistik}", ["subset.head: no head 'logistik'", "my.yaml:2: logistik"]),
     ],
 )
 def test_a_value_of_another_type_is_named_with_its_line(tmp_path: Path, text: str, parts: list[str]) -> None:

@@ -4,9 +4,9 @@ import math
 
 import pandas as pd
 
-from unchoke.cells import labels_in, number_in
+from unchoke.cells import NO_NUMBER, labels_in, number_in
 from unchoke.errors import UnchokeError
-from unchoke.names import CLASSIFICATION, MULTILABEL, SPLITS
+from unchoke.names import CLASSIFICATION, MULTILABEL, NO_LABEL, SPLITS
 
 _MANY = 20  # different numbers, from which on they are hardly classes
 
@@ -89,18 +89,31 @@ def check_splits(frame: pd.DataFrame, where: str) -> None:
     rows, reasons = frame[frame["excluded"] == ""], frame.loc[frame["excluded"] != "", "excluded"].value_counts()
     for split in SPLITS:
         if not (rows["split"] == split).any():
-            left_out = "".join(f"; left out: {count} × {reason}" for reason, count in reasons.head(3).items())
+            left_out = "".join(
+                f"; left out: {count} × {reason}{_example(frame, str(reason))}"
+                for reason, count in reasons.head(3).items()
+            )
             raise UnchokeError(
                 f"The {split} split is empty.",
                 found=f"{len(rows)} images, none of them in {split}{left_out}",
                 expected="train to fit, val to choose, test to report",
                 where=where,
-                do=_more_images(split, len(rows)),
+                do=_more_images(split, len(rows), str(reasons.index[0]) if len(reasons) else ""),
             )
 
 
-def _more_images(split: str, usable: int) -> str:
-    """What to do about an empty split; train has what val and test leave."""
+def _example(frame: pd.DataFrame, reason: str) -> str:
+    """The first label that is no number, where that is the reason."""
+    labels = frame.loc[frame["excluded"] == reason, "label"]
+    return f", such as {labels.iloc[0]!r}" if reason == NO_NUMBER else ""
+
+
+def _more_images(split: str, usable: int, reason: str) -> str:
+    """What to do about an empty split; train has what val and test leave. reason: the commonest of images left out."""
+    if not usable and reason == NO_NUMBER:
+        return "write numbers as 1.5, or leave dataset.target out where labels are classes"
+    if not usable and reason == NO_LABEL:
+        return "label some images; until then heads: {} gets features and a list of images to label (docs/labelling.md)"
     if not usable:
         return "mend the images, or what describes them, by the reasons that are named"
     share = "dataset.split.val or dataset.split.test" if split == "train" else f"dataset.split.{split}"

@@ -39,6 +39,24 @@ def test_cells_without_a_number_are_left_out_with_the_reason_and_the_cell(tmp_pa
     assert frame["label"].tolist()[20:] == ["n/a", "1,5", "inf", ""]
 
 
+@pytest.mark.parametrize(
+    ("label", "task", "said"),
+    [
+        ("dark", "regression", ["such as 'dark'", "leave dataset.target out"]),
+        ("", "regression", ["20 × no label", "heads: {}"]),
+        ("", "multilabel", ["20 × no label", "heads: {}"]),
+        ("", "classification", ["no image has a label", "heads: {}"]),
+    ],
+)
+def test_where_no_image_can_be_used_the_message_says_why_and_what_to_do(
+    label: str, task: str, said: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(UnchokeError) as error:
+        listed(tmp_path, [label] * 20, task)
+    assert all(text in str(error.value) for text in said)
+    assert not (tmp_path / "m.csv").exists()
+
+
 @pytest.mark.parametrize("task", ["regression", "multilabel"])
 def test_splits_have_their_shares_of_all_images_and_stay_when_images_come(task: str, tmp_path: Path) -> None:
     labels = [f"{row / 7}" for row in range(50)] if task == "regression" else ["a;b", "a", ";", "b", "c"] * 10

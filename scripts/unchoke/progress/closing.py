@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unchoke.names import MULTILABEL
 from unchoke.progress.words import counted, duration
 
 BEST = 5
@@ -46,6 +47,7 @@ class Outcome:
     quarantine: str = ""
     report: str = ""
     database: str = ""
+    to_label: str = ""
 
 
 def closing_lines(outcome: Outcome, jobs: int, seconds: float, stages: Mapping[str, float], verify: str) -> list[str]:
@@ -61,6 +63,8 @@ def closing_lines(outcome: Outcome, jobs: int, seconds: float, stages: Mapping[s
     lines.append(_fact("time", _times(stages)))
     if outcome.report:
         lines.append(_fact("report", outcome.report))
+    if outcome.to_label:
+        lines.append(_fact("list", outcome.to_label))
     if outcome.database:
         lines.append(_fact("next", f"unchoke leaderboard --database {shlex.quote(outcome.database)}"))
     lines.append(_fact("" if outcome.database else "next", verify))
@@ -75,7 +79,8 @@ def board_lines(outcome: Outcome) -> list[str]:
         table.append((_short(f"{row['encoder']} {row['head']}"), _figure(row["val"]), _figure(row["test"]), interval))
     if outcome.chance:
         largest, val, test = outcome.chance
-        table.append((_short(f"always {largest}: chance"), _figure(val), _figure(test), ""))
+        always = "" if outcome.rows[0].get("task") == MULTILABEL else "always "
+        table.append((_short(f"{always}{largest}: chance"), _figure(val), _figure(test), ""))
     width = max(len(line[0]) for line in table)
     lines = ["  ".join(["", f"{name:<{width}}", *(f"{cell:<6}" for cell in cells)]).rstrip() for name, *cells in table]
     hidden = len(outcome.rows) - BEST

@@ -13,6 +13,7 @@ from unchoke.experiments.board import floors, leaderboard
 from unchoke.names import NO_LABEL
 from unchoke.progress.closing import Images, Outcome
 from unchoke.progress.state import Sizes
+from unchoke.targets.listing import listing_of
 from unchoke.targets.missing import with_gaps
 from unchoke.targets.stores import fingerprints_per_job, has_masks, stores_in_use
 
@@ -24,13 +25,15 @@ def outcome_of(config: dict[str, Any], results: Path) -> Outcome:
     """The figures of a finished run. config: as ``load_config`` returns it. results: the folder of the dataset."""
     database = results / "experiments.db"
     rows, metric, chance = _board(database)
+    files = [results / "quarantine.csv", report_of(results), database]
+    files += [results / "to_label.csv"] if listing_of(config) else []  # else it is of an earlier config
     return Outcome(
         config["dataset"]["name"],
         rows,
         metric,
         chance,
         _images(results),
-        *(str(file) if file.exists() else "" for file in (results / "quarantine.csv", report_of(results), database)),
+        *(str(file) if file.exists() else "" for file in files),
     )
 
 

@@ -9,8 +9,8 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from unchoke.cells import number_in
-from unchoke.names import REGRESSION
+from unchoke.cells import NONE_APPLIES, number_in
+from unchoke.names import MULTILABEL, REGRESSION
 from unchoke.report.labels import part_labels
 from unchoke.report.style import COLOURS, MARKERS, new_figure, plain, styled
 
@@ -38,7 +38,7 @@ def project(x_ND: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np
 def coloured_by(labels: Sequence[str], task: str) -> list[str]:
     """What gives the dots their colours: classes, sets of labels, or the fifth of all numbers that one is in."""
     if task != REGRESSION:
-        return list(labels)
+        return ["none" if task == MULTILABEL and label == NONE_APPLIES else label for label in labels]
     number_N = np.array([number_in(label) for label in labels])
     ends = np.quantile(number_N, np.linspace(0, 1, 6)) if len(number_N) else np.zeros(6)
     fifth_N = np.searchsorted(ends[1:-1], number_N, side="right")

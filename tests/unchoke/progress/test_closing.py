@@ -74,6 +74,14 @@ def test_a_run_without_heads_images_or_report_says_what_there_is() -> None:
     ]
 
 
+def test_the_list_of_images_to_label_and_a_floor_that_is_no_class_are_named() -> None:
+    row = {**ROWS[0], "task": "multilabel"}
+    outcome = Outcome("signs", [row], "mAP", ("shares of train", 0.4, 0.3), to_label="results/signs/to_label.csv")
+    lines = closing_lines(outcome, 1, 0.5, {"encoding": 0.5}, "verify")
+    assert lines[5] == "  shares of train: chance  0.4000  0.3000"
+    assert lines[-2] == "  list    results/signs/to_label.csv"
+
+
 def test_a_run_of_some_targets_names_them() -> None:
     lines = partial_lines(["a", "b", "c", "d"], 4, 2.0, {"encoding": 2.0})
     assert lines == ["done: a, b, c and 1 more", "  time    2.0 s for 4 jobs: encoding 2.0 s"]

@@ -52,6 +52,14 @@ def test_images_are_counted_once_each(tmp_path: Path) -> None:
     assert images == Images(present=99, left_out=2, quarantined=3, unlabelled=19) and images.used == 75
 
 
+def test_a_list_of_images_to_label_is_named_while_the_config_asks_for_it(tmp_path: Path) -> None:
+    write(tmp_path / "to_label.csv", "rank\n")
+    subset = {"diverse": 2}
+    asked = load_config({"dataset": CONFIG["dataset"], "encoders": {"tiny": ENCODER}, "subset": subset})
+    assert outcome_of(asked, tmp_path).to_label == str(tmp_path / "to_label.csv")
+    assert outcome_of(CONFIG, tmp_path).to_label == ""  # of an earlier config
+
+
 def test_chunks_of_earlier_runs_count(tmp_path: Path) -> None:
     write(tmp_path / "manifest.json", json.dumps({"images": 100, "chunks": 7, "excluded": {"vanished": 1}}))
     for shard in (0, 3):

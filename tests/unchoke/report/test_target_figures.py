@@ -112,6 +112,10 @@ def test_the_worst_labels_are_the_least_likely_by_the_head() -> None:
     assert worst.said == [("wet", "none", ""), ("red", "none", "")]
 
 
+def test_a_map_says_in_words_that_an_image_has_none_of_the_labels() -> None:
+    assert coloured_by([";", "red;wet", "wet"], "multilabel") == ["none", "red;wet", "wet"]
+
+
 def test_a_map_has_a_colour_for_each_fifth_of_the_numbers() -> None:
     found = coloured_by([str(row) for row in range(100)], "regression")
     assert sorted(set(found))[0] == "1: 0 to 19.8"

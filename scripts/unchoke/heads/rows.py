@@ -19,6 +19,8 @@ from unchoke.store.read import FeatureStore
 
 OVERLAP = 0.5
 """What few-shot draws may share on average without a warning: their spread is then 0.7 of that of new images."""
+LEAST_DEVIATION = 1e-4
+"""Of a feature that counts as varying, beside the others: one image in a million that has it alone reaches 1e-3."""
 _BLOCK = 4096  # rows that are converted at once
 
 
@@ -208,7 +210,8 @@ def overlap_warnings(drawn: Sequence[NDArray[np.int64]]) -> list[str]:
 def moments(x_ND: torch.Tensor, standardize: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation of every feature, float32 (D,), summed in float64; 0 and 1 where not asked for.
 
-    A feature that is constant has deviation 1.
+    A feature that is constant has deviation 1. So has one that varies less than LEAST_DEVIATION of what features do, by
+    the root of their mean variance: other images may differ from it by a million of its deviations.
     """
     if not standardize:
         return torch.zeros(x_ND.shape[1], device=x_ND.device), torch.ones(x_ND.shape[1], device=x_ND.device)
@@ -220,7 +223,8 @@ def moments(x_ND: torch.Tensor, standardize: bool) -> tuple[torch.Tensor, torch.
     for start in range(0, len(x_ND), _BLOCK):
         square_D += (x_ND[start : start + _BLOCK].double() - mean_D).square_().sum(0)
     deviation_D = (square_D / len(x_ND)).sqrt()
-    return mean_D.float(), torch.where(deviation_D > 0, deviation_D, 1).float()
+    least = LEAST_DEVIATION * deviation_D.square().mean().sqrt()
+    return mean_D.float(), torch.where(deviation_D > least, deviation_D, 1).float()
 
 
 def class_weights(y_N: torch.Tensor, n_classes: int, mode: str) -> torch.Tensor:

@@ -205,6 +205,16 @@ def test_a_constant_stays_one_over_many_blocks(count: int) -> None:
     assert float(moments(x_ND, True)[1]) == 1
 
 
+def test_a_feature_that_hardly_varies_counts_as_constant() -> None:
+    x_ND = clouds([20, 11], 4, 0)[0].astype(np.float64)
+    rms = float(np.sqrt(x_ND.var(0).mean()))
+    x_ND[:, 2] = 0
+    for value, counts in ((1e-6 * rms, False), (0.1 * rms, True)):
+        x_ND[0, 2] = value  # one image alone
+        scale = float(moments(torch.from_numpy(x_ND), True)[1][2])
+        assert scale == pytest.approx(x_ND[:, 2].std() if counts else 1)
+
+
 def test_moments_are_0_and_1_where_not_asked_for() -> None:
     mean_D, scale_D = moments(torch.from_numpy(X), False)
     assert mean_D.tolist() == [0] * 3 and scale_D.tolist() == [1] * 3

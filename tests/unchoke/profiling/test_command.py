@@ -115,7 +115,8 @@ def test_masks_are_profiled_by_their_patches(
     assert found["absent"]["JPEG draft"] == "patches are cut from images in full size"
     [slowest] = found["slowest"]
     assert (slowest["width"], slowest["height"], slowest["format"]) == (200, 150, "PNG")
-    assert slowest["path"].endswith(" at 0, 0") and "the first patch of its image" in slowest["why"]
+    path, _, corner = slowest["path"].partition(" at ")  # which one is the slowest is up to the machine
+    assert path.startswith("images/") and ("the first patch of its image" in slowest["why"]) == (corner == "0, 0")
 
 
 def test_one_that_is_interrupted_or_killed_leaves_nothing_and_the_next_works(

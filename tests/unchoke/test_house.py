@@ -33,7 +33,7 @@ TESTED_ELSEWHERE = {
     "encoders/pools/kinds": "avg cls head max",
     "experiments": "board floors parts rows splits_text",
     "features": "chunk decoded flags",
-    "heads": "batches group losses network optimizer products scores task validation",
+    "heads": "batches group losses network optimizer products scores target task validation",
     "heads/kinds": "knn linear logistic mlp",
     "images": "codestreams decoders given steps tiff_windows upright",
     "inspection": "pairs said",

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from unchoke import versions
 from unchoke.errors import UnchokeError
 from unchoke.heads.rows import split_rows
-from unchoke.heads.target import Reading, target_of
+from unchoke.heads.target import Reading
+from unchoke.heads.targets import target_of
 from unchoke.heads.train import outputs_of, predict
 from unchoke.metrics import calibration
 from unchoke.metrics.evaluation import Figure

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from unchoke.errors import SplitError, UnchokeError
-from unchoke.heads.target import CLASSES, Target, target_of
+from unchoke.heads.target import Target
+from unchoke.heads.targets import CLASSES, target_of
 from unchoke.manifest.images import in_use
 from unchoke.metrics.positive import positive_place
 from unchoke.names import CLASSIFICATION, SPLITS

@@ -12,12 +12,12 @@ SUMS = ("accuracy", "balanced_accuracy")
 """Figures that are sums over rows."""
 
 
-def average_views(logits: torch.Tensor, views: int) -> torch.Tensor:
+def average_views(outputs: torch.Tensor, views: int) -> torch.Tensor:
     """Logits (…, V·N, C) of all views to (…, N, C): logarithms of the mean probability where there are several."""
     if views == 1:
-        return logits
-    *outer, rows, classes = logits.shape
-    apart = torch.log_softmax(logits, -1).reshape(*outer, views, rows // views, classes)
+        return outputs
+    *outer, rows, classes = outputs.shape
+    apart = torch.log_softmax(outputs, -1).reshape(*outer, views, rows // views, classes)
     return torch.logsumexp(apart, -3) - float(np.log(views))
 
 

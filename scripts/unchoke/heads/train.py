@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unchoke import versions
 from unchoke.hashing import sha256_bytes
 from unchoke.heads.rows import Rows, draw_shots, overlap_warnings, split_rows
-from unchoke.heads.target import target_of
+from unchoke.heads.targets import target_of
 from unchoke.metrics.classification import LOWER_IS_BETTER
 from unchoke.metrics.evaluation import Figure, known_or_none, plain_figures
 from unchoke.metrics.grids import choice_text, grid_edges

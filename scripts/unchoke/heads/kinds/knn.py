@@ -16,7 +16,8 @@ import torch
 
 from unchoke.errors import SplitError
 from unchoke.heads.rows import Rows, score
-from unchoke.heads.target import Target, target_of
+from unchoke.heads.target import Target
+from unchoke.heads.targets import target_of
 from unchoke.heads.train import Fitted
 from unchoke.training.choose import best
 

@@ -21,7 +21,7 @@ import torch
 
 from unchoke.heads.products import single_products
 from unchoke.heads.rows import Rows, class_weights, moments, row_weights, score
-from unchoke.heads.target import target_of
+from unchoke.heads.targets import target_of
 from unchoke.heads.train import Fitted
 from unchoke.training.choose import best
 
@@ -60,7 +60,7 @@ def _fit_penalties(
 def predict(
     tensors: dict[str, torch.Tensor], settings: dict[str, Any], x_ND: torch.Tensor, device: torch.device
 ) -> torch.Tensor:
-    """Outputs from the fitted indicators, which estimate the classes' probabilities, (N, C); see ``heads.target``."""
+    """Outputs from the fitted indicators, which estimate the classes' probabilities, (N, C); see ``heads.targets``."""
     return target_of(settings).of_indicators(indicators(tensors, x_ND, device))
 
 

@@ -15,7 +15,7 @@ from unchoke.errors import UnchokeError
 from unchoke.heads.checkpoint import evaluate_head, read_checkpoint
 from unchoke.heads.losses import binary_cross_entropy, squared_error
 from unchoke.heads.rows import split_rows
-from unchoke.heads.target import target_of
+from unchoke.heads.targets import target_of
 from unchoke.heads.train import TrainedHead, predict, save_head, train_head
 from unchoke.metrics.evaluation import plain_figures
 from unchoke.store.read import FeatureStore

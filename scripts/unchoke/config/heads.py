@@ -1,6 +1,6 @@
 """The heads that are tried on cached features; one class a kind, named as its module in ``unchoke/heads/kinds/``."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -9,7 +9,10 @@ from unchoke.config.encoders import Pool
 from unchoke.config.evaluation import METRICS_OF, Metric
 from unchoke.config.presets import expand_preset
 from unchoke.config.views import View
-from unchoke.names import MAX_ROWS
+from unchoke.names import CLASSIFICATION, DRAWN, MAX_ROWS
+
+if TYPE_CHECKING:
+    from unchoke.config.model import Config
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -227,3 +230,31 @@ def why_unfit(head: HeadSection, target: str) -> str:
 
 Kind = Annotated[Logistic | Knn | Centroid | Ridge | Linear | Mlp, Field(discriminator="kind")]
 Head = Annotated[Kind, BeforeValidator(expand_preset)]
+
+
+def check_target(config: "Config") -> None:
+    """ValueError where a figure, a head or a section does not fit ``dataset.target``."""
+    target, metrics = config.dataset.target, METRICS_OF[config.dataset.target]
+    if config.evaluation.metric not in metrics:
+        raise ValueError(
+            f"evaluation.metric: {config.evaluation.metric} is no figure of dataset.target {target}: take one of "
+            f"{', '.join(metrics)}"
+        )
+    if target == CLASSIFICATION:
+        for name, one in {**config.heads, **config.networks}.items():
+            if one.choose_by not in (None, *metrics):
+                raise ValueError(f"choose_by {one.choose_by} of {name}: take one of {', '.join(metrics)}")
+        return
+    rules = config.cleaning.features.rules if config.cleaning and config.cleaning.features else None
+    for_classes = {
+        "networks": config.networks,
+        "subset: is drawn class by class": config.subset and config.subset.how in DRAWN,
+        "dataset.split.repeats": config.dataset.split.repeats > 1,
+        "evaluation.positive": config.evaluation.positive,
+        "cleaning.features.rules.mislabelled": rules and rules.mislabelled,
+    }
+    if wrong := [name for name, there in for_classes.items() if there]:
+        raise ValueError(f"{wrong[0]}: is for classes, and dataset.target is {target}: leave it out, or set it to null")
+    for name, head in config.heads.items():
+        if why := why_unfit(head, target):
+            raise ValueError(f"heads.{name}{why} (dataset.target is {target})")

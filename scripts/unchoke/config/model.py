@@ -16,7 +16,7 @@ from unchoke.config.detection import Detection
 from unchoke.config.encoders import Encoder
 from unchoke.config.evaluation import METRICS_OF, Evaluation
 from unchoke.config.gpu import Gpu
-from unchoke.config.heads import TARGET_HEADS, Head, Knn, Linear, Logistic, Ridge, why_unfit
+from unchoke.config.heads import TARGET_HEADS, Head, Knn, Linear, Logistic, Ridge, check_target
 from unchoke.config.mask_heads import MaskHead
 from unchoke.config.networks import Network
 from unchoke.config.patches import Patches
@@ -25,7 +25,6 @@ from unchoke.config.segment import Segment
 from unchoke.config.subset import Subset, check_listing
 from unchoke.config.teacher import Teacher
 from unchoke.names import (
-    CLASSIFICATION,
     DRAWN,
     MASK_KINDS,
     MULTILABEL,
@@ -200,32 +199,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _what_is_for_classes_is_left_to_them(self) -> "Config":
-        target, metrics = self.dataset.target, METRICS_OF[self.dataset.target]
-        if self.evaluation.metric not in metrics:
-            raise ValueError(
-                f"evaluation.metric: {self.evaluation.metric} is no figure of dataset.target {target}: take one of "
-                f"{', '.join(metrics)}"
-            )
-        if target == CLASSIFICATION:
-            for name, one in {**self.heads, **self.networks}.items():
-                if one.choose_by not in (None, *metrics):
-                    raise ValueError(f"choose_by {one.choose_by} of {name}: take one of {', '.join(metrics)}")
-            return self
-        rules = self.cleaning.features.rules if self.cleaning and self.cleaning.features else None
-        for_classes = {
-            "networks": self.networks,
-            "subset: is drawn class by class": self.subset and self.subset.how in DRAWN,
-            "dataset.split.repeats": self.dataset.split.repeats > 1,
-            "evaluation.positive": self.evaluation.positive,
-            "cleaning.features.rules.mislabelled": rules and rules.mislabelled,
-        }
-        if wrong := [name for name, there in for_classes.items() if there]:
-            raise ValueError(
-                f"{wrong[0]}: is for classes, and dataset.target is {target}: leave it out, or set it to null"
-            )
-        for name, head in self.heads.items():
-            if why := why_unfit(head, target):
-                raise ValueError(f"heads.{name}{why} (dataset.target is {target})")
+        check_target(self)
         return self
 
     @model_validator(mode="after")

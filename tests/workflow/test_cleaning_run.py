@@ -196,7 +196,7 @@ def test_a_run_that_was_killed_while_it_cleaned_ends_in_the_same_bytes(
 ) -> None:
     clone = make_dirty_clone(tmp_path / "killed").with_own_worker()
     run = start(clone, *CLEANING)
-    wait_for(clone.results / "fingerprints.zarr/hashes/c/1/0", run)
+    wait_for(clone, "fingerprints.zarr/hashes/c/1/0", run)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait(120)
     clone.snakemake("--cores", "2", *CLEANING)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ENVIRONMENT, MASK_CONFIG, Clone, assert_same_bytes, jobs, make_masked_clone
-from test_promises import kill, start
+from test_promises import kill, start, wait_for
 
 SCORES = ("results/blobs/scores/tiny/linear.json", "results/blobs/scores/pixels/unet.json")
 LONGER = {**MASK_CONFIG["mask_heads"], "linear": {"kind": "linear", "epochs": 3}}  # a saved state after each epoch
@@ -38,9 +38,7 @@ def test_a_run_over_masks_that_was_killed_in_each_stage_ends_in_the_same_bytes(
     clone = make_masked_clone(tmp_path / "killed", mask_heads=LONGER).with_own_worker()
     for victim, (pattern, longest_s) in KILLS.items():
         run = start(clone, *SCORES)
-        while not any(clone.results.glob(pattern)):
-            assert run.poll() is None, f"snakemake ended before there was {pattern}"
-            time.sleep(0.01)
+        wait_for(clone, pattern, run)
         time.sleep(random.Random(victim).uniform(0, longest_s))
         kill(clone, victim, run)
     clone.snakemake("--cores", "2", *SCORES)

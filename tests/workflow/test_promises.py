@@ -14,6 +14,7 @@ from conftest import ENVIRONMENT, Clone, assert_same_bytes, jobs, make_clone, st
 
 # What is killed, and after how many chunks. `make bench` kills a hundred runs at any time.
 KILLS = {"snakemake": 1, "client": 5, "worker": 9}
+CHUNKS = "features/tiny.zarr/avg/c/*/0"
 FEW = {"chunk_size": 4}  # twelve chunks: a long time in which to be killed
 # All whose bytes are promised: of the later results the bytes are not.
 HEADS = ("heads/tiny.zarr/logistic/zarr.json", "heads/tiny.zarr/neighbours/zarr.json")
@@ -38,10 +39,10 @@ def start(clone: Clone, *arguments: str) -> "subprocess.Popen[bytes]":
     )
 
 
-def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Until `path` is there; the process that shall make it must not have ended before."""
-    while not path.exists():
-        assert process.poll() is None, f"snakemake ended before {path.name} was there"
+def wait_for(clone: Clone, pattern: str, run: "subprocess.Popen[bytes]", count: int = 1) -> None:
+    """Until so many of a clone's results match `pattern`; the run that shall make them must not have ended before."""
+    while len(list(clone.results.glob(pattern))) < count:
+        assert run.poll() is None, f"snakemake ended before there was {pattern}, {count} of them"
         time.sleep(0.01)
 
 
@@ -68,7 +69,7 @@ def kill(clone: Clone, victim: str, run: "subprocess.Popen[bytes]") -> None:
 
 
 def chunks_of(clone: Clone) -> int:
-    return len(list(clone.results.glob("features/tiny.zarr/avg/c/*/0")))
+    return len(list(clone.results.glob(CHUNKS)))
 
 
 @pytest.mark.xdist_group("killed")
@@ -77,9 +78,7 @@ def test_a_run_that_was_killed_again_and_again_ends_in_the_same_bytes(undisturbe
     for victim, chunks in KILLS.items():
         assert chunks_of(clone) < chunks
         run = start(clone, *TARGETS)
-        while chunks_of(clone) < chunks:
-            assert run.poll() is None, f"snakemake ended before it had made {chunks} chunks"
-            time.sleep(0.01)
+        wait_for(clone, CHUNKS, run, chunks)
         kill(clone, victim, run)
     clone.snakemake("--cores", "2", *TARGETS)
     assert_same_bytes(clone, undisturbed)

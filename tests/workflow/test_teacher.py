@@ -2,12 +2,8 @@
 
 import importlib.util
 import json
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,7 @@ import torch
 import zarr
 from conftest import BLOBS, MASK_CONFIG, Clone, jobs, make_masked_clone, store_digests
 from PIL import Image
+from test_promises import kill, start, wait_for
 from torch.nn.functional import cross_entropy, interpolate
 
 pytestmark = pytest.mark.xdist_group("teacher")
@@ -153,16 +150,12 @@ def iou_by_hand(clone: Clone) -> float:
 def test_a_run_that_was_killed_ends_in_the_same_bytes(distilled: tuple[Clone, str], tmp_path: Path) -> None:
     clone = make_distilled_clone(tmp_path / "killed").with_own_worker()
     (clone.folder / "teacher.pt").write_bytes((distilled[0].folder / "teacher.pt").read_bytes())
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    wanted = ["--cores", "2", "results/blobs/checkpoints/tiny/student.safetensors"]
-    run = subprocess.Popen(clone.command(*wanted), cwd=clone.folder, env=clone.environment, **quiet)
-    while not (clone.results / "features/teacher.zarr/features/c/1/0/0/0").exists():
-        assert run.poll() is None
-        time.sleep(0.01)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait(60)
+    wanted = "results/blobs/checkpoints/tiny/student.safetensors"
+    run = start(clone, wanted)
+    wait_for(clone, "features/teacher.zarr/features/c/1/0/0/0", run)
+    kill(clone, "snakemake", run)
     assert not (clone.results / "features/teacher.sealed.json").exists()
-    assert 0 < jobs(clone.snakemake(*wanted), "run_teacher") < chunks_of(clone)
+    assert 0 < jobs(clone.snakemake("--cores", "2", wanted), "run_teacher") < chunks_of(clone)
     made = store_digests(clone)
     assert any("heads/tiny.zarr/student" in path for path in made)
     assert made.items() <= store_digests(distilled[0]).items()

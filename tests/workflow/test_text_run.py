@@ -1,6 +1,5 @@
 """Datasets with words by real runs of Snakemake: maps are drawn once, and again only where a word was changed."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from conftest import (
     store_digests,
     write_image,
 )
-from test_promises import kill, start
+from test_promises import kill, start, wait_for
 from test_report import variable
 
 from unchoke.experiments.board import leaderboard, ranking_of
@@ -92,9 +91,7 @@ def test_a_run_that_was_killed_and_went_on_with_one_core_ends_in_the_same_bytes(
     clone = make_text_clone(tmp_path / "killed").with_own_worker()
     for made, cores in KILLS:
         run = start(clone, "--cores", cores)
-        while not any(clone.results.glob(made)):
-            assert run.poll() is None, f"snakemake ended before there was {made}"
-            time.sleep(0.01)
+        wait_for(clone, made, run)
         kill(clone, "snakemake", run)
     assert not (clone.results / "scores/tiny/db.json").exists()
     clone.snakemake("--cores", "1")
